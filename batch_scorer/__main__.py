@@ -1,0 +1,3 @@
+from batch_scorer.cli import main
+
+main()

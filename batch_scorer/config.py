@@ -1,0 +1,58 @@
+"""What the user asked for, checked once in `cli` and passed on as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FORMATS = ("parquet", "jsonl", "files")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A column of the input to carry into the output, under `output_name`."""
+
+    name: str
+    output_name: str
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """One `score` run.
+
+    Args:
+        inputs: files, directories and globs, as given.
+        output: the output directory.
+        model: directory of the artefact; None is the shipped one, wherever the worker has it installed.
+        input_format: one of `FORMATS`, or None to go by the file names.
+        text_column, id_column: columns of the review and its id; `id_column` None makes ids of source and offset.
+        kept: columns to carry over.
+        top_k: tokens in each list, 0 for none.
+        workers: processes, of local runs.
+        shard_rows: reviews in a shard, about; None is for the plan to decide.
+        max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
+        max_error_rate: share of rejected records above which the run does not count as a success.
+        allow_unreadable: whether damaged files do not count against success.
+        run_id: the run's name; None takes it from the plan.
+        resume, overwrite: what to do with an output directory that is not empty.
+        command: the command line, for the record.
+        beam_options: options for Beam's runner.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    model: str | None = None
+    input_format: str | None = None
+    text_column: str = "text"
+    id_column: str | None = None
+    kept: tuple[Kept, ...] = ()
+    top_k: int = 10
+    workers: int = 1
+    shard_rows: int | None = None
+    max_text_bytes: int = 1_000_000
+    max_error_rate: float = 0.01
+    allow_unreadable: bool = False
+    run_id: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    command: tuple[str, ...] = ()
+    beam_options: tuple[str, ...] = ()

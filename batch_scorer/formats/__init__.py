@@ -1,0 +1,7 @@
+"""One module a format, each with the same two functions:
+
+    inspect(file) -> InputFile             looks at a file while planning; never reads it whole
+    records(shard, fields) -> Iterator     reads a shard: a `Record` or a `Rejection` each
+
+Both raise `OSError` or `pyarrow.ArrowException` for damage; whoever calls turns that into an `unreadable` row.
+"""

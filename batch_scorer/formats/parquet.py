@@ -1,0 +1,82 @@
+"""Parquet: a shard is a range of rows within one row group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.records import Fields, InputFile, Record, Shard, shown, utf8_problem
+from batch_scorer.schema import Rejection
+from batch_scorer.storage import StoredFile
+
+BATCH_ROWS = 1_024  # decoded at a time
+
+
+def inspect(file: StoredFile) -> InputFile:
+    """Reads the footer."""
+    with storage.open_read(file.path) as stream, pq.ParquetFile(stream) as parquet:
+        meta = parquet.metadata
+        rows = tuple(meta.row_group(i).num_rows for i in range(meta.num_row_groups))
+        columns = parquet.schema_arrow
+    return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
+
+
+def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+    """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
+    path = shard.paths[0]
+    wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
+    position = shard.row_group_start
+    with storage.open_read(path) as stream, pq.ParquetFile(stream) as parquet:
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[shard.row_group], columns=wanted):
+            first, last = max(shard.start - position, 0), min(shard.stop - position, batch.num_rows)
+            if first < last:
+                yield from _rows(path, position + first, batch.slice(first, last - first), fields)
+            position += batch.num_rows
+            if position >= shard.stop:
+                break
+
+
+def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
+    ids = _values(batch, fields.id, pa.string()) if fields.id else [None] * batch.num_rows
+    kept = [_values(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
+    for i, (text, record_id) in enumerate(zip(_texts(batch, fields.text), ids, strict=True)):
+        if isinstance(text, str):
+            yield Record(path, offset + i, record_id, text, tuple(column[i] for column in kept))
+        elif text is None:
+            yield Rejection(path, offset + i, record_id, "missing_text", "the text is null")
+        else:
+            problem = utf8_problem(text)
+            yield Rejection(path, offset + i, record_id, "invalid_utf8", problem, shown(text.object))
+
+
+def _values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
+    column = _plain(batch.column(name))
+    column = column if column.type == kind else column.cast(kind)
+    # Scalars where a round trip through Python would lose something (nanoseconds, maps).
+    return list(column) if pa.types.is_nested(kind) or pa.types.is_temporal(kind) else column.to_pylist()
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> list[str | UnicodeDecodeError | None]:
+    """The texts, or what is wrong with them: Parquet does not check that a string is UTF-8."""
+    column = _plain(batch.column(name))
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        try:
+            return list(column.to_pylist())
+        except UnicodeDecodeError:
+            column = column.cast(pa.large_binary())
+    return [None if value is None else _decoded(value) for value in column.to_pylist()]
+
+
+def _decoded(value: bytes) -> str | UnicodeDecodeError:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -1,0 +1,112 @@
+"""The output directory: whether it may be used, what of it is ours, and what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from batch_scorer import storage
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import OutputError
+from batch_scorer.plan import Plan, resumed
+from batch_scorer.write import STAGING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# All that a run writes, `_SUCCESS` first: a directory that is being emptied must not look complete.
+OURS = ("_SUCCESS", "manifest.json", "shards", "predictions", "errors", "plan", STAGING, "plan.json")
+
+
+def prepare(config: ScoreConfig, plan: Plan) -> Plan:
+    """Checks that the output may be written, and returns the plan to run. Changes nothing.
+
+    Raises:
+        OutputError: it is not empty, is not ours to overwrite, cannot be written, or holds another run to resume.
+    """
+    output = config.output
+    stands = storage.exists(storage.join(output, "plan.json"))
+    if config.resume and stands:
+        return resumed(plan, output)
+    empty = not storage.match(storage.join(output, "")) if storage.is_remote(output) else _is_empty(output)
+    if not empty and not (config.overwrite and stands):
+        raise OutputError(
+            "the output directory is not empty",
+            where=output,
+            expected="a new or an empty directory",
+            got="an earlier run" if stands else "files that are not a run of batch-scorer",
+            fix="choose another --output"
+            + (", or give --resume to go on with it, or --overwrite to delete it" if stands else ""),
+        )
+    return plan
+
+
+def _is_empty(output: str) -> bool:
+    if os.path.isdir(output):
+        return not os.listdir(output)
+    if os.path.lexists(output):
+        raise OutputError("the output is not a directory", where=output, fix="choose another --output")
+    parent = os.path.dirname(os.path.abspath(output))
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError("the output directory cannot be created", where=output, got=f"no right to write in {parent}")
+    return True
+
+
+def begin(config: ScoreConfig) -> None:
+    """Makes room: deletes an earlier run that is to be overwritten, or what a crash left half-written."""
+    if config.overwrite:
+        targets = list(OURS)
+    elif config.resume:
+        targets = ["_SUCCESS", "manifest.json", STAGING]
+    else:
+        targets = []
+    for name in targets:
+        path = storage.join(config.output, name)
+        storage.delete([path + "/**" if storage.is_remote(path) and "." not in name and name != "_SUCCESS" else path])
+
+
+def finish(config: ScoreConfig) -> None:
+    """Removes the folder in which parts were built."""
+    if not storage.is_remote(config.output):
+        shutil.rmtree(storage.join(config.output, STAGING), ignore_errors=True)
+
+
+def show(console: Console, output: str, rows: int) -> None:
+    """Prints what a run's output holds: its manifest, some predictions, and the rejected by code."""
+    import pyarrow.parquet as pq
+
+    from batch_scorer import terminal
+
+    manifest_path = storage.join(output, "manifest.json")
+    if not storage.exists(manifest_path):
+        plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
+        done = len(storage.match(storage.join(output, "shards", "*.json")))
+        console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
+        return
+    manifest = json.loads(storage.read_bytes(manifest_path))
+    terminal.run_card(console, output, manifest, storage.exists(storage.join(output, "_SUCCESS")))
+    shown: list[dict[str, Any]] = []
+    columns = ["record_id", "predicted_label", "probability", "top_contributing"]
+    rejected: Counter[tuple[str, str]] = Counter()
+    for part in manifest["parts"]:
+        is_errors = part["path"].startswith("errors/")
+        if not is_errors and len(shown) >= rows:
+            continue
+        with storage.open_read(storage.join(output, part["path"])) as file, pq.ParquetFile(file) as parquet:
+            if is_errors:
+                found = parquet.read(["stage", "code"]).to_pylist()
+                rejected.update((row["stage"], row["code"]) for row in found)
+            else:
+                batch = next(parquet.iter_batches(rows - len(shown), columns=columns))
+                shown += batch.to_pylist()
+    if shown:
+        console.print()
+        terminal.results(console, shown, "the first predictions")
+    if rejected:
+        console.print()
+        terminal.error_counts(console, rejected)

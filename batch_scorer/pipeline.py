@@ -1,0 +1,184 @@
+"""The Beam job: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
+
+Beam moves descriptors of shards and summaries of what was done; the text of a review never leaves the worker that reads it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.utils.shared import Shared
+
+from batch_scorer import __version__, artifact, summarise
+from batch_scorer.artifact import SHIPPED
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import JobError, OptionError, PipelineError, ScorerError
+from batch_scorer.plan import Plan, pieces, read_piece
+from batch_scorer.records import Shard
+from batch_scorer.summarise import STAGES, Counts, Summary
+
+LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+
+
+class ScoreShards(beam.DoFn):  # type: ignore[misc]
+    """Scores one shard at a time with a model that is loaded once a process."""
+
+    def __init__(self, plan: Plan, config: ScoreConfig) -> None:
+        self._plan, self._config = plan, config
+        self._shared = Shared()
+        self._counters = {name: Metrics.counter("reviews", name) for name in vars(Counts())}
+        self._timings = {stage: Metrics.distribution(stage, "shard_ms") for stage in STAGES}
+
+    def setup(self) -> None:
+        self._scorer = self._shared.acquire(self._load)
+
+    def _load(self) -> Any:
+        from batch_scorer.engine import load_engine
+        from batch_scorer.shard import Scorer
+
+        model = artifact.load(self._config.model or SHIPPED)
+        if model.model_id != self._plan.model_id:
+            raise JobError(
+                "the worker has another model than the job was planned with",
+                where=self._config.model or SHIPPED,
+                expected=f"model {self._plan.model_id}",
+                got=f"model {model.model_id}",
+                fix="give --model a place that every worker reads, and do not change it during the run",
+            )
+        return Scorer(model, load_engine(model))
+
+    def process(self, shard: Shard) -> Iterator[Summary]:
+        from batch_scorer.shard import score_shard
+
+        # A marker from before a crash, or from an earlier try of the same bundle, stands for the work it describes.
+        summary = summarise.finished_shard(shard.index, self._plan, self._config.output)
+        if summary is None:
+            summary = score_shard(shard, self._plan, self._scorer, self._config.output)
+            for name, count in vars(summary.counts).items():
+                self._counters[name].inc(count)
+            for stage, seconds in summary.timings.items():
+                self._timings[stage].update(round(1000 * seconds))
+        yield summary
+
+
+class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
+    """Adds up what the shards did."""
+
+    def create_accumulator(self) -> Summary:
+        return Summary()
+
+    def add_input(self, accumulator: Summary, element: Summary) -> Summary:
+        return accumulator + element
+
+    def merge_accumulators(self, accumulators: Iterable[Summary]) -> Summary:
+        return summarise.fold(accumulators)
+
+    def extract_output(self, accumulator: Summary) -> Summary:
+        return accumulator
+
+
+class Commit(beam.DoFn):  # type: ignore[misc]
+    """Writes the manifest, and `_SUCCESS` last."""
+
+    def __init__(self, plan: Plan, config: ScoreConfig, started: str) -> None:
+        self._plan, self._config, self._started = plan, config, started
+
+    def process(self, summary: Summary) -> Iterator[str]:
+        from batch_scorer.model import fold_head
+
+        model = artifact.load(self._config.model or SHIPPED)
+        _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
+        summarise.commit(
+            summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
+        )
+        yield self._plan.run_id
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
+    own = {"python": platform.python_version(), "batch-scorer": __version__}
+    return {**own, **{name: version(name) for name in packages}}
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, started: str) -> None:
+    """Adds the whole job to `pipeline`."""
+    (
+        pipeline
+        | "List plan pieces" >> beam.Create(pieces(plan, config.output))
+        | "Read plan" >> beam.FlatMap(read_piece)
+        | "Spread shards" >> beam.Reshuffle()
+        | "Score shards" >> beam.ParDo(ScoreShards(plan, config))
+        | "Summarise" >> beam.CombineGlobally(FoldSummaries())
+        | "Commit" >> beam.ParDo(Commit(plan, config, started))
+    )
+
+
+def options(config: ScoreConfig) -> PipelineOptions:
+    """Beam's options, with our defaults where the user gave none.
+
+    Raises:
+        OptionError: Beam does not know one of them.
+    """
+    given = PipelineOptions(list(config.beam_options))
+    known = PipelineOptions([]).get_all_options()
+    unknown = [name for name in given.get_all_options(retain_unknown_options=True) if name not in known]
+    if unknown:
+        raise OptionError(
+            "Beam does not know an option",
+            where=f"after --: {' '.join(config.beam_options)}",
+            got=f"--{unknown[0]}",
+            fix="see the options of your runner in Beam's documentation",
+        )
+    return given
+
+
+def is_local(beam_options: PipelineOptions) -> bool:
+    """Whether the job runs in this machine's own processes."""
+    return beam_options.view_as(StandardOptions).runner in (None, *LOCAL_RUNNERS)
+
+
+def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
+    """Runs the job to its end.
+
+    Raises:
+        PipelineError: a step failed.
+    """
+    started = datetime.now(UTC).isoformat()
+    runner = None
+    if is_local(beam_options):
+        # By name: `DirectRunner` would first look for a runner on the network.
+        runner = FnApiRunner()
+        direct = beam_options.view_as(DirectOptions)
+        workers = max(1, min(config.workers, plan.shard_count))
+        if workers > 1:
+            direct.direct_num_workers, direct.direct_running_mode = workers, "multi_processing"
+        beam_options.view_as(StandardOptions).runner = "FnApiRunner"
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=beam_options)
+        build(pipeline, plan, config, started)
+        pipeline.run().wait_until_finish()
+    except ScorerError:
+        raise
+    except Exception as error:
+        raise PipelineError(
+            "the job failed",
+            where=config.output,
+            got=_cause(error),
+            fix="mend the cause, then run the same command with --resume: what is done is kept",
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    """The last line that tells the cause: Beam wraps a worker's exception in its whole traceback, as text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    raised = [line for line in lines if "Error" in line and not line.startswith(("File ", "raise "))]
+    return (raised or lines or [type(error).__name__])[-1][:500]

@@ -1,0 +1,100 @@
+"""Read: a shard -> chunks of reviews, and of records that are none.
+
+A chunk holds at most `CHUNK_REVIEWS` reviews or `CHUNK_BYTES` of text, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from batch_scorer.formats import files, jsonl, parquet
+from batch_scorer.records import Fields, Record, Shard, first_line
+from batch_scorer.schema import Rejection, printable
+
+CHUNK_REVIEWS = 8_192
+CHUNK_BYTES = 32 << 20
+
+_RECORDS = {"parquet": parquet.records, "jsonl": jsonl.records, "files": files.records}
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some reviews of one shard, in the order of the input.
+
+    Args:
+        reviews: N rows: record_id, source, offset, and the kept columns under their output names.
+        texts: N texts, each of which UTF-8 can write.
+        rejected: records that could be told apart but hold no text to score; damage.
+    """
+
+    reviews: pa.Table
+    texts: list[str]
+    rejected: list[Rejection]
+
+
+@dataclass
+class _Draft:
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def is_full(self) -> bool:
+        return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.size_bytes >= CHUNK_BYTES
+
+
+def read(shard: Shard, fields: Fields) -> Iterator[Chunk]:
+    """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception."""
+    draft = _Draft()
+    for found in _until_damage(shard, fields):
+        if isinstance(found, Record):
+            size_bytes, found = _check_text(found, fields)
+            draft.size_bytes += size_bytes
+        if isinstance(found, Record):
+            draft.records.append(found)
+        else:
+            draft.rejected.append(found)
+        if draft.is_full():
+            yield _chunk(draft, fields)
+            draft = _Draft()
+    if draft.records or draft.rejected:
+        yield _chunk(draft, fields)
+
+
+def _until_damage(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+    problem = shard.damage
+    if problem is None:
+        try:
+            yield from _RECORDS[shard.format](shard, fields)
+            return
+        except (OSError, pa.ArrowException) as error:
+            problem = first_line(error)
+    yield Rejection(shard.paths[0], None, None, "unreadable", problem)
+
+
+def _check_text(found: Record, fields: Fields) -> tuple[int, Record | Rejection]:
+    """The size of the text in bytes, and the record, or why it cannot be scored."""
+    try:
+        size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        message = f"character {error.start} is half of a surrogate pair"
+        return 0, Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, found.text)
+    if size_bytes > fields.max_text_bytes:
+        message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
+        return 0, Rejection(found.source, found.offset, found.record_id, "text_too_large", message, found.text)
+    return size_bytes, found
+
+
+def _chunk(draft: _Draft, fields: Fields) -> Chunk:
+    records = draft.records
+    ids = [f"{r.source}#{r.offset}" if r.record_id is None else r.record_id for r in records]
+    columns = [
+        pa.array([printable(i) for i in ids], pa.string()),
+        pa.array([printable(r.source) for r in records], pa.string()),
+        pa.array([r.offset for r in records], pa.int64()),
+        *(pa.array([r.kept[i] for r in records], kind.type) for i, kind in enumerate(fields.kept_schema)),
+    ]
+    table = pa.table(columns, names=["record_id", "source", "offset", *fields.kept_schema.names])
+    return Chunk(table, [r.text for r in records], draft.rejected)

@@ -1,0 +1,134 @@
+"""The tables and documents that leave the job, column by column; `schemas/` is exported from here.
+
+Columns are only ever added, and each addition raises `SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+TOKEN = pa.struct(
+    [
+        pa.field("token", pa.string(), nullable=False),
+        pa.field("position", pa.int32(), nullable=False),
+        pa.field("char_start", pa.int32(), nullable=False),
+        pa.field("char_end", pa.int32(), nullable=False),
+        pa.field("attention", pa.float32(), nullable=False),
+        pa.field("contribution", pa.float32(), nullable=False),
+    ]
+)
+# BigQuery and Spark know list elements by this name; Arrow's own default, `item`, would read as NULL there.
+TOKENS = pa.list_(pa.field("element", TOKEN, nullable=False))
+
+_LEADING = [
+    pa.field("record_id", pa.string(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("offset", pa.int64(), nullable=False),
+    pa.field("probability", pa.float32(), nullable=False),
+    pa.field("logit", pa.float32(), nullable=False),
+    pa.field("predicted_label", pa.string(), nullable=False),
+    pa.field("n_tokens", pa.int32(), nullable=False),
+    pa.field("n_tokens_used", pa.int32(), nullable=False),
+    pa.field("truncated", pa.bool_(), nullable=False),
+    pa.field("oov_rate", pa.float32(), nullable=False),
+    pa.field("top_attended", TOKENS, nullable=False),
+    pa.field("top_contributing", TOKENS, nullable=False),
+    pa.field("rest_contribution", pa.float32(), nullable=False),
+]
+_TRAILING = [
+    pa.field("model_id", pa.string(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+]
+OUR_COLUMNS = frozenset(field.name for field in (*_LEADING, *_TRAILING))
+
+ERRORS = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("offset", pa.int64()),
+        pa.field("record_id", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("excerpt", pa.string()),
+    ]
+)
+
+DESCRIPTIONS = {
+    "record_id": "the id column's value as text; source#offset where there is none or it is null",
+    "source": "input file as matched",
+    "offset": "0-based row in Parquet; byte offset in JSONL; 0 for a one-review file",
+    "probability": "P(positive), calibrated, 0 to 1",
+    "logit": "raw, before calibration: bias + the sum of all contributions",
+    "predicted_label": "positive or negative, by the threshold in the manifest",
+    "n_tokens": "words found",
+    "n_tokens_used": "words scored: the last max_words of those found",
+    "truncated": "whether any word was dropped",
+    "oov_rate": "share of used words that are out of vocabulary",
+    "top_attended": "words by attention, descending, ties by position",
+    "top_contributing": "words by absolute contribution, descending, ties by position",
+    "rest_contribution": "the sum of the contributions of everything not in top_contributing",
+    "model_id": "first 12 hex digits of the model's sha256",
+    "run_id": "the run's name, from --run-id or the plan",
+}
+
+# code -> stage, meaning. Codes are stable: queries rely on them.
+ERROR_CODES = {
+    "unreadable": ("read", "a whole file or range could not be read; the offset is null"),
+    "invalid_utf8": ("decode", "the bytes are not UTF-8"),
+    "lone_surrogate": ("decode", "the text holds half of a surrogate pair, which no encoding can write"),
+    "malformed_json": ("decode", "the line is not one JSON value"),
+    "not_an_object": ("decode", "the line is JSON, but not an object with fields"),
+    "missing_text": ("decode", "the text is absent or null"),
+    "text_not_a_string": ("decode", "the text is a number, a list or an object"),
+    "text_too_large": ("decode", "the text is larger than the limit"),
+    "kept_value_mismatch": ("decode", "a kept value does not fit its column's type"),
+    "no_words": ("encode", "the text holds no word"),
+    "engine_failed": ("score", "the model failed on this review alone"),
+}
+
+EXCERPT_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A record that could not be scored, or (offset None) a file or range that could not be read."""
+
+    source: str
+    offset: int | None
+    record_id: str | None
+    code: str
+    message: str
+    excerpt: str | None = None
+
+
+def predictions_schema(kept: pa.Schema, run_id: str, model_id: str) -> pa.Schema:
+    """The schema of a predictions part: our columns, the kept ones before the last two, and the stamp."""
+    stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(SCHEMA_VERSION)}
+    return pa.schema([*_LEADING, *kept, *_TRAILING], metadata=stamp)
+
+
+def rejections_table(rejections: list[Rejection], run_id: str, model_id: str) -> pa.Table:
+    """Rejections as rows of an errors part."""
+    rows = [
+        {
+            "source": printable(r.source),
+            "offset": r.offset,
+            "record_id": None if r.record_id is None else printable(r.record_id),
+            "stage": ERROR_CODES[r.code][0],
+            "code": r.code,
+            "message": printable(r.message),
+            "excerpt": None if r.excerpt is None else printable(r.excerpt)[:EXCERPT_CHARACTERS],
+        }
+        for r in rejections
+    ]
+    stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(SCHEMA_VERSION)}
+    return pa.Table.from_pylist(rows, ERRORS.with_metadata(stamp))
+
+
+def printable(text: str) -> str:
+    """`text` with lone surrogates (undecodable file names, JSON escapes) replaced, so that UTF-8 can hold it."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,78 @@
+"""Score: encoded reviews -> logits, attention and contributions, in micro-batches of like length.
+
+A batch that the engine fails on is halved until the bad review is alone; the others are scored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.encode import Ids
+from batch_scorer.engine import Engine, Scores
+from batch_scorer.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """Reviews `rows` (their indices in the chunk, [B]) and what the engine says of them."""
+
+    rows: npt.NDArray[np.intp]
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class FailedReview:
+    """Review `row` of the chunk, on which the engine fails even alone."""
+
+    row: int
+    reason: str
+
+
+def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedReview]:
+    """Scores the N reviews of a chunk, in any order.
+
+    Raises:
+        EngineError: every review of a batch of more than one fails.
+    """
+    order = np.argsort([len(x) for x in ids], kind="stable")
+    for start in range(0, len(order), engine.batch_size):
+        rows = order[start : start + engine.batch_size]
+        failed = 0
+        for found in _score_batch(engine, ids, rows):
+            if isinstance(found, FailedReview):
+                failed += 1
+                last = found
+                if failed == len(rows) > 1:
+                    raise EngineError(
+                        "the engine fails on every review of a batch",
+                        where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",
+                        got=last.reason,
+                        fix="check the model with `batch-scorer inspect MODEL`; --resume goes on from here",
+                    )
+            yield found
+
+
+def _score_batch(engine: Engine, ids: Sequence[Ids], rows: npt.NDArray[np.intp]) -> Iterator[ScoredBatch | FailedReview]:
+    try:
+        scores = engine.run([ids[i] for i in rows])
+        bad = ~np.isfinite(scores.logit)
+        if not bad.any():
+            yield ScoredBatch(rows, scores)
+            return
+        reason = f"the logit is {scores.logit[bad][0]}"
+    except Exception as error:
+        # Whatever the engine raises (a runtime's own classes, memory) is this batch's fault until shown otherwise.
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if len(rows) == 1:
+        yield FailedReview(int(rows[0]), reason)
+        return
+    _log.warning("a batch of %d reviews failed and is halved", len(rows))
+    for half in np.array_split(rows, 2):
+        yield from _score_batch(engine, ids, half)

@@ -1,0 +1,116 @@
+"""One shard through all the stages: read, encode, score, explain, write. No Beam here, and nothing between shards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from batch_scorer.artifact import Artifact
+from batch_scorer.encode import Encoded, encode, rejection
+from batch_scorer.engine import Engine
+from batch_scorer.explain import Explanation
+from batch_scorer.plan import Plan
+from batch_scorer.profile import EMPTY, measure
+from batch_scorer.read import Chunk, read
+from batch_scorer.records import Shard
+from batch_scorer.schema import Rejection
+from batch_scorer.score import FailedReview, ScoredBatch, score
+from batch_scorer.summarise import STAGES, Counts, Summary, write_marker
+from batch_scorer.write import ShardWriter, predictions
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model, ready to score."""
+
+    artifact: Artifact
+    engine: Engine
+
+
+@dataclass
+class _Clock:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+
+def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str) -> Summary:
+    """Scores one shard, publishes its parts, and marks it as done.
+
+    Raises:
+        EngineError: the engine fails on every review of a batch.
+        OSError: the output cannot be written.
+    """
+    clock, total = _Clock(), EMPTY
+    read_count = scored = rejected = unreadable = 0
+    chunks = read(shard, plan.fields)
+    with ShardWriter(output, shard.index, plan) as writer:
+        while True:
+            with clock("read"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            damage = sum(r.offset is None for r in chunk.rejected)
+            encoded, explanation, chosen, lost = score_chunk(chunk, scorer, plan.top_k, clock)
+            with clock("write"):
+                if len(chosen):
+                    rows = predictions(encoded, explanation, chosen, plan, scorer.artifact)
+                    writer.add_predictions(rows)
+                    n_tokens, used, unknown = (
+                        numbers[chosen] for numbers in (encoded.n_tokens, encoded.n_tokens_used, encoded.oov_words)
+                    )
+                    total += measure(n_tokens, used, unknown, rows["probability"].to_numpy())
+                writer.add_rejections([*chunk.rejected, *lost])
+            read_count += len(chunk.texts) + len(chunk.rejected) - damage
+            scored += len(chosen)
+            rejected += len(chunk.rejected) - damage + len(lost)
+            unreadable += damage
+        with clock("write"):
+            parts = writer.publish()
+    summary = Summary(1, Counts(read_count, scored, rejected, unreadable), parts, total, clock.seconds)
+    write_marker(summary, shard.index, plan, output)
+    return summary
+
+
+def score_chunk(
+    chunk: Chunk, scorer: Scorer, top_k: int, clock: _Clock | None = None
+) -> tuple[Encoded, Explanation, np.ndarray, list[Rejection]]:
+    """Encodes, scores and explains one chunk.
+
+    Returns:
+        The encoded reviews, their explanation, the indices of those that were scored, and the rejected others.
+    """
+    clock = clock or _Clock()
+    with clock("encode"):
+        encoded, rejected = encode(chunk, scorer.artifact.tokenizer)
+    explanation = Explanation(encoded, top_k)
+    good = np.ones(len(encoded.ids), np.bool_)
+    batches = score(scorer.engine, encoded.ids)
+    while True:
+        with clock("score"):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        with clock("explain"):
+            if isinstance(batch, ScoredBatch):
+                explanation.add(batch)
+            else:
+                _reject(batch, encoded, good, rejected)
+    return encoded, explanation, np.flatnonzero(good), rejected
+
+
+def _reject(failed: FailedReview, encoded: Encoded, good: np.ndarray, rejected: list[Rejection]) -> None:
+    good[failed.row] = False
+    rejected.append(rejection(encoded, failed.row, "engine_failed", failed.reason))

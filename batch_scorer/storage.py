@@ -1,0 +1,146 @@
+"""Files, local or in an object store: paths without a scheme go to the operating system, the rest to Beam.
+
+Beam is imported only when a path has a scheme, so that local work starts without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+
+@dataclass(frozen=True, order=True)
+class StoredFile:
+    """A file as a listing shows it; `modified` is in seconds since the epoch, 0 where the store does not say."""
+
+    path: str
+    size_bytes: int
+    modified: float
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` names an object store (`gs://`, `s3://`) rather than a local file."""
+    return "://" in path
+
+
+def join(base: str, *parts: str) -> str:
+    """`base` and `parts` with single slashes between them."""
+    return "/".join([base.rstrip("/") or "/", *parts]) if is_remote(base) else os.path.join(base, *parts)
+
+
+def is_directory(path: str) -> bool:
+    """Whether `path` is a directory: in a store, whether it is meant as one (a trailing slash)."""
+    return path.endswith("/") if is_remote(path) else os.path.isdir(path)
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file, or a local directory, at `path`."""
+    return bool(_beam().exists(path)) if is_remote(path) else os.path.exists(path)
+
+
+def match(pattern: str) -> list[StoredFile]:
+    """The files that `pattern` names, by path: one file, a glob, or everything below a directory.
+
+    A local name that exists is taken literally even if it looks like a glob. Never raises when nothing matches.
+    """
+    if is_remote(pattern):
+        glob_pattern = pattern + "**" if pattern.endswith("/") else pattern
+        found = _beam().match([glob_pattern])[0].metadata_list
+        files = [StoredFile(m.path, m.size_in_bytes, m.last_updated_in_seconds or 0.0) for m in found]
+        return sorted(f for f in files if not f.path.endswith("/"))
+    # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
+    if os.path.isdir(pattern):
+        paths: Iterator[str] = _walk(pattern)
+    elif os.path.exists(pattern):
+        paths = iter([pattern])
+    else:
+        paths = glob.iglob(pattern, recursive=True)
+    return sorted(_local_file(path) for path in paths if os.path.isfile(path))
+
+
+def _walk(directory: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(folder, name) for name in names)
+
+
+def _local_file(path: str) -> StoredFile:
+    status = os.stat(path)
+    return StoredFile(path, status.st_size, status.st_mtime)
+
+
+def open_read(path: str) -> BinaryIO:
+    """Opens `path` for reading bytes; the file can seek. Compressed files are left compressed.
+
+    Raises:
+        OSError: it cannot be opened (`FileNotFoundError` where the store says so).
+    """
+    if is_remote(path):
+        return cast(BinaryIO, _beam().open(path, compression_type=_compression().UNCOMPRESSED))
+    return open(path, "rb")
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole of `path`."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def publish_bytes(data: bytes, path: str) -> None:
+    """Writes `path` so that it is there whole or not at all."""
+    if is_remote(path):
+        # One upload: the object appears when the stream is closed after the last byte.
+        with _beam().create(path, compression_type=_compression().UNCOMPRESSED) as file:
+            file.write(data)
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    draft = f"{path}.{os.getpid()}.draft"
+    with open(draft, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+def publish_file(local: str, path: str) -> None:
+    """Moves the finished file `local` to `path`, so that it is there whole or not at all."""
+    if is_remote(path):
+        with open(local, "rb") as source, _beam().create(path, compression_type=_compression().UNCOMPRESSED) as target:
+            shutil.copyfileobj(source, target, 8 << 20)
+        os.remove(local)
+        return
+    with open(local, "rb") as file:
+        os.fsync(file.fileno())
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.replace(local, path)
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files, and local directories with all that is in them; what is not there is no error."""
+    for path in paths:
+        if is_remote(path):
+            found = [file.path for file in match(path)]
+            if found:
+                _beam().delete(found)
+        elif os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+
+
+def _beam() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def _compression() -> Any:
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return CompressionTypes

@@ -1,0 +1,171 @@
+"""Summarise: what each shard did -> what the run did. A marker a shard, one manifest a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batch_scorer import profile, storage
+from batch_scorer.artifact import Artifact
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import JobError
+from batch_scorer.plan import Plan
+from batch_scorer.profile import Profile
+from batch_scorer.schema import SCHEMA_VERSION
+from batch_scorer.write import Part
+
+STAGES = ("read", "encode", "score", "explain", "write")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``read = scored + rejected``; a damaged file or range counts in `unreadable` alone."""
+
+    read: int = 0
+    scored: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Counts(*(a + b for a, b in pairs))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What some shards did, together; `a + b` is the summary of both.
+
+    Args:
+        shards: how many.
+        parts: the files they wrote.
+        timings: seconds a stage, summed over the workers.
+    """
+
+    shards: int = 0
+    counts: Counts = Counts()
+    parts: tuple[Part, ...] = ()
+    profile: Profile = profile.EMPTY
+    timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    def __add__(self, other: Summary) -> Summary:
+        timings = {stage: self.timings[stage] + other.timings[stage] for stage in STAGES}
+        return Summary(
+            self.shards + other.shards,
+            self.counts + other.counts,
+            self.parts + other.parts,
+            self.profile + other.profile,
+            timings,
+        )
+
+
+def fold(summaries: Iterable[Summary]) -> Summary:
+    """All of `summaries` together."""
+    total = Summary()
+    for summary in summaries:
+        total += summary
+    return total
+
+
+def marker_path(output: str, index: int) -> str:
+    """Where the marker of shard `index` stands."""
+    return storage.join(output, f"shards/{index:05d}.json")
+
+
+def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
+    """Marks shard `index` as done: the last thing that is written of it."""
+    document = {
+        "shard": index,
+        "plan_hash": plan.plan_hash,
+        "run_id": plan.run_id,
+        "counts": dataclasses.asdict(summary.counts),
+        "parts": [dataclasses.asdict(part) for part in summary.parts],
+        "profile": summary.profile.to_json(),
+        "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
+    }
+    storage.publish_bytes((json.dumps(document) + "\n").encode(), marker_path(output, index))
+
+
+def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
+    """What shard `index` did, if its marker is of this run and its parts are still what the marker says."""
+    try:
+        document = json.loads(storage.read_bytes(marker_path(output, index)))
+        parts = tuple(Part(**part) for part in document["parts"])
+        if (document["plan_hash"], document["run_id"]) != (plan.plan_hash, plan.run_id):
+            return None
+        for part in parts:
+            with storage.open_read(storage.join(output, part.path)) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
+                    return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no marker, or a damaged one: the shard is done again
+    profile_ = Profile.from_json(document["profile"])
+    return Summary(1, Counts(**document["counts"]), parts, profile_, document["timings"])
+
+
+def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
+    """Why a finished run does not count as a success, or None."""
+    if counts["unreadable"] and not allow_unreadable:
+        return f"{counts['unreadable']:,} files or ranges were unreadable (see errors/; --allow-unreadable accepts this)"
+    rate = counts["rejected"] / counts["read"] if counts["read"] else 0.0
+    if rate > max_error_rate:
+        return (
+            f"{counts['rejected']:,} of {counts['read']:,} records ({rate:.1%}) were rejected, "
+            f"more than --max-error-rate {max_error_rate:.1%}"
+        )
+    return None
+
+
+def commit(
+    summary: Summary,
+    plan: Plan,
+    artifact: Artifact,
+    bias: float,
+    config: ScoreConfig,
+    versions: Mapping[str, str],
+    started: str,
+    finished: str,
+) -> dict[str, Any]:
+    """Writes the manifest and, if the run is a success, `_SUCCESS`; returns the manifest.
+
+    Raises:
+        JobError: a shard is missing.
+    """
+    if summary.shards != plan.shard_count:
+        raise JobError(
+            "not every shard is done",
+            where=config.output,
+            expected=f"{plan.shard_count:,} shards",
+            got=f"{summary.shards:,}",
+            fix="run the same command with --resume",
+        )
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": plan.run_id,
+        "model_id": plan.model_id,
+        "model_name": artifact.manifest["name"],
+        "bias": bias,
+        "temperature": artifact.temperature,
+        "threshold": artifact.threshold,
+        "max_words": artifact.tokenizer.max_words,
+        "top_k": plan.top_k,
+        "counts": dataclasses.asdict(summary.counts),
+        "parts": [dataclasses.asdict(part) for part in sorted(summary.parts, key=lambda part: part.path)],
+        "inputs": list(plan.inputs),
+        "notices": list(plan.notices),
+        "not_a_success": verdict(dataclasses.asdict(summary.counts), config.max_error_rate, config.allow_unreadable),
+        "started": started,
+        "finished": finished,
+        "command": list(config.command),
+        "versions": dict(versions),
+        "profile": {"run": summary.profile.to_json(), "training": artifact.training_profile.to_json()},
+        "timings": {stage: round(seconds, 3) for stage, seconds in summary.timings.items()},
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
+    storage.publish_bytes(text.encode(), storage.join(config.output, "manifest.json"))
+    if manifest["not_a_success"] is None:
+        storage.publish_bytes(b"", storage.join(config.output, "_SUCCESS"))
+    return manifest

@@ -1,0 +1,142 @@
+"""Write: rows -> one predictions part and one errors part a shard, there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.artifact import Artifact
+from batch_scorer.encode import Encoded
+from batch_scorer.explain import Explanation
+from batch_scorer.model import probability
+from batch_scorer.plan import Plan
+from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
+
+ROW_GROUP_ROWS = 50_000
+STAGING = ".staging"  # in a local output: same file system, so that a finished part can be moved into place
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished file of the output; `path` is relative to the output directory."""
+
+    path: str
+    rows: int
+    sha256: str
+
+
+def predictions(
+    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], plan: Plan, artifact: Artifact
+) -> pa.Table:
+    """The rows of the reviews at the indices `chosen`, as the contract has them."""
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id)
+    rows = encoded.rows(chosen)
+    columns: dict[str, Any] = {name: rows.reviews[name] for name in rows.reviews.column_names}
+    columns |= explanation.columns(chosen)
+    p = probability(explanation.logit[chosen], artifact.temperature)
+    # Compared in double precision, as a reader of the file would compare it.
+    positive = p.astype(np.float64) >= artifact.threshold
+    columns["probability"] = pa.array(p)
+    columns["predicted_label"] = pa.array(np.where(positive, "positive", "negative"), pa.string())
+    columns["n_tokens"] = pa.array(rows.n_tokens)
+    columns["n_tokens_used"] = pa.array(rows.n_tokens_used)
+    columns["truncated"] = pa.array(rows.n_tokens > rows.n_tokens_used)
+    columns["oov_rate"] = pa.array((rows.oov_words / rows.n_tokens_used).astype(np.float32))
+    columns["model_id"] = pa.repeat(pa.scalar(plan.model_id), len(chosen))
+    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(chosen))
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+class ShardWriter:
+    """Builds the parts of one shard in private files, then publishes both.
+
+    Use as a context manager: what is not published is deleted.
+    """
+
+    def __init__(self, output: str, index: int, plan: Plan) -> None:
+        self._output, self._plan = output, plan
+        local = None if storage.is_remote(output) else storage.join(output, STAGING)
+        if local:
+            os.makedirs(local, mode=0o700, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{index:05d}-", dir=local)
+        name = f"part-{index:05d}.parquet"
+        kept = plan.fields.kept_schema
+        self._predictions = _PartFile(
+            f"predictions/{name}",
+            os.path.join(self._folder.name, "predictions"),
+            predictions_schema(kept, plan.run_id, plan.model_id),
+        )
+        stamped = ERRORS.with_metadata(predictions_schema(kept, plan.run_id, plan.model_id).metadata)
+        self._errors = _PartFile(f"errors/{name}", os.path.join(self._folder.name, "errors"), stamped)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._predictions.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def add_predictions(self, rows: pa.Table) -> None:
+        """Appends rows; they go to the file a row group at a time."""
+        self._predictions.add(rows)
+
+    def add_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Appends rejected records."""
+        if rejections:
+            self._errors.add(rejections_table(list(rejections), self._plan.run_id, self._plan.model_id))
+
+    def publish(self) -> tuple[Part, ...]:
+        """Finishes both files and moves them into the output; a part without rows is not written."""
+        return tuple(part for part in (self._predictions.publish(self._output), self._errors.publish(self._output)) if part)
+
+
+class _PartFile:
+    """One Parquet file in the making, opened when its first row group is full."""
+
+    def __init__(self, path: str, local: str, schema: pa.Schema) -> None:
+        self._path, self._local, self._schema = path, local, schema
+        self._waiting: list[pa.Table] = []
+        self._rows = self._written = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        while self._rows - self._written >= ROW_GROUP_ROWS:
+            self._flush(ROW_GROUP_ROWS)
+
+    def _flush(self, rows: int) -> None:
+        table = pa.concat_tables(self._waiting)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._local, self._schema, compression="zstd", use_compliant_nested_type=True)
+        self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
+        self._written += rows
+        self._waiting = [table.slice(rows)] if rows < table.num_rows else []
+
+    def publish(self, output: str) -> Part | None:
+        if self._rows > self._written:
+            self._flush(self._rows - self._written)
+        self.close()
+        if not self._rows:
+            return None
+        with open(self._local, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        storage.publish_file(self._local, storage.join(output, self._path))
+        return Part(self._path, self._rows, digest)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Scores reviews on this machine. Makes .venv on first use.
+#
+#   ./run_local.sh                          the shipped samples, with the shipped model
+#   ./run_local.sh INPUT... --output DIR    your reviews; arguments as for `batch-scorer score`
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+source "$here/scripts/venv.sh"
+
+if [ $# -gt 0 ]; then
+    exec "$venv/bin/batch-scorer" score "$@"
+fi
+output="$here/out/samples"
+# Five of the 51 samples are bad on purpose.
+"$venv/bin/batch-scorer" score "$here/batch_scorer/samples" --output "$output" --overwrite \
+    --text-column text --keep label=true_label --keep review_id --max-error-rate 0.2
+echo
+"$venv/bin/batch-scorer" inspect "$output"

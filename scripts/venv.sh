@@ -1,0 +1,17 @@
+# Sourced: sets $venv to the project's virtual environment, made and filled if need be.
+#   extras   the extras to install, for instance "[test]"; none by default
+venv="${BATCH_SCORER_VENV:-$here/.venv}"
+extras="${extras:-}"
+stamp="$venv/.installed$extras"
+if [ ! -e "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ] || [ "$here/constraints.txt" -nt "$stamp" ]; then
+    python=$(command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "error: Python 3.11 or newer is needed; found $("$python" --version)" >&2
+        exit 2
+    fi
+    echo "installing into $venv (about 2.5 GB, a few minutes, once)" >&2
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --constraint "$here/constraints.txt" --editable "$here$extras"
+    touch "$stamp"
+fi

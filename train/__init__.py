@@ -1,0 +1,1 @@
+"""Turns labelled reviews into a model artefact: `python -m train --help`."""

@@ -1,0 +1,185 @@
+"""Labelled reviews in, encoded batches out: reading, splitting by id, bucketing by length."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scorer.errors import InputError
+from batch_scorer.tokenizer import PAD
+
+IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+IMDB_MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
+
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the text, the label and the id stand; a label equal to `positive`, as text, is positive."""
+
+    text: str = "text"
+    label: str = "label"
+    positive: str = "1"
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled reviews: `ids` are unique names, `labels` int8[N], 1 for positive."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: npt.NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def subset(self, chosen: npt.NDArray[np.bool_]) -> Examples:
+        """The examples where `chosen` (bool[N]) is true."""
+        where = np.flatnonzero(chosen)
+        return Examples(tuple(self.ids[i] for i in where), tuple(self.texts[i] for i in where), self.labels[where])
+
+    def fingerprint(self) -> str:
+        """sha256 over ids, texts and labels, whatever their order."""
+        digests = sorted(
+            hashlib.sha256(f"{i}\0{label}\0{text}".encode()).digest()
+            for i, text, label in zip(self.ids, self.texts, self.labels, strict=True)
+        )
+        return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def read_examples(sources: Sequence[str], columns: Columns) -> Examples:
+    """Reads labelled reviews from Parquet, CSV, TSV or JSONL files, or directories laid out like aclImdb.
+
+    Args:
+        sources: paths; `imdb` downloads the Large Movie Review Dataset's training split.
+
+    Raises:
+        InputError: a file or a column is missing, a label or text is null, or only one label occurs.
+    """
+    parts = [_read_source(source, columns) for source in sources]
+    ids = tuple(i for part in parts for i in part.ids)
+    examples = Examples(ids, tuple(t for part in parts for t in part.texts), np.concatenate([p.labels for p in parts]))
+    if len(set(examples.labels.tolist())) != 2:
+        raise InputError(
+            "the training data holds one label only",
+            where=", ".join(sources),
+            expected=f"some labels equal to {columns.positive!r} and some not",
+            got=f"{len(examples):,} reviews, {int(examples.labels.sum()):,} of them positive",
+            fix="name the label with --label-column and its positive value with --positive-value",
+        )
+    return examples
+
+
+def _read_source(source: str, columns: Columns) -> Examples:
+    if source == "imdb":
+        return _read_directory(_download_imdb())
+    path = Path(source)
+    if path.is_dir():
+        return _read_directory(path)
+    if not path.is_file():
+        raise InputError("the training data is not there", where=source, fix="check --data")
+    table = _read_table(path)
+    wanted = [columns.text, columns.label, *([columns.id] if columns.id else [])]
+    for name in wanted:
+        if name not in table.column_names:
+            raise InputError(
+                f"the column {name!r} is missing",
+                where=source,
+                got=f"columns {', '.join(table.column_names)}",
+                fix="name the columns with --text-column, --label-column and --id-column",
+            )
+        if table[name].null_count:
+            raise InputError(f"the column {name!r} has {table[name].null_count:,} nulls", where=source)
+    texts = table[columns.text].cast(pa.string()).to_pylist()
+    labels = pc.equal(table[columns.label].cast(pa.string()), columns.positive).to_numpy(zero_copy_only=False)
+    ids = table[columns.id].cast(pa.string()).to_pylist() if columns.id else [_text_id(text) for text in texts]
+    return Examples(tuple(ids), tuple(texts), labels.astype(np.int8))
+
+
+def _read_table(path: Path) -> pa.Table:
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".pq"):
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path)
+    if suffix in (".csv", ".tsv"):
+        from pyarrow import csv
+
+        parse = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
+        return csv.read_csv(path, parse_options=parse)
+    if suffix in (".jsonl", ".ndjson"):
+        from pyarrow import json
+
+        return json.read_json(path)
+    raise InputError(
+        "the training data has an unknown format",
+        where=str(path),
+        expected=".parquet, .csv, .tsv or .jsonl, or a directory with pos/ and neg/",
+    )
+
+
+def _read_directory(path: Path) -> Examples:
+    """The aclImdb layout: `pos/*.txt` and `neg/*.txt`, below `train/` if that is there."""
+    root = path / "train" if (path / "train").is_dir() else path
+    files = [(file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))]
+    if not files:
+        raise InputError("the directory holds no training data", where=str(path), expected="pos/*.txt and neg/*.txt")
+    return Examples(
+        tuple(f"{file.parent.name}/{file.stem}" for file, _ in files),
+        tuple(file.read_text(encoding="utf-8") for file, _ in files),
+        np.array([label for _, label in files], np.int8),
+    )
+
+
+def _download_imdb() -> Path:
+    import keras
+
+    archive = keras.utils.get_file("aclImdb_v1.tar.gz", IMDB_URL, file_hash=IMDB_MD5, extract=True)
+    return Path(archive) / "aclImdb"
+
+
+def _text_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def split(examples: Examples, validation_share: float) -> tuple[Examples, Examples]:
+    """Training and validation examples, by a hash of the id: the same review is always on the same side."""
+    # 2^-32 steps; a hash rather than a seed, so that adding reviews moves none.
+    place = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in examples.ids])
+    held_out = place < validation_share * 2**32
+    return examples.subset(~held_out), examples.subset(held_out)
+
+
+def pad(encoded: Sequence[Ids]) -> Ids:
+    """Sequences of ids as one int32[B, T], padded on the left to the longest."""
+    width = max(len(ids) for ids in encoded)
+    out = np.full((len(encoded), width), PAD, np.int32)
+    for row, ids in zip(out, encoded, strict=True):
+        row[width - len(ids) :] = ids
+    return out
+
+
+def bucketed_batches(
+    lengths: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator, pool_batches: int = 50
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Indices of each batch of one epoch: reviews of like length together, in random order otherwise.
+
+    Shuffled reviews are sorted by length within pools of `pool_batches` batches, and the batches shuffled again,
+    so that little padding is computed and yet no two epochs see the same batches.
+    """
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), pool_batches * batch_size):
+        pool = order[start : start + pool_batches * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    yield from (batches[i] for i in rng.permutation(len(batches)))

@@ -1,0 +1,86 @@
+"""How good the probabilities are: accuracy, ranking, calibration, and the temperature that mends the last."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.model import probability
+
+Floats = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.integer]
+
+
+def fit_temperature(logits: Floats, labels: Labels) -> float:
+    """The temperature that minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
+
+    The loss is convex in 1 / temperature, so the root of its derivative is bracketed and halved.
+
+    Args:
+        logits: float[N]; labels: 0 or 1, [N].
+    """
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
+
+    def slope(inverse: float) -> float:
+        return float(np.mean((0.5 + 0.5 * np.tanh(0.5 * inverse * z) - y) * z))
+
+    low, high = 0.01, 100.0
+    for _ in range(100):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 1 / low
+
+
+def log_loss(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood, in nats."""
+    z = np.asarray(logits, np.float64) / temperature
+    return float(np.mean(np.logaddexp(0, z) - z * labels))
+
+
+def metrics(logits: Floats, labels: Labels, temperature: float, threshold: float = 0.5) -> dict[str, float]:
+    """Accuracy with its 95 % interval, AUC, log loss, Brier score and ECE of calibrated probabilities."""
+    p = probability(logits, temperature).astype(np.float64)
+    right = (p >= threshold) == (labels == 1)
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return {
+        "reviews": len(right),
+        "accuracy": float(right.mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "auc": auc(logits, labels),
+        "log_loss": log_loss(logits, labels, temperature),
+        "brier": float(np.mean((p - labels) ** 2)),
+        "ece": expected_calibration_error(p, labels),
+    }
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % interval of a proportion (Wilson 1927)."""
+    share, spread = successes / trials, z * z / trials
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    return centre - half, centre + half
+
+
+def auc(scores: Floats, labels: Labels) -> float:
+    """Area under the ROC curve: the chance that a positive outranks a negative, ties counting half (Mann-Whitney)."""
+    values, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    positives = int((labels == 1).sum())
+    negatives = len(labels) - positives
+    return float((ranks[labels == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def expected_calibration_error(p: Floats, labels: Labels, bins: int = 15) -> float:
+    """Mean gap of confidence and accuracy over `bins` equal bins of confidence (Naeini et al. 2015; Guo et al. 2017).
+
+    Args:
+        p: P(positive), [N]. Confidence is that of the predicted label: max(p, 1 - p).
+    """
+    confidence = np.maximum(p, 1 - p)
+    right = ((p >= 0.5) == (labels == 1)).astype(np.float64)
+    place = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    gaps = np.bincount(place, right - confidence, bins)
+    return float(np.abs(gaps).sum() / len(p))
