@@ -1,9 +1,9 @@
 """The model artefact: a directory that holds a model, proves that it is whole, and can run no code.
 
-    MODEL_ID              sha256 of manifest.json, in hex
-    manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
-    vocabulary.txt        one token a line; the line number is the id
-    weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
+MODEL_ID              sha256 of manifest.json, in hex
+manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
+vocabulary.txt        one token a line; the line number is the id
+weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
 """
 
 from __future__ import annotations

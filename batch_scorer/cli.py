@@ -73,8 +73,12 @@ def main() -> None:
 @click.option("--keep", multiple=True, metavar="NAME[=NEW]", help="Column to carry into the output; may be repeated.")
 @click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: usable cores]")
-@click.option("--shard-rows", type=click.IntRange(1), metavar="N", help="Reviews in a shard, about.  [default: from the plan]")
-@click.option("--max-text-bytes", type=click.IntRange(1), default=1_000_000, metavar="N", help="Larger texts are rejected.")
+@click.option(
+    "--shard-rows", type=click.IntRange(1), metavar="N", help="Reviews in a shard, about.  [default: from the plan]"
+)
+@click.option(
+    "--max-text-bytes", type=click.IntRange(1), default=1_000_000, metavar="N", help="Larger texts are rejected."
+)
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), default=0.01, metavar="X",
               help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @click.option("--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")

@@ -61,7 +61,7 @@ def encode(chunk: Chunk, tokenizer: Tokenizer) -> tuple[Encoded, list[Rejection]
         return encoded, []
     wordless = np.flatnonzero(n_tokens == 0)
     message = "no letter or digit, and so no word, in the text"
-    rejected = [rejection(encoded, i, "no_words", message) for i in wordless]
+    rejected = [rejection(encoded, int(i), "no_words", message) for i in wordless]
     return encoded.rows(np.flatnonzero(n_tokens)), rejected
 
 

@@ -15,23 +15,27 @@ What makes it fast, and why each step changes no answer:
 5. The batch is always full, with empty reviews if need be: every product has the same shape, so a review's result
    does not depend, to the last bit, on which others it is scored with.
 
-The softmax and the sums over positions are done outside, in float64, one position after the other (`pool`): padding adds
-exact zeros to them.
+The softmax and the sums over positions are done outside, in float64, one position after the other (`pool`): padding
+adds exact zeros to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.artifact import Artifact
+from batch_scorer.artifact import Artifact, check_probe
 from batch_scorer.encode import Ids
 from batch_scorer.model import fold_head
-from batch_scorer.tokenizer import PAD
+from batch_scorer.tokenizer import PAD, words
 
 BATCH_SIZE = 32  # the state of 32 reviews and the weights fit the nearest caches; 16 and 64 were slower
 
@@ -95,7 +99,9 @@ class FoldedEngine:
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
 
 
-def pool(energy: npt.NDArray[np.floating], value: npt.NDArray[np.floating], mask: npt.NDArray[Any], bias: float) -> Scores:
+def pool(
+    energy: npt.NDArray[np.floating], value: npt.NDArray[np.floating], mask: npt.NDArray[Any], bias: float
+) -> Scores:
     """Softmax over positions, and the exact split of the logit: contribution_t = alpha_t (w . h_t).
 
     Args:
@@ -112,7 +118,7 @@ def pool(energy: npt.NDArray[np.floating], value: npt.NDArray[np.floating], mask
 
 
 def _network(tf: Any, artifact: Artifact, weight: npt.NDArray[np.float32], batch: int) -> Any:
-    """ids int32[T, B] and the first position that any review uses -> energy [T, B] and value [T, B]."""
+    """Ids int32[T, B] and the first position that any review uses -> energy [T, B] and value [T, B]."""
     t, architecture = artifact.tensors, artifact.architecture
     units, length = architecture.units, architecture.max_length
     halved = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)  # input, forget, cell, output
@@ -138,10 +144,13 @@ def _network(tf: Any, artifact: Artifact, weight: npt.NDArray[np.float32], batch
         empty = [tf.TensorArray(tf.float32, length, element_shape=[batch, units]) for _ in range(2)]
 
         def step(ahead: Any, h: Any, c: Any, h_back: Any, c_back: Any, query: Any, out: Any, out_back: Any) -> Any:
+            # Positions are gathered, not indexed: TensorFlow's bridge to XLA takes the bounds of a slice, and so
+            # `first`, for constants, and would compile anew for each length.
             back = length - 1 - (ahead - first)
-            h, c = cell(tf.gather(tables[0], ids[ahead]) + tf.matmul(h, recurrent[0]), c)
-            h_back, c_back = cell(tf.gather(tables[1], ids[back]) + tf.matmul(h_back, recurrent[1]), c_back)
-            query = tf.where((ids[back] != PAD)[:, None], h_back, query)
+            words_back = tf.gather(ids, back)
+            h, c = cell(tf.gather(tables[0], tf.gather(ids, ahead)) + tf.matmul(h, recurrent[0]), c)
+            h_back, c_back = cell(tf.gather(tables[1], words_back) + tf.matmul(h_back, recurrent[1]), c_back)
+            query = tf.where((words_back != PAD)[:, None], h_back, query)
             return ahead + 1, h, c, h_back, c_back, query, out.write(ahead, h), out_back.write(back, h_back)
 
         state = (first, zero, zero, zero, zero, zero, *empty)
@@ -150,7 +159,7 @@ def _network(tf: Any, artifact: Artifact, weight: npt.NDArray[np.float32], batch
         asked = tf.matmul(tf.concat([h, query], axis=1), w2) + attention_bias  # [B, A]
 
         def attend(at: Any, energy: Any, value: Any) -> Any:
-            x, y = states[at], states_back[at]
+            x, y = tf.gather(states, at), tf.gather(states_back, at)
             hidden = tf.tanh(tf.matmul(x, w1_ahead) + tf.matmul(y, w1_back) + asked)
             adds = tf.linalg.matvec(x, weight_ahead) + tf.linalg.matvec(y, weight_back)
             return at + 1, energy.write(at, tf.linalg.matvec(hidden, v)), value.write(at, adds)
@@ -168,10 +177,12 @@ def load_engine(artifact: Artifact) -> Engine:
     Raises:
         ArtifactError: the engine scores the probe text otherwise than training did.
     """
-    import tensorflow as tf
+    with _hushed():
+        return _load(artifact)
 
-    from batch_scorer.artifact import check_probe
-    from batch_scorer.tokenizer import words
+
+def _load(artifact: Artifact) -> Engine:
+    import tensorflow as tf
 
     try:
         # One process a core scales; threads within a step this small only wait for each other.
@@ -180,6 +191,29 @@ def load_engine(artifact: Artifact) -> Engine:
     except RuntimeError:
         pass  # TensorFlow is in use in this process already, with its own threads; results are the same
     engine = FoldedEngine(artifact)
+    # Compiles the loop too: the first real batch then costs what every other does.
     probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine")
     return engine
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Holds back what native code writes to standard error, and shows it only if the body fails.
+
+    TensorFlow's libraries greet on loading, before any setting of theirs for the log is in force.
+    """
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(shown, 2)
+            os.close(shown)

@@ -107,9 +107,7 @@ def _word_mask(scores: Scores, n_tokens_used: npt.NDArray[np.int32]) -> npt.NDAr
     return np.arange(length)[:, None] >= length - n_tokens_used
 
 
-def _strongest(
-    strength: npt.NDArray[np.float32], is_word: npt.NDArray[np.bool_], top_k: int
-) -> npt.NDArray[np.int64]:
+def _strongest(strength: npt.NDArray[np.float32], is_word: npt.NDArray[np.bool_], top_k: int) -> npt.NDArray[np.int64]:
     """The positions of the `top_k` strongest words of each review, best first, ties by position.
 
     The bits of a float that is not negative sort as it does; with the position below them every key is unique,

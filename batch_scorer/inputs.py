@@ -45,17 +45,21 @@ def list_inputs(config: ScoreConfig) -> Listing:
         _refuse_output_inside(config.output, pattern)
         matched = storage.match(pattern)
         whole_directory = storage.is_directory(pattern)
-        known, unknown = [], []
+        known: list[tuple[StoredFile, str]] = []
+        unknown: list[StoredFile] = []
         for file in matched:
             name = os.path.basename(file.path)
             kind = config.input_format or _FORMAT_OF.get(os.path.splitext(name)[1].lower())
             if whole_directory and name.startswith(("_", ".")):
                 continue
-            (known if kind else unknown).append((file, kind or ""))
+            if kind:
+                known.append((file, kind))
+            else:
+                unknown.append(file)
         if unknown and not whole_directory:
             raise InputError(
                 "the format of an input cannot be told from its name",
-                where=unknown[0][0].path,
+                where=unknown[0].path,
                 expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
                 fix="say what it is with --input-format",
             )
@@ -64,11 +68,11 @@ def list_inputs(config: ScoreConfig) -> Listing:
                 "no input file matches",
                 where=pattern,
                 expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
-                got=_count_names(file.path for file, _ in unknown) if unknown else "nothing",
+                got=_count_names(file.path for file in unknown) if unknown else "nothing",
                 fix="check the path; quote globs so that the shell leaves them alone",
             )
         if unknown:
-            notices.append(f"{pattern}: left out {_count_names(file.path for file, _ in unknown)}")
+            notices.append(f"{pattern}: left out {_count_names(file.path for file in unknown)}")
         twice = sum(file.path in found for file, _ in known)
         if twice:
             notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")

@@ -1,6 +1,6 @@
 """The Beam job: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
 
-Beam moves descriptors of shards and summaries of what was done; the text of a review never leaves the worker that reads it.
+Beam moves descriptors of shards and summaries of what was done; a review never leaves the worker that reads it.
 """
 
 from __future__ import annotations

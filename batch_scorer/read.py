@@ -1,6 +1,6 @@
 """Read: a shard -> chunks of reviews, and of records that are none.
 
-A chunk holds at most `CHUNK_REVIEWS` reviews or `CHUNK_BYTES` of text, whatever the size of the file.
+A chunk holds at most `CHUNK_REVIEWS` reviews or `CHUNK_CHARACTERS` of text, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batch_scorer.records import Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
 
 CHUNK_REVIEWS = 8_192
-CHUNK_BYTES = 32 << 20
+CHUNK_CHARACTERS = 32 << 20
 
 _RECORDS = {"parquet": parquet.records, "jsonl": jsonl.records, "files": files.records}
 
@@ -39,23 +39,24 @@ class Chunk:
 class _Draft:
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    size_bytes: int = 0
+    characters: int = 0
+
+    def add(self, found: Record | Rejection) -> None:
+        if isinstance(found, Record):
+            self.records.append(found)
+            self.characters += len(found.text)
+        else:
+            self.rejected.append(found)
 
     def is_full(self) -> bool:
-        return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.size_bytes >= CHUNK_BYTES
+        return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.characters >= CHUNK_CHARACTERS
 
 
 def read(shard: Shard, fields: Fields) -> Iterator[Chunk]:
     """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception."""
     draft = _Draft()
     for found in _until_damage(shard, fields):
-        if isinstance(found, Record):
-            size_bytes, found = _check_text(found, fields)
-            draft.size_bytes += size_bytes
-        if isinstance(found, Record):
-            draft.records.append(found)
-        else:
-            draft.rejected.append(found)
+        draft.add(_checked(found, fields) if isinstance(found, Record) else found)
         if draft.is_full():
             yield _chunk(draft, fields)
             draft = _Draft()
@@ -74,17 +75,17 @@ def _until_damage(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     yield Rejection(shard.paths[0], None, None, "unreadable", problem)
 
 
-def _check_text(found: Record, fields: Fields) -> tuple[int, Record | Rejection]:
-    """The size of the text in bytes, and the record, or why it cannot be scored."""
+def _checked(found: Record, fields: Fields) -> Record | Rejection:
+    """The record, or why its text cannot be scored."""
     try:
         size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
     except UnicodeEncodeError as error:
         message = f"character {error.start} is half of a surrogate pair"
-        return 0, Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, found.text)
+        return Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, found.text)
     if size_bytes > fields.max_text_bytes:
         message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
-        return 0, Rejection(found.source, found.offset, found.record_id, "text_too_large", message, found.text)
-    return size_bytes, found
+        return Rejection(found.source, found.offset, found.record_id, "text_too_large", message, found.text)
+    return found
 
 
 def _chunk(draft: _Draft, fields: Fields) -> Chunk:

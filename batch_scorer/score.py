@@ -59,7 +59,9 @@ def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedRe
             yield found
 
 
-def _score_batch(engine: Engine, ids: Sequence[Ids], rows: npt.NDArray[np.intp]) -> Iterator[ScoredBatch | FailedReview]:
+def _score_batch(
+    engine: Engine, ids: Sequence[Ids], rows: npt.NDArray[np.intp]
+) -> Iterator[ScoredBatch | FailedReview]:
     try:
         scores = engine.run([ids[i] for i in rows])
         bad = ~np.isfinite(scores.logit)

@@ -109,7 +109,9 @@ def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
 def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
     """Why a finished run does not count as a success, or None."""
     if counts["unreadable"] and not allow_unreadable:
-        return f"{counts['unreadable']:,} files or ranges were unreadable (see errors/; --allow-unreadable accepts this)"
+        return (
+            f"{counts['unreadable']:,} files or ranges were unreadable (see errors/; --allow-unreadable accepts this)"
+        )
     rate = counts["rejected"] / counts["read"] if counts["read"] else 0.0
     if rate > max_error_rate:
         return (

@@ -111,7 +111,9 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
     counts, run = manifest["counts"], manifest["profile"]["run"]
     read = counts["read"] or 1
     scored = run["reviews"] or 1
-    positive = sum(n for edge, n in zip(run["probability"]["from"], run["probability"]["reviews"], strict=True) if edge >= 0.5)
+    positive = sum(
+        n for edge, n in zip(run["probability"]["from"], run["probability"]["reviews"], strict=True) if edge >= 0.5
+    )
     rows = [
         ("run", manifest["run_id"]),
         ("state", "complete" if complete else f"not a success: {manifest['not_a_success'] or 'unfinished'}"),

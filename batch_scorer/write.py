@@ -99,7 +99,9 @@ class ShardWriter:
 
     def publish(self) -> tuple[Part, ...]:
         """Finishes both files and moves them into the output; a part without rows is not written."""
-        return tuple(part for part in (self._predictions.publish(self._output), self._errors.publish(self._output)) if part)
+        return tuple(
+            part for part in (self._predictions.publish(self._output), self._errors.publish(self._output)) if part
+        )
 
 
 class _PartFile:
@@ -120,7 +122,9 @@ class _PartFile:
     def _flush(self, rows: int) -> None:
         table = pa.concat_tables(self._waiting)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._local, self._schema, compression="zstd", use_compliant_nested_type=True)
+            self._writer = pq.ParquetWriter(
+                self._local, self._schema, compression="zstd", use_compliant_nested_type=True
+            )
         self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
         self._written += rows
         self._waiting = [table.slice(rows)] if rows < table.num_rows else []

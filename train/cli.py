@@ -43,7 +43,7 @@ def main(
       python -m train --data reviews.csv --label-column stars --positive-value 5 --output model
       python -m train --data imdb --output model
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     changes = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
     try:
@@ -58,18 +58,24 @@ def main(
 
 def train(examples: Examples, output: Path, work: Path, name: str, changes: dict[str, Any], resume: bool) -> None:
     """Trains on `examples` and writes the artefact; `changes` replace settings of the default recipe."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from batch_scorer import artifact
     from batch_scorer.model import Architecture, probability
     from batch_scorer.profile import measure
     from batch_scorer.tokenizer import OOV, Tokenizer, build_vocabulary, words
     from train.fit import Recipe, describe, fit
-
-    import keras
-    import numpy as np
-    import tensorflow as tf
 
     console = Console()
     recipe = dataclasses.replace(Recipe(), **changes)

@@ -130,7 +130,9 @@ def _read_table(path: Path) -> pa.Table:
 def _read_directory(path: Path) -> Examples:
     """The aclImdb layout: `pos/*.txt` and `neg/*.txt`, below `train/` if that is there."""
     root = path / "train" if (path / "train").is_dir() else path
-    files = [(file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))]
+    files = [
+        (file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))
+    ]
     if not files:
         raise InputError("the directory holds no training data", where=str(path), expected="pos/*.txt and neg/*.txt")
     return Examples(

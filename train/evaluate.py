@@ -66,7 +66,7 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
 
 def auc(scores: Floats, labels: Labels) -> float:
     """Area under the ROC curve: the chance that a positive outranks a negative, ties counting half (Mann-Whitney)."""
-    values, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     positives = int((labels == 1).sum())
     negatives = len(labels) - positives

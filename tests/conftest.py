@@ -1,0 +1,117 @@
+"""Fixtures: a tiny model that scores for real, a few reviews, and the IMDB reviews where they are at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from batch_scorer import artifact
+from batch_scorer.config import ScoreConfig
+from batch_scorer.model import Architecture
+from batch_scorer.profile import measure
+from batch_scorer.tokenizer import RESERVED
+
+# Examples cost little but the machines that run them vary; a slow example is no failure.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.load_profile("default")
+
+WORDS = tuple("a good bad film plot was not the and it's very boring wonderful café naïve 10 minutes слово".split())
+TINY = Architecture(
+    vocabulary_size=len(RESERVED) + len(WORDS), embedding_dim=6, units=5, attention_units=4, max_length=20
+)
+
+REVIEWS = (
+    ("r1", "A wonderful film, and it's not boring."),
+    ("r2", "Bad plot.<br /><br />Very, very bad!"),
+    ("r3", "the café was naïve; 10 minutes of слово"),
+    ("r4", "good " * 40 + "and bad"),
+    ("r5", "unheard of words only"),
+    ("r6", "good"),
+)
+
+
+def random_tensors(architecture: Architecture, seed: int) -> dict[str, np.ndarray]:
+    """Weights with the spread of a trained model's, so that scores differ from review to review."""
+    rng = np.random.default_rng(seed)
+    tensors = {name: rng.normal(0, 0.7, shape).astype("f4") for name, shape in architecture.tensor_shapes().items()}
+    tensors["batch_norm.variance"] = np.abs(tensors["batch_norm.variance"]) + np.float32(0.5)
+    return tensors
+
+
+def save_tiny(directory: Path, seed: int = 7) -> Path:
+    """Writes a tiny artefact of random weights."""
+    nothing = np.ones(1, np.int32)
+    artifact.save(
+        str(directory),
+        name="tiny",
+        architecture=TINY,
+        vocabulary=[*RESERVED, *WORDS],
+        tensors=random_tensors(TINY, seed),
+        max_words=TINY.max_length - 1,
+        temperature=1.3,
+        threshold=0.5,
+        training_profile=measure(nothing, nothing, nothing, np.array([0.5])),
+        metrics={},
+        training={"reviews": 1, "epoch": 1, "recipe": {"epochs": 1}, "data_sha256": "0" * 64},
+        versions={"numpy": np.__version__},
+        probe_text="a good film",
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a tiny artefact."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model: Path) -> artifact.Artifact:
+    """The tiny artefact, loaded."""
+    return artifact.load(str(tiny_model))
+
+
+@pytest.fixture
+def jsonl_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes records, or raw bytes as they are, as lines of a JSONL file."""
+
+    def write(*records: Any, name: str = "reviews.jsonl") -> Path:
+        lines = [r if isinstance(r, bytes) else json.dumps(r, ensure_ascii=False).encode() for r in records]
+        path = tmp_path / name
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def reviews_file(jsonl_file: Callable[..., Path]) -> Path:
+    """`REVIEWS` as JSONL, fields id and text."""
+    return jsonl_file(*({"id": i, "text": text} for i, text in REVIEWS))
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_model: Path) -> Callable[..., ScoreConfig]:
+    """A config with the tiny model, the output below `tmp_path`, and whatever is given."""
+
+    def make(*inputs: Path | str, **changes: Any) -> ScoreConfig:
+        defaults = {"output": str(tmp_path / "out"), "model": str(tiny_model)}
+        return ScoreConfig(inputs=tuple(str(i) for i in inputs), **{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def imdb() -> Path:
+    """Directory of the IMDB reviews as Parquet."""
+    directory = os.environ.get("BATCH_SCORER_DATA")
+    if not directory:
+        pytest.skip("needs real reviews: set BATCH_SCORER_DATA to a directory with imdb_test_open.parquet")
+    return Path(directory)
