@@ -38,6 +38,7 @@ setup(
             "mypy>=1.11",
             "pytest>=8.0",
             "ruff>=0.6",
+            "setuptools>=70.1",
         ],
         "bench": ["onnxruntime>=1.19", "openvino>=2024.4", "torch>=2.4"],
     },

@@ -22,7 +22,7 @@ import numpy as np
 from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.model import Architecture, Floats, forward
-from batch_scorer.profile import Profile
+from batch_scorer.profile import EMPTY, Profile
 from batch_scorer.tokenizer import LINE_BREAK, PATTERN, RESERVED, Tokenizer, words
 
 FORMAT_VERSION = 1
@@ -30,6 +30,17 @@ SHIPPED = str(Path(__file__).parent / "models" / "imdb")
 PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
 
 _VOCABULARY, _WEIGHTS = "vocabulary.txt", "weights.safetensors"
+
+# What is relied on in a manifest: the type of each value; for a number also the least and the greatest it can be.
+_COUNT = (int, 0, 1e9)
+_FORM = {
+    "architecture": dict.fromkeys(vars(Architecture()), (int, 1, 1e9)) | {"batch_norm_epsilon": (float, 0, 1)},
+    "training_profile": {k: _COUNT if v == 0 else {"reviews": list} for k, v in vars(EMPTY).items()},
+    "training": {"reviews": _COUNT, "epoch": _COUNT, "recipe": {"epochs": _COUNT}, "data_sha256": str},
+    "files": {_VOCABULARY: str, _WEIGHTS: str},
+    "probe": {"text": str, "logit": (float, -1e6, 1e6)},
+    **{"name": str, "temperature": (float, 1e-6, 1e6), "threshold": (float, 0, 1), "metrics": dict, "versions": dict},
+}
 
 
 @dataclass(frozen=True)
@@ -133,35 +144,50 @@ def load(directory: str) -> Artifact:
     Raises:
         ArtifactError: a file is missing or damaged, a shape or the version differs, or the probe fails.
     """
-    text = _read(directory, "manifest.json")
     model_id = _read(directory, "MODEL_ID").decode("ascii", "replace").strip()
-    found_id = hashlib.sha256(text).hexdigest()
-    if found_id != model_id:
-        raise _damaged(directory, "manifest.json", f"sha256 {model_id} (from MODEL_ID)", f"sha256 {found_id}")
-    manifest = json.loads(text)
-    version = manifest.get("format_version")
+    manifest = _parse(directory, _read(directory, "manifest.json", model_id))
+    data = {file: _read(directory, file, manifest["files"][file]) for file in (_VOCABULARY, _WEIGHTS)}
+    architecture = Architecture(**manifest["architecture"])
+    vocabulary = tuple(data[_VOCABULARY].decode("utf-8", "replace").split("\n"))
+    expected = f"{architecture.vocabulary_size} tokens in UTF-8, the first {RESERVED}"
+    found = f"{len(vocabulary)} tokens in UTF-8, the first {vocabulary[: len(RESERVED)]}"
+    if found != expected or "\n".join(vocabulary).encode() != data[_VOCABULARY]:
+        raise _damaged(directory, _VOCABULARY, expected, found)
+    artifact = Artifact(model_id[:12], manifest, vocabulary, _tensors(directory, data[_WEIGHTS], architecture))
+    probe_ids = artifact.tokenizer.ids(words(manifest["probe"]["text"]))
+    check_probe(artifact, forward(artifact.tensors, architecture, probe_ids).logit, storage.join(directory, _WEIGHTS))
+    return artifact
+
+
+def _parse(directory: str, text: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(directory, "manifest.json", "JSON", error) from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION
     if version != FORMAT_VERSION:
         raise ArtifactError(
             "the model artefact has a format that this version does not read",
             where=storage.join(directory, "manifest.json"),
             expected=f"format_version {FORMAT_VERSION}",
-            got=f"format_version {version}",
+            got=f"format_version {version!r:.80}",
             fix="install the batch-scorer that wrote it, or train the model again",
         )
-    data = {}
-    for file in (_VOCABULARY, _WEIGHTS):
-        data[file] = _read(directory, file)
-        found = hashlib.sha256(data[file]).hexdigest()
-        if found != manifest["files"][file]:
-            raise _damaged(directory, file, f"sha256 {manifest['files'][file]}", f"sha256 {found}")
-    vocabulary = tuple(data[_VOCABULARY].decode().split("\n"))
-    architecture = Architecture(**manifest["architecture"])
-    if len(vocabulary) != architecture.vocabulary_size or vocabulary[: len(RESERVED)] != RESERVED:
-        expected = f"{architecture.vocabulary_size} tokens, the first {', '.join(RESERVED)}"
-        raise _damaged(directory, _VOCABULARY, expected, f"{len(vocabulary)} tokens, the first {vocabulary[:3]}")
-    artifact = Artifact(found_id[:12], manifest, vocabulary, _tensors(directory, data[_WEIGHTS], architecture))
-    check_probe(artifact, _probe_logit(artifact), storage.join(directory, _WEIGHTS))
-    return artifact
+    _check_form(directory, "manifest.json", manifest, _FORM)
+    longest = manifest["architecture"]["max_length"] - 1  # without the start mark
+    _check_form(directory, "manifest.json", manifest, {"tokenizer": {"max_words": (int, 1, longest)}})
+    if unknown := manifest["architecture"].keys() - vars(Architecture()).keys():
+        raise _damaged(directory, "manifest.json, architecture", None, unknown)
+    return manifest  # type: ignore[no-any-return]
+
+
+def _check_form(directory: str, at: str, value: Any, form: Any) -> None:
+    kind, *limits = form if isinstance(form, tuple) else (dict if isinstance(form, dict) else form,)
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if not fits or (limits and not limits[0] <= value <= limits[1]):
+        raise _damaged(directory, at, " ".join([kind.__name__, *map(str, limits)]), f"{value!r:.80}")
+    for name, inner in form.items() if isinstance(form, dict) else ():
+        _check_form(directory, f"{at}, {name}", value.get(name), inner)
 
 
 def check_probe(artifact: Artifact, logit: float, where: str) -> None:
@@ -181,19 +207,14 @@ def check_probe(artifact: Artifact, logit: float, where: str) -> None:
         )
 
 
-def _probe_logit(artifact: Artifact) -> float:
-    ids = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
-    return forward(artifact.tensors, artifact.architecture, ids).logit
-
-
 def _tensors(directory: str, data: bytes, architecture: Architecture) -> dict[str, Floats]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_safetensors
 
     try:
         tensors = from_safetensors(data)
-    except SafetensorError as error:
-        raise _damaged(directory, _WEIGHTS, "a safetensors file", str(error)) from error
+    except (SafetensorError, KeyError) as error:
+        raise _damaged(directory, _WEIGHTS, "a safetensors file of float32", error) from error
     expected = {name: ("float32", shape) for name, shape in architecture.tensor_shapes().items()}
     found = {name: (str(value.dtype), value.shape) for name, value in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
@@ -202,10 +223,10 @@ def _tensors(directory: str, data: bytes, architecture: Architecture) -> dict[st
     return tensors
 
 
-def _read(directory: str, file: str) -> bytes:
+def _read(directory: str, file: str, sha256: str | None = None) -> bytes:
     path = storage.join(directory, file)
     try:
-        return storage.read_bytes(path)
+        data = storage.read_bytes(path)
     except OSError as error:
         raise ArtifactError(
             "the model artefact cannot be read",
@@ -214,13 +235,17 @@ def _read(directory: str, file: str) -> bytes:
             got=str(error),
             fix="give the directory that `python -m train --output DIR` wrote, or leave --model out",
         ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, found):
+        raise _damaged(directory, file, f"sha256 {sha256}", f"sha256 {found}")
+    return data
 
 
 def _damaged(directory: str, file: str, expected: object, got: object) -> ArtifactError:
     return ArtifactError(
         "the model artefact is damaged",
         where=storage.join(directory, file),
-        expected=str(expected or "no such tensor"),
+        expected=str(expected or "nothing by that name"),
         got=str(got or "nothing"),
         fix="copy the artefact again, or train the model again",
     )

@@ -73,8 +73,9 @@ class Explanation:
     def columns(self, chosen: npt.NDArray[np.intp]) -> dict[str, pa.Array]:
         """The columns logit, top_attended, top_contributing and rest_contribution of the reviews `chosen`."""
         columns = {"logit": pa.array(self.logit[chosen]), "rest_contribution": pa.array(self.rest[chosen])}
-        texts = [self._encoded.texts[i] for i in chosen] if self._top_k else []
-        found = [spans(text) for text in texts]
+        texts = [self._encoded.texts[i] for i in chosen]
+        nowhere = np.zeros(0, np.int32)
+        found = [spans(text) if self._top_k else (nowhere, nowhere) for text in texts]
         used = np.minimum(self._encoded.n_tokens_used[chosen], self._top_k)
         n_tokens = self._encoded.n_tokens[chosen]
         for name, lists in (("top_attended", self._attended), ("top_contributing", self._contributing)):

@@ -123,7 +123,7 @@ def inspect(listed: tuple[StoredFile, str], config: ScoreConfig) -> InputFile:
     file, kind = listed
     try:
         found = _INSPECT[kind](file)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
     if found.columns is not None and found.reviews:
         _check_columns(found.path, found.columns, config)
@@ -152,6 +152,18 @@ def _check_columns(path: str, columns: pa.Schema, config: ScoreConfig) -> None:
             got=str(kind),
             fix="name the column of the review with --text-column",
         )
+    if config.id_column is not None:
+        kind = columns.field(config.id_column).type
+        try:
+            pa.array([], kind).cast(pa.string())
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the column {config.id_column!r} cannot be written as text",
+                where=path,
+                expected="text, numbers or times",
+                got=str(kind),
+                fix="name another with --id-column, or leave it out",
+            ) from error
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -28,10 +28,11 @@ def prepare(config: ScoreConfig, plan: Plan) -> Plan:
         OutputError: it is not empty, is not ours to overwrite, cannot be written, or holds another run to resume.
     """
     output = config.output
-    stands = storage.exists(storage.join(output, "plan.json"))
+    stands = _is_ours(storage.join(output, "plan.json"))
     if config.resume and stands:
         return resumed(plan, output)
-    empty = not storage.match(storage.join(output, "")) if storage.is_remote(output) else _is_empty(output)
+    left = storage.match(storage.join(output, "")) if storage.is_remote(output) else _names(output)
+    empty = not left or (config.resume and left == ["plan"])  # a crash before the plan was whole
     if not empty and not (config.overwrite and stands):
         raise OutputError(
             "the output directory is not empty",
@@ -44,9 +45,18 @@ def prepare(config: ScoreConfig, plan: Plan) -> Plan:
     return plan
 
 
-def _is_empty(output: str) -> bool:
+def _is_ours(path: str) -> bool:
+    """Whether a plan of batch-scorer stands at `path`; other tools write a `plan.json` too."""
+    try:
+        found = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"run_id", "plan_hash"} <= found.keys()
+
+
+def _names(output: str) -> list[str]:
     if os.path.isdir(output):
-        return not os.listdir(output)
+        return os.listdir(output)
     if os.path.lexists(output):
         raise OutputError("the output is not a directory", where=output, fix="choose another --output")
     parent = os.path.dirname(os.path.abspath(output))
@@ -54,7 +64,7 @@ def _is_empty(output: str) -> bool:
         parent = os.path.dirname(parent)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError("the output directory cannot be created", where=output, got=f"no right to write in {parent}")
-    return True
+    return []
 
 
 def begin(config: ScoreConfig) -> None:

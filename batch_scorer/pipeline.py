@@ -6,6 +6,8 @@ Beam moves descriptors of shards and summaries of what was done; a review never 
 from __future__ import annotations
 
 import platform
+import re
+import traceback
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,8 +22,8 @@ from apache_beam.utils.shared import Shared
 from batch_scorer import __version__, artifact, summarise
 from batch_scorer.artifact import SHIPPED
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, OptionError, PipelineError, ScorerError
-from batch_scorer.plan import Plan, pieces, read_piece
+from batch_scorer.errors import JobError, OptionError, PipelineError
+from batch_scorer.plan import Plan, read_shards
 from batch_scorer.records import Shard
 from batch_scorer.summarise import STAGES, Counts, Summary
 
@@ -113,8 +115,8 @@ def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, started: str
     """Adds the whole job to `pipeline`."""
     (
         pipeline
-        | "List plan pieces" >> beam.Create(pieces(plan, config.output))
-        | "Read plan" >> beam.FlatMap(read_piece)
+        | "Start" >> beam.Create([config.output])
+        | "Read plan" >> beam.FlatMap(read_shards, shard_count=plan.shard_count)
         | "Spread shards" >> beam.Reshuffle()
         | "Score shards" >> beam.ParDo(ScoreShards(plan, config))
         | "Summarise" >> beam.CombineGlobally(FoldSummaries())
@@ -166,8 +168,6 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         build(pipeline, plan, config, started)
         pipeline.run().wait_until_finish()
-    except ScorerError:
-        raise
     except Exception as error:
         raise PipelineError(
             "the job failed",
@@ -178,7 +178,14 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """The last line that tells the cause: Beam wraps a worker's exception in its whole traceback, as text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    raised = [line for line in lines if "Error" in line and not line.startswith(("File ", "raise "))]
-    return (raised or lines or [type(error).__name__])[-1][:500]
+    """What went wrong in a worker, on one line.
+
+    Beam hands on a worker's exception as a copy without its details, or as a traceback in text; both are in the text of
+    the whole chain.
+    """
+    text = "".join(traceback.format_exception(error))
+    ours = re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*(?:\n  [a-z ]+: .*)*)", text)
+    if ours:
+        return "; ".join(" ".join(line.split()) for line in ours["what"].splitlines())
+    raised = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    return raised[0][:500] if raised else type(error).__name__

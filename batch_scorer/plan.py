@@ -145,23 +145,22 @@ def write_plan(plan: Plan, shards: Sequence[Shard], output: str) -> None:
     """Writes the pieces, then `plan.json`, which names them."""
     names = []
     for number, start in enumerate(range(0, len(shards), PIECE_SHARDS)):
-        names.append(f"plan/{number:05d}.jsonl")
+        names.append(_piece_name(number))
         lines = "".join(shard.to_json() + "\n" for shard in shards[start : start + PIECE_SHARDS])
         storage.publish_bytes(lines.encode(), storage.join(output, names[-1]))
     document = json.dumps({**plan.to_json(), "pieces": names}, indent=2) + "\n"
     storage.publish_bytes(document.encode(), storage.join(output, "plan.json"))
 
 
-def pieces(plan: Plan, output: str) -> list[str]:
-    """The paths of the pieces of the plan."""
-    count = -(-plan.shard_count // PIECE_SHARDS)
-    return [storage.join(output, f"plan/{number:05d}.jsonl") for number in range(count)]
+def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
+    """The shards of the plan in `output`, one piece in memory at a time."""
+    for number in range(-(-shard_count // PIECE_SHARDS)):
+        for line in storage.read_bytes(storage.join(output, _piece_name(number))).decode().splitlines():
+            yield Shard.from_json(line)
 
 
-def read_piece(path: str) -> Iterator[Shard]:
-    """The shards of one piece of the plan."""
-    for line in storage.read_bytes(path).decode().splitlines():
-        yield Shard.from_json(line)
+def _piece_name(number: int) -> str:
+    return f"plan/{number:05d}.jsonl"
 
 
 def resumed(plan: Plan, output: str) -> Plan:

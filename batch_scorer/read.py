@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from batch_scorer.formats import files, jsonl, parquet
-from batch_scorer.records import Fields, Record, Shard, first_line
+from batch_scorer.records import EXCERPT_BYTES, Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
 
 CHUNK_REVIEWS = 8_192
@@ -70,21 +70,22 @@ def _until_damage(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
         try:
             yield from _RECORDS[shard.format](shard, fields)
             return
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             problem = first_line(error)
     yield Rejection(shard.paths[0], None, None, "unreadable", problem)
 
 
 def _checked(found: Record, fields: Fields) -> Record | Rejection:
     """The record, or why its text cannot be scored."""
+    excerpt = found.text[:EXCERPT_BYTES]  # a chunk of rejections would hold gigabytes of text else
     try:
         size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
     except UnicodeEncodeError as error:
         message = f"character {error.start} is half of a surrogate pair"
-        return Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, found.text)
+        return Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, excerpt)
     if size_bytes > fields.max_text_bytes:
         message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
-        return Rejection(found.source, found.offset, found.record_id, "text_too_large", message, found.text)
+        return Rejection(found.source, found.offset, found.record_id, "text_too_large", message, excerpt)
     return found
 
 

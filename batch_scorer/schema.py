@@ -60,7 +60,7 @@ ERRORS = pa.schema(
 DESCRIPTIONS = {
     "record_id": "the id column's value as text; source#offset where there is none or it is null",
     "source": "input file as matched",
-    "offset": "0-based row in Parquet; byte offset in JSONL; 0 for a one-review file",
+    "offset": "0-based row in Parquet, byte in JSONL, 0 for a one-review file; null for an unreadable file",
     "probability": "P(positive), calibrated, 0 to 1",
     "logit": "raw, before calibration: bias + the sum of all contributions",
     "predicted_label": "positive or negative, by the threshold in the manifest",
@@ -71,6 +71,10 @@ DESCRIPTIONS = {
     "top_attended": "words by attention, descending, ties by position",
     "top_contributing": "words by absolute contribution, descending, ties by position",
     "rest_contribution": "the sum of the contributions of everything not in top_contributing",
+    "stage": "where it was rejected: read, decode, encode or score",
+    "code": "why, as a stable word: see codes",
+    "message": "why, in words",
+    "excerpt": "the beginning of the record, at most 200 characters",
     "model_id": "first 12 hex digits of the model's sha256",
     "run_id": "the run's name, from --run-id or the plan",
 }

@@ -60,7 +60,8 @@ def match(pattern: str) -> list[StoredFile]:
         paths = iter([pattern])
     else:
         paths = glob.iglob(pattern, recursive=True)
-    return sorted(_local_file(path) for path in paths if os.path.isfile(path))
+    # A pattern with two `**` yields a file more than once.
+    return sorted(_local_file(path) for path in set(paths) if os.path.isfile(path))
 
 
 def _walk(directory: str) -> Iterator[str]:

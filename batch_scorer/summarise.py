@@ -100,10 +100,10 @@ def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
             with storage.open_read(storage.join(output, part.path)) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
                     return None
+        profile_ = Profile.from_json(document["profile"])
+        return Summary(1, Counts(**document["counts"]), parts, profile_, document["timings"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no marker, or a damaged one: the shard is done again
-    profile_ = Profile.from_json(document["profile"])
-    return Summary(1, Counts(**document["counts"]), parts, profile_, document["timings"])
 
 
 def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:

@@ -22,7 +22,10 @@ from batch_scorer.tokenizer import RESERVED
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 
-WORDS = tuple("a good bad film plot was not the and it's very boring wonderful café naïve 10 minutes слово".split())
+WORDS = (
+    *("a", "good", "bad", "film", "plot", "was", "not", "the", "and"),
+    *("it's", "very", "boring", "wonderful", "café", "naïve", "10", "minutes", "слово"),
+)
 TINY = Architecture(
     vocabulary_size=len(RESERVED) + len(WORDS), embedding_dim=6, units=5, attention_units=4, max_length=20
 )

@@ -28,12 +28,14 @@ PROBE = "An honest film: slow to start, but the last hour is wonderful and I wou
 @click.option("--id-column", help="Column of the id by which the validation split is cut.  [default: the text's hash]")
 @click.option("--name", default="reviews", help="Name of the model, for people.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs at most.  [default: the recipe's]")
+@click.option("--batch-size", type=click.IntRange(1), help="Reviews a step.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.  [default: the recipe's]")
 @click.option("--work", type=click.Path(path_type=Path), help="Directory of checkpoints.  [default: OUTPUT.work]")
 @click.option("--resume", is_flag=True, help="Go on from the last epoch that was finished.")
 def main(
     sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
-    id_column: str | None, name: str, epochs: int | None, seed: int | None, work: Path | None, resume: bool,
+    id_column: str | None, name: str, epochs: int | None, batch_size: int | None, seed: int | None,
+    work: Path | None, resume: bool,
 ) -> None:  # fmt: skip
     """Trains the model of batch-scorer and writes it as an artefact.
 
@@ -44,7 +46,7 @@ def main(
       python -m train --data imdb --output model
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    changes = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
+    changes = {k: v for k, v in {"epochs": epochs, "batch_size": batch_size, "seed": seed}.items() if v is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
     try:
         if (output / "manifest.json").exists():

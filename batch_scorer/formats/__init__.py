@@ -3,5 +3,6 @@
     inspect(file) -> InputFile             looks at a file while planning; never reads it whole
     records(shard, fields) -> Iterator     reads a shard: a `Record` or a `Rejection` each
 
-Both raise `OSError` or `pyarrow.ArrowException` for damage; whoever calls turns that into an `unreadable` row.
+Both raise `OSError`, `pyarrow.ArrowException` or (column names in a damaged footer) `UnicodeDecodeError` for damage;
+whoever calls turns that into an `unreadable` row.
 """

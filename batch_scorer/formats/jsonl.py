@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from batch_scorer import storage
-from batch_scorer.records import Fields, InputFile, Record, Shard, shown, utf8_problem
+from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, shown, utf8_problem
 from batch_scorer.schema import Rejection, printable
 from batch_scorer.storage import StoredFile
 
@@ -105,14 +105,14 @@ def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rej
         return Rejection(path, offset, record_id, "missing_text", f"the field {fields.text!r} is {state}")
     if not isinstance(text, str):
         message = f"the field {fields.text!r} is a {type(text).__name__}"
-        return Rejection(path, offset, record_id, "text_not_a_string", message, json.dumps(text))
+        return Rejection(path, offset, record_id, "text_not_a_string", message, json.dumps(text)[:EXCERPT_BYTES])
     kept = []
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
         try:
             kept.append(fit(found.get(column.name), kind.type))
         except ValueError as error:
             message = f"the field {column.name!r}: {error}"
-            return Rejection(path, offset, record_id, "kept_value_mismatch", message, text)
+            return Rejection(path, offset, record_id, "kept_value_mismatch", message, text[:EXCERPT_BYTES])
     return Record(path, offset, record_id, text, tuple(kept))
 
 
@@ -167,10 +167,12 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     """
     if value is None:
         return None
-    if pa.types.is_string(kind):
-        return printable(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     if pa.types.is_boolean(kind) != isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"expected {kind}, got {type(value).__name__}")
+    if pa.types.is_integer(kind) and isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"expected {kind}, got {value!r}")  # Arrow would cut the fraction off
     try:
         return pa.scalar(value, kind).as_py()
     except (pa.ArrowException, OverflowError) as error:

@@ -14,6 +14,8 @@ from batch_scorer.schema import Rejection
 from batch_scorer.storage import StoredFile
 
 BATCH_ROWS = 1_024  # decoded at a time
+_STRINGS = (pa.string(), pa.large_string(), pa.string_view())
+_BYTES = (pa.binary(), pa.large_binary())
 
 
 def inspect(file: StoredFile) -> InputFile:
@@ -37,13 +39,14 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
                 yield from _rows(path, position + first, batch.slice(first, last - first), fields)
             position += batch.num_rows
             if position >= shard.stop:
-                break
+                return
+    raise OSError(f"row group {shard.row_group} ends at row {position:,}, before row {shard.stop:,} as its plan has it")
 
 
 def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
     ids = _values(batch, fields.id, pa.string()) if fields.id else [None] * batch.num_rows
     kept = [_values(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
-    for i, (text, record_id) in enumerate(zip(_texts(batch, fields.text), ids, strict=True)):
+    for i, (text, record_id) in enumerate(zip(_strings(_plain(batch.column(fields.text))), ids, strict=True)):
         if isinstance(text, str):
             yield Record(path, offset + i, record_id, text, tuple(column[i] for column in kept))
         elif text is None:
@@ -55,15 +58,20 @@ def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iter
 
 def _values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
     column = _plain(batch.column(name))
+    if kind in _STRINGS and column.type in (*_STRINGS, *_BYTES):
+        # An id or a kept value that is not UTF-8 is no reason to lose its review.
+        found = _strings(column)
+        return [v.object.decode("utf-8", "replace") if isinstance(v, UnicodeDecodeError) else v for v in found]
     column = column if column.type == kind else column.cast(kind)
-    # Scalars where a round trip through Python would lose something (nanoseconds, maps).
-    return list(column) if pa.types.is_nested(kind) or pa.types.is_temporal(kind) else column.to_pylist()
+    if pa.types.is_nested(kind) or pa.types.is_temporal(kind):
+        # Scalars where a round trip through Python would lose something (nanoseconds, maps).
+        return [value if value.is_valid else None for value in column]
+    return list(column.to_pylist())
 
 
-def _texts(batch: pa.RecordBatch, name: str) -> list[str | UnicodeDecodeError | None]:
-    """The texts, or what is wrong with them: Parquet does not check that a string is UTF-8."""
-    column = _plain(batch.column(name))
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+def _strings(column: pa.Array) -> list[str | UnicodeDecodeError | None]:
+    """The strings, or what is wrong with them: Parquet does not check that a string is UTF-8."""
+    if column.type not in _BYTES:
         try:
             return list(column.to_pylist())
         except UnicodeDecodeError:

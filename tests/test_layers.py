@@ -1,0 +1,88 @@
+"""The house: who may import whom, and how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# One module may import those above it, never those below or beside it in the same line's right.
+LAYERS = """
+errors config
+storage
+schema tokenizer model profile keras_model artifact
+records
+formats.parquet formats.jsonl formats.files
+inputs
+plan
+read
+encode
+engine
+score
+explain
+write
+summarise
+shard
+pipeline
+terminal outputs
+documents
+cli
+__main__
+"""
+ORDER = {name: place for place, name in enumerate(LAYERS.split())}
+MODULES = sorted((ROOT / "batch_scorer").rglob("*.py"))
+TRAIN = sorted((ROOT / "train").glob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "batch_scorer").with_suffix("").parts)
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the project that `path` imports anywhere, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    ours = {f"batch_scorer.{name}" for name in ORDER}
+    return {name for name in found if name in ours or name.split(".")[0] == "train"}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "__init__.py"], ids=name_of)
+def test_module_imports_only_modules_above_it(path: Path) -> None:
+    name = name_of(path)
+    assert name in ORDER, f"{name} has no place in the layout: add it to LAYERS"
+    wrong = {
+        other
+        for other in imported(path)
+        if other.startswith("train") or ORDER[other.removeprefix("batch_scorer.")] >= ORDER[name]
+    }
+    assert set() == wrong
+
+
+@pytest.mark.parametrize("path", TRAIN, ids=lambda path: path.stem)
+def test_train_imports_the_contract_only(path: Path) -> None:
+    contract = {"errors", "schema", "tokenizer", "model", "profile", "keras_model", "artifact"}
+    ours = {other.removeprefix("batch_scorer.") for other in imported(path) if other.startswith("batch_scorer.")}
+    assert set() == ours - contract
+
+
+def test_layers_name_only_modules_that_exist() -> None:
+    assert set() == set(ORDER) - {name_of(path) for path in MODULES}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN], ids=lambda path: path.stem)
+def test_module_has_at_most_250_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN], ids=lambda path: path.stem)
+def test_module_says_what_it_is(path: Path) -> None:
+    if path.name == "__main__.py":
+        return
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
