@@ -10,9 +10,9 @@ source "$here/scripts/venv.sh"
 if [ $# -gt 0 ]; then
     exec "$venv/bin/batch-scorer" score "$@"
 fi
-output="$here/out/samples"
-# Five of the 51 samples are bad on purpose.
-"$venv/bin/batch-scorer" score "$here/batch_scorer/samples" --output "$output" --overwrite \
-    --text-column text --keep label=true_label --keep review_id --max-error-rate 0.2
+cd "$here"
+# Four of the 51 samples are bad on purpose.
+"$venv/bin/batch-scorer" score batch_scorer/samples --output out/samples --overwrite \
+    --id-column review_id --keep label=true_label --max-error-rate 0.2
 echo
-"$venv/bin/batch-scorer" inspect "$output"
+"$venv/bin/batch-scorer" inspect out/samples

@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "apache-beam>=2.70",
         "click>=8.1",
+        "jsonschema>=4.20",
         "numpy>=2.0",
         "pyarrow>=18.0",
         "rich>=13.0",
@@ -34,7 +35,6 @@ setup(
             "build>=1.2",
             "duckdb>=1.1",
             "hypothesis>=6.100",
-            "jsonschema>=4.20",
             "mypy>=1.11",
             "pytest>=8.0",
             "ruff>=0.6",

@@ -19,28 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer import storage
+from batch_scorer import documents, storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.model import Architecture, Floats, forward
-from batch_scorer.profile import EMPTY, Profile
+from batch_scorer.profile import Profile
+from batch_scorer.schema import FORMAT_VERSION
 from batch_scorer.tokenizer import LINE_BREAK, PATTERN, RESERVED, Tokenizer, words
 
-FORMAT_VERSION = 1
 SHIPPED = str(Path(__file__).parent / "models" / "imdb")
 PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
 
 _VOCABULARY, _WEIGHTS = "vocabulary.txt", "weights.safetensors"
-
-# What is relied on in a manifest: the type of each value; for a number also the least and the greatest it can be.
-_COUNT = (int, 0, 1e9)
-_FORM = {
-    "architecture": dict.fromkeys(vars(Architecture()), (int, 1, 1e9)) | {"batch_norm_epsilon": (float, 0, 1)},
-    "training_profile": {k: _COUNT if v == 0 else {"reviews": list} for k, v in vars(EMPTY).items()},
-    "training": {"reviews": _COUNT, "epoch": _COUNT, "recipe": {"epochs": _COUNT}, "data_sha256": str},
-    "files": {_VOCABULARY: str, _WEIGHTS: str},
-    "probe": {"text": str, "logit": (float, -1e6, 1e6)},
-    **{"name": str, "temperature": (float, 1e-6, 1e6), "threshold": (float, 0, 1), "metrics": dict, "versions": dict},
-}
 
 
 @dataclass(frozen=True)
@@ -161,7 +150,8 @@ def load(directory: str) -> Artifact:
 
 def _parse(directory: str, text: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(text)
+        # NaN and infinities are no JSON: as strings they fail the schema, which names their place.
+        manifest = json.loads(text, parse_constant=str)
     except (ValueError, RecursionError) as error:
         raise _damaged(directory, "manifest.json", "JSON", error) from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION
@@ -173,21 +163,13 @@ def _parse(directory: str, text: bytes) -> dict[str, Any]:
             got=f"format_version {version!r:.80}",
             fix="install the batch-scorer that wrote it, or train the model again",
         )
-    _check_form(directory, "manifest.json", manifest, _FORM)
+    if wrong := documents.first_fault(documents.ARTIFACT, manifest):
+        raise _damaged(directory, f"manifest.json, {wrong.where}", wrong.expected, wrong.got)
     longest = manifest["architecture"]["max_length"] - 1  # without the start mark
-    _check_form(directory, "manifest.json", manifest, {"tokenizer": {"max_words": (int, 1, longest)}})
-    if unknown := manifest["architecture"].keys() - vars(Architecture()).keys():
-        raise _damaged(directory, "manifest.json, architecture", None, unknown)
+    if manifest["tokenizer"]["max_words"] > longest:
+        got = manifest["tokenizer"]["max_words"]
+        raise _damaged(directory, "manifest.json, tokenizer, max_words", f"{longest} at most", str(got))
     return manifest  # type: ignore[no-any-return]
-
-
-def _check_form(directory: str, at: str, value: Any, form: Any) -> None:
-    kind, *limits = form if isinstance(form, tuple) else (dict if isinstance(form, dict) else form,)
-    fits = type(value) is kind or (kind is float and type(value) is int)
-    if not fits or (limits and not limits[0] <= value <= limits[1]):
-        raise _damaged(directory, at, " ".join([kind.__name__, *map(str, limits)]), f"{value!r:.80}")
-    for name, inner in form.items() if isinstance(form, dict) else ():
-        _check_form(directory, f"{at}, {name}", value.get(name), inner)
 
 
 def check_probe(artifact: Artifact, logit: float, where: str) -> None:

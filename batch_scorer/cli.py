@@ -153,8 +153,9 @@ def _score(config: ScoreConfig) -> int:
 
     beam_options = pipeline.options(config)
     about = "about " if made.estimated else ""
+    shards_word = "shard" if made.shard_count == 1 else "shards"
     console.print(
-        f"{about}{made.reviews:,} reviews in {made.shard_count:,} shards; model {model.manifest['name']} "
+        f"{about}{made.reviews:,} reviews in {made.shard_count:,} {shards_word}; model {model.manifest['name']} "
         f"{model.model_id}; run {terminal.safe(made.run_id)}",
         highlight=False,
     )
@@ -177,7 +178,7 @@ def _score(config: ScoreConfig) -> int:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(stderr=False, soft_wrap=True)
+    return Console(stderr=False, soft_wrap=True, emoji=False)  # `:heart:` in a file's name is a name
 
 
 def _quieten() -> None:

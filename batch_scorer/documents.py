@@ -1,26 +1,35 @@
-"""The contracts as files: `python -m batch_scorer.documents schemas/` writes what stands there.
+"""The contracts as documents: the two tables column by column, the two manifests by JSON Schema (draft 2020-12).
 
-The two tables are described column by column; the two manifests by JSON Schema (draft 2020-12).
+`python -m batch_scorer.documents schemas/` writes them to where people look; loading a model holds its manifest to one.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.artifact import FORMAT_VERSION
 from batch_scorer.model import Architecture
-from batch_scorer.schema import DESCRIPTIONS, ERROR_CODES, ERRORS, SCHEMA_VERSION, predictions_schema
+from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES
+from batch_scorer.schema import (
+    DESCRIPTIONS,
+    ERROR_CODES,
+    ERRORS,
+    FORMAT_VERSION,
+    SCHEMA_VERSION,
+    predictions_schema,
+)
 
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
-_COUNT: Json = {"type": "integer", "minimum": 0}
-_NUMBER: Json = {"type": "number"}
+_COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 10**15}
+_SIZE: Json = {"type": "integer", "minimum": 1, "maximum": 10**9}
+_NUMBER: Json = {"type": "number", "minimum": -1e300, "maximum": 1e300}
 _SHA256: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _MODEL_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{12}$"}
 _OBJECT: Json = {"type": "object"}
@@ -34,13 +43,20 @@ def _list(items: Json) -> Json:
     return {"type": "array", "items": items}
 
 
-_HISTOGRAM = _object(
-    {"from": _list(_NUMBER), "reviews": _list(_COUNT)}, description="lower edge of each bin; reviews in it"
-)
+def _histogram(lower_edges: tuple[float, ...]) -> Json:
+    reviews = {**_list(_COUNT), "minItems": len(lower_edges), "maxItems": len(lower_edges)}
+    return _object(
+        {"from": {"const": list(lower_edges)}, "reviews": reviews},
+        description="lower edges of the bins; reviews in each",
+    )
+
+
 _PROFILE = _object(
     {
         **{name: _COUNT for name in ("reviews", "truncated", "words", "used_words", "oov_words")},
-        **{name: _HISTOGRAM for name in ("length", "oov_rate", "probability")},
+        "length": _histogram(LENGTH_EDGES),
+        "oov_rate": _histogram(SHARE_EDGES),
+        "probability": _histogram(SHARE_EDGES),
     }
 )
 _VERSIONS: Json = {"type": "object", "additionalProperties": _TEXT}
@@ -51,9 +67,10 @@ ARTIFACT = _object(
         "name": _TEXT,
         "architecture": _object(
             {
-                name: _NUMBER if name == "batch_norm_epsilon" else {"type": "integer", "minimum": 1}
-                for name in vars(Architecture())
-            }
+                **dict.fromkeys(vars(Architecture()), _SIZE),
+                "batch_norm_epsilon": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+            additionalProperties=False,
         ),
         "tokenizer": _object(
             {
@@ -61,16 +78,18 @@ ARTIFACT = _object(
                 "read_as_space": _TEXT,
                 "lowercase": _TEXT,
                 "reserved": _list(_TEXT),
-                "max_words": {"type": "integer", "minimum": 1},
+                "max_words": _SIZE,
             }
         ),
-        "temperature": {"type": "number", "exclusiveMinimum": 0},
+        "temperature": {"type": "number", "minimum": 1e-6, "maximum": 1e6},
         "threshold": {"type": "number", "minimum": 0, "maximum": 1},
         "training_profile": _PROFILE,
         "metrics": _OBJECT,
-        "training": _OBJECT,
+        "training": _object(
+            {"reviews": _COUNT, "epoch": _COUNT, "recipe": _object({"epochs": _COUNT}), "data_sha256": _SHA256}
+        ),
         "versions": _VERSIONS,
-        "files": {"type": "object", "additionalProperties": _SHA256},
+        "files": _object({"vocabulary.txt": _SHA256, "weights.safetensors": _SHA256}, additionalProperties=False),
         "probe": _object({"text": _TEXT, "logit": _NUMBER}),
     }
 )
@@ -105,6 +124,35 @@ MANIFEST = _object(
         },
     }
 )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where a document does not fit its schema, and how."""
+
+    where: str
+    expected: str
+    got: str
+
+
+def first_fault(schema: Json, document: Any) -> Fault | None:
+    """The fault that explains best why `document` does not fit `schema`, or None if it fits."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
+
+    # JSON Schema counts 5.0 among the integers; a size of 5.0 is of no use.
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    error = best_match(extend(Draft202012Validator, type_checker=whole)(schema).iter_errors(document))
+    if error is None:
+        return None
+    where = ", ".join(str(key) for key in error.absolute_path) or "the whole"
+    in_words = error.validator in ("required", "additionalProperties")  # else the message is the whole instance again
+    return Fault(
+        where,
+        f"{error.validator} {error.validator_value!r:.120}",
+        error.message if in_words else f"{error.instance!r:.80}",
+    )
 
 
 def table(schema: pa.Schema, title: str) -> Json:

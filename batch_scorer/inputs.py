@@ -49,6 +49,10 @@ def list_inputs(config: ScoreConfig) -> Listing:
         unknown: list[StoredFile] = []
         for file in matched:
             name = os.path.basename(file.path)
+            if _is_inside(file.path, config.output):
+                raise _overlap(
+                    "an input lies inside the output, where --overwrite would delete it", config.output, file.path
+                )
             kind = config.input_format or _FORMAT_OF.get(os.path.splitext(name)[1].lower())
             if whole_directory and name.startswith(("_", ".")):
                 continue
@@ -73,13 +77,14 @@ def list_inputs(config: ScoreConfig) -> Listing:
             )
         if unknown:
             notices.append(f"{pattern}: left out {_count_names(file.path for file in unknown)}")
-        twice = sum(file.path in found for file, _ in known)
+        twice = sum(_identity(file) in found for file, _ in known)
         if twice:
             notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")
         digest = hashlib.sha256()
         for file, _ in known:
             digest.update(f"{file.path}\0{file.size_bytes}\0{file.modified}\n".encode("utf-8", "surrogateescape"))
-        found.update({file.path: (file, kind) for file, kind in known if file.path not in found})
+        for file, kind in known:
+            found.setdefault(_identity(file), (file, kind))
         summaries.append(
             {
                 "input": pattern,
@@ -93,18 +98,29 @@ def list_inputs(config: ScoreConfig) -> Listing:
 
 
 def _refuse_output_inside(output: str, pattern: str) -> None:
-    if storage.is_remote(output) or storage.is_remote(pattern):
-        inside = storage.is_directory(pattern) and f"{output.rstrip('/')}/".startswith(pattern)
-    else:
-        folder, real = os.path.realpath(pattern), os.path.realpath(output)
-        inside = os.path.isdir(folder) and os.path.commonpath([folder, real]) == folder
-    if inside:
-        raise OutputError(
-            "the output lies inside an input, where the next run would read it",
-            where=output,
-            got=f"input {pattern}",
-            fix="choose an --output beside the inputs",
-        )
+    if storage.is_directory(pattern) and _is_inside(output, pattern):
+        raise _overlap("the output lies inside an input, where the next run would read it", output, pattern)
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or lies below it, links followed."""
+    if storage.is_remote(path) or storage.is_remote(folder):
+        return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([folder, path]) == folder
+
+
+def _overlap(what: str, output: str, name: str) -> OutputError:
+    return OutputError(
+        what,
+        where=output,
+        got=f"input {name}",
+        fix="choose an --output beside the inputs",
+    )
+
+
+def _identity(file: StoredFile) -> str:
+    return file.path if storage.is_remote(file.path) else os.path.normpath(file.path)
 
 
 def _count_names(paths: Iterable[str]) -> str:

@@ -31,8 +31,10 @@ def prepare(config: ScoreConfig, plan: Plan) -> Plan:
     stands = _is_ours(storage.join(output, "plan.json"))
     if config.resume and stands:
         return resumed(plan, output)
-    left = storage.match(storage.join(output, "")) if storage.is_remote(output) else _names(output)
-    empty = not left or (config.resume and left == ["plan"])  # a crash before the plan was whole
+    left = [f.path for f in storage.match(storage.join(output, ""))] if storage.is_remote(output) else _names(output)
+    if config.resume:  # a crash before the plan was whole leaves these
+        left = [name for name in left if name != "plan" and not name.endswith(storage.DRAFT)]
+    empty = not left
     if not empty and not (config.overwrite and stands):
         raise OutputError(
             "the output directory is not empty",
@@ -75,6 +77,10 @@ def begin(config: ScoreConfig) -> None:
         targets = ["_SUCCESS", "manifest.json", STAGING]
     else:
         targets = []
+    if config.resume and not storage.is_remote(config.output):
+        for folder in ("", "plan", "shards"):
+            drafts = storage.match(storage.join(config.output, folder, f".*{storage.DRAFT}"))
+            storage.delete([draft.path for draft in drafts])
     for name in targets:
         path = storage.join(config.output, name)
         storage.delete([path + "/**" if storage.is_remote(path) and "." not in name and name != "_SUCCESS" else path])

@@ -27,6 +27,7 @@ from batch_scorer.plan import Plan, read_shards
 from batch_scorer.records import Shard
 from batch_scorer.summarise import STAGES, Counts, Summary
 
+WORKER_REVIEWS = 1_000  # about a second of scoring
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 
 
@@ -128,18 +129,34 @@ def options(config: ScoreConfig) -> PipelineOptions:
     """Beam's options, with our defaults where the user gave none.
 
     Raises:
-        OptionError: Beam does not know one of them.
+        OptionError: Beam does not know one of them, or the runner lacks one.
     """
     given = PipelineOptions(list(config.beam_options))
     known = PipelineOptions([]).get_all_options()
+    # Beam passes over words that belong to no option, and a runner misspelt so would be no runner at all.
+    stray = [
+        word
+        for before, word in zip(("", *config.beam_options), config.beam_options, strict=False)
+        if not word.startswith("-") and ("=" in before or not before.startswith("-"))
+    ]
     unknown = [name for name in given.get_all_options(retain_unknown_options=True) if name not in known]
-    if unknown:
+    if stray or unknown:
         raise OptionError(
             "Beam does not know an option",
             where=f"after --: {' '.join(config.beam_options)}",
-            got=f"--{unknown[0]}",
+            got=stray[0] if stray else f"--{unknown[0]}",
             fix="see the options of your runner in Beam's documentation",
         )
+    if not is_local(given):
+        try:
+            beam.Pipeline(options=PipelineOptions(list(config.beam_options)))  # looks for the runner and what it needs
+        except (ValueError, ImportError, AttributeError) as error:
+            raise OptionError(
+                "Beam refuses its options",
+                where=f"after --: {' '.join(config.beam_options)}",
+                got=" ".join(str(error).split()),
+                fix="see the options of your runner in Beam's documentation",
+            ) from error
     return given
 
 
@@ -160,7 +177,8 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         # By name: `DirectRunner` would first look for a runner on the network.
         runner = FnApiRunner()
         direct = beam_options.view_as(DirectOptions)
-        workers = max(1, min(config.workers, plan.shard_count))
+        # A second process has to load TensorFlow too: not worth it for few reviews.
+        workers = max(1, min(config.workers, plan.shard_count, plan.reviews // WORKER_REVIEWS))
         if workers > 1:
             direct.direct_num_workers, direct.direct_running_mode = workers, "multi_processing"
         beam_options.view_as(StandardOptions).runner = "FnApiRunner"

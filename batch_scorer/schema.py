@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # of the tables
+FORMAT_VERSION = 1  # of the model artefact
 
 TOKEN = pa.struct(
     [

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+DRAFT = ".draft"  # ends the hidden name of a local file that is being written
+
 
 @dataclass(frozen=True, order=True)
 class StoredFile:
@@ -66,7 +68,8 @@ def match(pattern: str) -> list[StoredFile]:
 
 def _walk(directory: str) -> Iterator[str]:
     for folder, folders, names in os.walk(directory):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # Not data by long custom: `_temporary`, `_delta_log`, `.git`.
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         yield from (os.path.join(folder, name) for name in names)
 
 
@@ -100,7 +103,8 @@ def publish_bytes(data: bytes, path: str) -> None:
             file.write(data)
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    draft = f"{path}.{os.getpid()}.draft"
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.getpid()}{DRAFT}")
     with open(draft, "wb") as file:
         file.write(data)
         file.flush()

@@ -23,11 +23,15 @@ PLAIN_LINE_SECONDS = 10.0
 Poll = Callable[[], int]  # reviews done so far
 
 
-def safe(text: object, width: int | None = None) -> str:
-    """`text` on one line, without control characters, cut to `width`, and with no meaning as markup."""
+def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
+    """`text` on one line, without control characters, cut to `width`, and with no meaning as markup.
+
+    Args:
+        keep_end: cut at the beginning, where paths say least.
+    """
     shown = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in str(text))
     if width is not None and len(shown) > width:
-        shown = shown[: width - 1] + "…"
+        shown = "…" + shown[1 - width :] if keep_end else shown[: width - 1] + "…"
     return escape(shown)
 
 
@@ -175,7 +179,7 @@ def results(console: Console, rows: list[dict[str, Any]], title: str) -> None:
             for t in row["top_contributing"][:4]
         )
         label = f"[{colour}]{row['predicted_label']}[/]"
-        table.add_row(safe(row["record_id"], 32), label, f"{row['probability']:.3f}", words)
+        table.add_row(safe(row["record_id"], 28, keep_end=True), label, f"{row['probability']:.3f}", words)
     console.print(table)
 
 

@@ -11,7 +11,7 @@ if [ ! -e "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ] || [ "$here/constraint
     fi
     echo "installing into $venv (about 2.5 GB, a few minutes, once)" >&2
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         --constraint "$here/constraints.txt" --editable "$here$extras"
     touch "$stamp"
 fi

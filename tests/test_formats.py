@@ -91,6 +91,7 @@ BAD_LINES = {
     "numeric_text": (b'{"text": 5}', "text_not_a_string"),
     "boolean_text": (b'{"text": false}', "text_not_a_string"),
     "list_text": (b'{"text": ["a"]}', "text_not_a_string"),
+    "long_list_text": (b'{"text": [' + b"1, " * 1_000 + b"1]}", "text_not_a_string"),
     "object_text": (b'{"text": {"a": 1}}', "text_not_a_string"),
     "large_text": (b'{"text": "' + "é".encode() * 50_001 + b'"}', "text_too_large"),
     "endless_line": (b'{"text": "' + b"a" * 900_000 + b'"}', "text_too_large"),
@@ -166,7 +167,7 @@ def test_jsonl_kept_values_fit_the_column_or_are_rejected(
     values: list[Any], kept: list[Any], rejected_at: list[int], tmp_path: Path, config: MakeConfig
 ) -> None:
     path = tmp_path / "kept.jsonl"
-    lines = [json.dumps({"id": i, "text": "a", "k": value}) + "\n" for i, value in enumerate(values)]
+    lines = [json.dumps({"id": i, "text": "a" * 2_000, "k": value}) + "\n" for i, value in enumerate(values)]
     # What decides the column's type is the sample; the rest comes after it.
     first = 1 if rejected_at else len(lines)
     path.write_text("".join(lines[:first]) + "\n" * (300_000 if rejected_at else 0) + "".join(lines[first:]))
@@ -174,7 +175,8 @@ def test_jsonl_kept_values_fit_the_column_or_are_rejected(
     reviews, rejected = read_all(config(path, id_column="id", kept=(Kept("k", "out"),)))
 
     assert kept == [r["out"] for r in reviews]
-    assert [(str(i), "kept_value_mismatch") for i in rejected_at] == [(r.record_id, r.code) for r in rejected]
+    expected = [(str(i), "kept_value_mismatch", "a" * 1_000) for i in rejected_at]
+    assert expected == [(r.record_id, r.code, r.excerpt) for r in rejected]
 
 
 FILES = {

@@ -106,7 +106,7 @@ def test_read_file_whose_name_is_not_utf8_is_read(tmp_path: Path, config: MakeCo
     path = tmp_path / "caf\udce9.txt"
     path.write_text("a good film")
 
-    (chunk,) = read_all(config(tmp_path))
+    (chunk,) = read_all(config(f"{tmp_path}/*.txt"))
 
     assert (["a good film"], [f"{tmp_path}/caf?.txt"]) == (chunk.texts, chunk.reviews["source"].to_pylist())
 

@@ -33,6 +33,9 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
     position = shard.row_group_start
     with storage.open_read(path) as stream, pq.ParquetFile(stream) as parquet:
+        gone = set(wanted) - set(parquet.schema_arrow.names)
+        if gone:
+            raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[shard.row_group], columns=wanted):
             first, last = max(shard.start - position, 0), min(shard.stop - position, batch.num_rows)
             if first < last:

@@ -1,0 +1,260 @@
+"""Inputs: which files an argument names, and what is refused before the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.errors import InputError, OutputError
+from batch_scorer.inputs import inspect, is_text, kept_schema, list_inputs
+from batch_scorer.records import InputFile
+
+MakeConfig = Callable[..., ScoreConfig]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty directory for inputs."""
+    made = tmp_path / "in"
+    made.mkdir()
+    return made
+
+
+def write(folder: Path, *names: str) -> list[str]:
+    """Files with these names, of a line each; returns their paths."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"text": "a"}\n')
+    return [str(folder / name) for name in names]
+
+
+def parquet(path: Path, **columns: pa.Array) -> Path:
+    """A Parquet file of one row or more."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def look(config: ScoreConfig) -> list[InputFile]:
+    """Lists the inputs and looks into each."""
+    return [inspect(file, config) for file in list_inputs(config).files]
+
+
+def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
+    folder: Path, config: MakeConfig
+) -> None:
+    known = write(folder, "a.JSONL", "b.ndjson", "c.txt", "sub/d.parquet", "sub/e.pq")
+    write(folder, "_SUCCESS", "_metadata.parquet", ".part.jsonl.crc", ".hidden.jsonl", ".git/f.jsonl")
+
+    listing = list_inputs(config(folder))
+
+    expected = list(zip(known, ["jsonl", "jsonl", "files", "parquet", "parquet"], strict=True))
+    assert expected == [(file.path, kind) for file, kind in listing.files]
+    assert () == listing.notices
+    (summary,) = listing.summaries
+    counts = {"input": str(folder), "formats": {"files": 1, "jsonl": 2, "parquet": 2}, "files": 5, "bytes": 70}
+    assert {**counts, "fingerprint": summary["fingerprint"]} == summary
+
+
+def test_list_inputs_of_a_directory_says_what_it_left_out(folder: Path, config: MakeConfig) -> None:
+    write(folder, "a.jsonl", "b.csv", "c.csv", "README", "_d.csv")
+
+    assert (f"{folder}: left out 2 x .csv, 1 x README",) == list_inputs(config(folder)).notices
+
+
+def test_list_inputs_files_named_twice_are_scored_once_with_a_notice(folder: Path, config: MakeConfig) -> None:
+    named = write(folder, "a.jsonl", "b.jsonl", "c.jsonl")
+
+    listing = list_inputs(config(named[1], folder))
+
+    assert [named[1], named[0], named[2]] == [file.path for file, _ in listing.files]
+    assert (f"{folder}: 1 files were named by an earlier input too and are scored once",) == listing.notices
+
+
+def test_list_inputs_with_a_format_given_takes_every_name_as_that(folder: Path, config: MakeConfig) -> None:
+    named = write(folder, "a.json", "b.parquet", "c")
+
+    listing = list_inputs(config(folder, input_format="jsonl"))
+
+    assert [(path, "jsonl") for path in named] == [(file.path, kind) for file, kind in listing.files]
+
+
+@pytest.mark.parametrize("name", ["a[1].jsonl", "_a.jsonl", ".a.jsonl"])
+def test_list_inputs_unusual_name_that_exists_is_taken_literally(name: str, folder: Path, config: MakeConfig) -> None:
+    write(folder, "a1.jsonl")
+    (named,) = write(folder, name)
+
+    assert [named] == [file.path for file, _ in list_inputs(config(named)).files]
+
+
+@pytest.mark.parametrize("change", ["content", "time", "name", "another"])
+def test_list_inputs_of_changed_files_has_another_fingerprint(change: str, folder: Path, config: MakeConfig) -> None:
+    path = Path(write(folder, "a.jsonl")[0])
+    before = list_inputs(config(folder)).summaries
+    if change == "content":
+        path.write_text("longer than before\n")
+    elif change == "time":
+        path.touch()
+    elif change == "name":
+        path.rename(folder / "b.jsonl")
+    else:
+        write(folder, "b.jsonl")
+
+    after = list_inputs(config(folder)).summaries
+
+    assert before[0]["fingerprint"] != after[0]["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what", "got"),
+    [
+        ("missing.jsonl", "no input file matches", "nothing"),
+        ("*.jsonl", "no input file matches", "nothing"),
+        ("", "no input file matches", "1 x .csv"),
+        ("a.csv", "the format of an input cannot be told", None),
+        ("*", "the format of an input cannot be told", None),
+    ],
+)
+def test_list_inputs_that_name_nothing_known_are_refused(
+    pattern: str, what: str, got: str | None, folder: Path, config: MakeConfig
+) -> None:
+    write(folder, "a.csv")
+
+    with pytest.raises(InputError, match=what) as refused:
+        list_inputs(config(f"{folder}/{pattern}"))
+    assert got == refused.value.got
+    assert str(folder) in (refused.value.where or "")
+
+
+@pytest.mark.parametrize("output", ["in", "in/out", "in/new/../deep/out", "link/out", "link"])
+@pytest.mark.parametrize("pattern", ["in", "in/", "link"])
+def test_list_inputs_output_inside_an_input_is_refused(
+    pattern: str, output: str, folder: Path, config: MakeConfig, tmp_path: Path
+) -> None:
+    write(folder, "a.jsonl")
+    (tmp_path / "link").symlink_to(folder)
+
+    with pytest.raises(OutputError, match="the output lies inside an input"):
+        list_inputs(config(f"{tmp_path}/{pattern}", output=str(tmp_path / output)))
+
+
+def test_list_inputs_input_inside_the_output_is_refused(folder: Path, config: MakeConfig, tmp_path: Path) -> None:
+    write(folder, "a.jsonl")
+
+    with pytest.raises(OutputError, match="an input lies inside the output"):
+        list_inputs(config(f"{tmp_path}/**/*.jsonl", output=str(folder)))
+
+
+def test_list_inputs_file_named_in_two_ways_is_listed_once(folder: Path, config: MakeConfig) -> None:
+    write(folder, "a.jsonl")
+
+    assert 1 == len(list_inputs(config(folder / "a.jsonl", f"{folder}/./a.jsonl", folder)).files)
+
+
+@pytest.mark.parametrize(("pattern", "output"), [("in", "in-out"), ("in", "out"), ("in/a.jsonl", "in/out")])
+def test_list_inputs_output_beside_an_input_is_fine(
+    pattern: str, output: str, folder: Path, config: MakeConfig, tmp_path: Path
+) -> None:
+    write(folder, "a.jsonl")
+
+    assert 1 == len(list_inputs(config(tmp_path / pattern, output=str(tmp_path / output))).files)
+
+
+def test_list_inputs_output_inside_a_stores_folder_is_refused(config: MakeConfig) -> None:
+    with pytest.raises(OutputError, match="the output lies inside an input"):
+        list_inputs(config("gs://bucket/in/", output="gs://bucket/in/out"))
+
+
+def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", id=pa.array([1]), texts=pa.array(["a"]))
+
+    with pytest.raises(InputError, match="the column 'text' is missing") as refused:
+        look(config(path))
+    assert (str(path), "columns id, texts") == (refused.value.where, refused.value.got)
+    assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [({"id_column": "nr"}, "--id-column"), ({"kept": (Kept("stars", "out"),)}, "--keep")],
+)
+def test_inspect_missing_other_column_names_its_option(
+    changes: dict[str, object], option: str, folder: Path, config: MakeConfig
+) -> None:
+    write(folder, "a.jsonl")
+
+    with pytest.raises(InputError, match="is missing") as refused:
+        look(config(folder, **changes))
+    assert f"name another with {option}" == refused.value.fix
+
+
+@pytest.mark.parametrize("column", [pa.array([1]), pa.array([["a"]]), pa.array([1]).dictionary_encode()], ids=str)
+def test_inspect_text_column_that_is_no_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=column)
+
+    with pytest.raises(InputError, match="does not hold text") as refused:
+        look(config(path))
+    assert refused.value.got
+
+
+@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([{"a": 1}])], ids=["list", "struct"])
+def test_inspect_id_column_that_cannot_be_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=pa.array(["a"]), id=column)
+
+    with pytest.raises(InputError, match="'id' cannot be written as text"):
+        look(config(path, id_column="id"))
+
+
+def test_inspect_empty_file_needs_no_columns(folder: Path, config: MakeConfig) -> None:
+    parquet(folder / "a.parquet", other=pa.array([], pa.int64()))
+    (folder / "b.jsonl").touch()
+
+    assert [(0, None), (0, None)] == [(file.reviews, file.damage) for file in look(config(folder))]
+
+
+def test_is_text_takes_strings_and_bytes_of_every_kind_only() -> None:
+    text = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.null()]
+    text.append(pa.dictionary(pa.int8(), pa.string()))
+    other = [pa.int64(), pa.bool_(), pa.list_(pa.string()), pa.dictionary(pa.int8(), pa.int64()), pa.binary(4)]
+
+    assert [True] * len(text) + [False] * len(other) == [is_text(kind) for kind in text + other]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "together"),
+    [
+        ([pa.int32(), pa.int32()], pa.int32()),
+        ([pa.int32(), pa.int64()], pa.int64()),
+        ([pa.int64(), pa.float64()], pa.float64()),
+        ([pa.null(), pa.string()], pa.string()),
+        ([pa.dictionary(pa.int8(), pa.string()), pa.string()], pa.string()),
+        ([pa.timestamp("us"), pa.timestamp("ns")], pa.timestamp("ns")),
+        ([pa.string(), pa.int64()], None),
+        ([pa.list_(pa.int64()), pa.int64()], None),
+    ],
+    ids=lambda kinds: "_and_".join(map(str, kinds)) if isinstance(kinds, list) else "",
+)
+def test_kept_schema_of_two_files_unifies_their_types_or_refuses(
+    kinds: list[pa.DataType], together: pa.DataType | None, folder: Path, config: MakeConfig
+) -> None:
+    for i, kind in enumerate(kinds):
+        parquet(folder / f"{i}.parquet", text=pa.array(["a"]), k=pa.nulls(1, kind))
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    if together is None:
+        with pytest.raises(InputError, match="types that do not go together"):
+            kept_schema(look(settings), settings)
+    else:
+        assert pa.schema([pa.field("out", together)]) == kept_schema(look(settings), settings)
+
+
+def test_kept_schema_without_any_columns_is_refused(folder: Path, config: MakeConfig) -> None:
+    write(folder, "a.txt")
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    with pytest.raises(InputError, match="no input has a column 'k' to keep"):
+        kept_schema(look(settings), settings)

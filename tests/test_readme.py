@@ -1,0 +1,55 @@
+"""The README's queries give the answers printed there, and its table of columns is complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.documents import documents
+from tests.jobs import score_here
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"```sql\n(.*?)```\n```\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of `./run_local.sh`."""
+    output = tmp_path_factory.mktemp("readme") / "samples"
+    config = ScoreConfig(
+        inputs=(str(ROOT / "batch_scorer/samples"),),
+        output=str(output),
+        id_column="review_id",
+        kept=(Kept("label", "true_label"),),
+        max_error_rate=0.2,
+    )
+    manifest = score_here(config)
+    assert {"read": 51, "scored": 47, "rejected": 4, "unreadable": 0} == manifest["counts"]
+    return output
+
+
+@pytest.mark.parametrize(("query", "printed"), QUERIES)
+def test_query_gives_the_printed_answer(samples: Path, query: str, printed: str) -> None:
+    found = str(duckdb.sql(query.replace("out/samples", str(samples)))).splitlines()
+    expected = [line for line in printed.splitlines() if line.strip() != "..."]
+    assert expected == found[: len(expected)]
+
+
+def test_readme_has_the_queries() -> None:
+    assert len(QUERIES) >= 4
+
+
+def test_shipped_model_agrees_with_a_careful_reader_of_the_samples(samples: Path) -> None:
+    right = "avg(((predicted_label = 'positive') = (true_label = 1))::int)"
+    ((share,),) = duckdb.sql(f"select {right} from '{samples}/predictions/*.parquet'").fetchall()
+    assert share >= 0.8  # some samples are sarcastic or mixed on purpose
+
+
+def test_every_column_is_in_the_readme() -> None:
+    for column in documents()["predictions.json"]["columns"]:
+        assert f"`{column['name']}`" in README

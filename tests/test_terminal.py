@@ -1,0 +1,176 @@
+"""The terminal: what comes from data is shown, never obeyed."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.markup import render
+
+from batch_scorer import terminal
+from batch_scorer.terminal import safe
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Category -> what it would do to a terminal: controls, bidi and other invisible marks, half characters, line ends.
+FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200, soft_wrap=True, emoji=False, color_system=None)
+
+
+def shown(on: Console) -> str:
+    assert isinstance(on.file, io.StringIO)
+    return on.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("good film", "good film"),
+        ("слово 日本語 café", "слово 日本語 café"),
+        ("two\nlines\ttab\r", "two lines tab "),
+        ("line\u2028separator\u0085next", "line separator next"),
+        ("\x1b[31mred\x1b[0m", "�[31mred�[0m"),
+        ("\x1b]0;title\x07", "�]0;title�"),
+        ("\x9b31m\x00\x08\x7f", "�31m���"),
+        ("a\u202egnp.exe", "a�gnp.exe"),
+        ("half \ud800 of a pair", "half � of a pair"),
+        ("zero\u200bwidth\ufeff", "zero�width�"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("[link=http://x]y[/]", "[link=http://x]y[/]"),
+        ("\\[bold]", "\\[bold]"),
+        (12, "12"),
+    ],
+)
+def test_safe_text_is_shown_as_plain_text(text: object, expected: str) -> None:
+    on = console()
+    on.print(safe(text), end="")
+    assert expected == shown(on)
+
+
+@pytest.mark.parametrize("mark", BIDI, ids=lambda mark: f"U+{ord(mark):04X}")
+def test_bidi_mark_does_not_reach_the_terminal(mark: str) -> None:
+    assert "a�b" == safe(f"a{mark}b")
+
+
+@given(text=st.text())
+def test_any_text_becomes_one_line_of_printable_characters(text: str) -> None:
+    cleaned = safe(text)
+    assert not {unicodedata.category(c) for c in cleaned} & FORBIDDEN
+    assert len(cleaned.splitlines()) <= 1
+
+
+# Rich may show a backslash more or less before a bracket or at the end; a tag must never open or close by one.
+@given(text=st.text(st.sampled_from("[]/\\ab=# "), max_size=12).filter(lambda text: not text.endswith("\\")))
+def test_any_brackets_survive_between_tags_and_mean_nothing(text: str) -> None:
+    rendered = render(f"[green]{safe(text)}.[/] rest", emoji=False)
+    assert f"{text}. rest".replace("\\", "") == rendered.plain.replace("\\", "")
+    assert [(0, len(rendered.plain) - len(" rest"), "green")] == [
+        (s.start, s.end, str(s.style)) for s in rendered.spans
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abcde…"),
+        ("a\x1b\x1b\x1b", 3, "a�…"),
+        ("[red]x", 4, "[re…"),
+        ("ab", 1, "…"),
+        ("", 3, ""),
+    ],
+)
+def test_text_longer_than_the_width_is_cut_and_marked(text: str, width: int, expected: str) -> None:
+    assert expected == render(safe(text, width), emoji=False).plain
+
+
+def prediction(**changes: Any) -> dict[str, Any]:
+    token = {"token": "good", "contribution": 1.25}
+    return {
+        "record_id": "r1",
+        "predicted_label": "positive",
+        "probability": 0.9,
+        "top_contributing": [token] * 6,
+        **changes,
+    }
+
+
+def test_results_show_what_is_in_the_rows_and_four_words_each() -> None:
+    on = console()
+    terminal.results(on, [prediction(), prediction(record_id="r2", predicted_label="negative")], "some")
+    assert all(word in shown(on) for word in ("some", "r1", "positive", "0.900", "r2", "negative"))
+    assert 2 * 4 == shown(on).count("good +1.25")
+
+
+def test_results_with_hostile_ids_and_words_show_them_as_text() -> None:
+    on = console()
+    hostile = "[/]\x1b[2J[blink]"
+    terminal.results(
+        on, [prediction(record_id=hostile, top_contributing=[{"token": hostile, "contribution": -1}])], "t"
+    )
+    assert 2 == shown(on).count("[/]�[2J[blink]")
+    assert "\x1b" not in shown(on)
+
+
+def test_error_counts_are_listed_by_stage_and_code() -> None:
+    on = console()
+    terminal.error_counts(on, {("encode", "no_words"): 1234, ("decode", "malformed_json"): 2})
+    lines = [line.split() for line in shown(on).splitlines()]
+    assert [["decode", "malformed_json", "2"], ["encode", "no_words", "1,234"]] == lines[-2:]
+
+
+def test_reviews_done_counts_each_marker_once(tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    poll = terminal.reviews_done(str(tmp_path))
+    assert 0 == poll()
+    for index, read in enumerate((10, 5)):
+        (shards / f"{index:05d}.json").write_text(json.dumps({"counts": {"read": read}}))
+    assert [15, 15] == [poll(), poll()]
+
+
+def test_progress_outside_a_terminal_prints_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "PLAIN_LINE_SECONDS", 0.01)
+    on, polls = console(), iter([0, *[500] * 10_000])
+    with terminal.progress(on, lambda: next(polls), total=1_000, estimated=True, every_s=0.01):
+        while "\n" not in shown(on):
+            pass
+    first = shown(on).splitlines()[0]
+    assert first.startswith("500 of about 1,000 reviews, ")
+    assert first.endswith(" s left")
+
+
+def test_progress_stops_at_once_when_the_body_raises() -> None:
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="body"), terminal.progress(console(), lambda: 0, 1, False, 60.0):
+        raise ValueError("body")
+    assert time.monotonic() - start < 5
+    assert not [thread for thread in threading.enumerate() if "_lines" in thread.name]
+
+
+def test_summary_names_the_errors_only_where_there_are_some() -> None:
+    manifest = {"counts": {"scored": 1234, "rejected": 0, "unreadable": 0}, "notices": ["[b]: left out 2 x .csv"]}
+    clean, damaged = console(), console()
+    terminal.summary(clean, "out", manifest, 2.0)
+    manifest["counts"]["unreadable"] = 1
+    terminal.summary(damaged, "out", manifest, 0.0)
+
+    assert "1,234 reviews scored in 2.0 s (617/s), 0 rejected, 0 unreadable" in shown(clean)
+    assert "notice [b]: left out 2 x .csv" in shown(clean)
+    assert "out/errors" not in shown(clean)
+    assert "out/errors/*.parquet" in shown(damaged)
+
+
+def test_path_longer_than_the_width_keeps_its_end() -> None:
+    assert "…/b.txt" == render(safe("folder/b.txt", 7, keep_end=True)).plain
