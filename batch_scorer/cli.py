@@ -185,6 +185,7 @@ def _quieten() -> None:
     """Keeps TensorFlow and Beam from talking over our own output, here and in the workers."""
     for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
         os.environ.setdefault(name, value)
+    logging.getLogger().setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
     for name in ("apache_beam", "tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from apache_beam.utils.shared import Shared
 
 from batch_scorer import __version__, artifact, summarise
@@ -174,13 +177,11 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
     started = datetime.now(UTC).isoformat()
     runner = None
     if is_local(beam_options):
-        # By name: `DirectRunner` would first look for a runner on the network.
-        runner = FnApiRunner()
-        direct = beam_options.view_as(DirectOptions)
         # A second process has to load TensorFlow too: not worth it for few reviews.
         workers = max(1, min(config.workers, plan.shard_count, plan.reviews // WORKER_REVIEWS))
-        if workers > 1:
-            direct.direct_num_workers, direct.direct_running_mode = workers, "multi_processing"
+        # By name: `DirectRunner` would first look for a runner on the network.
+        runner = FnApiRunner(default_environment=_processes() if workers > 1 else None)
+        beam_options.view_as(DirectOptions).direct_num_workers = workers
         beam_options.view_as(StandardOptions).runner = "FnApiRunner"
     try:
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
@@ -193,6 +194,12 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
             got=_cause(error),
             fix="mend the cause, then run the same command with --resume: what is done is kept",
         ) from error
+
+
+def _processes() -> SubprocessSDKEnvironment:
+    """Workers in processes of their own (what `--direct_running_mode=multi_processing` does, with our `worker`)."""
+    command = f"{shlex.quote(sys.executable)} -m batch_scorer.worker"
+    return SubprocessSDKEnvironment.from_command_string(command)
 
 
 def _cause(error: Exception) -> str:

@@ -26,6 +26,7 @@ explain
 write
 summarise
 shard
+worker
 pipeline
 terminal outputs
 cli
