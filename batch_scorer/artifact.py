@@ -8,7 +8,6 @@ weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -54,7 +53,7 @@ class Artifact:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.vocabulary, self.manifest["tokenizer"]["max_words"])
+        return Tokenizer(self.vocabulary, self.manifest["tokenizer"]["max_words"], self.architecture.max_length)
 
     @property
     def temperature(self) -> float:
@@ -97,11 +96,11 @@ def save(
         _VOCABULARY: "\n".join(vocabulary).encode(),
         _WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
     }
-    probe_ids = Tokenizer(vocabulary, max_words).ids(words(probe_text))
+    probe_ids = Tokenizer(vocabulary, max_words, architecture.max_length).ids(words(probe_text))
     manifest = {
         "format_version": FORMAT_VERSION,
         "name": name,
-        "architecture": dataclasses.asdict(architecture),
+        "architecture": architecture.to_json(),
         "tokenizer": {
             "pattern": PATTERN,
             "read_as_space": LINE_BREAK,
@@ -165,9 +164,8 @@ def _parse(directory: str, text: bytes) -> dict[str, Any]:
         )
     if wrong := documents.first_fault(documents.ARTIFACT, manifest):
         raise _damaged(directory, f"manifest.json, {wrong.where}", wrong.expected, wrong.got)
-    longest = manifest["architecture"]["max_length"] - 1  # without the start mark
-    if manifest["tokenizer"]["max_words"] > longest:
-        got = manifest["tokenizer"]["max_words"]
+    longest, got = Architecture(**manifest["architecture"]).max_words, manifest["tokenizer"]["max_words"]
+    if got > longest:
         raise _damaged(directory, "manifest.json, tokenizer, max_words", f"{longest} at most", str(got))
     return manifest  # type: ignore[no-any-return]
 

@@ -1,24 +1,18 @@
-"""The command line: options in, one config out; prints, and exits."""
+"""The command line: options in, one config out, which a command of `commands` takes; exits."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from batch_scorer import __version__
 from batch_scorer.config import FORMATS, Kept, ScoreConfig
-from batch_scorer.errors import ArtifactError, OptionError, OutputError, RefusedError, ScorerError
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from batch_scorer.errors import OptionError, ScorerError
 
 _SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -40,15 +34,13 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ScorerError as error:
+            from batch_scorer.terminal import visible
+
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(_printable(str(error)), err=True)
+            click.echo(visible(str(error), keep="\n"), err=True)
             sys.exit(error.exit_code)
 
     return wrapped
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 @click.group(context_settings=_SETTINGS)
@@ -60,6 +52,7 @@ def main() -> None:
     Examples:
       batch-scorer score reviews.parquet --output out
       batch-scorer inspect out
+      batch-scorer explain "Slow to start, but what a finish."
     """
 
 
@@ -71,6 +64,9 @@ def main() -> None:
 @click.option("--text-column", default="text", metavar="NAME", help="Column of the review.")
 @click.option("--id-column", metavar="NAME", help="Column of its id.  [default: source#offset]")
 @click.option("--keep", multiple=True, metavar="NAME[=NEW]", help="Column to carry into the output; may be repeated.")
+@click.option("--encoding", default="utf-8", metavar="NAME", help="Of CSV, line and one-review files.")
+@click.option("--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
 @click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: usable cores]")
 @click.option(
@@ -83,12 +79,16 @@ def main() -> None:
               help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @click.option("--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
 @click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context
 @reports_errors
-def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, workers: int | None, **options: Any) -> None:
-    """Scores the reviews in INPUT: Parquet, JSON lines, or text files of one review each; files, directories, globs.
+def score(
+    ctx: click.Context, keep: tuple[str, ...], input_format: str, workers: int | None, dry_run: bool, **options: Any
+) -> None:
+    """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
+    one review a file, compressed or not.
 
     Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record. Options for
     Beam's runner go after `--`.
@@ -96,7 +96,8 @@ def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, workers:
     \b
     Examples:
       batch-scorer score reviews.parquet --output out --id-column review_id --keep label=true_label
-      batch-scorer score 'reviews/*.jsonl' letters/ --output out
+      batch-scorer score 'exports/*.csv.gz' letters/ --output out --limit 1000
+      batch-scorer score reviews.jsonl --output out --text-column review.body --dry-run
       batch-scorer score gs://bucket/reviews/*.parquet --output gs://bucket/out -- \\
           --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
 
@@ -115,9 +116,29 @@ def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, workers:
         command=tuple(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
+    _check_encoding(config.encoding)
+    if config.delimiter is not None and (len(config.delimiter) != 1 or config.delimiter in '"\r\n'):
+        raise OptionError("--delimiter is not one character", got=repr(config.delimiter), fix="for a tab: $'\\t'")
     if config.resume and config.overwrite:
         raise OptionError("--resume and --overwrite exclude each other", fix="give one of them")
-    sys.exit(_score(config))
+    from batch_scorer import commands
+
+    sys.exit(commands.dry_run(config) if dry_run else commands.score(config))
+
+
+def _check_encoding(name: str) -> None:
+    ascii_bytes = bytes(range(128))
+    try:
+        fits = ascii_bytes.decode(name) == ascii_bytes.decode("ascii")
+    except (LookupError, UnicodeDecodeError):
+        fits = False
+    if not fits:
+        raise OptionError(
+            "--encoding cannot be read line by line",
+            expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
+            got=name,
+            fix="convert the files: iconv -f UTF-16 -t UTF-8",
+        )
 
 
 def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
@@ -137,57 +158,26 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-def _score(config: ScoreConfig) -> int:
-    """Plans, runs and sums up; returns the exit code."""
-    console = _console()
-    start = time.monotonic()
-    _quieten()
-    from batch_scorer import artifact, outputs, plan, storage, terminal
+@main.command(context_settings=_SETTINGS)
+@click.argument("text")
+@click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
+@click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
+@reports_errors
+def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
+    """Scores one review, TEXT, and shows what each word adds to its score. `-` reads it from standard input.
 
-    model = artifact.load(config.model or artifact.SHIPPED)
-    made, shards = plan.make_plan(config, model.model_id)
-    made = outputs.prepare(config, made)
+    A word's colour says which way it pushes the score, and how strong it is how much attention the word has. Where
+    there is no colour, the listed words carry their contribution.
 
-    from batch_scorer import pipeline
-    from batch_scorer.summarise import verdict
+    \b
+    Examples:
+      batch-scorer explain "Slow to start, but what a finish."
+      batch-scorer explain - --json < review.txt
+    """
+    from batch_scorer import commands
 
-    beam_options = pipeline.options(config)
-    about = "about " if made.estimated else ""
-    shards_word = "shard" if made.shard_count == 1 else "shards"
-    console.print(
-        f"{about}{made.reviews:,} reviews in {made.shard_count:,} {shards_word}; model {model.manifest['name']} "
-        f"{model.model_id}; run {terminal.safe(made.run_id)}",
-        highlight=False,
-    )
-    outputs.begin(config)
-    plan.write_plan(made, shards, config.output)
-    every_s = 10.0 if storage.is_remote(config.output) else 0.5
-    with terminal.progress(console, terminal.reviews_done(config.output), made.reviews, made.estimated, every_s):
-        pipeline.run(made, config, beam_options)
-    outputs.finish(config)
-    manifest = json.loads(storage.read_bytes(storage.join(config.output, "manifest.json")))
-    terminal.summary(console, config.output, manifest, time.monotonic() - start)
-    reason = verdict(manifest["counts"], config.max_error_rate, config.allow_unreadable)
-    if reason:
-        click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
-        click.echo(reason, err=True)
-        return 3
-    return 0
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=False, soft_wrap=True, emoji=False)  # `:heart:` in a file's name is a name
-
-
-def _quieten() -> None:
-    """Keeps TensorFlow and Beam from talking over our own output, here and in the workers."""
-    for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger().setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
-    for name in ("apache_beam", "tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    commands.explain(text, model, top_k, as_json)
 
 
 @main.command(context_settings=_SETTINGS)
@@ -204,22 +194,6 @@ def inspect(path: str | None, rows: int) -> None:
       batch-scorer inspect
       batch-scorer inspect out --rows 20
     """
-    from batch_scorer import artifact, outputs, storage, terminal
+    from batch_scorer import commands
 
-    console = _console()
-    path = path or artifact.SHIPPED
-    if storage.exists(storage.join(path, "MODEL_ID")):
-        model = artifact.load(path)
-        terminal.model_card(console, path, model.manifest, model.model_id)
-        return
-    if not storage.exists(storage.join(path, "plan.json")):
-        raise RefusedError(
-            "there is nothing to inspect",
-            where=path,
-            expected="a model artefact (MODEL_ID) or the output of `batch-scorer score` (plan.json)",
-            got="neither" if storage.exists(path) else "nothing there",
-        )
-    outputs.show(console, path, rows)
-
-
-__all__ = ["ArtifactError", "OutputError", "main"]
+    commands.inspect(path, rows)

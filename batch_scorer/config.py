@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMATS = ("parquet", "jsonl", "files")
+FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class ScoreConfig:
         top_k: tokens in each list, 0 for none.
         workers: processes, of local runs.
         shard_rows: reviews in a shard, about; None is for the plan to decide.
+        encoding: of CSV, line and one-review files.
+        delimiter: of CSV files; None goes by the name.
+        limit: score only so many records, the first.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
         max_error_rate: share of rejected records above which the run does not count as a success.
         allow_unreadable: whether damaged files do not count against success.
@@ -48,6 +51,9 @@ class ScoreConfig:
     top_k: int = 10
     workers: int = 1
     shard_rows: int | None = None
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    limit: int | None = None
     max_text_bytes: int = 1_000_000
     max_error_rate: float = 0.01
     allow_unreadable: bool = False

@@ -67,9 +67,12 @@ ARTIFACT = _object(
         "name": _TEXT,
         "architecture": _object(
             {
-                **dict.fromkeys(vars(Architecture()), _SIZE),
+                **dict.fromkeys(Architecture().to_json(), _SIZE),
                 "batch_norm_epsilon": {"type": "number", "minimum": 0, "maximum": 1},
+                "recurrent_activation": {"enum": ["sigmoid", "relu"], "default": "sigmoid"},
+                "masked": {"type": "boolean", "default": True, "description": "whether padding is left out"},
             },
+            required=list(Architecture().to_json()),  # the rest, only where it is not the default
             additionalProperties=False,
         ),
         "tokenizer": _object(
@@ -111,6 +114,7 @@ MANIFEST = _object(
             _object({"input": _TEXT, "formats": _OBJECT, "files": _COUNT, "bytes": _COUNT, "fingerprint": _SHA256})
         ),
         "notices": _list(_TEXT),
+        "warnings": {**_list(_TEXT), "description": "how the corpus differs from what the model was trained on"},
         "not_a_success": {"type": ["string", "null"], "description": "why there is no _SUCCESS, if there is none"},
         "started": {"type": "string", "format": "date-time"},
         "finished": {"type": "string", "format": "date-time"},

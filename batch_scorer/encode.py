@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from batch_scorer.read import Chunk
 from batch_scorer.schema import Rejection
-from batch_scorer.tokenizer import OOV, Tokenizer, words
+from batch_scorer.tokenizer import OOV, Tokenizer, foreign_words, words
 
 Ids = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int32]
@@ -23,8 +23,9 @@ class Encoded:
     Args:
         reviews: N rows, as in `read.Chunk`.
         texts: N texts.
-        ids: N sequences, int32[1 + n_tokens_used]: the start mark and the words used.
-        n_tokens, n_tokens_used, oov_words: int32[N]: words found, used, and used but not in the vocabulary.
+        ids: N sequences of int32: the start mark, unless the tokenizer cuts it off, and the words used.
+        n_tokens, n_tokens_used, oov_words, foreign_words: int32[N]: words found, used, used but not in the vocabulary,
+            and found in another script than Latin.
     """
 
     reviews: pa.Table
@@ -33,6 +34,7 @@ class Encoded:
     n_tokens: Ints
     n_tokens_used: Ints
     oov_words: Ints
+    foreign_words: Ints
 
     def rows(self, chosen: npt.NDArray[np.intp]) -> Encoded:
         """The reviews at the indices `chosen`."""
@@ -43,20 +45,21 @@ class Encoded:
             self.n_tokens[chosen],
             self.n_tokens_used[chosen],
             self.oov_words[chosen],
+            self.foreign_words[chosen],
         )
 
 
 def encode(chunk: Chunk, tokenizer: Tokenizer) -> tuple[Encoded, list[Rejection]]:
     """Tokenizes a chunk."""
     ids = []
-    n_tokens = np.empty(len(chunk.texts), np.int32)
+    n_tokens, foreign = (np.empty(len(chunk.texts), np.int32) for _ in range(2))
     for i, text in enumerate(chunk.texts):
         found = words(text)
-        n_tokens[i] = len(found)
+        n_tokens[i], foreign[i] = len(found), foreign_words(text, found)
         ids.append(tokenizer.ids(found))
-    used = np.array([len(x) - 1 for x in ids], np.int32)
+    used = np.minimum(n_tokens, tokenizer.max_words).astype(np.int32)
     unknown = np.array([np.count_nonzero(x == OOV) for x in ids], np.int32)
-    encoded = Encoded(chunk.reviews, chunk.texts, ids, n_tokens, used, unknown)
+    encoded = Encoded(chunk.reviews, chunk.texts, ids, n_tokens, used, unknown, foreign)
     if n_tokens.all():
         return encoded, []
     wordless = np.flatnonzero(n_tokens == 0)

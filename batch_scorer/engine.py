@@ -26,46 +26,21 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.artifact import Artifact, check_probe
 from batch_scorer.encode import Ids
+from batch_scorer.keras_engine import KerasEngine
 from batch_scorer.model import fold_head
+from batch_scorer.protocol import Engine, Scores
 from batch_scorer.tokenizer import PAD, words
 
+__all__ = ["BATCH_SIZE", "Engine", "FoldedEngine", "Scores", "load_engine", "pool"]
+
 BATCH_SIZE = 32  # the state of 32 reviews and the weights fit the nearest caches; 16 and 64 were slower
-
-Doubles = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What the network says of B reviews; review b's last id is at position T - 1.
-
-    Args:
-        logit: float64[B], ``bias + contribution.sum(axis=0)``.
-        attention: float64[T, B], sums to 1 over T.
-        contribution: float64[T, B], what each position adds to the logit.
-    """
-
-    logit: Doubles
-    attention: Doubles
-    contribution: Doubles
-
-
-class Engine(Protocol):
-    """Anything that scores: `batch_size` reviews at most at a time."""
-
-    batch_size: int
-    bias: float
-
-    def run(self, batch: Sequence[Ids]) -> Scores:
-        """Scores 1 to `batch_size` reviews, each the start mark and its words."""
-        ...
 
 
 class FoldedEngine:
@@ -174,6 +149,8 @@ def _network(tf: Any, artifact: Artifact, weight: npt.NDArray[np.float32], batch
 def load_engine(artifact: Artifact) -> Engine:
     """The engine for a model, on one thread, tried on the model's probe text.
 
+    Plain Keras (`keras_engine`) for the notebook's variant, to which points 2 to 4 above do not apply.
+
     Raises:
         ArtifactError: the engine scores the probe text otherwise than training did.
     """
@@ -190,7 +167,9 @@ def _load(artifact: Artifact) -> Engine:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         pass  # TensorFlow is in use in this process already, with its own threads; results are the same
-    engine = FoldedEngine(artifact)
+    a = artifact.architecture
+    usual = a.masked and a.recurrent_activation == "sigmoid"
+    engine: Engine = FoldedEngine(artifact) if usual else KerasEngine(artifact)
     # Compiles the loop too: the first real batch then costs what every other does.
     probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine")

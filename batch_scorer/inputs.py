@@ -1,26 +1,26 @@
-"""The inputs: which files, of which format, with which columns. Reads listings and the beginnings of files only."""
+"""The inputs: which files, and of which format. Reads listings only."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow as pa
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError, OutputError
-from batch_scorer.formats import files, jsonl, parquet
-from batch_scorer.records import InputFile, first_line
+from batch_scorer.formats.stream import plain_name
 from batch_scorer.storage import StoredFile
 
-_FORMAT_OF = {".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "files"}
-_INSPECT = {"parquet": parquet.inspect, "jsonl": jsonl.inspect, "files": files.inspect}
+_FORMAT_OF = {
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
+    ".txt": "files",
+}
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,10 @@ def list_inputs(config: ScoreConfig) -> Listing:
         unknown: list[StoredFile] = []
         for file in matched:
             name = os.path.basename(file.path)
-            if _is_inside(file.path, config.output):
-                raise _overlap(
-                    "an input lies inside the output, where --overwrite would delete it", config.output, file.path
-                )
-            kind = config.input_format or _FORMAT_OF.get(os.path.splitext(name)[1].lower())
+            _refuse_inside_output(config.output, file.path)
             if whole_directory and name.startswith(("_", ".")):
                 continue
+            kind = config.input_format or _format_of(name)
             if kind:
                 known.append((file, kind))
             else:
@@ -97,9 +94,20 @@ def list_inputs(config: ScoreConfig) -> Listing:
     return Listing(tuple(found.values()), tuple(summaries), tuple(notices))
 
 
+def _format_of(name: str) -> str | None:
+    kind = _FORMAT_OF.get(os.path.splitext(plain_name(name))[1].lower())
+    # Parquet compresses within: a compressed file of it could not be read in parts.
+    return None if kind == "parquet" and plain_name(name) != name else kind
+
+
 def _refuse_output_inside(output: str, pattern: str) -> None:
     if storage.is_directory(pattern) and _is_inside(output, pattern):
         raise _overlap("the output lies inside an input, where the next run would read it", output, pattern)
+
+
+def _refuse_inside_output(output: str, path: str) -> None:
+    if _is_inside(path, output):
+        raise _overlap("an input lies inside the output, where --overwrite would delete it", output, path)
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -126,101 +134,3 @@ def _identity(file: StoredFile) -> str:
 def _count_names(paths: Iterable[str]) -> str:
     endings = Counter(os.path.splitext(path)[1] or os.path.basename(path) for path in paths)
     return ", ".join(f"{count:,} x {ending}" for ending, count in endings.most_common(5))
-
-
-def inspect(listed: tuple[StoredFile, str], config: ScoreConfig) -> InputFile:
-    """Looks into one file and checks that it has the columns asked for.
-
-    A file that cannot be read is no error here: it becomes a row in `errors/`.
-
-    Raises:
-        InputError: a column is missing, or the text is not text.
-    """
-    file, kind = listed
-    try:
-        found = _INSPECT[kind](file)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
-    if found.columns is not None and found.reviews:
-        _check_columns(found.path, found.columns, config)
-    return found
-
-
-def _check_columns(path: str, columns: pa.Schema, config: ScoreConfig) -> None:
-    options = [("--text-column", config.text_column), ("--id-column", config.id_column)]
-    options += [("--keep", kept.name) for kept in config.kept]
-    for option, name in options:
-        if name is not None and columns.get_field_index(name) < 0:
-            near = difflib.get_close_matches(name, columns.names, 1)
-            raise InputError(
-                f"the column {name!r} is missing",
-                where=path,
-                expected=f"a column {name!r}",
-                got=f"columns {', '.join(columns.names)}",
-                fix=f"name another with {option}" + (f", for instance {option} {near[0]}" if near else ""),
-            )
-    kind = columns.field(config.text_column).type
-    if not is_text(kind):
-        raise InputError(
-            f"the column {config.text_column!r} does not hold text",
-            where=path,
-            expected="string, large_string, binary, or a dictionary of these",
-            got=str(kind),
-            fix="name the column of the review with --text-column",
-        )
-    if config.id_column is not None:
-        kind = columns.field(config.id_column).type
-        try:
-            pa.array([], kind).cast(pa.string())
-        except pa.ArrowException as error:
-            raise InputError(
-                f"the column {config.id_column!r} cannot be written as text",
-                where=path,
-                expected="text, numbers or times",
-                got=str(kind),
-                fix="name another with --id-column, or leave it out",
-            ) from error
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold reviews; one that is all null can, and is all rejected."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
-             pa.types.is_large_binary, pa.types.is_null)  # fmt: skip
-    return any(test(kind) for test in tests)
-
-
-def kept_schema(looked_into: Sequence[InputFile], config: ScoreConfig) -> pa.Schema:
-    """The type of each kept column in the output: that of the inputs, or the one that holds all of theirs.
-
-    Raises:
-        InputError: the types cannot be brought together, or no input has columns.
-    """
-    fields = []
-    for kept in config.kept:
-        found: list[pa.Schema] = []
-        for file in looked_into:
-            if file.columns is not None and kept.name in file.columns.names:
-                kind = file.columns.field(kept.name).type
-                kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-                schema = pa.schema([pa.field(kept.output_name, kind)])
-                if schema not in found:
-                    found.append(schema)
-        if not found:
-            raise InputError(
-                f"no input has a column {kept.name!r} to keep",
-                where=", ".join(config.inputs),
-                expected="Parquet or JSONL inputs with that column",
-                fix="leave --keep out; one-review files have no columns",
-            )
-        try:
-            fields.append(pa.unify_schemas(found, promote_options="permissive").field(0))
-        except pa.ArrowException as error:
-            raise InputError(
-                f"the kept column {kept.name!r} has types that do not go together",
-                where=", ".join(config.inputs),
-                got=", ".join(str(schema.field(0).type) for schema in found),
-                fix="score the inputs in separate runs, or leave the column out",
-            ) from error
-    return pa.schema(fields)

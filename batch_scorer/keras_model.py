@@ -1,11 +1,11 @@
-"""The same network in Keras 3: what training fits and what the engine is tested against.
+"""The same network in Keras 3: what training fits, what the engine is tested against, and the notebook's variant of it.
 
 Shapes as in `model`. Masks are passed by hand, never inferred, so that what padding may touch can be read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -58,8 +58,9 @@ class ReviewClassifier(keras.Model):  # type: ignore[misc]
         a = architecture
         self.architecture = a
         self.embedding = keras.layers.Embedding(a.vocabulary_size, a.embedding_dim)
-        self.forward_lstm = keras.layers.LSTM(a.units, return_sequences=True)
-        self.backward_lstm = keras.layers.LSTM(a.units, return_sequences=True, go_backwards=True)
+        lstm = {"return_sequences": True, "recurrent_activation": a.recurrent_activation}
+        self.forward_lstm = keras.layers.LSTM(a.units, **lstm)
+        self.backward_lstm = keras.layers.LSTM(a.units, go_backwards=True, **lstm)
         self.attention = BahdanauAttention(a.attention_units)
         self.batch_norm = keras.layers.BatchNormalization(epsilon=a.batch_norm_epsilon)
         self.head = keras.layers.Dense(1)
@@ -76,36 +77,101 @@ class ReviewClassifier(keras.Model):  # type: ignore[misc]
 
     def read(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Everything after the embedding: `embedded` [B, T, E] under `mask` [B, T] -> logit [B], attention [B, T]."""
+        context, attention, _ = self.attend(embedded, mask, training=training)
+        return self.head(self.batch_norm(context, training=training))[:, 0], attention
+
+    def attend(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """`embedded` [B, T, E] under `mask` [B, T] -> context [B, 2H], attention [B, T] and states [B, T, 2H]."""
         ahead = self.forward_lstm(embedded, mask=mask, training=training)  # [B, T, H]
         # Read from the end, so that the padding comes last; a masked step repeats the state before it, and
         # after the flip position 0 holds the state at the first real token.
         back = ops.flip(self.backward_lstm(embedded, mask=mask, training=training), axis=1)  # [B, T, H]
         query = ops.concatenate([ahead[:, -1], back[:, 0]], axis=-1)  # [B, 2H]
-        context, attention = self.attention(ops.concatenate([ahead, back], axis=-1), query, mask)
-        return self.head(self.batch_norm(context, training=training))[:, 0], attention
+        states = ops.concatenate([ahead, back], axis=-1)  # [B, T, 2H]
+        context, attention = self.attention(states, query, mask)
+        return context, attention, states
 
     def tensor_variables(self) -> dict[str, Any]:
         """The Keras variable behind each tensor of the artefact, by the artefact's name."""
-        norm = self.batch_norm
-        named = {"embedding": self.embedding.embeddings}
-        for way, layer in (("forward", self.forward_lstm), ("backward", self.backward_lstm)):
-            for part in ("kernel", "recurrent_kernel", "bias"):
-                named[f"lstm.{way}.{part}"] = getattr(layer.cell, part)
-        for part in ("w1", "w2", "v"):
-            named[f"attention.{part}.kernel"] = getattr(self.attention, part).kernel
-            named[f"attention.{part}.bias"] = getattr(self.attention, part).bias
-        named |= {"batch_norm.gamma": norm.gamma, "batch_norm.beta": norm.beta}
-        named |= {"batch_norm.mean": norm.moving_mean, "batch_norm.variance": norm.moving_variance}
-        return named | {"head.kernel": self.head.kernel, "head.bias": self.head.bias}
+        return _named(self.embedding, self.forward_lstm, self.backward_lstm, self.attention, self.batch_norm, self.head)
 
     def assign(self, tensors: Mapping[str, Floats]) -> None:
         """Sets every weight from the tensors of an artefact."""
-        for name, variable in self.tensor_variables().items():
-            variable.assign(tensors[name])
+        _assign(self.tensor_variables(), tensors)
 
 
-def from_tensors(architecture: Architecture, tensors: Mapping[str, Floats]) -> ReviewClassifier:
-    """The Keras model with the weights of an artefact."""
-    classifier = ReviewClassifier(architecture)
-    classifier.assign({name: np.asarray(value) for name, value in tensors.items()})
-    return classifier
+def notebook_network(architecture: Architecture, dropout: float = 0.0) -> keras.Model:
+    """The notebook's network, layer for layer: ids int32[B, T] -> P(positive) [B, 1], T being `max_length`.
+
+    There is no mask: both directions read the padding, and the softmax runs over all T positions.
+
+    Args:
+        dropout: share of the embedding values that each direction drops, in training.
+    """
+    a = architecture
+    ids = keras.Input((a.max_length,), dtype="int32", name="ids")
+    embedded = keras.layers.Embedding(a.vocabulary_size, a.embedding_dim, name="embedding")(ids)  # [B, T, E]
+    lstm = keras.layers.LSTM(
+        a.units,
+        dropout=dropout,
+        recurrent_activation=a.recurrent_activation,
+        recurrent_initializer="glorot_uniform",
+        return_sequences=True,
+        return_state=True,
+    )
+    states, ahead, _, back, _ = keras.layers.Bidirectional(lstm, name="bidirectional")(embedded)  # [B, T, 2H], [B, H]
+    query = keras.layers.Concatenate(name="query")([ahead, back])  # [B, 2H]
+    context, _ = BahdanauAttention(a.attention_units, name="attention")(states, query)  # [B, 2H]
+    normed = keras.layers.BatchNormalization(epsilon=a.batch_norm_epsilon, name="batch_norm")(context)
+    return keras.Model(ids, keras.layers.Dense(1, activation="sigmoid", name="head")(normed), name="notebook")
+
+
+def notebook_variables(network: keras.Model) -> dict[str, Any]:
+    """The variables of `notebook_network`, by the artefact's names."""
+    both = network.get_layer("bidirectional")
+    ends = (network.get_layer(name) for name in ("attention", "batch_norm", "head"))
+    return _named(network.get_layer("embedding"), both.forward_layer, both.backward_layer, *ends)
+
+
+def _named(embedding: Any, ahead: Any, back: Any, attention: Any, norm: Any, head: Any) -> dict[str, Any]:
+    named = {"embedding": embedding.embeddings}
+    for way, layer in (("forward", ahead), ("backward", back)):
+        for part in ("kernel", "recurrent_kernel", "bias"):
+            named[f"lstm.{way}.{part}"] = getattr(layer.cell, part)
+    for part in ("w1", "w2", "v"):
+        named[f"attention.{part}.kernel"] = getattr(attention, part).kernel
+        named[f"attention.{part}.bias"] = getattr(attention, part).bias
+    named |= {"batch_norm.gamma": norm.gamma, "batch_norm.beta": norm.beta}
+    named |= {"batch_norm.mean": norm.moving_mean, "batch_norm.variance": norm.moving_variance}
+    return named | {"head.kernel": head.kernel, "head.bias": head.bias}
+
+
+def _assign(variables: Mapping[str, Any], tensors: Mapping[str, Floats]) -> None:
+    for name, variable in variables.items():
+        variable.assign(np.asarray(tensors[name]))
+
+
+def from_tensors(architecture: Architecture, tensors: Mapping[str, Floats]) -> keras.Model:
+    """The Keras model with the weights of an artefact: a `ReviewClassifier`, or without a mask `notebook_network`."""
+    if architecture.masked:
+        classifier = ReviewClassifier(architecture)
+        classifier.assign(tensors)
+        return classifier
+    network = notebook_network(architecture)
+    _assign(notebook_variables(network), tensors)
+    return network
+
+
+def reader(architecture: Architecture, tensors: Mapping[str, Floats]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """What an explanation needs of either network: ids int32[B, T] -> attention [B, T] and states [B, T, 2H]."""
+    network = from_tensors(architecture, tensors)
+    if architecture.masked:
+
+        def read(ids: Tensor) -> tuple[Tensor, Tensor]:
+            _, attention, states = network.attend(network.embedding(ids), ops.not_equal(ids, PAD))
+            return attention, states
+
+        return read
+    layers = (network.get_layer(name) for name in ("attention", "bidirectional"))
+    (_, attention), (states, *_) = (layer.output for layer in layers)
+    return keras.Model(network.input, [attention, states])  # type: ignore[no-any-return]

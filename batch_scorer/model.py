@@ -6,18 +6,21 @@ The fast engine (`engine`) and the Keras form (`keras_model`) are both tested ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from batch_scorer.tokenizer import PAD
 
 Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a bidirectional LSTM with additive attention.
+    """The sizes of a bidirectional LSTM with additive attention, and which of its variants it is.
 
     Args:
         vocabulary_size: V, ids 0 (pad), 1 (start) and 2 (unknown) included.
@@ -26,6 +29,9 @@ class Architecture:
         attention_units: A.
         max_length: ids of one review at most, the start mark included.
         batch_norm_epsilon: added to the variance of the batch normalisation.
+        recurrent_activation: of the gates: `sigmoid`, or `relu` as in the notebook.
+        masked: whether padding is left out. Without a mask, as in the notebook, every review is padded to `max_length`
+            ids, and the padding is read and attended to like words.
     """
 
     vocabulary_size: int = 10_000
@@ -34,6 +40,24 @@ class Architecture:
     attention_units: int = 128
     max_length: int = 500
     batch_norm_epsilon: float = 1e-3
+    recurrent_activation: str = "sigmoid"
+    masked: bool = True
+
+    @property
+    def max_words(self) -> int:
+        """Words of one review at most. With a mask each review keeps its start mark, so that none is all padding;
+        without one the mark is cut off as any other id is.
+        """
+        return self.max_length - self.masked
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in manifests: what is as usual about the variant is left out.
+
+        So an artefact of the usual network is, byte for byte, what it was before there were variants, and versions that
+        know of none still load it; and they refuse a variant, which they would score wrongly.
+        """
+        usual = {"recurrent_activation": "sigmoid", "masked": True}
+        return {name: value for name, value in asdict(self).items() if (name, value) not in usual.items()}
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each tensor of the artefact; gates in Keras' order input, forget, cell, output."""
@@ -74,7 +98,10 @@ def fold_head(tensors: Mapping[str, Floats], epsilon: float) -> tuple[npt.NDArra
 
 @dataclass(frozen=True)
 class Forward:
-    """What the network says of one review, T ids long: ``logit = bias + contribution.sum()``."""
+    """What the network says of one review: ``logit = bias + contribution.sum()``.
+
+    T is the number of its ids; without a mask, `max_length`, whatever their number.
+    """
 
     logit: float
     bias: float
@@ -96,12 +123,15 @@ def forward(tensors: Mapping[str, Floats], architecture: Architecture, ids: npt.
 
     Args:
         tensors: as in `Architecture.tensor_shapes`.
-        ids: int32[T], the start mark first, no padding.
+        ids: int32[n], as the tokenizer gives them, no padding. Without a mask it is added here, on the left.
     """
+    if not architecture.masked:
+        ids = np.concatenate([np.full(architecture.max_length - len(ids), PAD, np.int32), ids])  # [T]
+    gate = {"sigmoid": sigmoid, "relu": relu}[architecture.recurrent_activation]
     t = {name: value.astype(np.float64) for name, value in tensors.items() if name != "embedding"}
     x = tensors["embedding"][ids].astype(np.float64)  # [T, E]
-    ahead = _lstm(x, t, "forward")  # [T, H]
-    back = _lstm(x[::-1], t, "backward")[::-1]  # [T, H]
+    ahead = _lstm(x, t, "forward", gate)  # [T, H]
+    back = _lstm(x[::-1], t, "backward", gate)[::-1]  # [T, H]
     states = np.concatenate([ahead, back], axis=1)  # [T, 2H]
     query = np.concatenate([ahead[-1], back[0]])  # [2H]
     hidden = states @ t["attention.w1.kernel"] + t["attention.w1.bias"]  # [T, A]
@@ -114,14 +144,19 @@ def forward(tensors: Mapping[str, Floats], architecture: Architecture, ids: npt.
     return Forward(bias + float(contribution.sum()), bias, attention, contribution)
 
 
-def _lstm(x: npt.NDArray[np.float64], t: Mapping[str, npt.NDArray[np.float64]], way: str) -> npt.NDArray[np.float64]:
+def _lstm(
+    x: npt.NDArray[np.float64],
+    t: Mapping[str, npt.NDArray[np.float64]],
+    way: str,
+    gate: Callable[[Floats], npt.NDArray[np.float64]],
+) -> npt.NDArray[np.float64]:
     recurrent = t[f"lstm.{way}.recurrent_kernel"]
     h = c = np.zeros(recurrent.shape[0])
     out = []
     for z in x @ t[f"lstm.{way}.kernel"] + t[f"lstm.{way}.bias"]:
         i, f, g, o = np.split(z + h @ recurrent, 4)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
+        c = gate(f) * c + gate(i) * np.tanh(g)
+        h = gate(o) * np.tanh(c)
         out.append(h)
     return np.array(out)
 
@@ -129,6 +164,11 @@ def _lstm(x: npt.NDArray[np.float64], t: Mapping[str, npt.NDArray[np.float64]], 
 def sigmoid(x: Floats) -> npt.NDArray[np.float64]:
     """1 / (1 + e^-x), without overflow for any finite x."""
     return 0.5 + 0.5 * np.tanh(0.5 * np.asarray(x, np.float64))
+
+
+def relu(x: Floats) -> npt.NDArray[np.float64]:
+    """max(x, 0)."""
+    return np.maximum(np.asarray(x, np.float64), 0.0)
 
 
 def probability(logit: Floats, temperature: float) -> npt.NDArray[np.float32]:

@@ -1,21 +1,16 @@
-"""The output directory: whether it may be used, what of it is ours, and what it holds."""
+"""The output directory: whether it may be used, and what of it is ours."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections import Counter
-from typing import TYPE_CHECKING, Any
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
 from batch_scorer.plan import Plan, resumed
 from batch_scorer.write import STAGING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 # All that a run writes, `_SUCCESS` first: a directory that is being emptied must not look complete.
 OURS = ("_SUCCESS", "manifest.json", "shards", "predictions", "errors", "plan", STAGING, "plan.json")
@@ -90,39 +85,3 @@ def finish(config: ScoreConfig) -> None:
     """Removes the folder in which parts were built."""
     if not storage.is_remote(config.output):
         shutil.rmtree(storage.join(config.output, STAGING), ignore_errors=True)
-
-
-def show(console: Console, output: str, rows: int) -> None:
-    """Prints what a run's output holds: its manifest, some predictions, and the rejected by code."""
-    import pyarrow.parquet as pq
-
-    from batch_scorer import terminal
-
-    manifest_path = storage.join(output, "manifest.json")
-    if not storage.exists(manifest_path):
-        plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
-        done = len(storage.match(storage.join(output, "shards", "*.json")))
-        console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
-        return
-    manifest = json.loads(storage.read_bytes(manifest_path))
-    terminal.run_card(console, output, manifest, storage.exists(storage.join(output, "_SUCCESS")))
-    shown: list[dict[str, Any]] = []
-    columns = ["record_id", "predicted_label", "probability", "top_contributing"]
-    rejected: Counter[tuple[str, str]] = Counter()
-    for part in manifest["parts"]:
-        is_errors = part["path"].startswith("errors/")
-        if not is_errors and len(shown) >= rows:
-            continue
-        with storage.open_read(storage.join(output, part["path"])) as file, pq.ParquetFile(file) as parquet:
-            if is_errors:
-                found = parquet.read(["stage", "code"]).to_pylist()
-                rejected.update((row["stage"], row["code"]) for row in found)
-            else:
-                batch = next(parquet.iter_batches(rows - len(shown), columns=columns))
-                shown += batch.to_pylist()
-    if shown:
-        console.print()
-        terminal.results(console, shown, "the first predictions")
-    if rejected:
-        console.print()
-        terminal.error_counts(console, rejected)

@@ -163,6 +163,11 @@ def options(config: ScoreConfig) -> PipelineOptions:
     return given
 
 
+def process_count(plan: Plan, workers: int) -> int:
+    """How many local processes are worth while: each has to load TensorFlow, which few reviews do not repay."""
+    return max(1, min(workers, plan.shard_count, plan.reviews // WORKER_REVIEWS))
+
+
 def is_local(beam_options: PipelineOptions) -> bool:
     """Whether the job runs in this machine's own processes."""
     return beam_options.view_as(StandardOptions).runner in (None, *LOCAL_RUNNERS)
@@ -177,8 +182,7 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
     started = datetime.now(UTC).isoformat()
     runner = None
     if is_local(beam_options):
-        # A second process has to load TensorFlow too: not worth it for few reviews.
-        workers = max(1, min(config.workers, plan.shard_count, plan.reviews // WORKER_REVIEWS))
+        workers = process_count(plan, config.workers)
         # By name: `DirectRunner` would first look for a runner on the network.
         runner = FnApiRunner(default_environment=_processes() if workers > 1 else None)
         beam_options.view_as(DirectOptions).direct_num_workers = workers

@@ -6,17 +6,22 @@ workers). Both follow from the inputs and the options alone, never from the work
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any
 
-from batch_scorer import inputs, storage
+import pyarrow as pa
+
+from batch_scorer import columns, inputs, read, storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
-from batch_scorer.records import Fields, InputFile, Shard
+from batch_scorer.formats.stream import is_compressed
+from batch_scorer.records import DAMAGE, Fields, InputFile, Shard
 
 SHARDS_AT_LEAST = 64  # so that the shards of a middling corpus fill a cluster
 SHARD_ROWS_MIN, SHARD_ROWS_MAX = 1_000, 50_000
@@ -64,6 +69,8 @@ class Plan:
                 for kept, kind in zip(f.kept, f.kept_schema, strict=True)
             ],
             "max_text_bytes": f.max_text_bytes,
+            "encoding": f.encoding,
+            "delimiter": f.delimiter,
             "top_k": self.top_k,
             "shards": self.shard_count,
             "reviews": self.reviews,
@@ -71,6 +78,12 @@ class Plan:
             "inputs": list(self.inputs),
             "notices": list(self.notices),
         }
+
+
+def wanted_fields(config: ScoreConfig) -> Fields:
+    """The fields asked for; the types of the kept ones follow when the inputs have been looked into."""
+    c, no_types_yet = config, pa.schema([])
+    return Fields(c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter)
 
 
 def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
@@ -81,16 +94,20 @@ def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
         OutputError: the output lies inside an input.
     """
     listing = inputs.list_inputs(config)
-    files = [inputs.inspect(file, config) for file in listing.files]
-    kept_schema = inputs.kept_schema(files, config)
+    fields = wanted_fields(config)
+    files = [columns.inspect(file, fields) for file in listing.files]
+    fields = dataclasses.replace(fields, kept_schema=columns.kept_schema(files, fields))
     reviews = sum(file.reviews for file in files)
     rows = config.shard_rows or min(max(reviews // SHARDS_AT_LEAST, SHARD_ROWS_MIN), SHARD_ROWS_MAX)
-    shards = [dataclasses.replace(shard, index=i) for i, shard in enumerate(_cut(files, rows))]
+    cut: Iterable[Shard] = _cut(files, rows)
+    if config.limit is not None:
+        cut, reviews = _limit(cut, fields, config.limit), min(reviews, config.limit)
+    shards = [dataclasses.replace(shard, index=i) for i, shard in enumerate(cut)]
     plan = Plan(
         run_id="",
         plan_hash="",
         model_id=model_id,
-        fields=Fields(config.text_column, config.id_column, config.kept, kept_schema, config.max_text_bytes),
+        fields=fields,
         top_k=config.top_k,
         shard_count=len(shards),
         reviews=reviews,
@@ -107,31 +124,56 @@ def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
 
 def _cut(files: Sequence[InputFile], rows: int) -> Iterator[Shard]:
     """Shards of about `rows` reviews, in the order of the inputs; indices are given afterwards."""
-    group: list[str] = []
-    for file in files:
-        if file.format == "files" and not file.damage:
-            group.append(file.path)
-            if len(group) == rows:
-                yield Shard(0, "files", tuple(group))
-                group = []
+    for (kind, partitions, damaged), group in groupby(files, lambda f: (f.format, f.partitions, f.damage is not None)):
+        if kind == "files" and not damaged:
+            while paths := tuple(file.path for file in islice(group, rows)):
+                yield Shard(0, "files", paths, partitions=partitions)
             continue
-        if group:
-            yield Shard(0, "files", tuple(group))
-            group = []
-        if file.damage:
-            yield Shard(0, file.format, (file.path,), damage=file.damage)
-        elif file.format == "parquet":
-            first = 0
-            for index, count in enumerate(file.row_groups):
-                for start, stop in _ranges(count, rows):
-                    yield Shard(0, "parquet", (file.path,), first + start, first + stop, index, first)
-                first += count
+        for file in group:
+            whole = Shard(0, file.format, (file.path,), partitions=partitions, damage=file.damage)
+            yield from [whole] if damaged else _cut_file(file, rows, whole)
+
+
+def _cut_file(file: InputFile, rows: int, whole: Shard) -> Iterator[Shard]:
+    if file.format == "parquet":
+        first = 0
+        for index, count in enumerate(file.row_groups):
+            for start, stop in _ranges(count, rows):
+                yield dataclasses.replace(
+                    whole, start=first + start, stop=first + stop, row_group=index, row_group_start=first
+                )
+            first += count
+    elif file.format == "csv" or is_compressed(file.path):
+        # A quoted field may hold line ends, and a compressed file begins at its beginning: neither can be cut.
+        if file.reviews:
+            yield whole
+    else:
+        bytes_a_shard = max(1, round(rows * file.size_bytes / max(file.reviews, 1)))
+        for start, stop in _ranges(file.size_bytes, bytes_a_shard):
+            yield dataclasses.replace(whole, start=start, stop=stop)
+
+
+def _limit(shards: Iterable[Shard], fields: Fields, limit: int) -> Iterator[Shard]:
+    """The shards of the first `limit` records. Where only reading tells how many there are, it reads so many."""
+    left = limit
+    for shard in shards:
+        if not left:
+            return
+        if shard.damage:
+            yield shard
+        elif shard.format == "parquet":
+            assert shard.stop is not None
+            stop = min(shard.stop, shard.start + left)
+            yield dataclasses.replace(shard, stop=stop)
+            left -= stop - shard.start
+        elif shard.format == "files":
+            yield dataclasses.replace(shard, paths=shard.paths[:left])
+            left -= min(left, len(shard.paths))
         else:
-            bytes_a_shard = max(1, round(rows * file.size_bytes / max(file.reviews, 1)))
-            for start, stop in _ranges(file.size_bytes, bytes_a_shard):
-                yield Shard(0, file.format, (file.path,), start, stop)
-    if group:
-        yield Shard(0, "files", tuple(group))
+            yield dataclasses.replace(shard, max_records=left)
+            with contextlib.suppress(*DAMAGE):
+                for _ in islice(read.records(shard, fields), left):
+                    left -= 1
 
 
 def _ranges(total: int, size: int) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,11 @@ import numpy.typing as npt
 LENGTH_EDGES = (1, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000)  # words; the last bin is open
 SHARE_EDGES = tuple(round(0.05 * i, 2) for i in range(20))  # twenty bins of 0 to 1
 
-Counts = npt.NDArray[np.int64]
+# When a run is called unlike the training data. IMDB's test reviews have 6 % unknown words, German ones over 70 %.
+OOV_SHARE = 0.20
+FOREIGN_SHARE = 0.05
+LENGTH_SHIFT = 0.25
+SHIFT_REVIEWS = 200  # fewer do not fill the bins
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class Profile:
         reviews: how many.
         truncated: how many had more words than the model reads.
         words: how many words, in all.
-        oov_words: how many of the words that were read are not in the vocabulary.
         used_words: how many words were read.
+        oov_words: how many of the words that were read are not in the vocabulary.
+        foreign_words: how many of all words are in another script than Latin.
         length: reviews by number of words, in bins that start at `LENGTH_EDGES`.
         oov_rate, probability: reviews by share, in twenty bins of 0 to 1.
     """
@@ -36,6 +41,7 @@ class Profile:
     words: int
     used_words: int
     oov_words: int
+    foreign_words: int
     length: tuple[int, ...]
     oov_rate: tuple[int, ...]
     probability: tuple[int, ...]
@@ -50,6 +56,7 @@ class Profile:
             self.words + other.words,
             self.used_words + other.used_words,
             self.oov_words + other.oov_words,
+            self.foreign_words + other.foreign_words,
             add(self.length, other.length),
             add(self.oov_rate, other.oov_rate),
             add(self.probability, other.probability),
@@ -63,6 +70,7 @@ class Profile:
             "words": self.words,
             "used_words": self.used_words,
             "oov_words": self.oov_words,
+            "foreign_words": self.foreign_words,
             "length": {"from": list(LENGTH_EDGES), "reviews": list(self.length)},
             "oov_rate": {"from": list(SHARE_EDGES), "reviews": list(self.oov_rate)},
             "probability": {"from": list(SHARE_EDGES), "reviews": list(self.probability)},
@@ -71,11 +79,20 @@ class Profile:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Profile:
         """The inverse of `to_json`."""
-        scalars = (data[name] for name in ("reviews", "truncated", "words", "used_words", "oov_words"))
-        return Profile(*scalars, *(tuple(data[name]["reviews"]) for name in ("length", "oov_rate", "probability")))
+        return Profile(
+            data["reviews"],
+            data["truncated"],
+            data["words"],
+            data["used_words"],
+            data["oov_words"],
+            data.get("foreign_words", 0),  # models from before they were counted are of English text
+            tuple(data["length"]["reviews"]),
+            tuple(data["oov_rate"]["reviews"]),
+            tuple(data["probability"]["reviews"]),
+        )
 
 
-EMPTY = Profile(0, 0, 0, 0, 0, (0,) * len(LENGTH_EDGES), (0,) * len(SHARE_EDGES), (0,) * len(SHARE_EDGES))
+EMPTY = Profile(0, 0, 0, 0, 0, 0, (0,) * len(LENGTH_EDGES), (0,) * len(SHARE_EDGES), (0,) * len(SHARE_EDGES))
 
 
 def measure(
@@ -83,6 +100,7 @@ def measure(
     n_tokens_used: npt.NDArray[np.integer],
     oov_words: npt.NDArray[np.integer],
     probability: npt.NDArray[np.floating],
+    foreign_words: npt.NDArray[np.integer] | None = None,
 ) -> Profile:
     """The profile of N scored reviews; each argument is [N], and every review has a word at least."""
     return Profile(
@@ -91,10 +109,47 @@ def measure(
         words=int(n_tokens.sum()),
         used_words=int(n_tokens_used.sum()),
         oov_words=int(oov_words.sum()),
+        foreign_words=0 if foreign_words is None else int(foreign_words.sum()),
         length=_count(n_tokens, LENGTH_EDGES),
         oov_rate=_count(oov_words / np.maximum(n_tokens_used, 1), SHARE_EDGES),
         probability=_count(probability, SHARE_EDGES),
     )
+
+
+def warnings(run: Profile, training: Profile) -> list[str]:
+    """Why the scores of a run may mean nothing: it differs from what the model was trained on.
+
+    A model scores any text with confidence. Three signs tell when it should not be believed: the share of unknown
+    words, of words in another script, and the lengths, compared by the population stability index (Siddiqi 2006;
+    above 0.25 is by custom a major shift).
+    """
+    found: list[str] = []
+    if not run.reviews:
+        return found
+    unknown, usual = (p.oov_words / max(p.used_words, 1) for p in (run, training))
+    if unknown > OOV_SHARE:
+        found.append(f"{unknown:.0%} of the words are unknown to the model ({usual:.0%} in training)")
+    foreign, usual = (p.foreign_words / max(p.words, 1) for p in (run, training))
+    if foreign > max(FOREIGN_SHARE, 2 * usual):
+        found.append(f"{foreign:.0%} of the words are in another script than Latin ({usual:.0%} in training)")
+    shift = stability_index(run.length, training.length)
+    if run.reviews >= SHIFT_REVIEWS and shift > LENGTH_SHIFT:
+        mean, usual = (p.words / max(p.reviews, 1) for p in (run, training))
+        found.append(
+            f"the reviews are longer or shorter than in training: {mean:,.0f} words on average, not {usual:,.0f} "
+            f"(stability index {shift:.2f})"
+        )
+    return found
+
+
+def stability_index(found: tuple[int, ...], expected: tuple[int, ...]) -> float:
+    """The population stability index of two histograms over the same bins: ``sum (p - q) ln(p / q)``, 0 if equal.
+
+    Half a review is added to each bin, so that empty ones do not make it infinite.
+    """
+    p, q = (np.array(counts, np.float64) + 0.5 for counts in (found, expected))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((p - q) * np.log(p / q)).sum())
 
 
 def _count(values: npt.NDArray[Any], lower_edges: tuple[float, ...]) -> tuple[int, ...]:

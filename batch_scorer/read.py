@@ -5,19 +5,28 @@ A chunk holds at most `CHUNK_REVIEWS` reviews or `CHUNK_CHARACTERS` of text, wha
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.formats import files, jsonl, parquet
-from batch_scorer.records import EXCERPT_BYTES, Fields, Record, Shard, first_line
+from batch_scorer.formats import delimited, files, jsonl, lines, parquet
+from batch_scorer.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
 
 CHUNK_REVIEWS = 8_192
 CHUNK_CHARACTERS = 32 << 20
 
-_RECORDS = {"parquet": parquet.records, "jsonl": jsonl.records, "files": files.records}
+_RECORDS = {
+    "parquet": parquet.records,
+    "jsonl": jsonl.records,
+    "csv": delimited.records,
+    "lines": lines.records,
+    "files": files.records,
+}
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,43 @@ def _until_damage(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     problem = shard.damage
     if problem is None:
         try:
-            yield from _RECORDS[shard.format](shard, fields)
+            yield from islice(records(shard, fields), shard.max_records)
             return
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        except DAMAGE as error:
             problem = first_line(error)
     yield Rejection(shard.paths[0], None, None, "unreadable", problem)
+
+
+def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+    """The records of `shard` as its format reads them, with the columns that stand in its path.
+
+    Raises:
+        One of `records.DAMAGE`.
+    """
+    in_path = dict(shard.partitions)
+    if not in_path:
+        yield from _RECORDS[shard.format](shard, fields)
+        return
+    columns = list(zip(fields.kept, fields.kept_schema, strict=True))
+    in_file = [(kept, kind) for kept, kind in columns if kept.name not in in_path]
+    wanted = dataclasses.replace(
+        fields,
+        id=None if fields.id in in_path else fields.id,
+        kept=tuple(kept for kept, _ in in_file),
+        kept_schema=pa.schema([kind for _, kind in in_file]),
+    )
+    given = {kept.name: _typed(in_path[kept.name], kind.type) for kept, kind in columns if kept.name in in_path}
+    for found in _RECORDS[shard.format](shard, wanted):
+        if isinstance(found, Record):
+            rest = iter(found.kept)
+            values = tuple(given[kept.name] if kept.name in given else next(rest) for kept, _ in columns)
+            yield found._replace(kept=values, record_id=in_path.get(fields.id or "", found.record_id))
+        else:
+            yield found
+
+
+def _typed(value: str | None, kind: pa.DataType) -> Any:
+    return value if value is None or not pa.types.is_integer(kind) else int(value)
 
 
 def _checked(found: Record, fields: Fields) -> Record | Rejection:

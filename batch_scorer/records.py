@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,10 @@ import pyarrow as pa
 from batch_scorer.config import Kept
 
 EXCERPT_BYTES = 1_000  # of bytes shown to a person; far more than an excerpt's characters need
+# What reading raises when a file is damaged or gone: `UnicodeDecodeError` comes from Parquet's own metadata.
+DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
+
+Partitions = tuple[tuple[str, str | None], ...]
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class InputFile:
         format: one of `config.FORMATS`.
         reviews: how many; a guess from the first lines if `estimated`.
         row_groups: rows of each row group (Parquet).
-        columns: the columns it has, with their types; None where it has none (a one-review file) or cannot be read.
+        columns: the columns it has, with their types, fields of structs as `a.b`; None where it has none.
+        partitions: columns that stand in its path (`year=2024/`), of those asked for and not in the file.
         damage: why it cannot be read, if so.
     """
 
@@ -33,6 +39,7 @@ class InputFile:
     estimated: bool = False
     row_groups: tuple[int, ...] = ()
     columns: pa.Schema | None = None
+    partitions: Partitions = ()
     damage: str | None = None
 
 
@@ -43,8 +50,10 @@ class Shard:
     Args:
         index: number of the shard and of its parts.
         paths: the file, or the group of one-review files.
-        start, stop: rows of the file (parquet) or bytes (jsonl); not used for files.
+        start, stop: rows of the file (parquet) or bytes (jsonl, lines); without `stop` to the end.
         row_group, row_group_start: which row group, and the row of the file that it begins at (parquet).
+        partitions: as in `InputFile`.
+        max_records: stop after so many.
         damage: why the file cannot be read at all, found while planning.
     """
 
@@ -52,9 +61,11 @@ class Shard:
     format: str
     paths: tuple[str, ...]
     start: int = 0
-    stop: int = 0
+    stop: int | None = None
     row_group: int = 0
     row_group_start: int = 0
+    partitions: Partitions = ()
+    max_records: int | None = None
     damage: str | None = None
 
     def to_json(self) -> str:
@@ -65,7 +76,8 @@ class Shard:
     def from_json(line: str) -> Shard:
         """The inverse of `to_json`."""
         fields = json.loads(line)
-        return Shard(**{**fields, "paths": tuple(fields["paths"])})
+        partitions = tuple((name, value) for name, value in fields["partitions"])
+        return Shard(**{**fields, "paths": tuple(fields["paths"]), "partitions": partitions})
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class Fields:
     Args:
         kept_schema: the output's name and type of each of `kept`, the same for all parts.
         max_text_bytes: the largest text that is scored, in UTF-8.
+        encoding: of CSV, line and one-review files.
+        delimiter: of CSV files; None goes by the name.
     """
 
     text: str
@@ -82,6 +96,8 @@ class Fields:
     kept: tuple[Kept, ...]
     kept_schema: pa.Schema
     max_text_bytes: int
+    encoding: str = "utf-8"
+    delimiter: str | None = None
 
 
 class Record(NamedTuple):
@@ -99,8 +115,8 @@ def shown(data: bytes) -> str:
     return data[:EXCERPT_BYTES].decode("utf-8", "replace")
 
 
-def utf8_problem(error: UnicodeDecodeError) -> str:
-    """What is wrong with bytes that are not UTF-8."""
+def encoding_problem(error: UnicodeDecodeError) -> str:
+    """What is wrong with bytes that are not in their encoding."""
     return f"byte {error.start} ({error.object[error.start]:#04x}): {error.reason}"
 
 

@@ -5,9 +5,12 @@ Columns are only ever added, and each addition raises `SCHEMA_VERSION`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pyarrow as pa
+
+_surrogates = re.compile("[\ud800-\udfff]")
 
 SCHEMA_VERSION = 1  # of the tables
 FORMAT_VERSION = 1  # of the model artefact
@@ -61,7 +64,7 @@ ERRORS = pa.schema(
 DESCRIPTIONS = {
     "record_id": "the id column's value as text; source#offset where there is none or it is null",
     "source": "input file as matched",
-    "offset": "0-based row in Parquet, byte in JSONL, 0 for a one-review file; null for an unreadable file",
+    "offset": "0-based row in Parquet and CSV, byte in JSONL and lines, 0 for a one-review file; null if unreadable",
     "probability": "P(positive), calibrated, 0 to 1",
     "logit": "raw, before calibration: bias + the sum of all contributions",
     "predicted_label": "positive or negative, by the threshold in the manifest",
@@ -83,7 +86,9 @@ DESCRIPTIONS = {
 # code -> stage, meaning. Codes are stable: queries rely on them.
 ERROR_CODES = {
     "unreadable": ("read", "a whole file or range could not be read; the offset is null"),
-    "invalid_utf8": ("decode", "the bytes are not UTF-8"),
+    "invalid_utf8": ("decode", "the bytes are not UTF-8, or not in the --encoding given"),
+    "malformed_csv": ("decode", "the quotes of a CSV record do not match"),
+    "wrong_field_count": ("decode", "a CSV record has more or fewer fields than the header"),
     "lone_surrogate": ("decode", "the text holds half of a surrogate pair, which no encoding can write"),
     "malformed_json": ("decode", "the line is not one JSON value"),
     "not_an_object": ("decode", "the line is JSON, but not an object with fields"),
@@ -134,6 +139,11 @@ def rejections_table(rejections: list[Rejection], run_id: str, model_id: str) ->
     return pa.Table.from_pylist(rows, ERRORS.with_metadata(stamp))
 
 
+def has_surrogates(text: str) -> bool:
+    """Whether `text` holds a lone surrogate, which UTF-8 cannot write."""
+    return not text.isascii() and _surrogates.search(text) is not None
+
+
 def printable(text: str) -> str:
     """`text` with lone surrogates (undecodable file names, JSON escapes) replaced, so that UTF-8 can hold it."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else _surrogates.sub("\ufffd", text)

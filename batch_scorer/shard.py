@@ -68,10 +68,13 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str) -> Summar
                 if len(chosen):
                     rows = predictions(encoded, explanation, chosen, plan, scorer.artifact)
                     writer.add_predictions(rows)
-                    n_tokens, used, unknown = (
-                        numbers[chosen] for numbers in (encoded.n_tokens, encoded.n_tokens_used, encoded.oov_words)
+                    total += measure(
+                        encoded.n_tokens[chosen],
+                        encoded.n_tokens_used[chosen],
+                        encoded.oov_words[chosen],
+                        rows["probability"].to_numpy(),
+                        encoded.foreign_words[chosen],
                     )
-                    total += measure(n_tokens, used, unknown, rows["probability"].to_numpy())
                 writer.add_rejections([*chunk.rejected, *lost])
             read_count += len(chunk.texts) + len(chunk.rejected) - damage
             scored += len(chosen)

@@ -9,6 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from batch_scorer import profile, storage
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
@@ -18,6 +22,7 @@ from batch_scorer.profile import Profile
 from batch_scorer.schema import SCHEMA_VERSION
 from batch_scorer.write import Part
 
+IDS_COMPARED = 5_000_000  # more would not fit the memory of the one worker that sums up
 STAGES = ("read", "encode", "score", "explain", "write")
 
 
@@ -121,6 +126,22 @@ def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: 
     return None
 
 
+def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
+    """A notice if reviews share an id: joins by it would then multiply rows."""
+    parts = [part for part in parts if part.path.startswith("predictions/")]
+    rows = sum(part.rows for part in parts)
+    if plan.fields.id is None or rows > IDS_COMPARED:
+        return []
+    ids = []
+    for part in parts:
+        with storage.open_read(storage.join(output, part.path)) as file, pq.ParquetFile(file) as parquet:
+            ids += parquet.read(["record_id"])["record_id"].chunks
+    repeated = rows - pc.count_distinct(pa.chunked_array(ids, pa.string())).as_py()
+    if not repeated:
+        return []
+    return [f"{repeated:,} reviews have an id (column {plan.fields.id!r}) that an earlier one has too"]
+
+
 def commit(
     summary: Summary,
     plan: Plan,
@@ -157,7 +178,8 @@ def commit(
         "counts": dataclasses.asdict(summary.counts),
         "parts": [dataclasses.asdict(part) for part in sorted(summary.parts, key=lambda part: part.path)],
         "inputs": list(plan.inputs),
-        "notices": list(plan.notices),
+        "notices": [*plan.notices, *_repeated_ids(summary.parts, plan, config.output)],
+        "warnings": profile.warnings(summary.profile, artifact.training_profile),
         "not_a_success": verdict(dataclasses.asdict(summary.counts), config.max_error_rate, config.allow_unreadable),
         "started": started,
         "finished": finished,

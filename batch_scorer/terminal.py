@@ -1,26 +1,27 @@
-"""What a person sees in the terminal: progress, the summary of a run, a model's card.
+"""What a person sees in the terminal: a plan, the summary of a run, a model's card.
 
 Everything that comes from data is escaped here, before it is shown.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from batch_scorer import storage
+from batch_scorer.artifact import Artifact
+from batch_scorer.config import ScoreConfig
+from batch_scorer.estimate import Estimate
+from batch_scorer.plan import Plan
 
-PLAIN_LINE_SECONDS = 10.0
-Poll = Callable[[], int]  # reviews done so far
+
+def visible(text: str, keep: str = "") -> str:
+    """`text` with white space as spaces, and controls, bidi marks and half characters as �; `keep` stays as it is."""
+    return "".join(c if c.isprintable() or c in keep else " " if c.isspace() else "�" for c in text)
 
 
 def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
@@ -29,68 +30,10 @@ def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
     Args:
         keep_end: cut at the beginning, where paths say least.
     """
-    shown = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in str(text))
+    shown = visible(str(text))
     if width is not None and len(shown) > width:
         shown = "…" + shown[1 - width :] if keep_end else shown[: width - 1] + "…"
     return escape(shown)
-
-
-def reviews_done(output: str) -> Poll:
-    """Counts the reviews of finished shards by their markers; each marker is read once."""
-    seen: dict[str, int] = {}
-
-    def poll() -> int:
-        pattern = storage.join(output, "shards", "*.json")
-        for file in storage.match(pattern):
-            if file.path not in seen:
-                seen[file.path] = json.loads(storage.read_bytes(file.path))["counts"]["read"]
-        return sum(seen.values())
-
-    return poll
-
-
-@contextmanager
-def progress(console: Console, poll: Poll, total: int, estimated: bool, every_s: float) -> Iterator[None]:
-    """Shows how far the job is while the body runs: a bar in a terminal, a line now and then elsewhere."""
-    stop = threading.Event()
-    show = _bar if console.is_terminal else _lines
-    thread = threading.Thread(target=show, args=(console, poll, total, estimated, every_s, stop), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _bar(console: Console, poll: Poll, total: int, estimated: bool, every_s: float, stop: threading.Event) -> None:
-    about = "about " if estimated else ""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(f"{{task.completed:,.0f}} of {about}{total:,} reviews"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=total, rate="")
-        start, before = time.monotonic(), poll()
-        while not stop.wait(every_s):
-            done = poll()
-            if done > before:
-                rate = (done - before) / (time.monotonic() - start)
-                bar.update(task, completed=done, description="scoring", rate=f"{rate:,.0f}/s")
-
-
-def _lines(console: Console, poll: Poll, total: int, estimated: bool, every_s: float, stop: threading.Event) -> None:
-    about = "about " if estimated else ""
-    start, before = time.monotonic(), poll()
-    while not stop.wait(PLAIN_LINE_SECONDS):
-        done = poll()
-        elapsed = time.monotonic() - start
-        rate = (done - before) / elapsed
-        left = f", {max(total - done, 0) / rate:,.0f} s left" if rate else ""
-        console.print(f"{done:,} of {about}{total:,} reviews, {rate:,.0f}/s{left}", highlight=False)
 
 
 def summary(console: Console, output: str, manifest: Mapping[str, Any], seconds: float) -> None:
@@ -102,12 +45,63 @@ def summary(console: Console, output: str, manifest: Mapping[str, Any], seconds:
         f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable",
         highlight=False,
     )
-    for notice in manifest["notices"]:
-        console.print(f"[yellow]notice[/] {safe(notice)}", highlight=False)
+    notes(console, manifest)
     console.print(f"  predictions  {safe(storage.join(output, 'predictions', '*.parquet'))}", highlight=False)
     if counts["rejected"] or counts["unreadable"]:
         console.print(f"  errors       {safe(storage.join(output, 'errors', '*.parquet'))}", highlight=False)
     console.print(f"  next         batch-scorer inspect {safe(output)}", highlight=False)
+
+
+def notes(console: Console, manifest: Mapping[str, Any]) -> None:
+    """Warnings and notices of a run."""
+    for warning in manifest.get("warnings", ()):
+        console.print(f"[bold yellow]warning[/] {safe(warning)}", highlight=False)
+    for notice in manifest["notices"]:
+        console.print(f"[yellow]notice[/] {safe(notice)}", highlight=False)
+
+
+def plan_line(plan: Plan, model: Artifact) -> str:
+    """The plan in one line."""
+    about = "about " if plan.estimated else ""
+    shards = "shard" if plan.shard_count == 1 else "shards"
+    name = safe(model.manifest["name"])
+    return f"{about}{plan.reviews:,} reviews in {plan.shard_count:,} {shards}; model {name} {model.model_id}"
+
+
+def plan_card(console: Console, config: ScoreConfig, plan: Plan) -> None:
+    """What a run would read and where it would write."""
+    rows = []
+    for found in plan.inputs:
+        formats = ", ".join(f"{count:,} {name}" for name, count in found["formats"].items())
+        rows.append(("input", f"{found['input']}  {formats}, {found['bytes'] / 1e6:,.1f} MB"))
+    rows += [("notice", notice) for notice in plan.notices]
+    kept = ", ".join(
+        f"{kept.name} as {field.name} ({field.type})"
+        for kept, field in zip(plan.fields.kept, plan.fields.kept_schema, strict=True)
+    )
+    rows += [
+        ("text", plan.fields.text),
+        ("id", plan.fields.id or "source#offset"),
+        ("kept", kept or "nothing"),
+        ("output", config.output),
+    ]
+    _card(console, "plan", rows)
+
+
+def estimate_line(console: Console, estimate: Estimate) -> None:
+    """How long a run would take."""
+    processes = "process" if estimate.processes == 1 else "processes"
+    console.print(
+        f"about {_duration(estimate.total_s)} on this machine: {estimate.start_s:,.0f} s to start, then "
+        f"{estimate.reviews_per_s:,.0f} reviews/s in {estimate.processes} {processes}",
+        highlight=False,
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def run_card(console: Console, output: str, manifest: Mapping[str, Any], complete: bool) -> None:

@@ -41,21 +41,35 @@ def predictions(
 ) -> pa.Table:
     """The rows of the reviews at the indices `chosen`, as the contract has them."""
     schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id)
-    rows = encoded.rows(chosen)
-    columns: dict[str, Any] = {name: rows.reviews[name] for name in rows.reviews.column_names}
-    columns |= explanation.columns(chosen)
+    reviews = encoded.reviews.take(pa.array(chosen))
+    columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
+    columns |= scored_columns(encoded, explanation, chosen, artifact)
+    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(chosen))
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def scored_columns(
+    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], artifact: Artifact
+) -> dict[str, pa.Array]:
+    """The columns that follow from a review's text and the model alone, in the order of the contract."""
+    explained = explanation.columns(chosen)
     p = probability(explanation.logit[chosen], artifact.temperature)
     # Compared in double precision, as a reader of the file would compare it.
     positive = p.astype(np.float64) >= artifact.threshold
-    columns["probability"] = pa.array(p)
-    columns["predicted_label"] = pa.array(np.where(positive, "positive", "negative"), pa.string())
-    columns["n_tokens"] = pa.array(rows.n_tokens)
-    columns["n_tokens_used"] = pa.array(rows.n_tokens_used)
-    columns["truncated"] = pa.array(rows.n_tokens > rows.n_tokens_used)
-    columns["oov_rate"] = pa.array((rows.oov_words / rows.n_tokens_used).astype(np.float32))
-    columns["model_id"] = pa.repeat(pa.scalar(plan.model_id), len(chosen))
-    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(chosen))
-    return pa.table([columns[name] for name in schema.names], schema=schema)
+    n_tokens, used = encoded.n_tokens[chosen], encoded.n_tokens_used[chosen]
+    return {
+        "probability": pa.array(p),
+        "logit": explained["logit"],
+        "predicted_label": pa.array(np.where(positive, "positive", "negative"), pa.string()),
+        "n_tokens": pa.array(n_tokens),
+        "n_tokens_used": pa.array(used),
+        "truncated": pa.array(n_tokens > used),
+        "oov_rate": pa.array((encoded.oov_words[chosen] / used).astype(np.float32)),
+        "top_attended": explained["top_attended"],
+        "top_contributing": explained["top_contributing"],
+        "rest_contribution": explained["rest_contribution"],
+        "model_id": pa.repeat(pa.scalar(artifact.model_id), len(chosen)),
+    }
 
 
 class ShardWriter:

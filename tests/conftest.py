@@ -48,16 +48,16 @@ def random_tensors(architecture: Architecture, seed: int) -> dict[str, np.ndarra
     return tensors
 
 
-def save_tiny(directory: Path, seed: int = 7) -> Path:
+def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY) -> Path:
     """Writes a tiny artefact of random weights."""
     nothing = np.ones(1, np.int32)
     artifact.save(
         str(directory),
         name="tiny",
-        architecture=TINY,
+        architecture=architecture,
         vocabulary=[*RESERVED, *WORDS],
-        tensors=random_tensors(TINY, seed),
-        max_words=TINY.max_length - 1,
+        tensors=random_tensors(architecture, seed),
+        max_words=architecture.max_words,
         temperature=1.3,
         threshold=0.5,
         training_profile=measure(nothing, nothing, nothing, np.array([0.5])),

@@ -190,6 +190,8 @@ WRONG = [
     *((("architecture", key), wrong) for key in ("units", "max_length") for wrong in (-5, 0, 5.0, "5", True, None)),
     *((("architecture", "batch_norm_epsilon"), wrong) for wrong in (-1, "0.001", float("nan"))),
     (("architecture", "layers"), 2),
+    *((("architecture", "recurrent_activation"), wrong) for wrong in ("tanh", None, 1)),
+    *((("architecture", "masked"), wrong) for wrong in ("no", 0, None)),
     *((("tokenizer", "max_words"), wrong) for wrong in (0, -1, TINY.max_length, 10**400, "19")),
     *((("temperature",), wrong) for wrong in (0, -1.0, float("nan"), float("inf"), 10**400, "1", None)),
     *((("threshold",), wrong) for wrong in (-0.1, 1.1, "0.5", False)),

@@ -22,7 +22,7 @@ Jsonl = Callable[..., Path]
 OPTIONS = {
     *("--output", "--model", "--input-format", "--text-column", "--id-column", "--keep", "--top-k", "--workers"),
     *("--shard-rows", "--max-text-bytes", "--max-error-rate", "--allow-unreadable", "--run-id"),
-    *("--resume", "--overwrite"),
+    *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
 }
 
 # Stands in for `-m batch_scorer`, and says afterwards which of the heavy modules it has imported.
@@ -85,7 +85,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tupl
     return folder / "out", score(folder / "in.jsonl", tiny_model, folder / "out", *more)
 
 
-@pytest.mark.parametrize("args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["--version"]])
+@pytest.mark.parametrize("args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["explain", "-h"], ["--version"]])
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = process("-c", SHOW_IMPORTS, *args)
     assert (0, "") == (done.returncode, done.stderr)

@@ -28,7 +28,7 @@ def encoded(texts: list[str], max_words: int) -> Encoded:
     n_tokens = np.array([len(f) for f in found], np.int32)
     used = np.minimum(n_tokens, max_words).astype(np.int32)
     ids = [np.ones(n + 1, np.int32) for n in used]
-    return Encoded(pa.table({"record_id": texts}), texts, ids, n_tokens, used, np.zeros_like(used))
+    return Encoded(pa.table({"record_id": texts}), texts, ids, n_tokens, used, np.zeros_like(used), np.zeros_like(used))
 
 
 @given(st.lists(REVIEW, min_size=1, max_size=5), st.integers(0, 12), st.integers(3, 9), VALUES)

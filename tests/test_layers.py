@@ -15,20 +15,26 @@ errors config
 storage
 schema tokenizer model profile documents keras_model artifact
 records
-formats.parquet formats.jsonl formats.files
-inputs
-plan
+formats.stream formats.parquet formats.jsonl formats.delimited formats.lines formats.files
+inputs columns
 read
+plan
 encode
+protocol
+keras_engine
 engine
 score
 explain
 write
 summarise
 shard
+review
 worker
 pipeline
-terminal outputs
+estimate
+progress terminal outputs
+highlight
+commands
 cli
 __main__
 """

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
+from batch_scorer.cli import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.documents import documents
 from tests.jobs import score_here
@@ -48,6 +51,12 @@ def test_shipped_model_agrees_with_a_careful_reader_of_the_samples(samples: Path
     right = "avg(((predicted_label = 'positive') = (true_label = 1))::int)"
     ((share,),) = duckdb.sql(f"select {right} from '{samples}/predictions/*.parquet'").fetchall()
     assert share >= 0.8  # some samples are sarcastic or mixed on purpose
+
+
+def test_explain_prints_what_the_readme_shows() -> None:
+    (command, printed), *_ = re.findall(r"```\n\$ batch-scorer (explain .*)\n((?:.*\n)*?)```", README)
+    result = CliRunner().invoke(main, shlex.split(command))
+    assert printed.splitlines() == [line.rstrip() for line in result.stdout.splitlines()]
 
 
 def test_every_column_is_in_the_readme() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +18,7 @@ from batch_scorer.config import Kept, ScoreConfig
 from tests.jobs import rows, score_here
 
 REVIEWS = 5_000
+Write = Callable[[dict[str, str], Path], Path]
 
 
 @pytest.fixture(scope="module")
@@ -75,24 +79,86 @@ def test_workers_and_shards_change_no_logit(
     agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output)})
 
 
-def test_json_lines_give_the_logits_of_parquet(
-    job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], jsonl_file: Callable[..., Path], tmp_path: Path
+def write_jsonl(texts: dict[str, str], folder: Path) -> Path:
+    lines = [json.dumps({"review_id": name, "text": text}, ensure_ascii=False) + "\n" for name, text in texts.items()]
+    (folder / "reviews.jsonl").write_bytes("".join(lines).encode())
+    return folder / "reviews.jsonl"
+
+
+def write_csv(texts: dict[str, str], folder: Path, ending: str = "csv") -> Path:
+    """With line ends in quotes: every `<br />` of a review becomes one behind it."""
+    path = folder / f"reviews.{ending}"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t" if ending == "tsv" else ",")
+        writer.writerow(["stars", "review_id", "text"])
+        writer.writerows([5, name, text.replace("<br />", "<br />\n")] for name, text in texts.items())
+    return path
+
+
+def write_tsv(texts: dict[str, str], folder: Path) -> Path:
+    return write_csv(texts, folder, "tsv")
+
+
+def gzipped(write: Write) -> Write:
+    def write_gzipped(texts: dict[str, str], folder: Path) -> Path:
+        path = write(texts, folder)
+        with gzip.open(f"{path}.gz", "wb", compresslevel=1) as file:
+            file.write(path.read_bytes())
+        return Path(f"{path}.gz")
+
+    write_gzipped.__name__ = f"{write.__name__}_gzipped"
+    return write_gzipped
+
+
+def write_hive(texts: dict[str, str], folder: Path) -> Path:
+    """Seven directories `part=0/` to `part=6/`, in the order of the reviews."""
+    table = pa.table({"review_id": list(texts), "text": list(texts.values())})
+    size = -(-len(texts) // 7)
+    for i in range(7):
+        (folder / "hive" / f"part={i}").mkdir(parents=True)
+        pq.write_table(
+            table.slice(i * size, size), folder / "hive" / f"part={i}" / "reviews.parquet", row_group_size=300
+        )
+    return folder / "hive"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_jsonl, write_csv, write_tsv, gzipped(write_jsonl), gzipped(write_csv), write_hive],
+    ids=lambda write: write.__name__,
+)
+def test_other_form_gives_the_logits_of_parquet(
+    write: Write, job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], tmp_path: Path
 ) -> None:
-    path = jsonl_file(*({"review_id": name, "text": text} for name, text in texts.items()))
-    other = dataclasses.replace(job, inputs=(str(path),), kept=(), output=str(tmp_path / "out"))
+    path = write(texts, tmp_path)
+    kept = (Kept("part", "part"),) if path.is_dir() else ()
+    other = dataclasses.replace(job, inputs=(str(path),), kept=kept, workers=1, output=str(tmp_path / "out"))
     score_here(other)
-    agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output)})
+    found = rows(other.output)
+    agree(logits, {row["record_id"]: row["logit"] for row in found})
+    if kept:
+        assert [i // 715 for i in range(REVIEWS)] == [row["part"] for row in found]
 
 
-def test_one_review_files_give_the_logits_of_parquet(
-    job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("form", ["files", "lines"])
+def test_form_without_columns_gives_the_logits_of_parquet(
+    form: str, job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], tmp_path: Path
 ) -> None:
-    names = {f"{i:05d}": name for i, name in enumerate(texts)}
-    (tmp_path / "files").mkdir()
-    for stem, name in names.items():
-        (tmp_path / "files" / f"{stem}.txt").write_bytes(texts[name].encode())
+    (tmp_path / "in").mkdir()
+    if form == "files":
+        for i, text in enumerate(texts.values()):
+            (tmp_path / "in" / f"{i:05d}.txt").write_bytes(text.encode())
+    else:
+        flat = (text.replace("\n", " ").rstrip("\r") for text in texts.values())
+        (tmp_path / "in" / "reviews.txt").write_bytes("\n".join(flat).encode())
     other = dataclasses.replace(
-        job, inputs=(str(tmp_path / "files"),), id_column=None, kept=(), output=str(tmp_path / "out")
+        job,
+        inputs=(str(tmp_path / "in"),),
+        input_format=form,
+        id_column=None,
+        kept=(),
+        workers=1,
+        output=str(tmp_path / "out"),
     )
     score_here(other)
-    agree(logits, {names[Path(row["source"]).stem]: row["logit"] for row in rows(other.output)})
+    agree(logits, dict(zip(texts, (row["logit"] for row in rows(other.output)), strict=True)))

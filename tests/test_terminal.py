@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.markup import render
 
-from batch_scorer import terminal
+from batch_scorer import progress, terminal
 from batch_scorer.terminal import safe
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -133,7 +133,7 @@ def test_error_counts_are_listed_by_stage_and_code() -> None:
 def test_reviews_done_counts_each_marker_once(tmp_path: Path) -> None:
     shards = tmp_path / "shards"
     shards.mkdir()
-    poll = terminal.reviews_done(str(tmp_path))
+    poll = progress.reviews_done(str(tmp_path))
     assert 0 == poll()
     for index, read in enumerate((10, 5)):
         (shards / f"{index:05d}.json").write_text(json.dumps({"counts": {"read": read}}))
@@ -141,9 +141,9 @@ def test_reviews_done_counts_each_marker_once(tmp_path: Path) -> None:
 
 
 def test_progress_outside_a_terminal_prints_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "PLAIN_LINE_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.01)
     on, polls = console(), iter([0, *[500] * 10_000])
-    with terminal.progress(on, lambda: next(polls), total=1_000, estimated=True, every_s=0.01):
+    with progress.progress(on, lambda: next(polls), total=1_000, estimated=True, every_s=0.01):
         while "\n" not in shown(on):
             pass
     first = shown(on).splitlines()[0]
@@ -153,7 +153,7 @@ def test_progress_outside_a_terminal_prints_plain_lines(monkeypatch: pytest.Monk
 
 def test_progress_stops_at_once_when_the_body_raises() -> None:
     start = time.monotonic()
-    with pytest.raises(ValueError, match="body"), terminal.progress(console(), lambda: 0, 1, False, 60.0):
+    with pytest.raises(ValueError, match="body"), progress.progress(console(), lambda: 0, 1, False, 60.0):
         raise ValueError("body")
     assert time.monotonic() - start < 5
     assert not [thread for thread in threading.enumerate() if "_lines" in thread.name]

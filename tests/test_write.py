@@ -183,13 +183,15 @@ def test_kept_column_may_hold_nulls_and_ours_may_not(tmp_path: Path, plan: Plan)
 def test_text_that_utf8_cannot_hold_is_replaced_in_an_errors_part(tmp_path: Path, plan: Plan) -> None:
     write_shard(tmp_path, plan, [], [Rejection("bad\udcff.txt", 0, "\ud800", "lone_surrogate", "\udfff", "x" * 900)])
     (row,) = pq.read_table(tmp_path / "errors/part-00003.parquet").to_pylist()
-    assert ("bad?.txt", "?", "?", "x" * 200) == (row["source"], row["record_id"], row["message"], row["excerpt"])
+    assert ("bad\ufffd.txt", "\ufffd", "\ufffd", "x" * 200) == (row["source"], row["record_id"], row["message"], row["excerpt"])
 
 
 def test_predictions_are_the_chosen_reviews_labelled_by_the_threshold(plan: Plan, tiny: Artifact) -> None:
     reviews = pa.table({"record_id": list("abc"), "source": ["f"] * 3, "offset": [0, 9, 18], "rating": [5, None, 1]})
     n_tokens, used, unknown = (np.array(numbers, np.int32) for numbers in ([4, 1, 30], [4, 1, 19], [1, 0, 19]))
-    encoded = Encoded(reviews, ["text"] * 3, [np.ones(n + 1, np.int32) for n in used], n_tokens, used, unknown)
+    encoded = Encoded(
+        reviews, ["text"] * 3, [np.ones(n + 1, np.int32) for n in used], n_tokens, used, unknown, 0 * used
+    )
     explanation = Explanation(encoded, top_k=0)
     explanation.logit[:] = [0.0, 9.0, -0.001]
     artifact = dataclasses.replace(tiny, manifest={**tiny.manifest, "threshold": 0.5})
@@ -212,7 +214,7 @@ def test_threshold_is_compared_as_a_reader_of_the_file_would(
 ) -> None:
     one = np.ones(1, np.int32)
     reviews = pa.table({"record_id": ["a"], "source": ["f"], "offset": [0], "rating": [5]})
-    explanation = Explanation(encoded := Encoded(reviews, ["x"], [np.ones(2, np.int32)], one, one, one), top_k=0)
+    explanation = Explanation(encoded := Encoded(reviews, ["x"], [np.ones(2, np.int32)], one, one, one, one), top_k=0)
     explanation.logit[:] = tiny.temperature * np.log(9)  # P = 0.9, which float32 holds as 0.89999998
     artifact = dataclasses.replace(tiny, manifest={**tiny.manifest, "threshold": threshold})
 

@@ -6,15 +6,15 @@ import dataclasses
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from batch_scorer.errors import OutputError, ScorerError
-from train.data import Columns, Examples, read_examples, split
-
-PROBE = "An honest film: slow to start, but the last hour is wonderful and I would happily watch it again."
+from batch_scorer.errors import OptionError, OutputError, ScorerError
+from train.data import Columns, read_examples
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
@@ -22,6 +22,10 @@ PROBE = "An honest film: slow to start, but the last hour is wonderful and I wou
               help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
                    "May be given several times.")  # fmt: skip
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Directory to write the artefact to.")
+@click.option("--preset", type=click.Choice(["default", "notebook"]), default="default",
+              help="What to train: our network, or the notebook's that it came from, for comparison.")  # fmt: skip
+@click.option("--word-index", type=click.Path(path_type=Path), metavar="FILE",
+              help="Keras' imdb_word_index.json, where --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
 @click.option("--text-column", default="text", help="Column of the review.")
 @click.option("--label-column", default="label", help="Column of the label.")
 @click.option("--positive-value", default="1", help="The label, as text, that means positive.")
@@ -33,9 +37,9 @@ PROBE = "An honest film: slow to start, but the last hour is wonderful and I wou
 @click.option("--work", type=click.Path(path_type=Path), help="Directory of checkpoints.  [default: OUTPUT.work]")
 @click.option("--resume", is_flag=True, help="Go on from the last epoch that was finished.")
 def main(
-    sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
-    id_column: str | None, name: str, epochs: int | None, batch_size: int | None, seed: int | None,
-    work: Path | None, resume: bool,
+    sources: tuple[str, ...], output: Path, preset: str, word_index: Path | None, text_column: str,
+    label_column: str, positive_value: str, id_column: str | None, name: str, epochs: int | None,
+    batch_size: int | None, seed: int | None, work: Path | None, resume: bool,
 ) -> None:  # fmt: skip
     """Trains the model of batch-scorer and writes it as an artefact.
 
@@ -44,6 +48,7 @@ def main(
       python -m train --data reviews.parquet --output model
       python -m train --data reviews.csv --label-column stars --positive-value 5 --output model
       python -m train --data imdb --output model
+      python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     changes = {k: v for k, v in {"epochs": epochs, "batch_size": batch_size, "seed": seed}.items() if v is not None}
@@ -51,19 +56,74 @@ def main(
     try:
         if (output / "manifest.json").exists():
             raise OutputError("the output already holds a model", where=str(output), fix="give another --output")
-        examples = read_examples(sources, columns)
-        train(examples, output, work or Path(f"{output}.work"), name, changes, resume)
+        if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
+            word_index and (preset != "notebook" or len(sources) > 1)
+        ):
+            raise OptionError(
+                "Keras' files go together, and with the preset notebook only",
+                expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
+            )
+        train(preset, sources, columns, word_index, output, work or Path(f"{output}.work"), name, changes, resume)
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 
-def train(examples: Examples, output: Path, work: Path, name: str, changes: dict[str, Any], resume: bool) -> None:
-    """Trains on `examples` and writes the artefact; `changes` replace settings of the default recipe."""
-    import keras
-    import numpy as np
-    import tensorflow as tf
+def train(
+    preset: str, sources: tuple[str, ...], columns: Columns, word_index: Path | None,
+    output: Path, work: Path, name: str, changes: dict[str, Any], resume: bool,
+) -> None:  # fmt: skip
+    """Trains on the data of `sources` and writes the artefact; `changes` replace settings of the preset's recipe."""
     from rich.console import Console
+
+    from batch_scorer.model import Architecture
+    from train import fit, notebook
+    from train.keras_files import read_keras_files
+    from train.prepare import from_ranks, from_texts
+    from train.publish import publish
+
+    console = Console()
+    recipe: Any
+    run: Any
+    if preset == "notebook":
+        recipe = dataclasses.replace(notebook.Recipe(), **changes)
+        architecture, run = notebook.architecture(recipe.vocabulary_size), notebook.fit
+    else:
+        recipe = dataclasses.replace(fit.Recipe(), **changes)
+        architecture, run = Architecture(recipe.vocabulary_size), fit.fit
+    shape = (recipe.validation_share, recipe.vocabulary_size, architecture.max_words, architecture.max_length)
+    if word_index:
+        data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
+    else:
+        data = from_texts(read_examples(sources, columns), *shape, as_keras=preset == "notebook")
+    architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
+    console.print(
+        f"{len(data.training):,} reviews to train on, {len(data.validation):,} held out; {len(data.vocabulary):,} ids"
+    )
+    if preset == "notebook":
+        lengths = data.lengths()
+        console.print(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start included")
+    with _bar(console) as on_step:
+
+        def on_epoch(line: dict[str, Any]) -> None:
+            console.print(
+                f"epoch {line['epoch']}: training loss {line['training_loss']:.4f}; validation accuracy "
+                f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"
+            )
+
+        fitted = run(recipe, architecture, data, work, resume, on_step, on_epoch)
+    model_id = publish(output, name, architecture, data, fitted, recipe)
+    shutil.rmtree(work)
+    found = fitted.validation
+    console.print(
+        f"model {model_id} in {output}: validation accuracy {found['accuracy']:.4f} "
+        f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}), AUC {found['auc']:.4f}, ECE {found['ece']:.4f}"
+    )
+
+
+@contextmanager
+def _bar(console: Any) -> Iterator[Any]:
+    """A progress bar; gives what makes, for each epoch, the function to call after each step."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -72,23 +132,6 @@ def train(examples: Examples, output: Path, work: Path, name: str, changes: dict
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
-
-    from batch_scorer import artifact
-    from batch_scorer.model import Architecture, probability
-    from batch_scorer.profile import measure
-    from batch_scorer.tokenizer import OOV, Tokenizer, build_vocabulary, words
-    from train.fit import Recipe, describe, fit
-
-    console = Console()
-    recipe = dataclasses.replace(Recipe(), **changes)
-    training, validation = split(examples, recipe.validation_share)
-    vocabulary, counts = build_vocabulary(training.texts, recipe.vocabulary_size)
-    architecture = Architecture(vocabulary_size=len(vocabulary))
-    tokenizer = Tokenizer(vocabulary)
-    console.print(f"{len(training):,} reviews to train on, {len(validation):,} held out; {len(vocabulary):,} ids")
-    encoded = [tokenizer.ids(words(text)) for text in training.texts]
-    held_words = [words(text) for text in validation.texts]
-    held_encoded = [tokenizer.ids(found) for found in held_words]
 
     columns = [TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("loss {task.fields[loss]:.4f}"), TimeElapsedColumn(), TimeRemainingColumn()]  # fmt: skip
@@ -99,47 +142,4 @@ def train(examples: Examples, output: Path, work: Path, name: str, changes: dict
             bar.reset(task, epoch=epoch, loss=0.0)
             return lambda done, total, loss: bar.update(task, completed=done, total=total, loss=loss)
 
-        def on_epoch(line: dict[str, Any]) -> None:
-            console.print(
-                f"epoch {line['epoch']}: training loss {line['training_loss']:.4f}; validation accuracy "
-                f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"
-            )
-
-        fitted = fit(
-            recipe, architecture, counts, (encoded, training.labels), (held_encoded, validation.labels),
-            work, resume, on_step, on_epoch,
-        )  # fmt: skip
-
-    n_used = np.array([len(ids) - 1 for ids in held_encoded])
-    model_id = artifact.save(
-        str(output),
-        name=name,
-        architecture=architecture,
-        vocabulary=vocabulary,
-        tensors=fitted.tensors,
-        max_words=tokenizer.max_words,
-        temperature=fitted.temperature,
-        threshold=0.5,
-        training_profile=measure(
-            np.array([len(found) for found in held_words]),
-            n_used,
-            np.array([int((ids == OOV).sum()) for ids in held_encoded]),
-            probability(fitted.validation_logits, fitted.temperature),
-        ),
-        metrics={"validation": fitted.validation},
-        training={
-            "recipe": describe(recipe),
-            "epoch": fitted.epoch,
-            "reviews": len(training),
-            "validation_reviews": len(validation),
-            "data_sha256": examples.fingerprint(),
-        },
-        versions={"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__},
-        probe_text=PROBE,
-    )
-    shutil.rmtree(work)
-    found = fitted.validation
-    console.print(
-        f"model {model_id} in {output}: validation accuracy {found['accuracy']:.4f} "
-        f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}), AUC {found['auc']:.4f}, ECE {found['ece']:.4f}"
-    )
+        yield on_step

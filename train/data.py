@@ -155,15 +155,20 @@ def _text_id(text: str) -> str:
 
 def split(examples: Examples, validation_share: float) -> tuple[Examples, Examples]:
     """Training and validation examples, by a hash of the id: the same review is always on the same side."""
+    held = held_out(examples.ids, validation_share)
+    return examples.subset(~held), examples.subset(held)
+
+
+def held_out(ids: Sequence[str], validation_share: float) -> npt.NDArray[np.bool_]:
+    """Which of the reviews of these `ids` are kept from training: bool[N]."""
     # 2^-32 steps; a hash rather than a seed, so that adding reviews moves none.
-    place = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in examples.ids])
-    held_out = place < validation_share * 2**32
-    return examples.subset(~held_out), examples.subset(held_out)
+    place = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in ids])
+    return place < validation_share * 2**32
 
 
-def pad(encoded: Sequence[Ids]) -> Ids:
-    """Sequences of ids as one int32[B, T], padded on the left to the longest."""
-    width = max(len(ids) for ids in encoded)
+def pad(encoded: Sequence[Ids], width: int | None = None) -> Ids:
+    """Sequences of ids as one int32[B, T], padded on the left to the longest, or to `width`."""
+    width = width or max(len(ids) for ids in encoded)
     out = np.full((len(encoded), width), PAD, np.int32)
     for row, ids in zip(out, encoded, strict=True):
         row[width - len(ids) :] = ids

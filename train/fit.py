@@ -5,7 +5,6 @@ Shapes as in `batch_scorer.model`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
 from train.evaluate import fit_temperature, log_loss, metrics
+from train.prepare import Prepared
 
 Progress = Callable[[int, int, float], None]  # steps done, steps in all, running loss
 
@@ -181,9 +181,7 @@ class Trainer:
 def fit(
     recipe: Recipe,
     architecture: Architecture,
-    counts: npt.NDArray[np.int64],
-    training: tuple[Sequence[Ids], npt.NDArray[np.int8]],
-    validation: tuple[Sequence[Ids], npt.NDArray[np.int8]],
+    data: Prepared,
     work: Path,
     resume: bool,
     on_step: Callable[[int], Progress],
@@ -199,8 +197,8 @@ def fit(
         on_epoch: called with each line of the log.
     """
     work.mkdir(parents=True, exist_ok=True)
-    encoded, labels = training
-    trainer = Trainer(recipe, architecture, counts, steps=math.ceil(len(encoded) / recipe.batch_size))
+    encoded, validation = data.training.ids, data.validation
+    trainer = Trainer(recipe, architecture, data.counts, steps=math.ceil(len(encoded) / recipe.batch_size))
     manager = trainer.checkpoint(work)
     log_file = work / "log.jsonl"
     log: list[dict[str, Any]] = []
@@ -213,11 +211,11 @@ def fit(
         best = min(log, key=lambda line: line["log_loss"], default=None)
         if best and epoch - 1 - best["epoch"] >= recipe.patience:
             break
-        loss = trainer.train_epoch(epoch, encoded, labels, on_step(epoch))
-        logits = trainer.logits(validation[0])
-        temperature = fit_temperature(logits, validation[1])
+        loss = trainer.train_epoch(epoch, encoded, data.training.labels, on_step(epoch))
+        logits = trainer.logits(validation.ids)
+        temperature = fit_temperature(logits, validation.labels)
         line = {"epoch": epoch, "training_loss": loss, "temperature": temperature}
-        line |= metrics(logits, validation[1], temperature)
+        line |= metrics(logits, validation.labels, temperature)
         if not best or line["log_loss"] < best["log_loss"]:
             np.savez(work / "best.npz", logits=logits, **{k: v.numpy() for k, v in trainer.average.items()})
         log.append(line)
@@ -228,11 +226,6 @@ def fit(
     with np.load(work / "best.npz") as stored:
         tensors = {name: stored[name] for name in stored.files if name != "logits"}
         logits = stored["logits"]
-    assert math.isclose(log_loss(logits, validation[1], best["temperature"]), best["log_loss"], rel_tol=1e-6)
-    validation_metrics = metrics(logits, validation[1], best["temperature"])
+    assert math.isclose(log_loss(logits, validation.labels, best["temperature"]), best["log_loss"], rel_tol=1e-6)
+    validation_metrics = metrics(logits, validation.labels, best["temperature"])
     return Fitted(tensors, best["epoch"], best["temperature"], validation_metrics, logits)
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as it stands in the artefact."""
-    return dataclasses.asdict(recipe)

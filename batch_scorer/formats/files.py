@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from batch_scorer import storage
-from batch_scorer.records import Fields, InputFile, Record, Shard, first_line, shown, utf8_problem
+from batch_scorer.formats.stream import open_text
+from batch_scorer.records import DAMAGE, Fields, InputFile, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import StoredFile
 
 
-def inspect(file: StoredFile) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Nothing to look at: it is one review."""
     return InputFile(file.path, "files", file.size_bytes, 1)
 
@@ -21,9 +21,9 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     kept = (None,) * len(fields.kept)
     for path in shard.paths:
         try:
-            with storage.open_read(path) as stream:
+            with open_text(path) as (stream, _):
                 data = stream.read(fields.max_text_bytes + len(codecs.BOM_UTF8) + 1)
-        except OSError as error:
+        except DAMAGE as error:
             yield Rejection(path, None, None, "unreadable", first_line(error))
             continue
         data = data.removeprefix(codecs.BOM_UTF8)
@@ -32,6 +32,6 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
             yield Rejection(path, 0, None, "text_too_large", message, shown(data))
             continue
         try:
-            yield Record(path, 0, None, data.decode("utf-8"), kept)
+            yield Record(path, 0, None, data.decode(fields.encoding), kept)
         except UnicodeDecodeError as error:
-            yield Rejection(path, 0, None, "invalid_utf8", utf8_problem(error), shown(data))
+            yield Rejection(path, 0, None, "invalid_utf8", encoding_problem(error), shown(data))

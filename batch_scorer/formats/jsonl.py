@@ -1,107 +1,56 @@
-"""JSON lines: one object a line, lines ending at `\\n` and nowhere else; a shard is a range of bytes.
-
-Real reviews hold U+2028 and U+0085, at which Python's `str.splitlines` would cut them.
-"""
+"""JSON lines: one object a line; a shard is a range of bytes, or a whole compressed file."""
 
 from __future__ import annotations
 
 import codecs
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer import storage
-from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, shown, utf8_problem
+from batch_scorer.formats.stream import max_line_bytes, open_text, read_lines, sample
+from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection, printable
 from batch_scorer.storage import StoredFile
 
-SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
-_SKIP_BYTES = 1 << 20
 
-
-def inspect(file: StoredFile) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the first lines, for the columns and the mean size of a record."""
-    with storage.open_read(file.path) as stream:
-        head = stream.read(SAMPLE_BYTES)
-    whole = len(head) == file.size_bytes
-    lines = head.split(b"\n")
-    if not whole and len(lines) > 1:
-        lines.pop()  # cut off by the end of the sample
-    count = sum(1 for line in lines if line.strip())
-    reviews = count if whole else max(1, round(file.size_bytes * count / sum(len(line) + 1 for line in lines)))
-    found = _objects(lines)
+    head = sample(file)
+    reviews = head.estimate(sum(1 for line in head.lines if line.strip()))
+    found = _objects(head.lines)
     columns = infer_columns(found) if found else None
-    return InputFile(file.path, "jsonl", file.size_bytes, reviews, estimated=not whole, columns=columns)
+    return InputFile(file.path, "jsonl", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
 
 
 def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
-    """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the file."""
+    """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
     path = shard.paths[0]
-    max_line = 8 * fields.max_text_bytes + (1 << 16)  # an escape, \uXXXX, takes six bytes; other fields some more
-    with storage.open_read(path) as stream:
-        for offset, line in read_lines(stream, shard.start, shard.stop, max_line):
+    longest = max_line_bytes(fields.max_text_bytes)
+    with open_text(path) as (stream, _):
+        for offset, line in read_lines(stream, shard.start, shard.stop, longest):
             if line is None:
-                yield Rejection(path, offset, None, "text_too_large", f"a line of more than {max_line:,} bytes")
+                yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
             elif line.strip(b" \t\r"):
                 yield _record(path, offset, line, fields)
-
-
-def read_lines(file: BinaryIO, start: int, stop: int, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
-    """The lines that begin in bytes `start` to `stop` of `file`, in bounded memory.
-
-    However a file is cut into ranges, each of its lines is in exactly one of them.
-
-    Yields:
-        offset: where the line begins.
-        line: its bytes without the line end; None where it is longer than `max_bytes`.
-    """
-    position = start
-    if start:
-        # A line belongs to the range where it begins: the byte before tells whether one begins right here.
-        file.seek(start - 1)
-        position = start - 1 + _skip_line(file)
-    while position < stop:
-        line = file.readline(max_bytes + 1)
-        if not line:
-            return
-        offset = position
-        position += len(line)
-        if line.endswith(b"\n"):
-            yield offset, line[:-1]
-        elif len(line) > max_bytes:
-            position += _skip_line(file)
-            yield offset, None
-        else:
-            yield offset, line
-
-
-def _skip_line(file: BinaryIO) -> int:
-    """Reads to the end of the line and returns how many bytes that were."""
-    skipped = 0
-    while piece := file.readline(_SKIP_BYTES):
-        skipped += len(piece)
-        if piece.endswith(b"\n"):
-            break
-    return skipped
 
 
 def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rejection:
     try:
         found = parse(line)
     except UnicodeDecodeError as error:
-        return Rejection(path, offset, None, "invalid_utf8", utf8_problem(error), shown(line))
+        return Rejection(path, offset, None, "invalid_utf8", encoding_problem(error), shown(line))
     except ValueError as error:
         return Rejection(path, offset, None, "malformed_json", str(error), shown(line))
     if not isinstance(found, dict):
         message = f"the line is a JSON {type(found).__name__}"
         return Rejection(path, offset, None, "not_an_object", message, shown(line))
-    identity = found.get(fields.id) if fields.id else None
+    identity = value_of(found, fields.id) if fields.id else None
     record_id = identity if isinstance(identity, str) or identity is None else json.dumps(identity)
-    text = found.get(fields.text)
+    text = value_of(found, fields.text)
     if text is None:
-        state = "null" if fields.text in found else "missing"
+        state = "null" if fields.text in _names(found) else "missing"
         return Rejection(path, offset, record_id, "missing_text", f"the field {fields.text!r} is {state}")
     if not isinstance(text, str):
         message = f"the field {fields.text!r} is a {type(text).__name__}"
@@ -109,7 +58,7 @@ def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rej
     kept = []
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
         try:
-            kept.append(fit(found.get(column.name), kind.type))
+            kept.append(fit(value_of(found, column.name), kind.type))
         except ValueError as error:
             message = f"the field {column.name!r}: {error}"
             return Rejection(path, offset, record_id, "kept_value_mismatch", message, text[:EXCERPT_BYTES])
@@ -130,6 +79,15 @@ def parse(line: bytes) -> Any:
         raise ValueError("nested too deep") from error
 
 
+def value_of(record: dict[str, Any], name: str) -> Any:
+    """The value of a field; `a.b` is the field b of the object a, unless there is a field called `a.b`."""
+    if name in record:
+        return record[name]
+    outer, _, inner = name.partition(".")
+    nested = record.get(outer) if inner else None
+    return value_of(nested, inner) if isinstance(nested, dict) else None
+
+
 def _objects(lines: Iterable[bytes]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
@@ -144,8 +102,17 @@ def _objects(lines: Iterable[bytes]) -> list[dict[str, Any]]:
 
 def infer_columns(found: list[dict[str, Any]]) -> pa.Schema:
     """Column types from a sample: bool, int64, double or string; whatever else, or mixed, is a string of JSON."""
-    names = dict.fromkeys(name for record in found for name in record)
-    return pa.schema([pa.field(n, _infer([r[n] for r in found if r.get(n) is not None])) for n in names])
+    names = dict.fromkeys(name for record in found for name in _names(record))
+    values = {name: [value_of(record, name) for record in found] for name in names}
+    return pa.schema([pa.field(n, _infer([v for v in values[n] if v is not None])) for n in names])
+
+
+def _names(record: dict[str, Any], depth: int = 3) -> Iterator[str]:
+    """The fields of an object, and those of the objects in it as `a.b`."""
+    for name, value in record.items():
+        yield name
+        if depth and isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _names(value, depth - 1))
 
 
 def _infer(values: list[Any]) -> pa.DataType:

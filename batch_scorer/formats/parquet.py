@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
-from batch_scorer.records import Fields, InputFile, Record, Shard, shown, utf8_problem
+from batch_scorer.records import Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import StoredFile
 
@@ -18,12 +19,12 @@ _STRINGS = (pa.string(), pa.large_string(), pa.string_view())
 _BYTES = (pa.binary(), pa.large_binary())
 
 
-def inspect(file: StoredFile) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the footer."""
     with storage.open_read(file.path) as stream, pq.ParquetFile(stream) as parquet:
         meta = parquet.metadata
         rows = tuple(meta.row_group(i).num_rows for i in range(meta.num_row_groups))
-        columns = parquet.schema_arrow
+        columns = pa.schema(list(_flat(parquet.schema_arrow)))
     return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
 
 
@@ -31,36 +32,36 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
     path = shard.paths[0]
     wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
-    position = shard.row_group_start
+    position, stop = shard.row_group_start, cast(int, shard.stop)  # the plan gives Parquet shards their end
     with storage.open_read(path) as stream, pq.ParquetFile(stream) as parquet:
-        gone = set(wanted) - set(parquet.schema_arrow.names)
+        gone = set(wanted) - {field.name for field in _flat(parquet.schema_arrow)}
         if gone:
             raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[shard.row_group], columns=wanted):
-            first, last = max(shard.start - position, 0), min(shard.stop - position, batch.num_rows)
+            first, last = max(shard.start - position, 0), min(stop - position, batch.num_rows)
             if first < last:
                 yield from _rows(path, position + first, batch.slice(first, last - first), fields)
             position += batch.num_rows
-            if position >= shard.stop:
+            if position >= stop:
                 return
-    raise OSError(f"row group {shard.row_group} ends at row {position:,}, before row {shard.stop:,} as its plan has it")
+    raise OSError(f"row group {shard.row_group} ends at row {position:,}, before row {stop:,} as its plan has it")
 
 
 def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
     ids = _values(batch, fields.id, pa.string()) if fields.id else [None] * batch.num_rows
     kept = [_values(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
-    for i, (text, record_id) in enumerate(zip(_strings(_plain(batch.column(fields.text))), ids, strict=True)):
+    for i, (text, record_id) in enumerate(zip(_strings(_column(batch, fields.text)), ids, strict=True)):
         if isinstance(text, str):
             yield Record(path, offset + i, record_id, text, tuple(column[i] for column in kept))
         elif text is None:
             yield Rejection(path, offset + i, record_id, "missing_text", "the text is null")
         else:
-            problem = utf8_problem(text)
+            problem = encoding_problem(text)
             yield Rejection(path, offset + i, record_id, "invalid_utf8", problem, shown(text.object))
 
 
 def _values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
-    column = _plain(batch.column(name))
+    column = _column(batch, name)
     if kind in _STRINGS and column.type in (*_STRINGS, *_BYTES):
         # An id or a kept value that is not UTF-8 is no reason to lose its review.
         found = _strings(column)
@@ -89,5 +90,19 @@ def _decoded(value: bytes) -> str | UnicodeDecodeError:
         return error
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def _flat(fields: Iterable[pa.Field], prefix: str = "") -> Iterator[pa.Field]:
+    """Each field, and those of structs as `a.b`."""
+    for field in fields:
+        yield field.with_name(prefix + field.name)
+        if pa.types.is_struct(field.type):
+            yield from _flat(field.type, f"{prefix}{field.name}.")
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column by its name, or a field of a struct by its path; dictionaries are decoded."""
+    if name in batch.schema.names:
+        column = batch.column(name)
+    else:
+        outer, *path = name.split(".")
+        column = pc.struct_field(batch.column(outer), path)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -1,0 +1,144 @@
+"""The columns of the inputs: looks into each file, and checks that what was asked for is there, of the right type."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from batch_scorer.config import Kept
+from batch_scorer.errors import InputError
+from batch_scorer.formats import delimited, files, jsonl, lines, parquet
+from batch_scorer.records import DAMAGE, Fields, InputFile, first_line
+from batch_scorer.storage import StoredFile
+
+_INSPECT = {
+    "parquet": parquet.inspect,
+    "jsonl": jsonl.inspect,
+    "csv": delimited.inspect,
+    "lines": lines.inspect,
+    "files": files.inspect,
+}
+_PARTITION = re.compile(r"([^=]+)=(.*)")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
+    """Looks into one file and checks that it has the columns asked for.
+
+    A file that cannot be read is no error here: it becomes a row in `errors/`.
+
+    Raises:
+        InputError: a column is missing, or the text is not text.
+    """
+    file, kind = listed
+    try:
+        found = _INSPECT[kind](file, fields)
+    except DAMAGE as error:
+        return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
+    asked = {fields.id, *(kept.name for kept in fields.kept)}
+    names = found.columns.names if found.columns is not None else []
+    partitions = tuple((k, v) for k, v in _in_path(file.path).items() if k in asked and k not in names)
+    found = dataclasses.replace(found, partitions=partitions)
+    if found.columns is not None and found.reviews:
+        _check_columns(found, found.columns, fields)
+    return found
+
+
+def _in_path(path: str) -> dict[str, str | None]:
+    """The columns in the names of directories, `year=2024/month=02`, as Hive and Spark write them."""
+    matches = (_PARTITION.fullmatch(part) for part in path.split("/")[:-1])
+    values = {match[1]: unquote(match[2]) for match in matches if match}
+    return {name: None if value == "__HIVE_DEFAULT_PARTITION__" else value for name, value in values.items()}
+
+
+def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
+    options = [("--text-column", fields.text), ("--id-column", fields.id)]
+    options += [("--keep", kept.name) for kept in fields.kept]
+    for option, name in options:
+        if name is None or name in dict(file.partitions):
+            continue
+        count = columns.names.count(name)
+        if count != 1:
+            near = difflib.get_close_matches(name, columns.names, 1)
+            shown = [n for n in columns.names if "." not in n] or columns.names
+            raise InputError(
+                f"the column {name!r} is missing" if count == 0 else f"the column {name!r} stands there {count} times",
+                where=file.path,
+                expected=f"a column {name!r}",
+                got=f"columns {', '.join(shown)}",
+                fix=f"name another with {option}" + (f", for instance {option} {near[0]}" if near else ""),
+            )
+    kind = columns.field(fields.text).type
+    if not is_text(kind):
+        raise InputError(
+            f"the column {fields.text!r} does not hold text",
+            where=file.path,
+            expected="string, large_string, binary, or a dictionary of these",
+            got=str(kind),
+            fix="name the column of the review with --text-column",
+        )
+    if fields.id is not None and fields.id in columns.names:
+        kind = columns.field(fields.id).type
+        try:
+            pa.array([], kind).cast(pa.string())
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the column {fields.id!r} cannot be written as text",
+                where=file.path,
+                expected="text, numbers or times",
+                got=str(kind),
+                fix="name another with --id-column, or leave it out",
+            ) from error
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold reviews; one that is all null can, and is all rejected."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
+             pa.types.is_large_binary, pa.types.is_null)  # fmt: skip
+    return any(test(kind) for test in tests)
+
+
+def kept_schema(looked_into: Sequence[InputFile], fields: Fields) -> pa.Schema:
+    """The type of each kept column in the output: that of the inputs, or the one that holds all of theirs.
+
+    Raises:
+        InputError: the types cannot be brought together, or no input has such a column.
+    """
+    return pa.schema([_kept_field(kept, looked_into) for kept in fields.kept])
+
+
+def _kept_field(kept: Kept, looked_into: Sequence[InputFile]) -> pa.Field:
+    kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
+    values: dict[str | None, None] = {}
+    for file in looked_into:
+        if file.columns is not None and kept.name in file.columns.names:
+            kind = file.columns.field(kept.name).type
+            kinds[kind.value_type if pa.types.is_dictionary(kind) else kind] = None
+        values |= {value: None for name, value in file.partitions if name == kept.name}
+    if values:
+        whole_numbers = all(value is None or _INTEGER.fullmatch(value) for value in values)
+        kinds[pa.int64() if whole_numbers else pa.string()] = None
+    if not kinds:
+        raise InputError(
+            f"no input has a column {kept.name!r} to keep",
+            where=f"--keep {kept.name}",
+            expected="a column, or a directory `NAME=VALUE` in the path",
+            fix="leave --keep out; line files and one-review files have no columns",
+        )
+    try:
+        schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    except pa.ArrowException as error:
+        raise InputError(
+            f"the kept column {kept.name!r} has types that do not go together",
+            where=f"--keep {kept.name}",
+            got=", ".join(str(kind) for kind in kinds),
+            fix="score the inputs in separate runs, or leave the column out",
+        ) from error

@@ -1,0 +1,138 @@
+"""CSV and TSV with a header (RFC 4180): quoted fields may hold line ends; a shard is a whole file.
+
+A quote that is never closed would swallow the records after it. Whenever a record of several lines turns out malformed,
+only its first line is blamed, and reading goes on with the second.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from batch_scorer.formats.stream import max_line_bytes, open_text, plain_name, read_lines, sample
+from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
+from batch_scorer.schema import Rejection, has_surrogates
+from batch_scorer.storage import StoredFile
+
+_TABS = (".tsv", ".tab")
+
+
+@dataclass(frozen=True)
+class _Malformed:
+    """A record that is none: code, message and the line that is to blame."""
+
+    code: str
+    message: str
+    line: str
+
+
+class _TooLong(Exception):
+    """A line, or the lines of one record together, are longer than any record may be."""
+
+
+class _Lines:
+    """Feeds lines to the parser and remembers those of the record in hand, so that they can be read again."""
+
+    def __init__(self, source: Iterator[str | None], max_bytes: int) -> None:
+        self._source, self._max = source, max_bytes
+        self._again: deque[str | None] = deque()
+        self.taken: list[str | None] = []
+        self._taken_bytes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._source)
+        self.taken.append(line)
+        self._taken_bytes += len(line or "")
+        if line is None or self._taken_bytes > self._max:
+            raise _TooLong
+        return line
+
+    def begin_record(self) -> None:
+        """Forgets the lines of the record before."""
+        self.taken, self._taken_bytes = [], 0
+
+    def give_back(self) -> None:
+        """Puts back all lines of the record in hand but the first."""
+        self._again.extendleft(reversed(self.taken[1:]))
+
+
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
+    """Reads the header and counts the first records."""
+    head = sample(file)
+    lines = (line.decode(fields.encoding, "surrogateescape") + "\n" for line in head.lines)
+    rows = _rows(_Lines(lines, max_line_bytes(fields.max_text_bytes)), _delimiter(file.path, fields))
+    header = next(rows, None)
+    if isinstance(header, _Malformed):
+        raise OSError(f"the header is malformed: {header.message}")
+    columns = None if header is None else pa.schema([pa.field(name, pa.string()) for name in header])
+    reviews = head.estimate(sum(1 for _ in rows))
+    return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
+
+
+def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+    """The records after the header, blank lines left out; offsets count them from 0, bad ones too."""
+    path = shard.paths[0]
+    longest = max_line_bytes(fields.max_text_bytes)
+    with open_text(path) as (stream, _):
+        rows = _rows(_Lines(_decoded(stream, fields.encoding, longest), longest), _delimiter(path, fields))
+        header = next(rows, [])
+        if isinstance(header, _Malformed) or fields.text not in header:
+            raise OSError(f"the file has changed since it was planned: no column {fields.text!r} in its header")
+        text_at, id_at = header.index(fields.text), header.index(fields.id) if fields.id else None
+        kept_at = [header.index(kept.name) for kept in fields.kept]
+        for offset, row in enumerate(rows):
+            if isinstance(row, _Malformed):
+                yield Rejection(path, offset, None, row.code, row.message, row.line[:EXCERPT_BYTES])
+                continue
+            record_id = (row[id_at] or None) if id_at is not None and id_at < len(row) else None
+            if len(row) != len(header):
+                message = f"{len(row)} fields where the header has {len(header)}"
+                yield Rejection(path, offset, record_id, "wrong_field_count", message, " | ".join(row)[:EXCERPT_BYTES])
+            elif has_surrogates(row[text_at]):
+                message = f"the text is not {fields.encoding}"
+                yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])
+            else:
+                yield Record(path, offset, record_id, row[text_at], tuple(row[i] for i in kept_at))
+
+
+def _delimiter(path: str, fields: Fields) -> str:
+    if fields.delimiter:
+        return fields.delimiter
+    return "\t" if os.path.splitext(plain_name(path))[1].lower() in _TABS else ","
+
+
+def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
+    """Lines as text with their ends; what is not in the encoding comes as lone surrogates (PEP 383)."""
+    for offset, line in read_lines(stream, 0, None, longest):
+        text = None if line is None else line.decode(encoding, "surrogateescape") + "\n"
+        yield text.removeprefix("\ufeff") if text and offset == 0 else text
+
+
+def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
+    csv.field_size_limit(1 << 30)  # the lines are bounded already; the parser's own limit is far below a long review
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.begin_record()
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, _TooLong) as error:
+            too_long = isinstance(error, _TooLong) and len(lines.taken) == 1
+            message = "a line longer than any record may be" if too_long else f"the quotes do not match: {error}"
+            yield _Malformed(
+                "text_too_large" if too_long else "malformed_csv", message.rstrip(": "), lines.taken[0] or ""
+            )
+            lines.give_back()
+            continue
+        if row:
+            yield row

@@ -1,0 +1,137 @@
+"""Columns: what each file has, and what is refused before the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.columns import inspect, is_text, kept_schema
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.errors import InputError
+from batch_scorer.inputs import list_inputs
+from batch_scorer.plan import wanted_fields
+from batch_scorer.records import InputFile
+
+MakeConfig = Callable[..., ScoreConfig]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty directory for inputs."""
+    made = tmp_path / "in"
+    made.mkdir()
+    return made
+
+
+def write(folder: Path, *names: str) -> list[str]:
+    """Files with these names, of a line each; returns their paths."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"text": "a"}\n')
+    return [str(folder / name) for name in names]
+
+
+def parquet(path: Path, **columns: pa.Array) -> Path:
+    """A Parquet file of one row or more."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def look(config: ScoreConfig) -> list[InputFile]:
+    """Lists the inputs and looks into each."""
+    return [inspect(file, wanted_fields(config)) for file in list_inputs(config).files]
+
+
+def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", id=pa.array([1]), texts=pa.array(["a"]))
+
+    with pytest.raises(InputError, match="the column 'text' is missing") as refused:
+        look(config(path))
+    assert (str(path), "columns id, texts") == (refused.value.where, refused.value.got)
+    assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [({"id_column": "nr"}, "--id-column"), ({"kept": (Kept("stars", "out"),)}, "--keep")],
+)
+def test_inspect_missing_other_column_names_its_option(
+    changes: dict[str, object], option: str, folder: Path, config: MakeConfig
+) -> None:
+    write(folder, "a.jsonl")
+
+    with pytest.raises(InputError, match="is missing") as refused:
+        look(config(folder, **changes))
+    assert f"name another with {option}" == refused.value.fix
+
+
+@pytest.mark.parametrize("column", [pa.array([1]), pa.array([["a"]]), pa.array([1]).dictionary_encode()], ids=str)
+def test_inspect_text_column_that_is_no_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=column)
+
+    with pytest.raises(InputError, match="does not hold text") as refused:
+        look(config(path))
+    assert refused.value.got
+
+
+@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([{"a": 1}])], ids=["list", "struct"])
+def test_inspect_id_column_that_cannot_be_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=pa.array(["a"]), id=column)
+
+    with pytest.raises(InputError, match="'id' cannot be written as text"):
+        look(config(path, id_column="id"))
+
+
+def test_inspect_empty_file_needs_no_columns(folder: Path, config: MakeConfig) -> None:
+    parquet(folder / "a.parquet", other=pa.array([], pa.int64()))
+    (folder / "b.jsonl").touch()
+
+    assert [(0, None), (0, None)] == [(file.reviews, file.damage) for file in look(config(folder))]
+
+
+def test_is_text_takes_strings_and_bytes_of_every_kind_only() -> None:
+    text = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.null()]
+    text.append(pa.dictionary(pa.int8(), pa.string()))
+    other = [pa.int64(), pa.bool_(), pa.list_(pa.string()), pa.dictionary(pa.int8(), pa.int64()), pa.binary(4)]
+
+    assert [True] * len(text) + [False] * len(other) == [is_text(kind) for kind in text + other]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "together"),
+    [
+        ([pa.int32(), pa.int32()], pa.int32()),
+        ([pa.int32(), pa.int64()], pa.int64()),
+        ([pa.int64(), pa.float64()], pa.float64()),
+        ([pa.null(), pa.string()], pa.string()),
+        ([pa.dictionary(pa.int8(), pa.string()), pa.string()], pa.string()),
+        ([pa.timestamp("us"), pa.timestamp("ns")], pa.timestamp("ns")),
+        ([pa.string(), pa.int64()], None),
+        ([pa.list_(pa.int64()), pa.int64()], None),
+    ],
+    ids=lambda kinds: "_and_".join(map(str, kinds)) if isinstance(kinds, list) else "",
+)
+def test_kept_schema_of_two_files_unifies_their_types_or_refuses(
+    kinds: list[pa.DataType], together: pa.DataType | None, folder: Path, config: MakeConfig
+) -> None:
+    for i, kind in enumerate(kinds):
+        parquet(folder / f"{i}.parquet", text=pa.array(["a"]), k=pa.nulls(1, kind))
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    if together is None:
+        with pytest.raises(InputError, match="types that do not go together"):
+            kept_schema(look(settings), wanted_fields(settings))
+    else:
+        assert pa.schema([pa.field("out", together)]) == kept_schema(look(settings), wanted_fields(settings))
+
+
+def test_kept_schema_without_any_columns_is_refused(folder: Path, config: MakeConfig) -> None:
+    write(folder, "a.txt")
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    with pytest.raises(InputError, match="no input has a column 'k' to keep"):
+        kept_schema(look(settings), wanted_fields(settings))

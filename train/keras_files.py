@@ -1,0 +1,129 @@
+"""The IMDB reviews as Keras ships them, `imdb.npz` and `imdb_word_index.json`: ranks of words in, ids out.
+
+Keras' words are not quite ours: it took the line break `<br />` for a word `br`, one of its most frequent, which the
+tokenizer never finds. A model trained on these files so meets texts at scoring that are a little unlike them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.errors import InputError
+from batch_scorer.tokenizer import OOV, RESERVED, START
+
+UNUSED = "<unused>"  # no word can equal it
+FIRST_RANK = len(RESERVED)  # Keras gives a word of rank r, from 1, the id r + 3: id 3 itself never occurs
+
+Ids = npt.NDArray[np.int32]
+Ranks = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RankedReviews:
+    """N reviews as ranks of words (1 is the most frequent), labels int8[N], and the rank of each word."""
+
+    ranks: tuple[Ranks, ...]
+    labels: npt.NDArray[np.int8]
+    word_index: Mapping[str, int]
+
+    def digests(self) -> list[str]:
+        """For each review a sha256 of its words, in hex: its name, and what the split goes by."""
+        return [hashlib.sha256(ranks.astype("<i8").tobytes()).hexdigest() for ranks in self.ranks]
+
+    def fingerprint(self) -> str:
+        """sha256 over reviews, labels and word index, whatever their order."""
+        reviews = sorted(f"{d} {label}" for d, label in zip(self.digests(), self.labels.tolist(), strict=True))
+        index = sorted(f"{rank} {word}" for word, rank in self.word_index.items())
+        return hashlib.sha256("\n".join([*reviews, *index]).encode()).hexdigest()
+
+
+def read_keras_files(reviews: Path, word_index: Path) -> RankedReviews:
+    """Reads the training split of Keras' `imdb.npz`, and its word index.
+
+    Raises:
+        InputError: a file is missing, or is not what Keras ships.
+    """
+    try:
+        with zipfile.ZipFile(reviews) as archive:
+            ranks = [np.asarray(x, np.int64).reshape(-1) for x in _array(archive, "x_train")]
+            labels = np.asarray(_array(archive, "y_train")).astype(np.int8)
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise InputError(
+            "the reviews are not those of Keras", where=str(reviews), got=f"{type(error).__name__}: {error}",
+            expected="imdb.npz, with x_train (lists of ranks) and y_train", fix="check --data",
+        ) from error  # fmt: skip
+    if len(ranks) != len(labels) or set(labels.tolist()) != {0, 1}:
+        raise InputError(
+            "the labels do not fit the reviews", where=str(reviews), expected="a 0 or 1 for each, and both"
+        )
+    try:
+        index = json.loads(word_index.read_text(encoding="utf-8"))
+        found = all(type(rank) is int and rank > 0 and "\n" not in word for word, rank in index.items())
+    except (OSError, ValueError, AttributeError) as error:
+        raise _no_index(word_index, f"{type(error).__name__}: {error}") from error
+    if not found:
+        raise _no_index(word_index, "other values, or words of several lines")
+    return RankedReviews(tuple(ranks), labels, index)
+
+
+def _no_index(path: Path, got: str) -> InputError:
+    expected = "imdb_word_index.json: each word and its rank, from 1"
+    return InputError("the word index is not that of Keras", where=str(path), expected=expected, got=got)
+
+
+def to_ids(ranks: Ranks, id_count: int) -> Ids:
+    """A review of N words as ids, int32[1 + N]: the start mark, then rank + 3, or unknown where that is too high."""
+    ids = ranks + FIRST_RANK
+    return np.concatenate([[START], np.where(ids < id_count, ids, OOV)]).astype(np.int32)
+
+
+def vocabulary_of(word_index: Mapping[str, int], id_count: int) -> list[str]:
+    """The token of each id; where no word has the rank, `UNUSED`."""
+    tokens = [*RESERVED, *[UNUSED] * (id_count - len(RESERVED))]
+    for word, rank in word_index.items():
+        if rank + FIRST_RANK < id_count:
+            tokens[rank + FIRST_RANK] = word
+    return tokens
+
+
+def with_unused(vocabulary: Sequence[str]) -> list[str]:
+    """A vocabulary of ours with id 3 left free, as in Keras' numbering."""
+    return [*vocabulary[:FIRST_RANK], UNUSED, *vocabulary[FIRST_RANK:]]
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """An array of an npz file. Arrays of lists are stored as pickles, which may hold code: only lists are let in."""
+    with archive.open(f"{name}.npy") as file:
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[np.lib.format.read_magic(file)]
+        _, _, dtype = read_header(file)
+        if dtype.hasobject:
+            return _Lists(file).load()  # type: ignore[no-any-return]
+    with archive.open(f"{name}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+class _Lists(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core.", "numpy._core.")  # as it was called before numpy 2
+        if (module, name) not in {
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),  # how old pickles write bytes
+        }:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array of lists")
+        return getattr(importlib.import_module(module), name)

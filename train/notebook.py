@@ -1,0 +1,155 @@
+"""`--preset notebook`: the network this project began with, fitted as its notebook did, for comparison.
+
+Shapes as in `batch_scorer.model`. What is known of the notebook is followed; where it is silent, Keras' defaults and
+what like notebooks use stand in, and `Recipe` says where. Data are split, calibrated and measured as for the default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from batch_scorer.errors import JobError
+from batch_scorer.keras_model import notebook_network, notebook_variables
+from batch_scorer.model import Architecture
+from train.data import pad
+from train.evaluate import fit_temperature, metrics
+from train.fit import Fitted, Progress
+from train.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The notebook's settings.
+
+    Args:
+        vocabulary_size: ids; the words are those of ranks 1 to 9 996, and id 3 is nobody's.
+        validation_share: of the labelled reviews, held out by a hash of their id: ours.
+        epochs: all are run, and the last one counts. Not known of the notebook; like ones ran 3 to 10.
+        batch_size: not known of the notebook; this is what Keras takes where none is given.
+        learning_rate: of Adam.
+        clip_norm: norm to which the gradient of each variable is cut.
+        dropout: share of embedding values that each direction drops.
+    """
+
+    vocabulary_size: int = 10_000
+    validation_share: float = 0.1
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    clip_norm: float = 1.0
+    dropout: float = 0.3
+    seed: int = 20
+
+
+def architecture(vocabulary_size: int) -> Architecture:
+    """The notebook's variant: relu gates and no mask. (Its 128 attention units: not known, taken from like ones.)"""
+    return Architecture(vocabulary_size, recurrent_activation="relu", masked=False)
+
+
+class _Report(keras.callbacks.Callback):  # type: ignore[misc]
+    """Shows how fitting goes, measures each epoch on the validation split, and stops when the loss is no number."""
+
+    def __init__(
+        self, validate: Callable[[], dict[str, float]], steps: int,
+        on_step: Callable[[int], Progress], on_epoch: Callable[[dict[str, Any]], None],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._validate, self._steps, self._on_step, self._on_epoch = validate, steps, on_step, on_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._progress = self._on_step(epoch + 1)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {})["loss"]
+        if not math.isfinite(loss):
+            raise JobError(
+                "the loss is no number any more",
+                where=f"batch {batch + 1} of {self._steps}",
+                got=str(loss),
+                fix="give another --seed; gates by relu have no upper bound, and a state may grow without end",
+            )
+        self._progress(batch + 1, self._steps, loss)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._on_epoch({"epoch": epoch + 1, "training_loss": (logs or {})["loss"], **self._validate()})
+
+
+def fit(
+    recipe: Recipe,
+    architecture: Architecture,
+    data: Prepared,
+    work: Path,
+    resume: bool,
+    on_step: Callable[[int], Progress],
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> Fitted:
+    """Fits the notebook's network by `keras.Model.fit`, and the temperature on the validation split.
+
+    Args:
+        work: directory of the checkpoint after each epoch.
+        resume: whether to go on from there.
+        on_step: given the epoch, what to call after each of its steps.
+        on_epoch: called after each epoch with its measures.
+
+    Raises:
+        JobError: the loss, or a validation logit, is no number any more.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    network = notebook_network(architecture, recipe.dropout)
+    network.compile(
+        keras.optimizers.Adam(recipe.learning_rate, clipnorm=recipe.clip_norm),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+    )
+    before_head = keras.Model(network.input, network.get_layer("batch_norm").output)
+    held, labels = _padded(data.validation.ids, architecture), data.validation.labels
+
+    def logits() -> npt.NDArray[np.float32]:
+        # The head's sigmoid rounds large logits away: they are taken before it.
+        head = network.get_layer("head")
+        found = before_head.predict(held, batch_size=128, verbose=0) @ head.kernel.numpy() + head.bias.numpy()
+        if not np.isfinite(found).all():
+            raise JobError("a validation logit is no number", got=f"{found[~np.isfinite(found)][0]}")
+        return found[:, 0].astype(np.float32)  # type: ignore[no-any-return]
+
+    def validate() -> dict[str, float]:
+        found = logits()
+        temperature = fit_temperature(found, labels)
+        return {"temperature": temperature, **metrics(found, labels, temperature)}
+
+    network.optimizer.build(network.trainable_variables)
+    saved = tf.train.Checkpoint(network=network, optimizer=network.optimizer)
+    manager = tf.train.CheckpointManager(saved, str(work / "last"), max_to_keep=1)
+    done = 0
+    if resume and manager.latest_checkpoint:
+        saved.restore(manager.latest_checkpoint).assert_consumed()
+        done = int(manager.latest_checkpoint.rsplit("-")[-1])
+    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: manager.save(checkpoint_number=epoch + 1))
+    report = _Report(validate, math.ceil(len(data.training) / recipe.batch_size), on_step, on_epoch)
+    network.fit(
+        _padded(data.training.ids, architecture),
+        data.training.labels.astype(np.float32),
+        batch_size=recipe.batch_size,
+        initial_epoch=done,
+        epochs=recipe.epochs,
+        callbacks=[report, save],
+        verbose=0,
+    )
+    found = logits()
+    temperature = fit_temperature(found, labels)
+    tensors = {name: variable.numpy() for name, variable in notebook_variables(network).items()}
+    return Fitted(tensors, recipe.epochs, temperature, metrics(found, labels, temperature), found)
+
+
+def _padded(ids: Any, architecture: Architecture) -> npt.NDArray[np.int32]:
+    """int32[N, max_length], padded on the left."""
+    return pad(ids, architecture.max_length)

@@ -1,0 +1,93 @@
+"""Labelled reviews -> what a network is fitted to: a vocabulary, and reviews as ids on either side of the split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.tokenizer import Tokenizer, build_vocabulary, words
+from train.data import Examples, Ids, held_out, split
+from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, with_unused
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """N reviews as a network reads them: their ids, labels int8[N], and n_tokens int64[N], the words found in each."""
+
+    ids: Sequence[Ids]
+    labels: npt.NDArray[np.int8]
+    n_tokens: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that fitting needs.
+
+    Args:
+        vocabulary: token of each of the V ids.
+        counts: int64[V], how often each id occurs in the training reviews, whole.
+        max_words: words of a review that are used at most.
+        fingerprint: sha256 of the data, both sides of the split together.
+    """
+
+    vocabulary: Sequence[str]
+    counts: npt.NDArray[np.int64]
+    max_words: int
+    training: Encoded
+    validation: Encoded
+    fingerprint: str
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Ids of each review before any is cut off, the start mark included."""
+        return 1 + np.concatenate([self.training.n_tokens, self.validation.n_tokens])
+
+
+def from_texts(
+    examples: Examples, validation_share: float, id_count: int, max_words: int, max_ids: int, as_keras: bool = False
+) -> Prepared:
+    """Splits labelled texts, ranks the words of the training side, and encodes both.
+
+    Args:
+        id_count: V at most; fewer words make fewer ids.
+        as_keras: whether the word of rank r, from 1, has the id r + 3, as in Keras' data, and not r + 2.
+    """
+    training, validation = split(examples, validation_share)
+    vocabulary, counts = build_vocabulary(training.texts, id_count - as_keras)
+    if as_keras:
+        vocabulary, counts = with_unused(vocabulary), np.insert(counts, FIRST_RANK, 0)
+    tokenizer = Tokenizer(vocabulary, max_words, max_ids)
+
+    def encode(side: Examples) -> Encoded:
+        ids, n_tokens = [], []
+        for text in side.texts:
+            found = words(text)
+            ids.append(tokenizer.ids(found))
+            n_tokens.append(len(found))
+        return Encoded(ids, side.labels, np.array(n_tokens, np.int64))
+
+    return Prepared(vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint())
+
+
+def from_ranks(
+    reviews: RankedReviews, validation_share: float, id_count: int, max_words: int, max_ids: int
+) -> Prepared:
+    """Splits and encodes Keras' own data, by the numbering of `keras.datasets.imdb.load_data(num_words=id_count)`."""
+    highest = max(*reviews.word_index.values(), *(int(ranks.max(initial=0)) for ranks in reviews.ranks))
+    id_count = min(id_count, FIRST_RANK + highest + 1)
+    whole = [to_ids(ranks, id_count) for ranks in reviews.ranks]
+    held = held_out(reviews.digests(), validation_share)
+
+    def side(chosen: npt.NDArray[np.bool_]) -> Encoded:
+        where = np.flatnonzero(chosen)
+        n_tokens = np.array([len(whole[i]) - 1 for i in where], np.int64)
+        return Encoded([whole[i][-max_ids:] for i in where], reviews.labels[where], n_tokens)
+
+    counts = np.bincount(np.concatenate([whole[i] for i in np.flatnonzero(~held)]), minlength=id_count)
+    vocabulary = vocabulary_of(reviews.word_index, id_count)
+    return Prepared(vocabulary, counts, max_words, side(~held), side(held), reviews.fingerprint())

@@ -1,0 +1,56 @@
+"""A fitted network and its data -> the model artefact."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batch_scorer import artifact
+from batch_scorer.model import Architecture, probability
+from batch_scorer.profile import measure
+from batch_scorer.tokenizer import OOV
+from train.fit import Fitted
+from train.prepare import Prepared
+
+PROBE = "An honest film: slow to start, but the last hour is wonderful and I would happily watch it again."
+
+
+def publish(output: Path, name: str, architecture: Architecture, data: Prepared, fitted: Fitted, recipe: Any) -> str:
+    """Writes the artefact into `output` and returns its model id.
+
+    Args:
+        recipe: the dataclass of settings that the network was fitted with.
+    """
+    import keras
+    import tensorflow as tf
+
+    held = data.validation
+    return artifact.save(
+        str(output),
+        name=name,
+        architecture=architecture,
+        vocabulary=data.vocabulary,
+        tensors=fitted.tensors,
+        max_words=data.max_words,
+        temperature=fitted.temperature,
+        threshold=0.5,
+        training_profile=measure(
+            held.n_tokens,
+            np.minimum(held.n_tokens, data.max_words),
+            np.array([int((ids == OOV).sum()) for ids in held.ids]),
+            probability(fitted.validation_logits, fitted.temperature),
+        ),
+        metrics={"validation": fitted.validation},
+        training={
+            "recipe": dataclasses.asdict(recipe),
+            "epoch": fitted.epoch,
+            "reviews": len(data.training),
+            "validation_reviews": len(held),
+            "data_sha256": data.fingerprint,
+        },
+        versions={"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__},
+        probe_text=PROBE,
+    )
