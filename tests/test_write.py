@@ -183,7 +183,8 @@ def test_kept_column_may_hold_nulls_and_ours_may_not(tmp_path: Path, plan: Plan)
 def test_text_that_utf8_cannot_hold_is_replaced_in_an_errors_part(tmp_path: Path, plan: Plan) -> None:
     write_shard(tmp_path, plan, [], [Rejection("bad\udcff.txt", 0, "\ud800", "lone_surrogate", "\udfff", "x" * 900)])
     (row,) = pq.read_table(tmp_path / "errors/part-00003.parquet").to_pylist()
-    assert ("bad\ufffd.txt", "\ufffd", "\ufffd", "x" * 200) == (row["source"], row["record_id"], row["message"], row["excerpt"])
+    found = (row["source"], row["record_id"], row["message"], row["excerpt"])
+    assert ("bad\ufffd.txt", "\ufffd", "\ufffd", "x" * 200) == found
 
 
 def test_predictions_are_the_chosen_reviews_labelled_by_the_threshold(plan: Plan, tiny: Artifact) -> None:

@@ -75,18 +75,20 @@ class Sample:
     Args:
         lines: bytes of each, without the line end; whole ones, unless the file has but one.
         is_whole: whether these are all.
+        sampled_bytes: how long they are; with the line that the sample cuts off, if that is longer than all others.
         size_bytes: of the whole file, decompressed; a guess unless `is_whole`.
     """
 
     lines: list[bytes]
     is_whole: bool
+    sampled_bytes: int
     size_bytes: int
 
     def estimate(self, records: int) -> int:
         """How many records the file has, if its first lines hold `records`."""
         if self.is_whole:
             return records
-        return max(1, round(self.size_bytes * records / max(1, sum(len(line) + 1 for line in self.lines))))
+        return max(1, round(self.size_bytes * records / max(1, self.sampled_bytes)))
 
 
 def sample(file: StoredFile) -> Sample:
@@ -108,9 +110,10 @@ def sample(file: StoredFile) -> Sample:
         read_bytes = raw.tell() or 1
     lines = b"".join(pieces).removeprefix(codecs.BOM_UTF8).split(b"\n")
     if ended:
-        return Sample(lines if lines[-1] else lines[:-1], True, size)
+        return Sample(lines if lines[-1] else lines[:-1], True, size, size)
     size_bytes = round(file.size_bytes * size / read_bytes) if is_compressed(file.path) else file.size_bytes
-    return Sample(lines[:-1] or lines, False, size_bytes)  # the last one is cut off by the end of the sample
+    cut_off = len(lines[-1])
+    return Sample(lines[:-1] or lines, False, size if cut_off > size // 2 else size - cut_off, size_bytes)  # the last one is cut off by the end of the sample
 
 
 def max_line_bytes(max_text_bytes: int) -> int:
