@@ -112,8 +112,9 @@ def sample(file: StoredFile) -> Sample:
     if ended:
         return Sample(lines if lines[-1] else lines[:-1], True, size, size)
     size_bytes = round(file.size_bytes * size / read_bytes) if is_compressed(file.path) else file.size_bytes
-    cut_off = len(lines[-1])
-    return Sample(lines[:-1] or lines, False, size if cut_off > size // 2 else size - cut_off, size_bytes)  # the last one is cut off by the end of the sample
+    cut_off = len(lines[-1])  # by the end of the sample
+    sampled_bytes = size if cut_off > size // 2 else size - cut_off
+    return Sample(lines[:-1] or lines, False, sampled_bytes, size_bytes)
 
 
 def max_line_bytes(max_text_bytes: int) -> int:
