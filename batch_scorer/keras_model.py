@@ -82,14 +82,18 @@ class ReviewClassifier(keras.Model):  # type: ignore[misc]
 
     def attend(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """`embedded` [B, T, E] under `mask` [B, T] -> context [B, 2H], attention [B, T] and states [B, T, 2H]."""
-        ahead = self.forward_lstm(embedded, mask=mask, training=training)  # [B, T, H]
-        # Read from the end, so that the padding comes last; a masked step repeats the state before it, and
-        # after the flip position 0 holds the state at the first real token.
-        back = ops.flip(self.backward_lstm(embedded, mask=mask, training=training), axis=1)  # [B, T, H]
+        ahead, back = self.directions(embedded, mask, training=training)
         query = ops.concatenate([ahead[:, -1], back[:, 0]], axis=-1)  # [B, 2H]
         states = ops.concatenate([ahead, back], axis=-1)  # [B, T, 2H]
         context, attention = self.attention(states, query, mask)
         return context, attention, states
+
+    def directions(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        """`embedded` [B, T, E] under `mask` [B, T] -> the states of either direction, [B, T, H] each."""
+        ahead = self.forward_lstm(embedded, mask=mask, training=training)
+        # Read from the end, so that the padding comes last; a masked step repeats the state before it, and
+        # after the flip position 0 holds the state at the first real token.
+        return ahead, ops.flip(self.backward_lstm(embedded, mask=mask, training=training), axis=1)
 
     def tensor_variables(self) -> dict[str, Any]:
         """The Keras variable behind each tensor of the artefact, by the artefact's name."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from batch_scorer import artifact
 from batch_scorer.engine import load_engine
 from batch_scorer.errors import InputError
+from batch_scorer.model import Architecture
 from batch_scorer.tokenizer import PAD, words
 from train.cli import main
 from train.data import Columns, bucketed_batches, pad, read_examples, split
@@ -155,3 +156,61 @@ def test_resumed_training_ends_where_an_undisturbed_one_does(tmp_path: Path, mon
     for name, tensor in expected.tensors.items():
         np.testing.assert_allclose(found.tensors[name], tensor, atol=1e-5, err_msg=name)
     assert math.isclose(expected.temperature, found.temperature, rel_tol=1e-3)
+
+
+def test_pretraining_lowers_perplexity_and_resumes_in_the_middle_of_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train import pretrain
+
+    rng = np.random.default_rng(0)
+    architecture = Architecture(vocabulary_size=12, embedding_dim=8, units=8, attention_units=4)
+    # Each word is followed by the next higher one, whatever the word it starts from.
+    texts = [np.array([1, *(3 + (start + np.arange(9)) % 9)], np.int32) for start in rng.integers(0, 9, 96)]
+    counts = np.bincount(np.concatenate(texts), minlength=12)
+    recipe = pretrain.Recipe(epochs=6, batch_size=8, negatives=20, learning_rate=0.02, checkpoint_steps=5)
+    told: list[dict[str, float]] = []
+
+    def run(work: Path, resume: bool = False) -> dict[str, np.ndarray]:
+        return pretrain.pretrain(
+            recipe, architecture, counts, texts, texts[:20], work, resume, lambda _: lambda *_: None, told.append
+        )
+
+    whole = run(tmp_path / "whole")
+    assert [1, 2, 3, 4, 5, 6] == [line["epoch"] for line in told]
+    assert told[-1]["perplexity"] < min(2, told[0]["perplexity"])
+
+    step = pretrain.LanguageModels.train_epoch
+
+    def dies_in_epoch_3(self: pretrain.LanguageModels, epoch: int, encoded: list[np.ndarray], skip: int) -> object:
+        for done, loss in enumerate(step(self, epoch, encoded, skip), 1):
+            if (epoch, done) == (3, 8):
+                raise KeyboardInterrupt
+            yield loss
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pretrain.LanguageModels, "train_epoch", dies_in_epoch_3)
+        run(tmp_path / "cut")
+    resumed = run(tmp_path / "cut", resume=True)
+    for name, tensor in whole.items():
+        np.testing.assert_allclose(resumed[name], tensor, atol=1e-4, err_msg=name)
+
+
+def test_full_preset_pretrains_and_publishes_an_artefact_that_tells_both_recipes(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    more = tmp_path / "more.jsonl"
+    more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
+    result = run("--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
+                 "--pretraining-epochs", 1, "--epochs", 3, "--output", tmp_path / "m")  # fmt: skip
+    assert 0 == result.exit_code, result.output
+    assert "320 more to pre-train on" in result.output
+    model = artifact.load(str(tmp_path / "m"))
+    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
+    assert 1 == model.manifest["training"]["recipe"]["pretraining"]["epochs"]
+
+
+def test_options_of_pretraining_without_the_full_preset_are_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    result = run("--data", data, "--unlabelled", data, "--output", tmp_path / "m")
+    assert 2 == result.exit_code
+    assert "--preset full" in result.output

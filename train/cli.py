@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from batch_scorer.errors import OptionError, OutputError, ScorerError
-from train.data import Columns, read_examples
+from train.data import Columns, read_examples, read_texts
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
@@ -22,8 +22,11 @@ from train.data import Columns, read_examples
               help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
                    "May be given several times.")  # fmt: skip
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Directory to write the artefact to.")
-@click.option("--preset", type=click.Choice(["default", "notebook"]), default="default",
-              help="What to train: our network, or the notebook's that it came from, for comparison.")  # fmt: skip
+@click.option("--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
+              help="What to train: our network; the same, pre-trained on all texts; or the "
+                   "notebook's that it came from, for comparison.")  # fmt: skip
+@click.option("--unlabelled", multiple=True, metavar="FILE",
+              help="Texts without labels to pre-train on (preset full). May be given several times.")  # fmt: skip
 @click.option("--word-index", type=click.Path(path_type=Path), metavar="FILE",
               help="Keras' imdb_word_index.json, where --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
 @click.option("--text-column", default="text", help="Column of the review.")
@@ -32,14 +35,15 @@ from train.data import Columns, read_examples
 @click.option("--id-column", help="Column of the id by which the validation split is cut.  [default: the text's hash]")
 @click.option("--name", default="reviews", help="Name of the model, for people.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs at most.  [default: the recipe's]")
+@click.option("--pretraining-epochs", type=click.IntRange(1), help="Of preset full.  [default: the recipe's]")
 @click.option("--batch-size", type=click.IntRange(1), help="Reviews a step.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.  [default: the recipe's]")
 @click.option("--work", type=click.Path(path_type=Path), help="Directory of checkpoints.  [default: OUTPUT.work]")
 @click.option("--resume", is_flag=True, help="Go on from the last epoch that was finished.")
 def main(
-    sources: tuple[str, ...], output: Path, preset: str, word_index: Path | None, text_column: str,
-    label_column: str, positive_value: str, id_column: str | None, name: str, epochs: int | None,
-    batch_size: int | None, seed: int | None, work: Path | None, resume: bool,
+    sources: tuple[str, ...], output: Path, preset: str, unlabelled: tuple[str, ...], word_index: Path | None,
+    text_column: str, label_column: str, positive_value: str, id_column: str | None, name: str, epochs: int | None,
+    pretraining_epochs: int | None, batch_size: int | None, seed: int | None, work: Path | None, resume: bool,
 ) -> None:  # fmt: skip
     """Trains the model of batch-scorer and writes it as an artefact.
 
@@ -48,10 +52,12 @@ def main(
       python -m train --data reviews.parquet --output model
       python -m train --data reviews.csv --label-column stars --positive-value 5 --output model
       python -m train --data imdb --output model
+      python -m train --preset full --data imdb --unlabelled imdb --output model
       python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    changes = {k: v for k, v in {"epochs": epochs, "batch_size": batch_size, "seed": seed}.items() if v is not None}
+    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    changes = {name: value for name, value in given.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
     try:
         if (output / "manifest.json").exists():
@@ -63,21 +69,38 @@ def main(
                 "Keras' files go together, and with the preset notebook only",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
-        train(preset, sources, columns, word_index, output, work or Path(f"{output}.work"), name, changes, resume)
+        if preset != "full" and (unlabelled or pretraining_epochs):
+            raise OptionError("--unlabelled and --pretraining-epochs are for pre-training", fix="give --preset full")
+        if pretraining_epochs:
+            from train import pretrain
+
+            changes["pretraining"] = pretrain.Recipe(epochs=pretraining_epochs)
+        train(
+            preset,
+            sources,
+            columns,
+            unlabelled,
+            word_index,
+            output,
+            work or Path(f"{output}.work"),
+            name,
+            changes,
+            resume,
+        )
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 
 def train(
-    preset: str, sources: tuple[str, ...], columns: Columns, word_index: Path | None,
+    preset: str, sources: tuple[str, ...], columns: Columns, unlabelled: tuple[str, ...], word_index: Path | None,
     output: Path, work: Path, name: str, changes: dict[str, Any], resume: bool,
 ) -> None:  # fmt: skip
     """Trains on the data of `sources` and writes the artefact; `changes` replace settings of the preset's recipe."""
     from rich.console import Console
 
     from batch_scorer.model import Architecture
-    from train import fit, notebook
+    from train import fit, full, notebook
     from train.keras_files import read_keras_files
     from train.prepare import from_ranks, from_texts
     from train.publish import publish
@@ -89,16 +112,18 @@ def train(
         recipe = dataclasses.replace(notebook.Recipe(), **changes)
         architecture, run = notebook.architecture(recipe.vocabulary_size), notebook.fit
     else:
-        recipe = dataclasses.replace(fit.Recipe(), **changes)
-        architecture, run = Architecture(recipe.vocabulary_size), fit.fit
+        recipe = dataclasses.replace(full.Recipe() if preset == "full" else fit.Recipe(), **changes)
+        architecture, run = Architecture(recipe.vocabulary_size), full.fit if preset == "full" else fit.fit
     shape = (recipe.validation_share, recipe.vocabulary_size, architecture.max_words, architecture.max_length)
     if word_index:
         data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
     else:
-        data = from_texts(read_examples(sources, columns), *shape, as_keras=preset == "notebook")
+        more = read_texts(unlabelled, columns)
+        data = from_texts(read_examples(sources, columns), *shape, preset == "notebook", more)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
     console.print(
-        f"{len(data.training):,} reviews to train on, {len(data.validation):,} held out; {len(data.vocabulary):,} ids"
+        f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
+        f"{len(data.validation):,} held out; {len(data.vocabulary):,} ids"
     )
     if preset == "notebook":
         lengths = data.lengths()
@@ -106,6 +131,9 @@ def train(
     with _bar(console) as on_step:
 
         def on_epoch(line: dict[str, Any]) -> None:
+            if "perplexity" in line:
+                console.print(f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}")
+                return
             console.print(
                 f"epoch {line['epoch']}: training loss {line['training_loss']:.4f}; validation accuracy "
                 f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"

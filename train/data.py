@@ -79,16 +79,31 @@ def read_examples(sources: Sequence[str], columns: Columns) -> Examples:
     return examples
 
 
-def _read_source(source: str, columns: Columns) -> Examples:
-    if source == "imdb":
-        return _read_directory(_download_imdb())
+def read_texts(sources: Sequence[str], columns: Columns) -> list[str]:
+    """Reads texts without labels from Parquet, CSV, TSV or JSONL files, or the `unsup/` of a directory like aclImdb.
+
+    Raises:
+        InputError: a file or the text column is missing.
+    """
+    texts: list[str] = []
+    for source in sources:
+        if source == "imdb" or Path(source).is_dir():
+            root = _download_imdb() if source == "imdb" else Path(source)
+            texts += [path.read_text(encoding="utf-8") for path in sorted(root.glob("**/unsup/*.txt"))]
+        else:
+            table = _columns_of(source, [columns.text])
+            texts += [text for text in table[columns.text].cast(pa.string()).to_pylist() if text]
+    if sources and not texts:
+        raise InputError("there are no texts without labels", where=", ".join(sources), fix="check --unlabelled")
+    return texts
+
+
+def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
+    """A file as a table that has the columns `wanted`."""
     path = Path(source)
-    if path.is_dir():
-        return _read_directory(path)
     if not path.is_file():
-        raise InputError("the training data is not there", where=source, fix="check --data")
+        raise InputError("the training data is not there", where=source, fix="check --data and --unlabelled")
     table = _read_table(path)
-    wanted = [columns.text, columns.label, *([columns.id] if columns.id else [])]
     for name in wanted:
         if name not in table.column_names:
             raise InputError(
@@ -97,6 +112,18 @@ def _read_source(source: str, columns: Columns) -> Examples:
                 got=f"columns {', '.join(table.column_names)}",
                 fix="name the columns with --text-column, --label-column and --id-column",
             )
+    return table
+
+
+def _read_source(source: str, columns: Columns) -> Examples:
+    if source == "imdb":
+        return _read_directory(_download_imdb())
+    path = Path(source)
+    if path.is_dir():
+        return _read_directory(path)
+    wanted = [columns.text, columns.label, *([columns.id] if columns.id else [])]
+    table = _columns_of(source, wanted)
+    for name in wanted:
         if table[name].null_count:
             raise InputError(f"the column {name!r} has {table[name].null_count:,} nulls", where=source)
     texts = table[columns.text].cast(pa.string()).to_pylist()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
 from train.evaluate import fit_temperature, log_loss, metrics
+from train.network import normalised, random_embedding
 from train.prepare import Prepared
 
 Progress = Callable[[int, int, float], None]  # steps done, steps in all, running loss
@@ -28,7 +29,7 @@ Progress = Callable[[int, int, float], None]  # steps done, steps in all, runnin
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting that the result depends on. All were chosen on the validation split.
+    """Every setting that the result depends on: from published recipes, or tuned here on the validation split.
 
     Args:
         vocabulary_size: ids, the reserved ones included.
@@ -74,25 +75,33 @@ class Fitted:
 class Trainer:
     """One training run: network, optimizer, averaged weights; saved after each epoch, resumed from there."""
 
-    def __init__(self, recipe: Recipe, architecture: Architecture, counts: npt.NDArray[np.int64], steps: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        architecture: Architecture,
+        counts: npt.NDArray[np.int64],
+        steps: int,
+        start: Mapping[str, Floats] | None = None,
+    ) -> None:
         """
         Args:
             counts: int64[V], how often each id occurs in the training reviews.
             steps: batches in an epoch.
+            start: pre-trained tensors, the embedding before its normalisation.
         """
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe, self.steps = recipe, steps
         self.network = ReviewClassifier(architecture)
-        shape = (architecture.vocabulary_size, architecture.embedding_dim)
-        noise = tf.random.stateless_normal(shape, (recipe.seed, 0))
-        self.network.embedding.embeddings.assign(recipe.embedding_scale * noise)
+        self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
+        for name, tensor in (start or {}).items():
+            self.network.tensor_variables()[name].assign(tensor)
         self.averaged = ReviewClassifier(architecture)
         self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]
         schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
         self.optimizer = tf.keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm)
         self.optimizer.build(self.network.trainable_variables)
         self.average = {name: tf.Variable(v) for name, v in self.network.tensor_variables().items()}
-        self.average["embedding"].assign(self._normalised(self.network.embedding.embeddings))
+        self.average["embedding"].assign(normalised(self.network.embedding.embeddings, self.frequency))
         self.taken = tf.Variable(0, dtype=tf.int64)
         self._step = tf.function(
             self._train_batch,
@@ -101,12 +110,6 @@ class Trainer:
         self._predict = tf.function(
             lambda ids: self.averaged(ids)[0], input_signature=[tf.TensorSpec([None, None], tf.int32)]
         )
-
-    def _normalised(self, embedding: Any) -> Any:
-        """Zero mean and unit variance over the words as they occur (Miyato et al. 2017, eq. 3): [V, E]."""
-        mean = tf.reduce_sum(self.frequency * embedding, axis=0)
-        variance = tf.reduce_sum(self.frequency * tf.square(embedding - mean), axis=0)
-        return (embedding - mean) * tf.math.rsqrt(variance + 1e-6)
 
     def _train_batch(self, ids: Any, labels: Any) -> Any:
         """One step on ids [B, T] and labels [B]; returns the loss on the clean reviews."""
@@ -118,7 +121,7 @@ class Trainer:
         ids = tf.where(dropped & (ids > START), OOV, ids)
 
         def embed() -> Any:
-            embedded = tf.gather(self._normalised(network.embedding.embeddings), ids)  # [B, T, E]
+            embedded = tf.gather(normalised(network.embedding.embeddings, self.frequency), ids)  # [B, T, E]
             kept = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
             return embedded * tf.cast(kept, tf.float32) / (1 - r.embedding_dropout)
 
@@ -142,7 +145,7 @@ class Trainer:
         taken = tf.cast(self.taken, tf.float32)
         decay = tf.minimum(r.average_decay, (1 + taken) / (10 + taken))  # or the random start would linger
         for name, variable in network.tensor_variables().items():
-            value = self._normalised(variable) if name == "embedding" else variable
+            value = normalised(variable, self.frequency) if name == "embedding" else variable
             self.average[name].assign(decay * self.average[name] + (1 - decay) * value)
         return loss
 
@@ -186,6 +189,7 @@ def fit(
     resume: bool,
     on_step: Callable[[int], Progress],
     on_epoch: Callable[[dict[str, Any]], None],
+    start: Mapping[str, Floats] | None = None,
 ) -> Fitted:
     """Trains until the validation loss stops falling, and returns the best epoch.
 
@@ -195,10 +199,11 @@ def fit(
         work: directory of checkpoints and of `log.jsonl`, one line an epoch.
         on_step: given the epoch, what to call after each of its steps.
         on_epoch: called with each line of the log.
+        start: pre-trained tensors to begin with.
     """
     work.mkdir(parents=True, exist_ok=True)
     encoded, validation = data.training.ids, data.validation
-    trainer = Trainer(recipe, architecture, data.counts, steps=math.ceil(len(encoded) / recipe.batch_size))
+    trainer = Trainer(recipe, architecture, data.counts, math.ceil(len(encoded) / recipe.batch_size), start)
     manager = trainer.checkpoint(work)
     log_file = work / "log.jsonl"
     log: list[dict[str, Any]] = []

@@ -34,6 +34,7 @@ class Prepared:
         counts: int64[V], how often each id occurs in the training reviews, whole.
         max_words: words of a review that are used at most.
         fingerprint: sha256 of the data, both sides of the split together.
+        unlabelled: texts without labels, as ids.
     """
 
     vocabulary: Sequence[str]
@@ -42,6 +43,7 @@ class Prepared:
     training: Encoded
     validation: Encoded
     fingerprint: str
+    unlabelled: Sequence[Ids] = ()
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Ids of each review before any is cut off, the start mark included."""
@@ -49,16 +51,23 @@ class Prepared:
 
 
 def from_texts(
-    examples: Examples, validation_share: float, id_count: int, max_words: int, max_ids: int, as_keras: bool = False
+    examples: Examples,
+    validation_share: float,
+    id_count: int,
+    max_words: int,
+    max_ids: int,
+    as_keras: bool = False,
+    unlabelled: Sequence[str] = (),
 ) -> Prepared:
     """Splits labelled texts, ranks the words of the training side, and encodes both.
 
     Args:
         id_count: V at most; fewer words make fewer ids.
+        unlabelled: more texts, to rank the words by and to pre-train on.
         as_keras: whether the word of rank r, from 1, has the id r + 3, as in Keras' data, and not r + 2.
     """
     training, validation = split(examples, validation_share)
-    vocabulary, counts = build_vocabulary(training.texts, id_count - as_keras)
+    vocabulary, counts = build_vocabulary([*training.texts, *unlabelled], id_count - as_keras)
     if as_keras:
         vocabulary, counts = with_unused(vocabulary), np.insert(counts, FIRST_RANK, 0)
     tokenizer = Tokenizer(vocabulary, max_words, max_ids)
@@ -71,7 +80,8 @@ def from_texts(
             n_tokens.append(len(found))
         return Encoded(ids, side.labels, np.array(n_tokens, np.int64))
 
-    return Prepared(vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint())
+    more = [tokenizer.ids(found) for found in map(words, unlabelled) if found]
+    return Prepared(vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint(), more)
 
 
 def from_ranks(

@@ -1,0 +1,212 @@
+"""Pre-trains the embedding and both LSTM directions as language models, on texts without labels.
+
+The forward direction learns to name the next word, the backward one the word before (Dai and Le 2015; both directions
+as in Peters et al. 2018); the output layer is the embedding itself (Press and Wolf 2017). Shapes as in
+`batch_scorer.model`, and P positions, S sampled words.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from batch_scorer.errors import OptionError
+from batch_scorer.keras_model import ReviewClassifier
+from batch_scorer.model import Architecture, Floats
+from batch_scorer.tokenizer import PAD
+from train.data import Ids, bucketed_batches, pad
+from train.network import normalised, random_embedding
+
+TRAINED = (
+    "embedding",
+    *(f"lstm.{way}.{part}" for way in ("forward", "backward") for part in ("kernel", "recurrent_kernel", "bias")),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of pre-training.
+
+    Args:
+        epochs: passes over the texts; the learning rate falls along a cosine over all of them.
+        positions: words predicted a step and direction, drawn at random from those of the batch.
+        negatives: wrong words sampled a step, which all its positions share.
+        sampling_power: words are sampled by their count to this power.
+        checkpoint_steps: steps between checkpoints.
+    """
+
+    epochs: int = 14
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    clip_norm: float = 1.0
+    embedding_scale: float = 0.1
+    positions: int = 12_000
+    negatives: int = 1_000
+    sampling_power: float = 0.75
+    checkpoint_steps: int = 200
+    seed: int = 20
+
+
+class LanguageModels:
+    """Both directions, sharing the embedding as input and as output."""
+
+    def __init__(self, recipe: Recipe, architecture: Architecture, counts: npt.NDArray[np.int64], steps: int) -> None:
+        """
+        Args:
+            counts: int64[V], how often each id occurs.
+            steps: batches in an epoch.
+
+        Raises:
+            OptionError: the embedding does not have the size of a direction's state, which it is multiplied with.
+        """
+        if architecture.embedding_dim != architecture.units:
+            raise OptionError("pre-training ties the embedding to the states", expected="embedding_dim equal to units")
+        tf.keras.utils.set_random_seed(recipe.seed)
+        self.recipe = recipe
+        self.network = ReviewClassifier(architecture)
+        self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
+        self.bias = tf.Variable(np.log(np.maximum(counts, 1) / counts.sum()).astype(np.float32))  # [V], unigram
+        self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]
+        named = self.network.tensor_variables()
+        self.tensors = {name: named[name] for name in TRAINED}
+        self.variables = [*self.tensors.values(), self.bias]
+        schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
+        self.optimizer = tf.keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm)
+        self.optimizer.build(self.variables)
+        self.taken = tf.Variable(0, dtype=tf.int64)
+        weights = counts.astype(np.float64) ** recipe.sampling_power * (np.arange(len(counts)) > PAD)
+        self._weights = weights / weights.sum()
+        # Drawn with replacement, a word is expected S p times among S; the loss corrects its logit by the log of that.
+        self._log_expected = tf.constant(np.log(np.maximum(recipe.negatives * self._weights, 1e-12)), tf.float32)
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._step = tf.function(self._train_batch, input_signature=[ids, tf.TensorSpec([None], tf.int32)])
+        self._evaluate = tf.function(self._whole_loss, input_signature=[ids])
+
+    def _read(self, ids: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Ids [B, T] -> the embedding [V, E], and twice, a direction each, states [P, H] and the words [P] to name."""
+        table = normalised(self.network.embedding.embeddings, self.frequency)
+        mask = ids != PAD
+        ahead, back = self.network.directions(tf.gather(table, ids), mask)  # [B, T, H] each
+        both = mask[:, :-1] & mask[:, 1:]
+        return (
+            table,
+            tf.boolean_mask(ahead[:, :-1], both),
+            tf.boolean_mask(ids[:, 1:], both),
+            tf.boolean_mask(back[:, 1:], both),
+            tf.boolean_mask(ids[:, :-1], both),
+        )
+
+    def _train_batch(self, ids: Any, sampled: Any) -> Any:
+        """One step on ids [B, T] with the sampled words [S]; returns the mean loss of both directions, in nats."""
+        with tf.GradientTape() as tape:
+            table, ahead, following, back, preceding = self._read(ids)
+            loss = 0.5 * (
+                self._sampled_loss(table, ahead, following, sampled, 0)
+                + self._sampled_loss(table, back, preceding, sampled, 1)
+            )
+        gradients = tape.gradient(loss, self.variables)
+        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+        self.taken.assign_add(1)
+        return loss
+
+    def _sampled_loss(self, table: Any, states: Any, words: Any, sampled: Any, way: int) -> Any:
+        """Softmax over the right word and the sampled ones, logits corrected for how likely each was to be drawn.
+
+        Bengio and Senecal 2003; Jean et al. 2015, section 3.2.
+        """
+        seeds = tf.stack([tf.cast(self.taken, tf.int32), self.recipe.seed + way])
+        count = tf.shape(words)[0]
+        share = self.recipe.positions / tf.cast(count, tf.float64)
+        drawn = tf.random.stateless_uniform([count], seeds) < tf.cast(share, tf.float32)
+        states, words = tf.boolean_mask(states, drawn), tf.boolean_mask(words, drawn)  # [P, H], [P]
+        right = tf.reduce_sum(states * tf.gather(table, words), axis=1) + tf.gather(self.bias, words)
+        right -= tf.gather(self._log_expected, words)
+        wrong = tf.matmul(states, tf.gather(table, sampled), transpose_b=True) + tf.gather(self.bias, sampled)
+        wrong -= tf.gather(self._log_expected, sampled)  # [P, S]
+        wrong = tf.where(words[:, None] == sampled[None, :], -1e9, wrong)  # the right word by accident
+        every = tf.concat([right[:, None], wrong], axis=1)
+        return tf.reduce_mean(tf.reduce_logsumexp(every, axis=1) - right)
+
+    def _whole_loss(self, ids: Any) -> tuple[Any, Any]:
+        """The sum over positions of the exact loss, over all V words, in nats; and how many positions."""
+        table, ahead, following, back, preceding = self._read(ids)
+        states, words = tf.concat([ahead, back], 0), tf.concat([following, preceding], 0)
+        logits = tf.matmul(states, table, transpose_b=True) + self.bias
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits)
+        return tf.reduce_sum(losses), tf.size(words)
+
+    def perplexity(self, encoded: Sequence[Ids], batch_size: int = 16) -> float:
+        """E to the mean loss over all words of the texts, both directions."""
+        total, words = 0.0, 0
+        for start in range(0, len(encoded), batch_size):
+            loss, count = self._evaluate(pad(encoded[start : start + batch_size]))
+            total, words = total + float(loss), words + int(count)
+        return math.exp(total / words)
+
+    def train_epoch(self, epoch: int, encoded: Sequence[Ids], skip: int) -> Iterator[float]:
+        """One pass over the texts, but for the first `skip` batches; gives the loss of each step."""
+        rng = np.random.default_rng((self.recipe.seed, 1, epoch))
+        lengths = np.array([len(ids) for ids in encoded])
+        for number, batch in enumerate(bucketed_batches(lengths, self.recipe.batch_size, rng)):
+            if number >= skip:
+                draw = np.random.default_rng((self.recipe.seed, 2, epoch, number))
+                sampled = draw.choice(len(self._weights), self.recipe.negatives, p=self._weights).astype(np.int32)
+                yield float(self._step(pad([encoded[i] for i in batch]), sampled))
+
+
+def pretrain(
+    recipe: Recipe,
+    architecture: Architecture,
+    counts: npt.NDArray[np.int64],
+    texts: Sequence[Ids],
+    held_out: Sequence[Ids],
+    work: Path,
+    resume: bool,
+    on_step: Callable[[int], Callable[[int, int, float], None]],
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> dict[str, Floats]:
+    """Pre-trains on `texts`, and goes on where an interrupted run stopped.
+
+    Args:
+        held_out: texts whose perplexity is told after each epoch; nothing is chosen by it.
+        work: directory of checkpoints and of `pretraining.jsonl`, a line a checkpoint and an epoch.
+
+    Returns:
+        The tensors `TRAINED`, the embedding before its normalisation.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    steps = math.ceil(len(texts) / recipe.batch_size)
+    models = LanguageModels(recipe, architecture, counts, steps)
+    saved = tf.train.Checkpoint(
+        tensors=list(models.tensors.values()), bias=models.bias, optimizer=models.optimizer, taken=models.taken
+    )
+    manager = tf.train.CheckpointManager(saved, str(work / "pretraining"), max_to_keep=1)
+    if resume and manager.latest_checkpoint:
+        saved.restore(manager.latest_checkpoint).assert_consumed()
+    with (work / "pretraining.jsonl").open("a") as log:
+
+        def note(**line: Any) -> dict[str, Any]:
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            return line
+
+        for epoch in range(int(models.taken) // steps + 1, recipe.epochs + 1):
+            skip = int(models.taken) % steps
+            progress, running, start = on_step(epoch), math.nan, time.monotonic()
+            for done, loss in enumerate(models.train_epoch(epoch, texts, skip), skip + 1):
+                running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
+                progress(done, steps, running)
+                if done % recipe.checkpoint_steps == 0 or done == steps:
+                    manager.save()
+                    note(epoch=epoch, step=done, loss=running, steps_per_s=(done - skip) / (time.monotonic() - start))
+            on_epoch(note(epoch=epoch, pretraining_loss=running, perplexity=models.perplexity(held_out)))
+    return {name: variable.numpy() for name, variable in models.tensors.items()}
