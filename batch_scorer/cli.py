@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -68,7 +67,12 @@ def main() -> None:
 @click.option("--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
 @click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: usable cores]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Local processes.  [default: one a core, fewer if few reviews]",
+)
 @click.option(
     "--shard-rows", type=click.IntRange(1), metavar="N", help="Reviews in a shard, about.  [default: from the plan]"
 )
@@ -84,9 +88,7 @@ def main() -> None:
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context
 @reports_errors
-def score(
-    ctx: click.Context, keep: tuple[str, ...], input_format: str, workers: int | None, dry_run: bool, **options: Any
-) -> None:
+def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, dry_run: bool, **options: Any) -> None:
     """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
     one review a file, compressed or not.
 
@@ -112,7 +114,6 @@ def score(
         **options,
         input_format=None if input_format == "auto" else input_format,
         kept=_kept(keep),
-        workers=workers or len(os.sched_getaffinity(0)),
         command=tuple(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )

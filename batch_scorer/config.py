@@ -27,7 +27,7 @@ class ScoreConfig:
         text_column, id_column: columns of the review and its id; `id_column` None makes ids of source and offset.
         kept: columns to carry over.
         top_k: tokens in each list, 0 for none.
-        workers: processes, of local runs.
+        workers: processes of a local run; None is one a core, but no more than the reviews repay.
         shard_rows: reviews in a shard, about; None is for the plan to decide.
         encoding: of CSV, line and one-review files.
         delimiter: of CSV files; None goes by the name.
@@ -49,7 +49,7 @@ class ScoreConfig:
     id_column: str | None = None
     kept: tuple[Kept, ...] = ()
     top_k: int = 10
-    workers: int = 1
+    workers: int | None = None
     shard_rows: int | None = None
     encoding: str = "utf-8"
     delimiter: str | None = None

@@ -5,6 +5,7 @@ Beam moves descriptors of shards and summaries of what was done; a review never 
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shlex
@@ -30,7 +31,7 @@ from batch_scorer.plan import Plan, read_shards
 from batch_scorer.records import Shard
 from batch_scorer.summarise import STAGES, Counts, Summary
 
-WORKER_REVIEWS = 1_000  # about a second of scoring
+WORKER_REVIEWS = 4_000  # take about as long as a second process needs to start and to load the model
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 
 
@@ -163,9 +164,11 @@ def options(config: ScoreConfig) -> PipelineOptions:
     return given
 
 
-def process_count(plan: Plan, workers: int) -> int:
-    """How many local processes are worth while: each has to load TensorFlow, which few reviews do not repay."""
-    return max(1, min(workers, plan.shard_count, plan.reviews // WORKER_REVIEWS))
+def process_count(plan: Plan, workers: int | None) -> int:
+    """How many local processes are to score: `workers`, or as many cores as the reviews keep busy."""
+    if workers is None:
+        workers = min(len(os.sched_getaffinity(0)), plan.reviews // WORKER_REVIEWS)
+    return max(1, min(workers, plan.shard_count))
 
 
 def is_local(beam_options: PipelineOptions) -> bool:

@@ -73,10 +73,7 @@ def test_job_gives_what_plain_python_gives(mixed: Path, config: Config, tiny: Ar
     assert not (Path(job.output) / "_SUCCESS").exists()
 
 
-def test_workers_and_shards_change_no_row(
-    mixed: Path, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_REVIEWS", 1)  # or so few reviews would stay in one process
+def test_workers_and_shards_change_no_row(mixed: Path, config: Config, tmp_path: Path) -> None:
     jobs = [
         config(mixed, id_column="id", run_id="r", output=str(tmp_path / name), workers=workers, shard_rows=size)
         for name, workers, size in (("a", 1, 30), ("b", 2, 30), ("c", 1, 7), ("d", 2, 1000))
@@ -179,3 +176,19 @@ def test_commit_refuses_when_a_shard_is_missing(config: Config, tiny: Artifact, 
     made, _ = plan.make_plan(job, tiny.model_id)
     with pytest.raises(JobError, match="not every shard"):
         summarise.commit(summarise.Summary(), made, tiny, 0.0, job, {}, "", "")
+
+
+@pytest.mark.parametrize(
+    ("workers", "reviews", "shards", "expected"),
+    [(None, 100, 9, 1), (None, 10**6, 9, 2), (None, 10**6, 1, 1), (3, 100, 9, 3), (3, 100, 2, 2), (None, 0, 0, 1)],
+)
+def test_processes_are_as_many_as_asked_for_or_as_the_reviews_keep_busy(
+    workers: int | None, reviews: int, shards: int, expected: int, reviews_file: Path, config: Config,
+    tiny: Artifact, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from batch_scorer import plan
+
+    monkeypatch.setattr(pipeline.os, "sched_getaffinity", lambda _: {0, 1})
+    made, _ = plan.make_plan(config(reviews_file), tiny.model_id)
+    made = dataclasses.replace(made, reviews=reviews, shard_count=shards)
+    assert expected == pipeline.process_count(made, workers)
