@@ -26,7 +26,7 @@ from apache_beam.utils.shared import Shared
 from batch_scorer import __version__, artifact, summarise
 from batch_scorer.artifact import SHIPPED
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, OptionError, PipelineError
+from batch_scorer.errors import Interrupted, JobError, OptionError, PipelineError
 from batch_scorer.plan import Plan, read_shards
 from batch_scorer.records import Shard
 from batch_scorer.summarise import STAGES, Counts, Summary
@@ -181,6 +181,7 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
 
     Raises:
         PipelineError: a step failed.
+        Interrupted: the user stopped it.
     """
     started = datetime.now(UTC).isoformat()
     runner = None
@@ -194,18 +195,37 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         build(pipeline, plan, config, started)
         pipeline.run().wait_until_finish()
+    except KeyboardInterrupt as interrupt:
+        raise interrupted(config, None if runner else beam_options.view_as(StandardOptions).runner) from interrupt
     except Exception as error:
         raise PipelineError(
             "the job failed",
             where=config.output,
             got=_cause(error),
-            fix="mend the cause, then run the same command with --resume: what is done is kept",
+            fix=f"mend the cause, then {resume_hint(config)}",
         ) from error
+
+
+def resume_hint(config: ScoreConfig) -> str:
+    """How to go on with a run that was cut off."""
+    instead = " instead of --overwrite" if config.overwrite else ""
+    return f"run the same command with --resume{instead}: what is done is kept"
+
+
+def interrupted(config: ScoreConfig, service: str | None = None) -> Interrupted:
+    """The end of a run that its user stopped; a job that was handed to a `service` goes on there."""
+    return Interrupted(
+        "interrupted",
+        where=config.output,
+        got=service and f"the job itself goes on at {service}, until it is cancelled there",
+        fix=f"to go on, {resume_hint(config)}",
+    )
 
 
 def _processes() -> SubprocessSDKEnvironment:
     """Workers in processes of their own (what `--direct_running_mode=multi_processing` does, with our `worker`)."""
-    command = f"{shlex.quote(sys.executable)} -m batch_scorer.worker"
+    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it.
+    command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m batch_scorer.worker"
     return SubprocessSDKEnvironment.from_command_string(command)
 
 
@@ -219,5 +239,6 @@ def _cause(error: Exception) -> str:
     ours = re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*(?:\n  [a-z ]+: .*)*)", text)
     if ours:
         return "; ".join(" ".join(line.split()) for line in ours["what"].splitlines())
-    raised = [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    # The class as a traceback has it, with its module or not, and what it says.
+    raised = [line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*: \S", line)]
     return raised[0][:500] if raised else type(error).__name__

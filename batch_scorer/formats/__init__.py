@@ -1,8 +1,7 @@
 """One module a format, each with the same two functions:
 
-    inspect(file) -> InputFile             looks at a file while planning; never reads it whole
+    inspect(file, fields) -> InputFile     looks at a file while planning; never reads it whole
     records(shard, fields) -> Iterator     reads a shard: a `Record` or a `Rejection` each
 
-Both raise `OSError`, `pyarrow.ArrowException` or (column names in a damaged footer) `UnicodeDecodeError` for damage;
-whoever calls turns that into an `unreadable` row.
+Both raise one of `records.DAMAGE` for damage; whoever calls turns that into an `unreadable` row.
 """

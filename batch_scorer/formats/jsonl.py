@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.formats.stream import max_line_bytes, open_text, read_lines, sample
+from batch_scorer.formats.stream import sample, shard_lines
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection, printable
 from batch_scorer.storage import StoredFile
@@ -26,14 +26,8 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
 
 def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
-    path = shard.paths[0]
-    longest = max_line_bytes(fields.max_text_bytes)
-    with open_text(path) as (stream, _):
-        for offset, line in read_lines(stream, shard.start, shard.stop, longest):
-            if line is None:
-                yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
-            elif line.strip(b" \t\r"):
-                yield _record(path, offset, line, fields)
+    for found in shard_lines(shard, fields):
+        yield found if isinstance(found, Rejection) else _record(shard.paths[0], *found, fields)
 
 
 def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rejection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from batch_scorer.formats.stream import max_line_bytes, open_text, read_lines, sample
+from batch_scorer.formats.stream import sample, shard_lines
 from batch_scorer.records import Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import StoredFile
@@ -20,17 +20,14 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
 
 def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
-    path = shard.paths[0]
-    longest = max_line_bytes(fields.max_text_bytes)
-    with open_text(path) as (stream, _):
-        for offset, line in read_lines(stream, shard.start, shard.stop, longest):
-            if line is None:
-                yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
-                continue
-            body = (line.removeprefix(codecs.BOM_UTF8) if offset == 0 else line).removesuffix(b"\r")
-            if not body.strip():
-                continue
-            try:
-                yield Record(path, offset, None, body.decode(fields.encoding), (None,) * len(fields.kept))
-            except UnicodeDecodeError as error:
-                yield Rejection(path, offset, None, "invalid_utf8", encoding_problem(error), shown(body))
+    path, nothing = shard.paths[0], (None,) * len(fields.kept)
+    for found in shard_lines(shard, fields):
+        if isinstance(found, Rejection):
+            yield found
+            continue
+        offset, line = found
+        line = (line.removeprefix(codecs.BOM_UTF8) if offset == 0 else line).removesuffix(b"\r")
+        try:
+            yield Record(path, offset, None, line.decode(fields.encoding), nothing)
+        except UnicodeDecodeError as error:
+            yield Rejection(path, offset, None, "invalid_utf8", encoding_problem(error), shown(line))

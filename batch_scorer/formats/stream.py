@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from batch_scorer import storage
+from batch_scorer.records import Fields, Shard
+from batch_scorer.schema import Rejection
 from batch_scorer.storage import StoredFile
 
 SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
@@ -149,6 +151,17 @@ def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> 
             yield offset, None
         else:
             yield offset, line
+
+
+def shard_lines(shard: Shard, fields: Fields) -> Iterator[tuple[int, bytes] | Rejection]:
+    """The lines that begin in a shard's bytes, with their offsets; blank ones are left out, too long ones rejected."""
+    path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
+    with open_text(path) as (stream, _):
+        for offset, line in read_lines(stream, shard.start, shard.stop, longest):
+            if line is None:
+                yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
+            elif line.strip(b" \t\r"):
+                yield offset, line
 
 
 def _skip_line(file: BinaryIO) -> int:
