@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +12,7 @@ import click
 
 from batch_scorer import __version__
 from batch_scorer.config import FORMATS, Kept, ScoreConfig
-from batch_scorer.errors import OptionError, ScorerError
+from batch_scorer.errors import OptionError, ScorerError, StoppedError
 
 _SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -37,6 +38,9 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
             click.echo(visible(str(error), keep="\n"), err=True)
+            if isinstance(error, StoppedError):
+                sys.stdout.flush()
+                os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss
             sys.exit(error.exit_code)
 
     return wrapped
@@ -117,6 +121,9 @@ def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, dry_run:
         command=tuple(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
+    for name in ("output", "model", "text_column", "id_column", "encoding", "run_id"):
+        if options[name] == "":  # most likely an unset variable of the shell
+            raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or leave it out")
     _check_encoding(config.encoding)
     if config.delimiter is not None and (len(config.delimiter) != 1 or config.delimiter in '"\r\n'):
         raise OptionError("--delimiter is not one character", got=repr(config.delimiter), fix="for a tab: $'\\t'")
@@ -131,7 +138,7 @@ def _check_encoding(name: str) -> None:
     ascii_bytes = bytes(range(128))
     try:
         fits = ascii_bytes.decode(name) == ascii_bytes.decode("ascii")
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         fits = False
     if not fits:
         raise OptionError(

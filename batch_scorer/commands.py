@@ -9,16 +9,18 @@ import codecs
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import InputError, RefusedError
+from batch_scorer.errors import InputError, OutputError, RefusedError, StoppedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +37,33 @@ def score(config: ScoreConfig) -> int:
 
     Returns:
         0, or 3 where the run is not a success.
+
+    Raises:
+        StoppedError: by Ctrl-C or SIGTERM.
     """
+    try:
+        with _terminated_like_interrupted():
+            return _score(config)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            "interrupted",
+            where=config.output,
+            got="a job that a service runs goes on there, until it is cancelled" if config.beam_options else None,
+            fix=f"to go on, {config.how_to_resume()}",
+        ) from None
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Lets SIGTERM end the body as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _score(config: ScoreConfig) -> int:
     console, start = _console(), time.monotonic()
     model, made, shards = _planned(config)
     from batch_scorer import outputs, pipeline, plan, progress, storage, terminal
@@ -43,8 +71,17 @@ def score(config: ScoreConfig) -> int:
 
     beam_options = pipeline.options(config)
     console.print(f"{terminal.plan_line(made, model)}; run {terminal.safe(made.run_id)}", highlight=False)
-    outputs.begin(config)
-    plan.write_plan(made, shards, config.output)
+    try:
+        outputs.begin(config)
+        plan.write_plan(made, shards, config.output)
+    except OSError as error:
+        raise OutputError(
+            "the output cannot be written",
+            where=config.output,
+            expected="a directory in which files can be made",
+            got=str(error),
+            fix="choose another --output, or mend its rights or its disk",
+        ) from error
     every_s = 10.0 if storage.is_remote(config.output) else 0.5
     with progress.progress(console, progress.reviews_done(config.output), made.reviews, made.estimated, every_s):
         pipeline.run(made, config, beam_options)
@@ -142,7 +179,16 @@ def inspect(path: str | None, rows: int) -> None:
         model = artifact.load(path)
         terminal.model_card(console, path, model.manifest, model.model_id)
     elif storage.exists(storage.join(path, "plan.json")):
-        _show_run(console, path, rows)
+        try:
+            _show_run(console, path, rows)
+        except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's errors are ValueErrors
+            raise RefusedError(
+                "the output of the run is damaged",
+                where=path,
+                expected="plan.json, manifest.json and the parts that it names",
+                got=f"{type(error).__name__}: {error}",
+                fix="run the same `batch-scorer score` with --resume, which mends what is missing",
+            ) from error
     else:
         raise RefusedError(
             "there is nothing to inspect",
@@ -161,7 +207,7 @@ def _show_run(console: Console, output: str, rows: int) -> None:
     manifest_path = storage.join(output, "manifest.json")
     if not storage.exists(manifest_path):
         plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
-        done = len(storage.match(storage.join(output, "shards", "*.json")))
+        done = len(storage.match_in(storage.join(output, "shards"), "*.json"))
         console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
         return
     manifest = json.loads(storage.read_bytes(manifest_path))

@@ -62,3 +62,8 @@ class ScoreConfig:
     overwrite: bool = False
     command: tuple[str, ...] = ()
     beam_options: tuple[str, ...] = ()
+
+    def how_to_resume(self) -> str:
+        """How to go on with a run that was cut off."""
+        instead = " instead of --overwrite" if self.overwrite else ""
+        return f"run the same command with --resume{instead}: what is done is kept"

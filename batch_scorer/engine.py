@@ -38,8 +38,6 @@ from batch_scorer.model import fold_head
 from batch_scorer.protocol import Engine, Scores
 from batch_scorer.tokenizer import PAD, words
 
-__all__ = ["BATCH_SIZE", "Engine", "FoldedEngine", "Scores", "load_engine", "pool"]
-
 BATCH_SIZE = 32  # the state of 32 reviews and the weights fit the nearest caches; 16 and 64 were slower
 
 

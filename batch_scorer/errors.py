@@ -7,7 +7,7 @@
     |   |-- OutputError     the output directory
     |   +-- ArtifactError   the model artefact
     +-- JobError            the job had begun and could not go on         exit 1
-        |-- Interrupted     Ctrl-C, or a polite request to stop (SIGTERM)
+        |-- StoppedError    Ctrl-C, or a polite request to stop (SIGTERM)
         |-- EngineError     scoring failed for every record of a batch
         +-- PipelineError   the Beam pipeline failed
 
@@ -83,7 +83,7 @@ class JobError(ScorerError):
     """The job had begun and could not go on."""
 
 
-class Interrupted(JobError):
+class StoppedError(JobError):
     """Somebody stopped the job."""
 
 

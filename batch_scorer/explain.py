@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from batch_scorer.encode import Encoded
-from batch_scorer.engine import Scores
+from batch_scorer.protocol import Scores
 from batch_scorer.schema import TOKEN
 from batch_scorer.score import ScoredBatch
 from batch_scorer.tokenizer import spans

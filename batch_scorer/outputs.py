@@ -59,8 +59,20 @@ def _names(output: str) -> list[str]:
     parent = os.path.dirname(os.path.abspath(output))
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise OutputError(
+            "the output directory cannot be created",
+            where=output,
+            got=f"the file {parent}",
+            fix="choose another --output",
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError("the output directory cannot be created", where=output, got=f"no right to write in {parent}")
+        raise OutputError(
+            "the output directory cannot be created",
+            where=output,
+            got=f"no right to write in {parent}",
+            fix="choose another --output",
+        )
     return []
 
 
@@ -74,7 +86,7 @@ def begin(config: ScoreConfig) -> None:
         targets = []
     if config.resume and not storage.is_remote(config.output):
         for folder in ("", "plan", "shards"):
-            drafts = storage.match(storage.join(config.output, folder, f".*{storage.DRAFT}"))
+            drafts = storage.match_in(storage.join(config.output, folder), f".*{storage.DRAFT}")
             storage.delete([draft.path for draft in drafts])
     for name in targets:
         path = storage.join(config.output, name)

@@ -26,7 +26,7 @@ from apache_beam.utils.shared import Shared
 from batch_scorer import __version__, artifact, summarise
 from batch_scorer.artifact import SHIPPED
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import Interrupted, JobError, OptionError, PipelineError
+from batch_scorer.errors import JobError, OptionError, PipelineError
 from batch_scorer.plan import Plan, read_shards
 from batch_scorer.records import Shard
 from batch_scorer.summarise import STAGES, Counts, Summary
@@ -167,8 +167,13 @@ def options(config: ScoreConfig) -> PipelineOptions:
 def process_count(plan: Plan, workers: int | None) -> int:
     """How many local processes are to score: `workers`, or as many cores as the reviews keep busy."""
     if workers is None:
-        workers = min(len(os.sched_getaffinity(0)), plan.reviews // WORKER_REVIEWS)
+        workers = min(_usable_cores(), plan.reviews // WORKER_REVIEWS)
     return max(1, min(workers, plan.shard_count))
+
+
+def _usable_cores() -> int:
+    """The cores that this process may use, where the system says; all of them on macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_local(beam_options: PipelineOptions) -> bool:
@@ -181,7 +186,6 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
 
     Raises:
         PipelineError: a step failed.
-        Interrupted: the user stopped it.
     """
     started = datetime.now(UTC).isoformat()
     runner = None
@@ -195,31 +199,13 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         build(pipeline, plan, config, started)
         pipeline.run().wait_until_finish()
-    except KeyboardInterrupt as interrupt:
-        raise interrupted(config, None if runner else beam_options.view_as(StandardOptions).runner) from interrupt
     except Exception as error:
         raise PipelineError(
             "the job failed",
             where=config.output,
             got=_cause(error),
-            fix=f"mend the cause, then {resume_hint(config)}",
+            fix=f"mend the cause, then {config.how_to_resume()}",
         ) from error
-
-
-def resume_hint(config: ScoreConfig) -> str:
-    """How to go on with a run that was cut off."""
-    instead = " instead of --overwrite" if config.overwrite else ""
-    return f"run the same command with --resume{instead}: what is done is kept"
-
-
-def interrupted(config: ScoreConfig, service: str | None = None) -> Interrupted:
-    """The end of a run that its user stopped; a job that was handed to a `service` goes on there."""
-    return Interrupted(
-        "interrupted",
-        where=config.output,
-        got=service and f"the job itself goes on at {service}, until it is cancelled there",
-        fix=f"to go on, {resume_hint(config)}",
-    )
 
 
 def _processes() -> SubprocessSDKEnvironment:
@@ -240,5 +226,5 @@ def _cause(error: Exception) -> str:
     if ours:
         return "; ".join(" ".join(line.split()) for line in ours["what"].splitlines())
     # The class as a traceback has it, with its module or not, and what it says.
-    raised = [line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*: \S", line)]
+    raised = [line for line in text.splitlines() if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]
     return raised[0][:500] if raised else type(error).__name__

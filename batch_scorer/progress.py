@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -22,10 +23,11 @@ def reviews_done(output: str) -> Poll:
     seen: dict[str, int] = {}
 
     def poll() -> int:
-        pattern = storage.join(output, "shards", "*.json")
-        for file in storage.match(pattern):
+        for file in storage.match_in(storage.join(output, "shards"), "*.json"):
             if file.path not in seen:
-                seen[file.path] = json.loads(storage.read_bytes(file.path))["counts"]["read"]
+                # A marker that was damaged stands until its shard is done again.
+                with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                    seen[file.path] = int(json.loads(storage.read_bytes(file.path))["counts"]["read"])
         return sum(seen.values())
 
     return poll

@@ -113,7 +113,7 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
 
 
 def _typed(value: str | None, kind: pa.DataType) -> Any:
-    return value if value is None or not pa.types.is_integer(kind) else int(value)
+    return value if value is None else pa.scalar(printable(value)).cast(kind).as_py()
 
 
 def _checked(found: Record, fields: Fields) -> Record | Rejection:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.encode import Ids
-from batch_scorer.engine import Engine, Scores
 from batch_scorer.errors import EngineError
+from batch_scorer.protocol import Engine, Scores
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from batch_scorer.artifact import Artifact
 from batch_scorer.encode import Encoded, encode, rejection
-from batch_scorer.engine import Engine
 from batch_scorer.explain import Explanation
 from batch_scorer.plan import Plan
 from batch_scorer.profile import EMPTY, measure
+from batch_scorer.protocol import Engine
 from batch_scorer.read import Chunk, read
 from batch_scorer.records import Shard
 from batch_scorer.schema import Rejection

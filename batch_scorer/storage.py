@@ -66,6 +66,11 @@ def match(pattern: str) -> list[StoredFile]:
     return sorted(_local_file(path) for path in set(paths) if os.path.isfile(path))
 
 
+def match_in(directory: str, pattern: str) -> list[StoredFile]:
+    """The files in `directory` itself, brackets in its name and all, whose names fit `pattern`."""
+    return match(join(directory if is_remote(directory) else glob.escape(directory), pattern))
+
+
 def _walk(directory: str) -> Iterator[str]:
     for folder, folders, names in os.walk(directory):
         # Not data by long custom: `_temporary`, `_delta_log`, `.git`.

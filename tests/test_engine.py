@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scorer.artifact import SHIPPED, Artifact, load
-from batch_scorer.engine import Engine, FoldedEngine, load_engine
+from batch_scorer.engine import FoldedEngine, load_engine
 from batch_scorer.keras_model import from_tensors
 from batch_scorer.model import forward
+from batch_scorer.protocol import Engine
 from batch_scorer.tokenizer import PAD, START
 from tests.conftest import TINY
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.encode import Encoded
-from batch_scorer.engine import Scores
 from batch_scorer.explain import Explanation
+from batch_scorer.protocol import Scores
 from batch_scorer.score import ScoredBatch
 from batch_scorer.tokenizer import words
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.encode import Ids
-from batch_scorer.engine import Scores
 from batch_scorer.errors import EngineError
+from batch_scorer.protocol import Scores
 from batch_scorer.score import FailedReview, ScoredBatch, score
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from batch_scorer.formats.stream import max_line_bytes, open_text, plain_name, read_lines, sample
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
-from batch_scorer.schema import Rejection, has_surrogates
+from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import StoredFile
 
 _TABS = (".tsv", ".tab")
@@ -85,8 +85,10 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     with open_text(path) as (stream, _):
         rows = _rows(_Lines(_decoded(stream, fields.encoding, longest), longest), _delimiter(path, fields))
         header = next(rows, [])
-        if isinstance(header, _Malformed) or fields.text not in header:
-            raise OSError(f"the file has changed since it was planned: no column {fields.text!r} in its header")
+        wanted = {fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)}
+        if isinstance(header, _Malformed) or not wanted <= set(header):
+            gone = wanted if isinstance(header, _Malformed) else wanted - set(header)
+            raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
         text_at, id_at = header.index(fields.text), header.index(fields.id) if fields.id else None
         kept_at = [header.index(kept.name) for kept in fields.kept]
         for offset, row in enumerate(rows):
@@ -101,7 +103,7 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
                 message = f"the text is not {fields.encoding}"
                 yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])
             else:
-                yield Record(path, offset, record_id, row[text_at], tuple(row[i] for i in kept_at))
+                yield Record(path, offset, record_id, row[text_at], tuple(printable(row[i]) for i in kept_at))
 
 
 def _delimiter(path: str, fields: Fields) -> str:

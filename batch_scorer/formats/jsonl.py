@@ -113,8 +113,10 @@ def _infer(values: list[Any]) -> pa.DataType:
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return pa.bool_()
-    if kinds == {int}:
+    if kinds == {int} and all(-(1 << 63) <= value < 1 << 63 for value in values):
         return pa.int64()
+    if kinds == {int}:
+        return pa.string()  # larger than any integer type: its digits
     if kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()

@@ -66,7 +66,8 @@ def _values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
         # An id or a kept value that is not UTF-8 is no reason to lose its review.
         found = _strings(column)
         return [v.object.decode("utf-8", "replace") if isinstance(v, UnicodeDecodeError) else v for v in found]
-    column = column if column.type == kind else column.cast(kind)
+    # Not `safe` for floats alone: a large integer beside a file of floats is rounded, not its row group lost.
+    column = column if column.type == kind else column.cast(kind, safe=not pa.types.is_floating(kind))
     if pa.types.is_nested(kind) or pa.types.is_temporal(kind):
         # Scalars where a round trip through Python would lose something (nanoseconds, maps).
         return [value if value.is_valid else None for value in column]

@@ -1,0 +1,72 @@
+"""A job that is stopped: Ctrl-C, SIGTERM and SIGKILL leave no worker behind, and the run can be resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from batch_scorer.config import ScoreConfig
+from tests.jobs import part_bytes
+
+
+def sessions() -> list[int]:
+    """The session of each process that is not a zombie."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        found += [] if state == "Z" else [int(session)]
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes(
+    number: signal.Signals, tmp_path: Path, tiny_model: Path
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out"
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(20_000)))
+    options = ("--model", tiny_model, "--shard-rows", 200, "--workers", 2, "--run-id", "r")
+    command = [sys.executable, "-m", "batch_scorer", "score", *map(str, (source, *options))]
+    job = subprocess.Popen(
+        [*command, "--output", str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 90
+    while not list(output.glob("shards/*.json")):
+        assert job.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    # Ctrl-C reaches the whole process group, a `kill` the driver alone.
+    (os.killpg if number == signal.SIGINT else os.kill)(job.pid, number)
+    _, err = job.communicate(timeout=60)
+
+    if number != signal.SIGKILL:
+        assert 1 == job.returncode
+        assert ["error: interrupted", f"  where:    {output}"] == err.splitlines()[:2]
+        assert "--resume" in err and "Traceback" not in err
+    end = time.monotonic() + 10
+    while job.pid in sessions() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert job.pid not in sessions()
+    assert not (output / "_SUCCESS").exists()
+
+    for more in (["--output", str(output), "--resume"], ["--output", str(tmp_path / "undisturbed")]):
+        assert 0 == subprocess.run([*command, *more], check=False, capture_output=True).returncode
+    assert part_bytes(tmp_path / "undisturbed") == part_bytes(output)
+
+
+def test_interrupted_overwrite_is_told_to_resume_instead_of_overwriting() -> None:
+    hint = ScoreConfig(("in",), "out", overwrite=True).how_to_resume()
+    assert "run the same command with --resume instead of --overwrite: what is done is kept" == hint
