@@ -67,7 +67,6 @@ def _score(config: ScoreConfig) -> int:
     console, start = _console(), time.monotonic()
     model, made, shards = _planned(config)
     from batch_scorer import outputs, pipeline, plan, progress, storage, terminal
-    from batch_scorer.summarise import verdict
 
     beam_options = pipeline.options(config)
     console.print(f"{terminal.plan_line(made, model)}; run {terminal.safe(made.run_id)}", highlight=False)
@@ -88,7 +87,7 @@ def _score(config: ScoreConfig) -> int:
     outputs.finish(config)
     manifest = json.loads(storage.read_bytes(storage.join(config.output, "manifest.json")))
     terminal.summary(console, config.output, manifest, time.monotonic() - start)
-    reason = verdict(manifest["counts"], config.max_error_rate, config.allow_unreadable)
+    reason = manifest["not_a_success"]
     if reason:
         click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
         click.echo(reason, err=True)

@@ -101,6 +101,22 @@ def reviews_file(jsonl_file: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty directory for inputs."""
+    made = tmp_path / "in"
+    made.mkdir()
+    return made
+
+
+def write(folder: Path, *names: str) -> list[str]:
+    """Files with these names, of a line each; returns their paths."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"text": "a"}\n')
+    return [str(folder / name) for name in names]
+
+
+@pytest.fixture
 def config(tmp_path: Path, tiny_model: Path) -> Callable[..., ScoreConfig]:
     """A config with the tiny model, the output below `tmp_path`, and whatever is given."""
 

@@ -15,24 +15,9 @@ from batch_scorer.errors import InputError
 from batch_scorer.inputs import list_inputs
 from batch_scorer.plan import wanted_fields
 from batch_scorer.records import InputFile
+from tests.conftest import write
 
 MakeConfig = Callable[..., ScoreConfig]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty directory for inputs."""
-    made = tmp_path / "in"
-    made.mkdir()
-    return made
-
-
-def write(folder: Path, *names: str) -> list[str]:
-    """Files with these names, of a line each; returns their paths."""
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text('{"text": "a"}\n')
-    return [str(folder / name) for name in names]
 
 
 def parquet(path: Path, **columns: pa.Array) -> Path:

@@ -10,24 +10,9 @@ import pytest
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError, OutputError
 from batch_scorer.inputs import list_inputs
+from tests.conftest import write
 
 MakeConfig = Callable[..., ScoreConfig]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty directory for inputs."""
-    made = tmp_path / "in"
-    made.mkdir()
-    return made
-
-
-def write(folder: Path, *names: str) -> list[str]:
-    """Files with these names, of a line each; returns their paths."""
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text('{"text": "a"}\n')
-    return [str(folder / name) for name in names]
 
 
 def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
