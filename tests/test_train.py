@@ -22,7 +22,7 @@ from batch_scorer.model import Architecture
 from batch_scorer.tokenizer import PAD, words
 from train.cli import main
 from train.data import Columns, bucketed_batches, pad, read_examples, split
-from train.evaluate import auc, expected_calibration_error, fit_temperature, log_loss, wilson_interval
+from train.metrics import auc, expected_calibration_error, fit_temperature, log_loss, wilson_interval
 
 GOOD = ("a wonderful film", "loved every minute of it", "great plot and great music", "the best film of the year")
 BAD = ("a boring film", "hated every minute of it", "poor plot and poor music", "the worst film of the year")

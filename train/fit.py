@@ -20,7 +20,7 @@ from batch_scorer.keras_model import ReviewClassifier
 from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
-from train.evaluate import fit_temperature, log_loss, metrics
+from train.metrics import fit_temperature, log_loss, metrics
 from train.network import normalised, random_embedding
 from train.prepare import Prepared
 

@@ -21,7 +21,7 @@ from batch_scorer.errors import JobError
 from batch_scorer.keras_model import notebook_network, notebook_variables
 from batch_scorer.model import Architecture
 from train.data import pad
-from train.evaluate import fit_temperature, metrics
+from train.metrics import fit_temperature, metrics
 from train.fit import Fitted, Progress
 from train.prepare import Prepared
 
