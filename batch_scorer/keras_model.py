@@ -78,7 +78,11 @@ class ReviewClassifier(keras.Model):  # type: ignore[misc]
     def read(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Everything after the embedding: `embedded` [B, T, E] under `mask` [B, T] -> logit [B], attention [B, T]."""
         context, attention, _ = self.attend(embedded, mask, training=training)
-        return self.head(self.batch_norm(context, training=training))[:, 0], attention
+        return self.decide(context, training=training), attention
+
+    def decide(self, context: Tensor, training: bool = False) -> Tensor:
+        """`context` [B, 2H] -> logit [B]."""
+        return self.head(self.batch_norm(context, training=training))[:, 0]
 
     def attend(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """`embedded` [B, T, E] under `mask` [B, T] -> context [B, 2H], attention [B, T] and states [B, T, 2H]."""

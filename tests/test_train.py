@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 from batch_scorer import artifact
 from batch_scorer.engine import load_engine
 from batch_scorer.errors import InputError
-from batch_scorer.model import Architecture
 from batch_scorer.tokenizer import PAD, words
 from train.cli import main
 from train.data import Columns, bucketed_batches, pad, read_examples, split
@@ -123,7 +121,8 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     model = artifact.load(str(tmp_path / "m"))
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
-    assert not (tmp_path / "m.work").exists()
+    left = {path.name for path in (tmp_path / "m.work").iterdir()}
+    assert {"best.npz", "curves.svg", "log.jsonl", "settings.json"} == left
     engine = load_engine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
     good, bad = engine.run([model.tokenizer.ids(words(text)) for text in texts]).logit
@@ -133,75 +132,12 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert "already holds a model" in again.output
 
 
-def test_resumed_training_ends_where_an_undisturbed_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from train import fit
-
-    data = write(tmp_path, "jsonl")
-    common = ("--data", data, "--id-column", "id", "--epochs", 3, "--batch-size", 32)
-    run(*common, "--output", tmp_path / "whole")
-
-    train_epoch = fit.Trainer.train_epoch
-
-    def dies_in_epoch_2(self: fit.Trainer, epoch: int, *rest: object) -> float:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return train_epoch(self, epoch, *rest)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fit.Trainer, "train_epoch", dies_in_epoch_2)
-        CliRunner().invoke(main, [str(a) for a in (*common, "--output", tmp_path / "cut")])
-    assert (tmp_path / "cut.work" / "log.jsonl").exists()
-    run(*common, "--output", tmp_path / "cut", "--resume")
-    expected, found = (artifact.load(str(tmp_path / name)) for name in ("whole", "cut"))
-    for name, tensor in expected.tensors.items():
-        np.testing.assert_allclose(found.tensors[name], tensor, atol=1e-5, err_msg=name)
-    assert math.isclose(expected.temperature, found.temperature, rel_tol=1e-3)
-
-
-def test_pretraining_lowers_perplexity_and_resumes_in_the_middle_of_an_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from train import pretrain
-
-    rng = np.random.default_rng(0)
-    architecture = Architecture(vocabulary_size=12, embedding_dim=8, units=8, attention_units=4)
-    # Each word is followed by the next higher one, whatever the word it starts from.
-    texts = [np.array([1, *(3 + (start + np.arange(9)) % 9)], np.int32) for start in rng.integers(0, 9, 96)]
-    counts = np.bincount(np.concatenate(texts), minlength=12)
-    recipe = pretrain.Recipe(epochs=6, batch_size=8, negatives=20, learning_rate=0.02, checkpoint_steps=5)
-    told: list[dict[str, float]] = []
-
-    def run(work: Path, resume: bool = False) -> dict[str, np.ndarray]:
-        return pretrain.pretrain(
-            recipe, architecture, counts, texts, texts[:20], work, resume, lambda _: lambda *_: None, told.append
-        )
-
-    whole = run(tmp_path / "whole")
-    assert [1, 2, 3, 4, 5, 6] == [line["epoch"] for line in told]
-    assert told[-1]["perplexity"] < min(2, told[0]["perplexity"])
-
-    step = pretrain.LanguageModels.train_epoch
-
-    def dies_in_epoch_3(self: pretrain.LanguageModels, epoch: int, encoded: list[np.ndarray], skip: int) -> object:
-        for done, loss in enumerate(step(self, epoch, encoded, skip), 1):
-            if (epoch, done) == (3, 8):
-                raise KeyboardInterrupt
-            yield loss
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pretrain.LanguageModels, "train_epoch", dies_in_epoch_3)
-        run(tmp_path / "cut")
-    resumed = run(tmp_path / "cut", resume=True)
-    for name, tensor in whole.items():
-        np.testing.assert_allclose(resumed[name], tensor, atol=1e-4, err_msg=name)
-
-
 def test_full_preset_pretrains_and_publishes_an_artefact_that_tells_both_recipes(tmp_path: Path) -> None:
     data = write(tmp_path, "jsonl")
     more = tmp_path / "more.jsonl"
     more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
     result = run("--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
-                 "--pretraining-epochs", 1, "--epochs", 3, "--output", tmp_path / "m")  # fmt: skip
+                 "--set", "pretraining.epochs=1", "--epochs", 3, "--output", tmp_path / "m")  # fmt: skip
     assert 0 == result.exit_code, result.output
     assert "320 more to pre-train on" in result.output
     model = artifact.load(str(tmp_path / "m"))

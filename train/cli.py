@@ -1,27 +1,31 @@
-"""`python -m train`: labelled reviews in, a model artefact out."""
+"""`python -m train`: labelled reviews in, a model artefact out; and `evaluate` and `card`, which judge it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batch_scorer.errors import OptionError, OutputError, ScorerError
 from train.data import Columns, read_examples, read_texts
+from train.evaluate.command import card, evaluate
+
+if TYPE_CHECKING:
+    from train.run import Run
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
+@click.group(invoke_without_command=True, context_settings={"show_default": True, "max_content_width": 100})
+@click.option("--data", "sources", multiple=True, metavar="FILE",
               help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
                    "May be given several times.")  # fmt: skip
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Directory to write the artefact to.")
+@click.option("--output", type=click.Path(path_type=Path), help="Directory to write the artefact to.")
 @click.option("--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
               help="What to train: our network; the same, pre-trained on all texts; or the "
                    "notebook's that it came from, for comparison.")  # fmt: skip
@@ -35,17 +39,35 @@ from train.data import Columns, read_examples, read_texts
 @click.option("--id-column", help="Column of the id by which the validation split is cut.  [default: the text's hash]")
 @click.option("--name", default="reviews", help="Name of the model, for people.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs at most.  [default: the recipe's]")
-@click.option("--pretraining-epochs", type=click.IntRange(1), help="Of preset full.  [default: the recipe's]")
 @click.option("--batch-size", type=click.IntRange(1), help="Reviews a step.  [default: the recipe's]")
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.  [default: the recipe's]")
-@click.option("--work", type=click.Path(path_type=Path), help="Directory of checkpoints.  [default: OUTPUT.work]")
-@click.option("--resume", is_flag=True, help="Go on from the last epoch that was finished.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Another setting of the recipe, by its name in the code: perturbation=0, pretraining.epochs=4. "
+                   "May be given several times.")  # fmt: skip
+@click.option("--pretrained", type=click.Path(path_type=Path), metavar="FILE",
+              help="Start from the pretrained.npz in the work directory of another run, and leave pre-training "
+                   "out (preset full).")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path),
+              help="Directory of checkpoints, and of the run's log and its picture.  "
+                   "[default: OUTPUT.work]")  # fmt: skip
+@click.option("--checkpoint-seconds", type=click.FloatRange(0), default=120.0,
+              help="Seconds between checkpoints (presets default and full).")  # fmt: skip
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Have TensorFlow use deterministic kernels only. Slower; on a CPU its usual ones gave the same bits.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the work directory, if there is one.")
+@click.pass_context
 def main(
-    sources: tuple[str, ...], output: Path, preset: str, unlabelled: tuple[str, ...], word_index: Path | None,
-    text_column: str, label_column: str, positive_value: str, id_column: str | None, name: str, epochs: int | None,
-    pretraining_epochs: int | None, batch_size: int | None, seed: int | None, work: Path | None, resume: bool,
+    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, unlabelled: tuple[str, ...],
+    word_index: Path | None, text_column: str, label_column: str, positive_value: str, id_column: str | None, name: str,
+    epochs: int | None, batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
+    work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains the model of batch-scorer and writes it as an artefact.
+
+    With a command, judges a trained one instead.
 
     \b
     Examples:
@@ -56,6 +78,14 @@ def main(
       python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if context.invoked_subcommand is not None:
+        return
+    if not sources or output is None:
+        raise click.UsageError("training needs --data and --output")
+    if deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
@@ -69,24 +99,13 @@ def main(
                 "Keras' files go together, and with the preset notebook only",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
-        if preset != "full" and (unlabelled or pretraining_epochs):
-            raise OptionError("--unlabelled and --pretraining-epochs are for pre-training", fix="give --preset full")
-        if pretraining_epochs:
-            from train import pretrain
-
-            changes["pretraining"] = pretrain.Recipe(epochs=pretraining_epochs)
+        if preset != "full" and (unlabelled or pretrained):
+            raise OptionError("--unlabelled and --pretrained are for pre-training", fix="give --preset full")
+        work = work or Path(f"{output}.work")
         train(
-            preset,
-            sources,
-            columns,
-            unlabelled,
-            word_index,
-            output,
-            work or Path(f"{output}.work"),
-            name,
-            changes,
-            resume,
-        )
+            preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
+            checkpoint_seconds, resume,
+        )  # fmt: skip
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -94,9 +113,10 @@ def main(
 
 def train(
     preset: str, sources: tuple[str, ...], columns: Columns, unlabelled: tuple[str, ...], word_index: Path | None,
-    output: Path, work: Path, name: str, changes: dict[str, Any], resume: bool,
+    output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...], pretrained: Path | None,
+    checkpoint_seconds: float, resume: bool,
 ) -> None:  # fmt: skip
-    """Trains on the data of `sources` and writes the artefact; `changes` replace settings of the preset's recipe."""
+    """Trains on the data of `sources` and writes the artefact; `changes`, `settings` replace what the recipe says."""
     from rich.console import Console
 
     from batch_scorer.model import Architecture
@@ -104,16 +124,17 @@ def train(
     from train.keras_files import read_keras_files
     from train.prepare import from_ranks, from_texts
     from train.publish import publish
+    from train.run import Run
 
     console = Console()
-    recipe: Any
-    run: Any
+    recipes: dict[str, Any] = {"default": fit.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
+    recipe = changed(dataclasses.replace(recipes[preset](), **changes), settings)
+    architecture = Architecture(recipe.vocabulary_size)
+    fitting: Any = fit.fit
     if preset == "notebook":
-        recipe = dataclasses.replace(notebook.Recipe(), **changes)
-        architecture, run = notebook.architecture(recipe.vocabulary_size), notebook.fit
-    else:
-        recipe = dataclasses.replace(full.Recipe() if preset == "full" else fit.Recipe(), **changes)
-        architecture, run = Architecture(recipe.vocabulary_size), full.fit if preset == "full" else fit.fit
+        architecture, fitting = notebook.architecture(recipe.vocabulary_size), notebook.fit
+    elif preset == "full":
+        fitting = functools.partial(full.fit, pretrained=pretrained)
     shape = (recipe.validation_share, recipe.vocabulary_size, architecture.max_words, architecture.max_length)
     if word_index:
         data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
@@ -131,7 +152,7 @@ def train(
     with _bar(console) as on_step:
 
         def on_epoch(line: dict[str, Any]) -> None:
-            if "perplexity" in line:
+            if line["stage"] == "pretraining":
                 console.print(f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}")
                 return
             console.print(
@@ -139,14 +160,51 @@ def train(
                 f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"
             )
 
-        fitted = run(recipe, architecture, data, work, resume, on_step, on_epoch)
+        run = Run(work, resume, {"preset": preset, "data": data.digest(), "recipe": dataclasses.asdict(recipe)},
+                  on_step, on_epoch, checkpoint_seconds)  # fmt: skip
+        fitted = fitting(recipe, architecture, data, run)
     model_id = publish(output, name, architecture, data, fitted, recipe)
-    shutil.rmtree(work)
+    run.finish()
+    draw_curves(run, console)
     found = fitted.validation
     console.print(
         f"model {model_id} in {output}: validation accuracy {found['accuracy']:.4f} "
         f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}), AUC {found['auc']:.4f}, ECE {found['ece']:.4f}"
     )
+
+
+def changed(recipe: Any, settings: Sequence[str]) -> Any:
+    """A recipe with other settings, each given as `name=value`, or `stage.name=value` for a recipe within it.
+
+    Raises:
+        OptionError: there is no such setting, or its value is of another kind.
+    """
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        first, _, rest = name.partition(".")
+        known = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        if first not in known or dataclasses.is_dataclass(known[first]) != bool(rest):
+            raise OptionError("the recipe has no such setting", expected=", ".join(known), got=setting)
+        if rest:
+            recipe = dataclasses.replace(recipe, **{first: changed(known[first], [f"{rest}={value}"])})
+            continue
+        kind = type(known[first])
+        try:
+            recipe = dataclasses.replace(recipe, **{first: kind(value)})
+        except ValueError as error:
+            raise OptionError(f"the setting {name} cannot be read", expected=kind.__name__, got=value) from error
+    return recipe
+
+
+def draw_curves(run: Run, console: Any) -> None:
+    """Draws the run's log as `curves.svg` beside it, where matplotlib is installed."""
+    try:
+        from train.evaluate.figures import curves, save
+    except ImportError:
+        console.print("no picture of the run's log without matplotlib: pip install -e '.[evaluate]'")
+        return
+    save(curves(run.lines), run.directory / "curves.svg")
+    console.print(f"log and curves in {run.directory}")
 
 
 @contextmanager
@@ -171,3 +229,7 @@ def _bar(console: Any) -> Iterator[Any]:
             return lambda done, total, loss: bar.update(task, completed=done, total=total, loss=loss)
 
         yield on_step
+
+
+main.add_command(evaluate)
+main.add_command(card)

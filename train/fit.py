@@ -5,11 +5,10 @@ Shapes as in `batch_scorer.model`.
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,11 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
 from train.metrics import fit_temperature, log_loss, metrics
-from train.network import normalised, random_embedding
+from train.network import conicity, normalised, random_embedding
 from train.prepare import Prepared
+from train.run import Line, Run
 
-Progress = Callable[[int, int, float], None]  # steps done, steps in all, running loss
+STAGE = "fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Recipe:
             the embeddings themselves meaningless, but the smaller they are, the faster Adam turns them.
         word_dropout: share of words replaced by the unknown word.
         perturbation: L2 norm of the adversarial step on a review's embeddings (Miyato et al. 2017, eq. 7); 0 is none.
-        average_decay: of the moving average of all weights, a step.
+        average_decay: of the moving average of all weights, a step; 0 takes the last weights as they are.
+        diversity: weight of a review's conicity in the loss (Mohankumar et al. 2020, section 3.2), the mean cosine of
+            its hidden states with their mean; 0 leaves it out.
     """
 
     vocabulary_size: int = 10_000
@@ -58,6 +60,7 @@ class Recipe:
     word_dropout: float = 0.1
     perturbation: float = 5.0
     average_decay: float = 0.998
+    diversity: float = 0.0
     seed: int = 20
 
 
@@ -125,19 +128,21 @@ class Trainer:
             kept = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
             return embedded * tf.cast(kept, tf.float32) / (1 - r.embedding_dropout)
 
-        def loss_of(embedded: Any) -> Any:
-            logits, _ = network.read(embedded, mask, training=True)
-            return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
+        def loss_of(embedded: Any) -> tuple[Any, Any]:
+            context, _, states = network.attend(embedded, mask, training=True)
+            logits = network.decide(context, training=True)
+            return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)), states
 
         with tf.GradientTape() as tape:
             embedded = embed()
-            loss = loss_of(embedded)
-        slope, *gradients = tape.gradient(loss, [embedded, *variables])
+            loss, states = loss_of(embedded)
+            objective = loss + r.diversity * conicity(states, mask) if r.diversity else loss
+        slope, *gradients = tape.gradient(objective, [embedded, *variables])
         if r.perturbation:
             # The worst small step of each review's embeddings, and a second pass there (Miyato et al. 2017, eq. 6-8).
             norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
             with tf.GradientTape() as tape:
-                adversarial = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
+                adversarial, _ = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
             second = tape.gradient(adversarial, variables)
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -150,18 +155,13 @@ class Trainer:
         return loss
 
     def train_epoch(
-        self, epoch: int, encoded: Sequence[Ids], labels: npt.NDArray[np.int8], progress: Progress
-    ) -> float:
-        """One pass over the training reviews; returns the mean loss."""
+        self, epoch: int, encoded: Sequence[Ids], labels: npt.NDArray[np.int8], skip: int = 0
+    ) -> Iterator[float]:
+        """One pass over the training reviews, but for the first `skip` batches; gives the loss of each step."""
         rng = np.random.default_rng((self.recipe.seed, epoch))
         lengths = np.array([len(ids) for ids in encoded])
-        total, running = 0.0, math.nan
-        for done, batch in enumerate(bucketed_batches(lengths, self.recipe.batch_size, rng), 1):
-            loss = float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
-            total += loss
-            running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
-            progress(done, self.steps, running)
-        return total / self.steps
+        for batch in itertools.islice(bucketed_batches(lengths, self.recipe.batch_size, rng), skip, None):
+            yield float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
 
     def logits(self, encoded: Sequence[Ids], batch_size: int = 128) -> npt.NDArray[np.float32]:
         """Logits of the averaged network: float32[N]."""
@@ -173,64 +173,64 @@ class Trainer:
             out[chosen] = self._predict(pad([encoded[i] for i in chosen])).numpy()
         return out
 
-    def checkpoint(self, directory: Path) -> tf.train.CheckpointManager:
-        """Saves network, optimizer, averages and place in the schedule; keeps the last one."""
-        saved = tf.train.Checkpoint(
-            network=self.network, optimizer=self.optimizer, average=list(self.average.values()), taken=self.taken
-        )
-        return tf.train.CheckpointManager(saved, str(directory / "last"), max_to_keep=1)
+    def state(self) -> dict[str, Any]:
+        """All that the steps change, by name."""
+        average = {f"average.{name}": variable for name, variable in self.average.items()}
+        return {"network": self.network, "optimizer": self.optimizer, "taken": self.taken, **average}
 
 
 def fit(
     recipe: Recipe,
     architecture: Architecture,
     data: Prepared,
-    work: Path,
-    resume: bool,
-    on_step: Callable[[int], Progress],
-    on_epoch: Callable[[dict[str, Any]], None],
+    run: Run,
     start: Mapping[str, Floats] | None = None,
 ) -> Fitted:
-    """Trains until the validation loss stops falling, and returns the best epoch.
+    """Trains until the validation loss stops falling, as the stage `fine-tuning` of a run, and returns the best epoch.
 
     The loss compared is that after calibration, since calibration follows anyway.
 
     Args:
-        work: directory of checkpoints and of `log.jsonl`, one line an epoch.
-        on_step: given the epoch, what to call after each of its steps.
-        on_epoch: called with each line of the log.
         start: pre-trained tensors to begin with.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    encoded, validation = data.training.ids, data.validation
-    trainer = Trainer(recipe, architecture, data.counts, math.ceil(len(encoded) / recipe.batch_size), start)
-    manager = trainer.checkpoint(work)
-    log_file = work / "log.jsonl"
-    log: list[dict[str, Any]] = []
-    if resume and manager.latest_checkpoint:
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        log = [json.loads(line) for line in log_file.read_text().splitlines()][
-            : int(manager.latest_checkpoint.rsplit("-")[-1])
-        ]
-    for epoch in range(len(log) + 1, recipe.epochs + 1):
-        best = min(log, key=lambda line: line["log_loss"], default=None)
-        if best and epoch - 1 - best["epoch"] >= recipe.patience:
-            break
-        loss = trainer.train_epoch(epoch, encoded, data.training.labels, on_step(epoch))
+    training, validation = data.training, data.validation
+    steps = math.ceil(len(training) / recipe.batch_size)
+    trainer = Trainer(recipe, architecture, data.counts, steps, start)
+    kept = run.directory / "best.npz"
+
+    def best(lines: Sequence[Line]) -> Line | None:
+        return min(lines, key=lambda line: line["log_loss"], default=None)
+
+    def measure(epoch: int) -> dict[str, float]:
         logits = trainer.logits(validation.ids)
         temperature = fit_temperature(logits, validation.labels)
-        line = {"epoch": epoch, "training_loss": loss, "temperature": temperature}
-        line |= metrics(logits, validation.labels, temperature)
-        if not best or line["log_loss"] < best["log_loss"]:
-            np.savez(work / "best.npz", logits=logits, **{k: v.numpy() for k, v in trainer.average.items()})
-        log.append(line)
-        log_file.write_text("".join(json.dumps(entry) + "\n" for entry in log))
-        manager.save(checkpoint_number=epoch)
-        on_epoch(line)
-    best = min(log, key=lambda line: line["log_loss"])
-    with np.load(work / "best.npz") as stored:
+        measured = {"temperature": temperature, **metrics(logits, validation.labels, temperature)}
+        before = best(run.epochs(STAGE))
+        if not before or measured["log_loss"] < before["log_loss"]:
+            draft = kept.with_suffix(".draft.npz")
+            np.savez(draft, logits=logits, **{k: v.numpy() for k, v in trainer.average.items()})
+            draft.replace(kept)
+        return measured
+
+    def enough(lines: list[Line]) -> bool:
+        leader = best(lines)
+        return leader is not None and len(lines) - leader["epoch"] >= recipe.patience
+
+    run.stage(
+        STAGE,
+        recipe.epochs,
+        steps,
+        trainer.state(),
+        lambda epoch, skip: trainer.train_epoch(epoch, training.ids, training.labels, skip),
+        measure,
+        enough,
+    )
+    chosen = best(run.epochs(STAGE))
+    assert chosen is not None
+    with np.load(kept) as stored:
         tensors = {name: stored[name] for name in stored.files if name != "logits"}
         logits = stored["logits"]
-    assert math.isclose(log_loss(logits, validation.labels, best["temperature"]), best["log_loss"], rel_tol=1e-6)
-    validation_metrics = metrics(logits, validation.labels, best["temperature"])
-    return Fitted(tensors, best["epoch"], best["temperature"], validation_metrics, logits)
+    temperature = chosen["temperature"]
+    assert math.isclose(log_loss(logits, validation.labels, temperature), chosen["log_loss"], rel_tol=1e-6)
+    validated = metrics(logits, validation.labels, temperature)
+    return Fitted(tensors, chosen["epoch"], temperature, validated, logits)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from batch_scorer.model import Architecture
+from batch_scorer.errors import InputError
+from batch_scorer.model import Architecture, Floats
 from train import fit as fine_tuning
 from train import pretrain
 from train.prepare import Prepared
+from train.run import Run
 
 
 @dataclass(frozen=True)
@@ -25,35 +25,40 @@ class Recipe(fine_tuning.Recipe):
 
 
 def fit(
-    recipe: Recipe,
-    architecture: Architecture,
-    data: Prepared,
-    work: Path,
-    resume: bool,
-    on_step: Callable[[int], fine_tuning.Progress],
-    on_epoch: Callable[[dict[str, Any]], None],
+    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, pretrained: Path | None = None
 ) -> fine_tuning.Fitted:
-    """Pre-trains, unless a resumed run has done so, and fine-tunes; arguments as of `train.fit.fit`.
+    """Pre-trains, unless that is done already, and fine-tunes.
 
     Validation reviews take no part in pre-training, not even without their labels.
+
+    Args:
+        pretrained: `pretrained.npz` of an earlier run on the same data, to start from. Every run leaves one.
+
+    Raises:
+        InputError: the earlier run was on other data: its words have other ids.
     """
-    done = work / "pretrained.npz"
-    if not (resume and done.exists()):
+    kept = run.directory / "pretrained.npz"
+    if pretrained is None and not (run.resume and kept.exists()):
         texts = [*data.training.ids, *data.unlabelled]
         tensors = pretrain.pretrain(
-            recipe.pretraining,
-            architecture,
-            data.counts,
-            texts,
-            data.validation.ids[:500],
-            work,
-            resume,
-            on_step,
-            on_epoch,
+            recipe.pretraining, architecture, data.counts, texts, data.validation.ids[:500], run
         )
-        draft = work / "pretrained.draft.npz"
-        np.savez(draft, **tensors)  # type: ignore[arg-type]
-        draft.replace(done)
-    with np.load(done) as stored:
-        start = {name: stored[name] for name in stored.files}
-    return fine_tuning.fit(recipe, architecture, data, work, resume, on_step, on_epoch, start)
+        draft = kept.with_suffix(".draft.npz")
+        np.savez(draft, vocabulary=np.array(data.vocabulary), counts=data.counts, **tensors)  # type: ignore[arg-type]
+        draft.replace(kept)
+    return fine_tuning.fit(recipe, architecture, data, run, _load(pretrained or kept, data))
+
+
+def _load(path: Path, data: Prepared) -> dict[str, Floats]:
+    if not path.is_file():
+        raise InputError("there is no earlier pre-training", where=str(path), fix="give the pretrained.npz of a run")
+    with np.load(path) as stored:
+        same = stored["vocabulary"].tolist() == list(data.vocabulary) and (stored["counts"] == data.counts).all()
+        if not same:
+            raise InputError(
+                "the earlier pre-training was on other data",
+                where=str(path),
+                expected="the words of this data, occurring as often",
+                fix="give the same --data and --unlabelled, or leave --pretrained out",
+            )
+        return {name: stored[name] for name in pretrain.TRAINED}

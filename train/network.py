@@ -1,4 +1,4 @@
-"""What both stages of training do with the network: its random start, and its embedding's normalisation."""
+"""What both stages of training do with the network: its random start, its embedding's normalisation, its conicity."""
 
 from __future__ import annotations
 
@@ -25,3 +25,21 @@ def normalised(embedding: Any, frequency: Any) -> Any:
     mean = tf.reduce_sum(frequency * embedding, axis=0)
     variance = tf.reduce_sum(frequency * tf.square(embedding - mean), axis=0)
     return (embedding - mean) * tf.math.rsqrt(variance + 1e-6)
+
+
+def conicity(states: Any, mask: Any) -> Any:
+    """How much the hidden states of a review point the same way: the mean over them of their cosine with their mean.
+
+    Mohankumar et al. 2020, section 2.3. Padding is left out.
+
+    Args:
+        states: [B, T, 2H].
+        mask: bool[B, T].
+
+    Returns:
+        The mean over the reviews, a scalar.
+    """
+    real = tf.cast(mask, states.dtype)[:, :, None]  # [B, T, 1]
+    mean = tf.reduce_sum(real * states, axis=1, keepdims=True) / tf.reduce_sum(real, axis=1, keepdims=True)
+    cosines = tf.reduce_sum(tf.math.l2_normalize(states, -1) * tf.math.l2_normalize(mean, -1), axis=-1)  # [B, T]
+    return tf.reduce_mean(tf.reduce_sum(real[:, :, 0] * cosines, axis=1) / tf.reduce_sum(real[:, :, 0], axis=1))

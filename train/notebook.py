@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,9 +20,10 @@ from batch_scorer.errors import JobError
 from batch_scorer.keras_model import notebook_network, notebook_variables
 from batch_scorer.model import Architecture
 from train.data import pad
+from train.fit import STAGE, Fitted
 from train.metrics import fit_temperature, metrics
-from train.fit import Fitted, Progress
 from train.prepare import Prepared
+from train.run import Run
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,12 @@ def architecture(vocabulary_size: int) -> Architecture:
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     """Shows how fitting goes, measures each epoch on the validation split, and stops when the loss is no number."""
 
-    def __init__(
-        self, validate: Callable[[], dict[str, float]], steps: int,
-        on_step: Callable[[int], Progress], on_epoch: Callable[[dict[str, Any]], None],
-    ) -> None:  # fmt: skip
+    def __init__(self, validate: Callable[[], dict[str, float]], steps: int, run: Run) -> None:
         super().__init__()
-        self._validate, self._steps, self._on_step, self._on_epoch = validate, steps, on_step, on_epoch
+        self._validate, self._steps, self._run = validate, steps, run
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._progress = self._on_step(epoch + 1)
+        self._progress = self._run.progress(epoch + 1)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
@@ -80,25 +77,15 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
         self._progress(batch + 1, self._steps, loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._on_epoch({"epoch": epoch + 1, "training_loss": (logs or {})["loss"], **self._validate()})
+        loss = (logs or {})["loss"]
+        measures = {"training_loss": loss, **self._validate()}
+        self._run.note(STAGE, epoch + 1, (epoch + 1) * self._steps, loss, measures)
 
 
-def fit(
-    recipe: Recipe,
-    architecture: Architecture,
-    data: Prepared,
-    work: Path,
-    resume: bool,
-    on_step: Callable[[int], Progress],
-    on_epoch: Callable[[dict[str, Any]], None],
-) -> Fitted:
+def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) -> Fitted:
     """Fits the notebook's network by `keras.Model.fit`, and the temperature on the validation split.
 
-    Args:
-        work: directory of the checkpoint after each epoch.
-        resume: whether to go on from there.
-        on_step: given the epoch, what to call after each of its steps.
-        on_epoch: called after each epoch with its measures.
+    A checkpoint is kept after each epoch.
 
     Raises:
         JobError: the loss, or a validation logit, is no number any more.
@@ -128,13 +115,14 @@ def fit(
 
     network.optimizer.build(network.trainable_variables)
     saved = tf.train.Checkpoint(network=network, optimizer=network.optimizer)
-    manager = tf.train.CheckpointManager(saved, str(work / "last"), max_to_keep=1)
-    done = 0
-    if resume and manager.latest_checkpoint:
+    manager = tf.train.CheckpointManager(saved, str(run.directory / "checkpoints" / "notebook"), max_to_keep=1)
+    done, steps = 0, math.ceil(len(data.training) / recipe.batch_size)
+    if run.resume and manager.latest_checkpoint:
         saved.restore(manager.latest_checkpoint).assert_consumed()
         done = int(manager.latest_checkpoint.rsplit("-")[-1])
+    run.rewind(STAGE, done * steps)
     save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: manager.save(checkpoint_number=epoch + 1))
-    report = _Report(validate, math.ceil(len(data.training) / recipe.batch_size), on_step, on_epoch)
+    report = _Report(validate, steps, run)
     network.fit(
         _padded(data.training.ids, architecture),
         data.training.labels.astype(np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,14 @@ class Prepared:
     validation: Encoded
     fingerprint: str
     unlabelled: Sequence[Ids] = ()
+
+    def digest(self) -> str:
+        """sha256 of all that training reads: the labelled data, the texts without labels, the vocabulary."""
+        found = hashlib.sha256(self.fingerprint.encode())
+        found.update("\n".join(self.vocabulary).encode())
+        for ids in self.unlabelled:
+            found.update(ids.tobytes())
+        return found.hexdigest()
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Ids of each review before any is cut off, the start mark included."""

@@ -7,12 +7,9 @@ as in Peters et al. 2018); the output layer is the embedding itself (Press and W
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,7 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import PAD
 from train.data import Ids, bucketed_batches, pad
 from train.network import normalised, random_embedding
+from train.run import Run
 
 TRAINED = (
     "embedding",
@@ -41,18 +39,16 @@ class Recipe:
         positions: words predicted a step and direction, drawn at random from those of the batch.
         negatives: wrong words sampled a step, which all its positions share.
         sampling_power: words are sampled by their count to this power.
-        checkpoint_steps: steps between checkpoints.
     """
 
-    epochs: int = 14
-    batch_size: int = 128
+    epochs: int = 16
+    batch_size: int = 64
     learning_rate: float = 2e-3
     clip_norm: float = 1.0
     embedding_scale: float = 0.1
-    positions: int = 12_000
+    positions: int = 6_000
     negatives: int = 1_000
     sampling_power: float = 0.75
-    checkpoint_steps: int = 200
     seed: int = 20
 
 
@@ -169,44 +165,24 @@ def pretrain(
     counts: npt.NDArray[np.int64],
     texts: Sequence[Ids],
     held_out: Sequence[Ids],
-    work: Path,
-    resume: bool,
-    on_step: Callable[[int], Callable[[int, int, float], None]],
-    on_epoch: Callable[[dict[str, Any]], None],
+    run: Run,
 ) -> dict[str, Floats]:
-    """Pre-trains on `texts`, and goes on where an interrupted run stopped.
+    """Pre-trains on `texts`, as the stage `pretraining` of a run.
 
     Args:
-        held_out: texts whose perplexity is told after each epoch; nothing is chosen by it.
-        work: directory of checkpoints and of `pretraining.jsonl`, a line a checkpoint and an epoch.
+        held_out: texts whose perplexity is measured after each epoch; nothing is chosen by it.
 
     Returns:
         The tensors `TRAINED`, the embedding before its normalisation.
     """
-    work.mkdir(parents=True, exist_ok=True)
     steps = math.ceil(len(texts) / recipe.batch_size)
     models = LanguageModels(recipe, architecture, counts, steps)
-    saved = tf.train.Checkpoint(
-        tensors=list(models.tensors.values()), bias=models.bias, optimizer=models.optimizer, taken=models.taken
+    run.stage(
+        "pretraining",
+        recipe.epochs,
+        steps,
+        {**models.tensors, "output.bias": models.bias, "optimizer": models.optimizer, "taken": models.taken},
+        lambda epoch, skip: models.train_epoch(epoch, texts, skip),
+        lambda epoch: {"perplexity": models.perplexity(held_out)},
     )
-    manager = tf.train.CheckpointManager(saved, str(work / "pretraining"), max_to_keep=1)
-    if resume and manager.latest_checkpoint:
-        saved.restore(manager.latest_checkpoint).assert_consumed()
-    with (work / "pretraining.jsonl").open("a") as log:
-
-        def note(**line: Any) -> dict[str, Any]:
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            return line
-
-        for epoch in range(int(models.taken) // steps + 1, recipe.epochs + 1):
-            skip = int(models.taken) % steps
-            progress, running, start = on_step(epoch), math.nan, time.monotonic()
-            for done, loss in enumerate(models.train_epoch(epoch, texts, skip), skip + 1):
-                running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
-                progress(done, steps, running)
-                if done % recipe.checkpoint_steps == 0 or done == steps:
-                    manager.save()
-                    note(epoch=epoch, step=done, loss=running, steps_per_s=(done - skip) / (time.monotonic() - start))
-            on_epoch(note(epoch=epoch, pretraining_loss=running, perplexity=models.perplexity(held_out)))
     return {name: variable.numpy() for name, variable in models.tensors.items()}

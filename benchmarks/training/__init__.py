@@ -1,0 +1,1 @@
+"""What an epoch of training costs, beside the notebook's own way."""

@@ -1,0 +1,176 @@
+"""Ways to train on the same reviews, each as something that runs an epoch, and what an epoch of each takes.
+
+The sides take turns within a round and another one begins each time, so that a slow minute of the machine falls on all;
+ratios are taken within a round. Shapes: N reviews.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.keras_model import notebook_network
+from batch_scorer.model import Architecture
+from train import fit, notebook, pretrain
+from train.data import Ids, bucketed_batches, pad
+from train.prepare import Encoded, Prepared
+
+EPOCH_REVIEWS = 25_000  # what times are given for
+Lengths = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A way to train.
+
+    Args:
+        run: does one pass over the timed reviews; given its number, from 0.
+        padding: share of the ids that are padding, in an epoch of all reviews.
+        padding_timed: the same, of the timed reviews; more of them in a pool leave less padding to buckets.
+    """
+
+    name: str
+    batch_size: int
+    padding: float
+    padding_timed: float
+    run: Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a side takes: medians over the rounds, with the least and the most.
+
+    Args:
+        seconds: of an epoch of `EPOCH_REVIEWS` reviews, extrapolated.
+        ratio: its time over the first side's, in the same round.
+    """
+
+    name: str
+    batch_size: int
+    padding: float
+    padding_timed: float
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+
+def sample(side: Encoded, chosen: npt.NDArray[np.intp]) -> Encoded:
+    """The reviews at the places `chosen`."""
+    return Encoded([side.ids[i] for i in chosen], side.labels[chosen], side.n_tokens[chosen])
+
+
+def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, recipe: notebook.Recipe) -> Side:
+    """The notebook's network, `keras.Model.fit` on reviews that are all padded to `max_length`."""
+    keras.utils.set_random_seed(recipe.seed)
+    network = notebook_network(architecture, recipe.dropout)
+    optimizer = keras.optimizers.Adam(recipe.learning_rate, clipnorm=recipe.clip_norm)
+    network.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+    ids, labels = pad(timed.ids, architecture.max_length), timed.labels.astype(np.float32)
+
+    def run(number: int) -> None:
+        network.fit(ids, labels, batch_size=recipe.batch_size, epochs=1, verbose=0)
+
+    whole, seen = (float(1 - lengths_of(side.ids).mean() / architecture.max_length) for side in (data.training, timed))
+    return Side("notebook", recipe.batch_size, whole, seen, run)
+
+
+def trainer_side(
+    name: str, data: Prepared, timed: Encoded, architecture: Architecture, recipe: fit.Recipe, passes: int
+) -> Side:
+    """The steps of `--preset default`, and of full's fine-tuning.
+
+    Args:
+        passes: how often it will run, so that the learning rate is not at its end before.
+    """
+    steps = math.ceil(len(timed) / recipe.batch_size)
+    trainer = fit.Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
+    return Side(
+        name,
+        recipe.batch_size,
+        *_padding(data, timed, recipe.batch_size),
+        lambda number: _exhaust(trainer.train_epoch(number, timed.ids, timed.labels)),
+    )
+
+
+def pretraining_side(
+    data: Prepared, timed: Encoded, architecture: Architecture, recipe: pretrain.Recipe, passes: int
+) -> Side:
+    """The steps of full's pre-training: both directions as language models, on the same texts."""
+    steps = math.ceil(len(timed) / recipe.batch_size)
+    models = pretrain.LanguageModels(replace(recipe, epochs=passes), architecture, data.counts, steps)
+    return Side(
+        "pre-training",
+        recipe.batch_size,
+        *_padding(data, timed, recipe.batch_size),
+        lambda number: _exhaust(models.train_epoch(number, timed.ids, 0)),
+    )
+
+
+def lengths_of(encoded: Sequence[Ids]) -> Lengths:
+    """Ids of each review: int64[N]."""
+    return np.array([len(ids) for ids in encoded], np.int64)
+
+
+def padding_share(lengths: Lengths, batches: Iterable[npt.NDArray[np.int64]]) -> float:
+    """Share of the ids that are padding, when each of the `batches` is padded to its longest review."""
+    read = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1 - int(lengths.sum()) / read
+
+
+def time_rounds(
+    sides: Sequence[Side], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Runs all `sides` in turn, once to warm up and then `rounds` times: seconds of each pass of each side.
+
+    A warm-up builds the graphs and first touches the memory of the longest batches; it is not counted.
+    """
+    for side in sides:
+        side.run(0)
+    seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for number in range(1, rounds + 1):
+        begin = number % len(sides)
+        for side in (*sides[begin:], *sides[:begin]):
+            start = clock()
+            side.run(number)
+            seconds[side.name].append(clock() - start)
+    return seconds
+
+
+def timings(sides: Sequence[Side], seconds: dict[str, list[float]], reviews: int) -> list[Timing]:
+    """What each side takes, and its ratio to the first.
+
+    Args:
+        reviews: in a timed pass.
+    """
+    found = []
+    for side in sides:
+        epochs = [taken * EPOCH_REVIEWS / reviews for taken in seconds[side.name]]
+        ratios = [mine / first for mine, first in zip(seconds[side.name], seconds[sides[0].name], strict=True)]
+        spread = (median(epochs), min(epochs), max(epochs), median(ratios), min(ratios), max(ratios))
+        found.append(Timing(side.name, side.batch_size, side.padding, side.padding_timed, *spread))
+    return found
+
+
+def _exhaust(losses: Iterable[float]) -> None:
+    """Takes every step of an epoch."""
+    deque(losses, maxlen=0)
+
+
+def _padding(data: Prepared, timed: Encoded, batch_size: int) -> tuple[float, float]:
+    """Padding of length-bucketed batches, of all training reviews and of the timed ones."""
+    whole, seen = (
+        padding_share(lengths, bucketed_batches(lengths, batch_size, np.random.default_rng(0)))
+        for lengths in (lengths_of(data.training.ids), lengths_of(timed.ids))
+    )
+    return whole, seen

@@ -1,0 +1,195 @@
+"""`python -m train evaluate` and `python -m train card`: a model and labelled reviews in, pages and figures out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batch_scorer.artifact import SHIPPED
+from batch_scorer.errors import InputError, OutputError, ScorerError
+
+EVALUATION = "evaluation.json"
+DIGITS = 7  # of each figure in the JSON; the last ones of a float differ from one processor to the next
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.argument("model")
+@click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
+              help="Labelled reviews: Parquet, CSV, TSV, JSONL, or a directory with pos/ and neg/. "
+                   "May be given several times.")  # fmt: skip
+@click.option("--output", required=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Directory for evaluation.json, evaluation.md and figures; those in it are replaced.")  # fmt: skip
+@click.option("--text-column", default="text", help="Column of the review.")
+@click.option("--label-column", default="label", help="Column of the label.")
+@click.option("--positive-value", default="1", help="The label, as text, that means positive.")
+@click.option("--id-column", help="Column of the id.  [default: the text's hash]")
+@click.option("--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
+              help="Reviews, drawn at random, to judge explanations by; 0 for none.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=20, help="Of draws and simulations.")
+def evaluate(
+    model: str, sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
+    id_column: str | None, faithfulness_reviews: int, seed: int,
+) -> None:  # fmt: skip
+    """Judges a model: its answers, their calibration, its explanations and its behaviour.
+
+    \b
+    Examples:
+      python -m train evaluate model --data test.parquet --output evaluation
+      python -m train evaluate model --data test.csv --label-column stars --positive-value 5 --output evaluation
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    console = Console()
+    with _errors():
+        from train.data import Columns
+        from train.evaluate import figures, pages, run
+
+        columns = Columns(text_column, label_column, positive_value, id_column)
+        with _bar(console) as on_step:
+            found = rounded(
+                run.evaluate(
+                    model, sources, columns, faithfulness_reviews=faithfulness_reviews, seed=seed, on_step=on_step
+                )
+            )
+        _write(output / EVALUATION, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        figures.save_evaluation(found, output)
+        _write(output / "evaluation.md", pages.evaluation_page(found))
+        shown = Table("", "", title=f"{found['model']['name']} {found['model']['id']}", show_header=False)
+        for name, value in pages.headline(found["quality"]):
+            shown.add_row(name, value)
+        for group in found["probes"]["groups"]:
+            shown.add_row(f"probes, {group['name']}", f"{group['held']} of {group['pairs']}")
+        for name, ranking in (found["faithfulness"] or {"rankings": {}})["rankings"].items():
+            shown.add_row(f"comprehensiveness, {name}", f"{ranking['comprehensiveness']['value']:.3f}")
+        console.print(shown)
+        console.print(f"wrote {output / 'evaluation.md'}")
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--model", default=SHIPPED, show_default="the shipped one", help="Directory of the model.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/model_card.md"),
+              help="The page to write; figures are drawn into DIRECTORY.")  # fmt: skip
+def card(directory: Path, model: str, output: Path) -> None:
+    """Writes the model card from DIRECTORY's evaluation.json, log.jsonl, ablation.json and comparison.json, if there.
+
+    \b
+    Example:
+      python -m train card docs/model_card
+    """
+    with _errors():
+        from train.evaluate import figures
+
+        text = render(directory, model, output)
+        figures.save_evaluation(_json(directory / EVALUATION), directory)
+        figures.save(figures.curves(_log(directory / "log.jsonl")), directory / "curves.svg")
+        _write(output, text)
+        click.echo(f"wrote {output}")
+
+
+def render(directory: Path, model: str, output: Path) -> str:
+    """The card's text.
+
+    Args:
+        directory: of the JSON files and the figures.
+        model: directory of the artefact.
+        output: where the text will stand, for the links to the figures.
+
+    Raises:
+        ArtifactError: the model is damaged.
+        InputError: a file is missing or no JSON, or the evaluation is of another model.
+    """
+    from batch_scorer.artifact import load
+    from train.evaluate.card import Sources
+    from train.evaluate.card import card as page
+
+    artifact, evaluation = load(model), _json(directory / EVALUATION)
+    if evaluation["model"]["id"] != artifact.model_id:
+        raise InputError(
+            "the evaluation is of another model",
+            where=str(directory / EVALUATION),
+            expected=f"model {artifact.model_id}",
+            got=f"model {evaluation['model']['id']}",
+            fix=f"python -m train evaluate {model} --data FILE --output {directory}",
+        )
+    comparison = directory / "comparison.json"
+    sources = Sources(
+        artifact.model_id,
+        artifact.manifest,
+        evaluation,
+        _log(directory / "log.jsonl"),
+        _json(directory / "ablation.json"),
+        _json(comparison) if comparison.exists() else None,
+    )
+    figures = Path(os.path.relpath(directory, output.parent)).as_posix() + "/"
+    return page(sources, "" if figures == "./" else figures)
+
+
+def rounded(value: Any) -> Any:
+    """JSON with its floats to `DIGITS` significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: rounded(inner) for name, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _json(path: Path) -> Any:
+    return _parse(path, json.loads)
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    return _parse(path, lambda text: [json.loads(line) for line in text.splitlines()])  # type: ignore[no-any-return]
+
+
+def _parse(path: Path, parse: Any) -> Any:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("the model card lacks one of its sources", where=str(path), got=str(error)) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Tells our errors and ends with their exit code."""
+    try:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError("the output cannot be written", where=error.filename, got=error.strerror) from error
+        except ImportError as error:
+            raise InputError("a package is missing", got=str(error), fix="pip install -e '.[evaluate]'") from error
+    except ScorerError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+@contextmanager
+def _bar(console: Any) -> Iterator[Any]:
+    """A progress bar for each kind of work; gives the function to call with kind, done and total."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_step(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield on_step

@@ -1,0 +1,157 @@
+"""What an explanation is worth: words are deleted in the order it names, and what is left is scored again.
+
+Shares are of the words that are scored; of n words a share k is the first ceil(k n).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.artifact import Artifact
+from batch_scorer.encode import Ids
+from batch_scorer.model import probability
+from batch_scorer.protocol import Engine
+from train.evaluate.attribution import Decision, Doubles, Progress, attributions, decide
+from train.evaluate.scoring import logits
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020, section 5
+# Where the decision is looked at on the way to deleting every word.
+FLIP_SHARES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, *(twentieth / 20 for twentieth in range(2, 21)))
+RESAMPLES = 2_000
+
+
+def measure(artifact: Artifact, engine: Engine, reviews: Sequence[Ids], seed: int, on_step: Progress) -> dict[str, Any]:
+    """Measures every ranking of `attribution.attributions` on the same reviews.
+
+    - Comprehensiveness of a share: p(review) - p(review without its first words), p being the calibrated probability of
+      the label given to the whole review; sufficiency: p(review) - p(those words alone). Both are averaged over the
+      shares `SHARES` (DeYoung et al. 2020, section 5, there with rationales). A good ranking has much of the first
+      and little of the second.
+    - Words to flip: the smallest of the shares `FLIP_SHARES` whose deletion changes the label, 1 if none does; the
+      median over reviews (Nguyen 2018, "switching point").
+    - For comparison with print only: see `for_print`.
+
+    Intervals are 95 % percentile bootstraps over reviews (Efron and Tibshirani 1993, section 13.3).
+
+    Args:
+        reviews: int32[1 + n] each, of a network with a mask.
+    """
+    decisions = decide(artifact, engine, reviews)
+    values, gaps = attributions(artifact, engine, decisions, seed, on_step)
+    resampled = np.random.default_rng(seed).integers(0, len(reviews), (RESAMPLES, len(reviews)))
+    result: dict[str, Any] = {"reviews": len(reviews), "shares": list(SHARES), "rankings": {}}
+    comprehensiveness = {}
+    for done, (name, by_word) in enumerate(values.items(), 1):
+        left_out, alone, flips = _rescored(artifact, engine, decisions, by_word)
+        comprehensiveness[name] = left_out.mean(axis=1)
+        result["rankings"][name] = {
+            "comprehensiveness": _mean(left_out.mean(axis=1), resampled),
+            "sufficiency": _mean(alone.mean(axis=1), resampled),
+            "comprehensiveness_at": [_mean(column, resampled) for column in left_out.T],
+            "sufficiency_at": [_mean(column, resampled) for column in alone.T],
+            "words_to_flip": {**_median(np.minimum(flips, 1.0), resampled), "never": float(np.isinf(flips).mean())},
+        }
+        on_step("rankings", done, len(values))
+    ours, attention = (comprehensiveness[name] for name in ("contribution", "attention"))
+    ratios = ours[resampled].mean(axis=1) / attention[resampled].mean(axis=1)
+    result["contribution_over_attention"] = _interval(float(ours.mean() / attention.mean()), ratios)
+    result["integrated_gradients_gap"] = {"median": float(np.median(gaps))}
+    return result | {"for_print": for_print(artifact, engine, decisions, values, resampled)}
+
+
+def _rescored(
+    artifact: Artifact, engine: Engine, decisions: Sequence[Decision], by_word: Sequence[Doubles]
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Comprehensiveness and sufficiency at each of `SHARES`, [N, 5] each; and the share to flip, [N], inf for never."""
+    shortened = []
+    for decision, values in zip(decisions, by_word, strict=True):
+        best = 1 + np.argsort(-values, kind="stable")  # places among the ids, best word first
+        shortened += [np.delete(decision.ids, best[: _count(share, len(best))]) for share in FLIP_SHARES]
+        shortened += [np.delete(decision.ids, best[_count(share, len(best)) :]) for share in SHARES]
+    sign = np.array([decision.sign for decision in decisions])[:, None]
+    whole = np.array([[decision.logit] for decision in decisions])
+    found = logits(engine, shortened).reshape(len(decisions), -1)
+    positive, positive_whole = (probability(z, artifact.temperature).astype(np.float64) for z in (found, whole))
+    p, p_whole = (np.where(sign > 0, value, 1 - value) for value in (positive, positive_whole))
+    deleted = len(FLIP_SHARES)
+    left_out = p_whole - p[:, [FLIP_SHARES.index(share) for share in SHARES]]
+    flipped = (positive[:, :deleted] >= artifact.threshold) != (sign > 0)
+    flips = np.where(flipped, np.array(FLIP_SHARES), np.inf).min(axis=1)
+    return left_out, p_whole - p[:, deleted:], flips
+
+
+def _count(share: float, words: int) -> int:
+    return math.ceil(round(share * words, 9))  # 0.05 * 20 is a little over 1
+
+
+def for_print(
+    artifact: Artifact,
+    engine: Engine,
+    decisions: Sequence[Decision],
+    values: dict[str, list[Doubles]],
+    resampled: npt.NDArray[np.int64],
+) -> dict[str, Any]:
+    """Two figures that papers on attention give; only to compare with those.
+
+    - The share of hidden states to remove, best first, the attention of the others scaled up to sum to 1 again, until
+      the decision changes; 1 if it never does (Serrano and Smith 2019, section 3). The logit being the sum of the
+      contributions, this favours their ranking by construction.
+    - Conicity: how much all hidden states of a review point the same way, the mean of their cosine with their mean
+      (Mohankumar et al. 2020, section 2.3); near 1, states say little about their own word.
+    """
+    border = artifact.temperature * math.log(artifact.threshold / (1 - artifact.threshold))
+    to_flip = {}
+    for name in ("contribution", "attention", "random"):
+        shares = [
+            _states_to_flip(decision, by_word, engine.bias - border)
+            for decision, by_word in zip(decisions, values[name], strict=True)
+        ]
+        to_flip[name] = _median(np.array(shares), resampled)
+    return {"hidden_states_to_flip": to_flip, "conicity": _mean(_conicity(artifact, decisions), resampled)}
+
+
+def _states_to_flip(decision: Decision, by_word: Doubles, bias: float) -> float:
+    best = 1 + np.argsort(-by_word, kind="stable")
+    attention = decision.attention.sum() - np.cumsum(decision.attention[best])
+    contribution = decision.contribution.sum() - np.cumsum(decision.contribution[best])
+    # The last steps leave next to nothing to scale up, but the start mark's state remains.
+    left = bias + contribution / np.maximum(attention, 1e-12)
+    flipped = np.flatnonzero((left >= 0) != (decision.sign > 0))
+    return float((flipped[0] + 1) / len(best)) if len(flipped) else 1.0
+
+
+def _conicity(artifact: Artifact, decisions: Sequence[Decision]) -> Doubles:
+    """Conicity of each review's states, the start mark's left out: float64[N]."""
+    import tensorflow as tf
+
+    from batch_scorer.keras_model import reader
+
+    read = tf.function(
+        reader(artifact.architecture, artifact.tensors), input_signature=[tf.TensorSpec([1, None], tf.int32)]
+    )
+    out = []
+    for decision in decisions:
+        states = read(decision.ids[None])[1].numpy()[0, 1:].astype(np.float64)  # [n, 2H]
+        mean = states.mean(axis=0)
+        cosines = states @ mean / np.maximum(np.linalg.norm(states, axis=1) * np.linalg.norm(mean), 1e-12)
+        out.append(cosines.mean())
+    return np.array(out)
+
+
+def _mean(values: Doubles, resampled: npt.NDArray[np.int64]) -> dict[str, float]:
+    return _interval(float(values.mean()), values[resampled].mean(axis=1))
+
+
+def _median(values: Doubles, resampled: npt.NDArray[np.int64]) -> dict[str, float]:
+    spread = _interval(float(np.median(values)), np.median(values[resampled], axis=1))
+    return {"median": spread["value"], "low": spread["low"], "high": spread["high"]}
+
+
+def _interval(value: float, resampled: Doubles) -> dict[str, float]:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return {"value": value, "low": float(low), "high": float(high)}

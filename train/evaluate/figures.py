@@ -1,0 +1,210 @@
+"""The figures of an evaluation and of a training run: JSON in, SVG files out, the same bytes each time.
+
+White paper on light and dark pages alike; colours that the colour-blind tell apart (Okabe and Ito 2008), and never
+colour alone; 700 px wide.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+from train.evaluate.wording import RANKINGS, length_name, oov_name
+
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
+    "#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
+)  # fmt: skip
+GREY = "#767676"
+STYLE = {
+    "svg.hashsalt": "batch-scorer",  # or each file's ids would be random
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+}
+WIDTH = 7.29  # inches: 700 px at 96 a inch
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.6g} %")
+MARKS = {
+    "contribution": (BLUE, "o", "-"),
+    "attention": (RED, "s", "-"),
+    "integrated_gradients": (GREEN, "^", "-"),
+    "leave_one_out": (PINK, "D", "-"),
+    "random": (GREY, "x", "--"),
+}
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def styled(drawing: Callable[[Any], Figure]) -> Callable[[Any], Figure]:
+    """Makes `drawing` draw in our style, whatever the rest of the process has set."""
+
+    @functools.wraps(drawing)
+    def drawn(data: Any) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return drawing(data)
+
+    return drawn
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as SVG, without the time."""
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def save_evaluation(evaluation: Mapping[str, Any], directory: Path) -> None:
+    """Writes `reliability.svg`, `slices.svg` and, where explanations were judged, `faithfulness.svg`.
+
+    Args:
+        evaluation: as `train.evaluate.run.evaluate` gives it.
+    """
+    save(reliability(evaluation["quality"]), directory / "reliability.svg")
+    save(slices(evaluation["quality"]), directory / "slices.svg")
+    if evaluation["faithfulness"]:
+        save(faithfulness(evaluation["faithfulness"]), directory / "faithfulness.svg")
+
+
+def _figure(height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, Any]:
+    figure = Figure((WIDTH, height), layout="constrained", facecolor="white")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _points(axes: Axes, x: Sequence[float], found: Lines, colour: str, **options: Any) -> None:
+    """Accuracies with their intervals."""
+    y = [line["accuracy"] for line in found]
+    spread = [[line["accuracy"] - line["accuracy_low"] for line in found],
+              [line["accuracy_high"] - line["accuracy"] for line in found]]  # fmt: skip
+    axes.errorbar(x, y, spread, color=colour, capsize=3, elinewidth=1.2, **options)
+
+
+@styled
+def reliability(quality: Mapping[str, Any]) -> Figure:
+    """Confidence claimed against accuracy found, over how many reviews claim it (DeGroot and Fienberg 1983)."""
+    figure, grid = _figure(4.9, 2, 1, sharex=True, height_ratios=[3, 1])
+    above, below = grid[:, 0]
+    bins = quality["reliability"]
+    full = [line for line in bins if line["reviews"]]
+    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="perfect calibration")
+    _points(above, [line["confidence"] for line in full], full, BLUE, fmt="o-", label="the model, 95 % interval")
+    above.set(ylabel="accuracy", ylim=(min(0.45, *(line["accuracy_low"] - 0.03 for line in full)), 1.02))
+    chance = quality["ece_by_chance"]
+    above.set_title(
+        f"ECE {quality['ece']:.4f}; a perfectly calibrated model shows {chance['mean']:.4f} by chance, "
+        f"rarely over {chance['high']:.4f}",
+        loc="left",
+    )
+    above.legend(loc="upper left")
+    below.bar(
+        [line["low"] for line in full], [line["reviews"] for line in full], 1 / len(bins),
+        align="edge", color=SKY, edgecolor="white",
+    )  # fmt: skip
+    below.set(xlabel="confidence", ylabel="reviews", xlim=(full[0]["low"] - 0.005, 1.005))
+    below.xaxis.set_major_formatter(PERCENT)
+    above.yaxis.set_major_formatter(PERCENT)
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return figure
+
+
+@styled
+def slices(quality: Mapping[str, Any]) -> Figure:
+    """Accuracy by length and by share of unknown words, beside that of all reviews."""
+    figure, grid = _figure(3.2, 1, 2, sharey=True)
+    named = (("by_length", length_name, "words found"), ("by_oov", oov_name, "unknown words"))
+    for axes, (key, name, label) in zip(grid[0], named, strict=True):
+        found = quality[key]
+        axes.axhspan(quality["accuracy_low"], quality["accuracy_high"], color=SKY, alpha=0.35, linewidth=0)
+        axes.axhline(quality["accuracy"], color=BLUE, linewidth=1.2, linestyle="--", label="all reviews")
+        _points(axes, range(len(found)), found, BLACK, fmt="o", label="slice, 95 % interval")
+        ticks = [f"{name(line)}\n{line['reviews']:,}" for line in found]
+        axes.set_xticks(range(len(found)), ticks, fontsize=7.5)
+        axes.set(xlabel=f"{label} (below: reviews)", xlim=(-0.5, len(found) - 0.5))
+        axes.grid(False, axis="x")
+        axes.yaxis.set_major_formatter(PERCENT)
+    grid[0, 0].set_ylabel("accuracy")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
+def faithfulness(found: Mapping[str, Any]) -> Figure:
+    """Comprehensiveness and sufficiency of each ranking, by the share of words (DeYoung et al. 2020, section 5)."""
+    figure, grid = _figure(3.7, 1, 2)
+    panels = (
+        ("comprehensiveness_at", "first words deleted: higher is better", "words deleted"),
+        ("sufficiency_at", "first words alone: lower is better", "words kept"),
+    )
+    shares = found["shares"]
+    for axes, (key, title, label) in zip(grid[0], panels, strict=True):
+        for place, (name, ranking) in enumerate(found["rankings"].items()):
+            colour, marker, line = MARKS[name]
+            values = ranking[key]
+            mean = [value["value"] for value in values]
+            spread = [[v["value"] - v["low"] for v in values], [v["high"] - v["value"] for v in values]]
+            beside = [share * 1.1 ** (place - 2) for share in shares]  # or good rankings would hide each other
+            axes.errorbar(beside, mean, spread, color=colour, marker=marker, linestyle=line, elinewidth=1,
+                          capsize=2, label=RANKINGS[name])  # fmt: skip
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(shares))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(PERCENT)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel=label, ylabel="fall of P(decision)")
+        axes.set_title(title, loc="left")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def curves(log: Lines) -> Figure:
+    """The training run: losses a step, and what was found on the validation split after each epoch.
+
+    Args:
+        log: lines of `log.jsonl`; without pre-training only fine-tuning is drawn.
+    """
+    stages = [stage for stage in ("pretraining", "fine-tuning") if any(line["stage"] == stage for line in log)]
+    figure, grid = _figure(0.6 + 2.3 * len(stages), len(stages), 2)
+    for stage, (left, right) in zip(stages, grid, strict=True):
+        told = [line for line in log if line["stage"] == stage and "loss" in line]
+        ends = [line for line in told if "perplexity" in line or "accuracy" in line]
+        epochs = [line["epoch"] for line in ends]
+        steps_an_epoch = ends[0]["step"] / ends[0]["epoch"] if ends else told[-1]["step"]
+        left.plot([line["step"] / steps_an_epoch for line in told], [line["loss"] for line in told],
+                  color=BLUE, label="training")  # fmt: skip
+        if stage == "pretraining":
+            right.plot(epochs, [line["perplexity"] for line in ends], "o-", color=RED)
+            titles = "pre-training: loss of a word, nats", "pre-training: perplexity"
+        else:
+            left.plot(epochs, [line["log_loss"] for line in ends], "o-", color=RED)
+            _points(right, epochs, ends, RED, fmt="o-", label="validation, 95 % interval of the accuracy")
+            right.yaxis.set_major_formatter(PERCENT)
+            best = min(ends, key=lambda line: line["log_loss"])
+            for axes, key in ((left, "log_loss"), (right, "accuracy")):
+                axes.plot(best["epoch"], best[key], "o", markersize=11, fillstyle="none", color=BLACK,
+                          label="chosen epoch", linestyle="none")  # fmt: skip
+            titles = "fine-tuning: log loss, nats", "fine-tuning: accuracy"
+        for axes, title in zip((left, right), titles, strict=True):
+            axes.set_title(title, loc="left")
+            axes.set(xlabel="epochs", xlim=(0, 1.05 * told[-1]["step"] / steps_an_epoch))
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    named: dict[str, Any] = {}
+    for axes in grid.flat:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3)
+    return figure
