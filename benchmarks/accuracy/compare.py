@@ -14,10 +14,9 @@ from scipy.stats import binomtest
 
 from batch_scorer.artifact import Artifact
 from batch_scorer.engine import load_engine
-from batch_scorer.errors import JobError
 from batch_scorer.model import probability
-from batch_scorer.score import FailedReview, score
 from batch_scorer.tokenizer import words
+from train.evaluate.scoring import logits
 from train.metrics import metrics
 
 Doubles = npt.NDArray[np.float64]
@@ -67,14 +66,10 @@ def answers_of(name: str, model: Artifact, texts: Sequence[str]) -> Answers:
     """Scores the N texts with the engine that a job would use.
 
     Raises:
-        JobError: the engine fails on a review.
+        EngineError: the engine fails on a review.
     """
-    logits = np.full(len(texts), np.nan)
-    for found in score(load_engine(model), [model.tokenizer.ids(words(text)) for text in texts]):
-        if isinstance(found, FailedReview):
-            raise JobError("a review cannot be scored", where=f"model {name}, review {found.row}", got=found.reason)
-        logits[found.rows] = found.scores.logit
-    return Answers(name, logits, model.temperature, model.threshold)
+    found = logits(load_engine(model), [model.tokenizer.ids(words(text)) for text in texts])
+    return Answers(name, found, model.temperature, model.threshold)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

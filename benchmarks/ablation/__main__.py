@@ -1,0 +1,107 @@
+"""`python -m benchmarks.ablation`: the full recipe with one thing left out at a time, judged on validation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batch_scorer.artifact import load
+from batch_scorer.errors import InputError, JobError, ScorerError
+
+# What differs from the full recipe, and how `python -m train` is told so.
+VARIANTS: Mapping[str, tuple[str, ...]] = {
+    "no adversarial term": ("perturbation=0",),
+    "no averaging of weights": ("average_decay=0",),
+    "no embedding dropout": ("embedding_dropout=0",),
+    "no word dropout": ("word_dropout=0",),
+    "diversity term, weight 0.25": ("diversity=0.25",),
+}
+FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece")
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.option("--data", "sources", multiple=True, required=True, metavar="FILE", help="As of `python -m train`.")
+@click.option("--unlabelled", multiple=True, metavar="FILE", help="As of `python -m train`.")
+@click.option("--id-column", help="As of `python -m train`.")
+@click.option("--full", required=True, metavar="DIR",
+              help="The model of the full recipe; pretrained.npz stands in DIR.work.")  # fmt: skip
+@click.option("--default", required=True, metavar="DIR", help="The model of the default preset: without pre-training.")
+@click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)), help="Train these variants.  [default: all]")
+@click.option("--models", required=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="Directory of the variants' models; those that are there are not trained again.")  # fmt: skip
+@click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="The JSON file to write.")  # fmt: skip
+def main(
+    sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str,
+    only: tuple[str, ...], models: Path, output: Path,
+) -> None:  # fmt: skip
+    """Trains each variant of the full recipe from the same pre-trained tensors, and tells what validation says of it.
+
+    \b
+    Example:
+      python -m benchmarks.ablation --data imdb_train.parquet --unlabelled imdb_unsup.parquet --id-column review_id \\
+          --full model --default default-model --models ablation --output ablation.json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    arguments = ["--preset", "full", "--pretrained", f"{full}.work/pretrained.npz"]
+    for name, values in (("--data", sources), ("--unlabelled", unlabelled), ("--id-column", (id_column,))):
+        arguments += [part for value in values if value for part in (name, value)]
+    try:
+        rows = [row("full", full), row("no pre-training (preset default)", default)]
+        for name in only or VARIANTS:
+            directory = models / name.replace(" ", "-").replace(",", "")
+            if not (directory / "manifest.json").exists():
+                train(name, [*arguments, "--output", str(directory)])
+            rows.append(row(name, str(directory)))
+    except ScorerError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    told = ["python -m benchmarks.ablation"]
+    for name, values in (("--data", sources), ("--unlabelled", unlabelled)):
+        told += [f"{name} {Path(value).name}" for value in values]
+    told += [f"--id-column {id_column}"] * bool(id_column) + ["--full model --default default-model"]
+    told += ["--models ablation --output docs/model_card/ablation.json"]
+    found = {"command": " ".join(told), "rows": rows}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    table = Table("variant", *FIGURES, "epoch")
+    for line in rows:
+        table.add_row(line["variant"], *(f"{line[figure]:.4f}" for figure in FIGURES), str(line["epoch"]))
+    Console().print(table)
+
+
+def train(variant: str, arguments: list[str]) -> None:
+    """Trains a variant in a process of its own, from its last checkpoint if it has one.
+
+    Raises:
+        JobError: training failed.
+    """
+    settings = [part for setting in VARIANTS[variant] for part in ("--set", setting)]
+    command = [sys.executable, "-m", "train", *arguments, *settings, "--name", "ablation", "--resume"]
+    if code := subprocess.run(command, check=False).returncode:
+        raise JobError(f"training the variant {variant!r} failed", got=f"exit code {code}", where=" ".join(command))
+
+
+def row(variant: str, directory: str) -> dict[str, Any]:
+    """A variant's line: its figures on the validation split, from its manifest.
+
+    Raises:
+        InputError: the model was not measured on a validation split.
+    """
+    manifest = load(directory).manifest
+    measured = manifest["metrics"].get("validation")
+    if not measured:
+        raise InputError("the model has no validation figures", where=directory, fix="train it with python -m train")
+    return {"variant": variant, **{name: measured[name] for name in FIGURES}, "epoch": manifest["training"]["epoch"]}
+
+
+if __name__ == "__main__":
+    main()
