@@ -21,11 +21,7 @@ adds exact zeros to them.
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +32,7 @@ from batch_scorer.encode import Ids
 from batch_scorer.keras_engine import KerasEngine
 from batch_scorer.model import fold_head
 from batch_scorer.protocol import Engine, Scores
+from batch_scorer.quiet import hushed
 from batch_scorer.tokenizer import PAD, words
 
 BATCH_SIZE = 32  # the state of 32 reviews and the weights fit the nearest caches; 16 and 64 were slower
@@ -152,7 +149,7 @@ def load_engine(artifact: Artifact) -> Engine:
     Raises:
         ArtifactError: the engine scores the probe text otherwise than training did.
     """
-    with _hushed():
+    with hushed():
         return _load(artifact)
 
 
@@ -172,25 +169,3 @@ def _load(artifact: Artifact) -> Engine:
     probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine")
     return engine
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Holds back what native code writes to standard error, and shows it only if the body fails.
-
-    TensorFlow's libraries greet on loading, before any setting of theirs for the log is in force.
-    """
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(shown, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(shown, 2)
-            os.close(shown)

@@ -28,6 +28,7 @@ from train.cli import main
 from train.data import pad
 from train.keras_files import UNUSED, read_keras_files, to_ids
 from train.prepare import from_ranks, from_texts
+from train.run import Run
 
 TINY_NOTEBOOK = dataclasses.replace(TINY, recurrent_activation="relu", masked=False)
 LENGTHS = (1, 7, 18, 19, 20, 21, 45)  # words; 20 ids are read, so that from 20 words on there is no start mark
@@ -277,7 +278,7 @@ def test_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     recipe = dataclasses.replace(notebook.Recipe(), learning_rate=float("nan"), batch_size=8)
     a = dataclasses.replace(TINY_NOTEBOOK, vocabulary_size=len(data.vocabulary))
     with pytest.raises(JobError, match="no number"):
-        notebook.fit(recipe, a, data, tmp_path / "w", False, lambda _: lambda *_: None, lambda _: None)
+        notebook.fit(recipe, a, data, Run(tmp_path / "w", False, {}))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def pretrained(directory: Path, resume: bool = False, die_at: int = 0) -> dict[s
         if steps[0] == die_at:
             raise Killed
 
-    run = Run(directory, resume, SETTINGS, lambda epoch: step, checkpoint_seconds=0)
+    run = Run(directory, resume, SETTINGS, lambda stage, epoch, epochs: step, checkpoint_seconds=0)
     tensors = pretrain.pretrain(recipe, architecture, counts, texts, texts[:20], run)
     return {**tensors, "log": [{**line, "seconds": 0} for line in run.epochs("pretraining")]}
 

@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from batch_scorer.errors import OptionError, OutputError, ScorerError
+from batch_scorer.quiet import hushed
 from train.data import Columns, read_examples, read_texts
 from train.evaluate.command import card, evaluate
 
@@ -82,10 +82,6 @@ def main(
         return
     if not sources or output is None:
         raise click.UsageError("training needs --data and --output")
-    if deterministic:
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
@@ -104,7 +100,7 @@ def main(
         work = work or Path(f"{output}.work")
         train(
             preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
-            checkpoint_seconds, resume,
+            checkpoint_seconds, deterministic, resume,
         )  # fmt: skip
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
@@ -114,15 +110,22 @@ def main(
 def train(
     preset: str, sources: tuple[str, ...], columns: Columns, unlabelled: tuple[str, ...], word_index: Path | None,
     output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...], pretrained: Path | None,
-    checkpoint_seconds: float, resume: bool,
+    checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on the data of `sources` and writes the artefact; `changes`, `settings` replace what the recipe says."""
+    with hushed():
+        import tensorflow as tf
+
+        tf.constant(0)  # it greets once more when it first computes
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     from rich.console import Console
 
     from batch_scorer.model import Architecture
     from train import fit, full, notebook
     from train.keras_files import read_keras_files
     from train.prepare import from_ranks, from_texts
+    from train.progress import bar
     from train.publish import publish
     from train.run import Run
 
@@ -149,7 +152,8 @@ def train(
     if preset == "notebook":
         lengths = data.lengths()
         console.print(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start included")
-    with _bar(console) as on_step:
+    fixed = {"preset": preset, "data": data.digest(), "recipe": dataclasses.asdict(recipe)}
+    with bar(console) as on_step:
 
         def on_epoch(line: dict[str, Any]) -> None:
             if line["stage"] == "pretraining":
@@ -160,8 +164,7 @@ def train(
                 f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"
             )
 
-        run = Run(work, resume, {"preset": preset, "data": data.digest(), "recipe": dataclasses.asdict(recipe)},
-                  on_step, on_epoch, checkpoint_seconds)  # fmt: skip
+        run = Run(work, resume, fixed, on_step, on_epoch, checkpoint_seconds)
         fitted = fitting(recipe, architecture, data, run)
     model_id = publish(output, name, architecture, data, fitted, recipe)
     run.finish()
@@ -205,30 +208,6 @@ def draw_curves(run: Run, console: Any) -> None:
         return
     save(curves(run.lines), run.directory / "curves.svg")
     console.print(f"log and curves in {run.directory}")
-
-
-@contextmanager
-def _bar(console: Any) -> Iterator[Any]:
-    """A progress bar; gives what makes, for each epoch, the function to call after each step."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = [TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("loss {task.fields[loss]:.4f}"), TimeElapsedColumn(), TimeRemainingColumn()]  # fmt: skip
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("training", epoch=0, loss=0.0, total=None)
-
-        def on_step(epoch: int) -> Any:
-            bar.reset(task, epoch=epoch, loss=0.0)
-            return lambda done, total, loss: bar.update(task, completed=done, total=total, loss=loss)
-
-        yield on_step
 
 
 main.add_command(evaluate)

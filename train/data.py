@@ -70,7 +70,7 @@ def read_examples(sources: Sequence[str], columns: Columns) -> Examples:
     examples = Examples(ids, tuple(t for part in parts for t in part.texts), np.concatenate([p.labels for p in parts]))
     if len(set(examples.labels.tolist())) != 2:
         raise InputError(
-            "the training data holds one label only",
+            "the labelled reviews hold one label only",
             where=", ".join(sources),
             expected=f"some labels equal to {columns.positive!r} and some not",
             got=f"{len(examples):,} reviews, {int(examples.labels.sum()):,} of them positive",
@@ -102,7 +102,7 @@ def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
     """A file as a table that has the columns `wanted`."""
     path = Path(source)
     if not path.is_file():
-        raise InputError("the training data is not there", where=source, fix="check --data and --unlabelled")
+        raise InputError("the file of reviews is not there", where=source, fix="check --data and --unlabelled")
     table = _read_table(path)
     for name in wanted:
         if name not in table.column_names:
@@ -148,7 +148,7 @@ def _read_table(path: Path) -> pa.Table:
 
         return json.read_json(path)
     raise InputError(
-        "the training data has an unknown format",
+        "the file of reviews has an unknown format",
         where=str(path),
         expected=".parquet, .csv, .tsv or .jsonl, or a directory with pos/ and neg/",
     )
@@ -161,7 +161,7 @@ def _read_directory(path: Path) -> Examples:
         (file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))
     ]
     if not files:
-        raise InputError("the directory holds no training data", where=str(path), expected="pos/*.txt and neg/*.txt")
+        raise InputError("the directory holds no labelled reviews", where=str(path), expected="pos/*.txt and neg/*.txt")
     return Examples(
         tuple(f"{file.parent.name}/{file.stem}" for file, _ in files),
         tuple(file.read_text(encoding="utf-8") for file, _ in files),

@@ -58,12 +58,12 @@ def architecture(vocabulary_size: int) -> Architecture:
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     """Shows how fitting goes, measures each epoch on the validation split, and stops when the loss is no number."""
 
-    def __init__(self, validate: Callable[[], dict[str, float]], steps: int, run: Run) -> None:
+    def __init__(self, validate: Callable[[], dict[str, float]], epochs: int, steps: int, run: Run) -> None:
         super().__init__()
-        self._validate, self._steps, self._run = validate, steps, run
+        self._validate, self._epochs, self._steps, self._run = validate, epochs, steps, run
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._progress = self._run.progress(epoch + 1)
+        self._progress = self._run.progress(STAGE, epoch + 1, self._epochs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
@@ -122,7 +122,7 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
         done = int(manager.latest_checkpoint.rsplit("-")[-1])
     run.rewind(STAGE, done * steps)
     save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: manager.save(checkpoint_number=epoch + 1))
-    report = _Report(validate, steps, run)
+    report = _Report(validate, recipe.epochs, steps, run)
     network.fit(
         _padded(data.training.ids, architecture),
         data.training.labels.astype(np.float32),

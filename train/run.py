@@ -20,7 +20,7 @@ from typing import Any
 
 from batch_scorer.errors import OptionError, OutputError
 
-Progress = Callable[[int, int, float], None]  # steps done, steps in all, running loss
+Progress = Callable[[int, int, float], None]  # steps of the epoch done, all of them, running loss
 Line = dict[str, Any]
 
 
@@ -32,7 +32,7 @@ class Run:
         directory: Path,
         resume: bool,
         settings: Mapping[str, Any],
-        on_step: Callable[[int], Progress] = lambda epoch: lambda done, steps, loss: None,
+        on_step: Callable[[str, int, int], Progress] = lambda stage, epoch, epochs: lambda done, steps, loss: None,
         on_epoch: Callable[[Line], None] = lambda line: None,
         checkpoint_seconds: float = 120.0,
     ) -> None:
@@ -41,7 +41,7 @@ class Run:
             directory: of checkpoints and log; made if need be.
             resume: whether to go on from the last checkpoint there; where there is none, the run simply starts.
             settings: all that the result depends on, as JSON has it.
-            on_step: given the epoch, what to call after each of its steps.
+            on_step: given stage, epoch and number of epochs, what to call after each of the epoch's steps.
             on_epoch: called with each line of the log that ends an epoch.
             checkpoint_seconds: after which a checkpoint is due, in the middle of an epoch too.
 
@@ -92,9 +92,9 @@ class Run:
         if measures is not None:
             self._on_epoch(line)
 
-    def progress(self, epoch: int) -> Progress:
+    def progress(self, stage: str, epoch: int, epochs: int) -> Progress:
         """What to call after each step of an epoch."""
-        return self._on_step(epoch)
+        return self._on_step(stage, epoch, epochs)
 
     def stage(
         self,
@@ -127,7 +127,7 @@ class Run:
         self.rewind(name, int(taken))
         while (done := int(taken)) < epochs * steps and not enough(self.epochs(name)):
             epoch, skip = done // steps + 1, done % steps
-            progress, running = self.progress(epoch), math.nan
+            progress, running = self.progress(name, epoch, epochs), math.nan
             if not skip:
                 total.assign(0.0)
             for step, loss in enumerate(losses(epoch, skip), skip + 1):
