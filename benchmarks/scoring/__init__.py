@@ -1,0 +1,1 @@
+"""How many reviews a second each way of running the network scores and explains, side by side."""

@@ -1,0 +1,88 @@
+"""What every contender gives back, and how reviews are cut into batches of like length and padded.
+
+Shapes: N reviews, B of them in a batch, T positions (the longest of the batch), n ids of one review.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.encode import Ids
+from batch_scorer.tokenizer import PAD
+
+Array = npt.NDArray[np.floating]
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the network says of N reviews, in the order in which they were given.
+
+    Args:
+        logit: float[N].
+        attention: float[n] each, one weight an id, summing to 1.
+    """
+
+    logit: Array
+    attention: list[Array]
+
+
+Scorer = Callable[[Sequence[Ids], int], Answers]  # reviews in any order, and the batch size
+
+
+@dataclass(frozen=True)
+class Padded:
+    """B reviews for a runtime whose LSTM knows no mask, time-major, padded at the *end*.
+
+    Both directions read from the start: the backward one reads each review reversed within its own length. So both
+    meet all the words before any padding, and what the padding does to the state reaches no position that counts.
+
+    Args:
+        ids: int32[T, B].
+        flip: int64[T * B]; row t * B + b of the flattened positions holds the row of the position that mirrors t
+            within review b. Padding mirrors itself. Flipping ids reverses them; flipping states puts them back.
+        last: int64[B], the row of each review's last position: where both directions end.
+    """
+
+    ids: Ids
+    flip: Places
+    last: Places
+
+
+def pad_at_end(batch: Sequence[Ids]) -> Padded:
+    """Pads B reviews to the longest.
+
+    Args:
+        batch: int32[n] each, one id at least.
+    """
+    lengths = np.array([len(ids) for ids in batch])
+    columns = np.arange(len(batch))
+    steps = np.arange(lengths.max())[:, None]  # [T, 1]
+    padded = np.full((len(steps), len(batch)), PAD, np.int32)  # [T, B]
+    for column, ids in enumerate(batch):
+        padded[: len(ids), column] = ids
+    mirrored = np.where(steps < lengths, lengths - 1 - steps, steps)  # [T, B]
+    return Padded(padded, (mirrored * len(batch) + columns).ravel(), (lengths - 1) * len(batch) + columns)
+
+
+def in_sorted_batches(
+    run: Callable[[Sequence[Ids]], tuple[Array, Sequence[Array]]], ids: Sequence[Ids], batch_size: int
+) -> Answers:
+    """Scores N reviews by length, `batch_size` at a time; the last batch may be smaller.
+
+    Args:
+        run: scores a batch: logit [B], and the attention [n] of each review.
+    """
+    order = np.argsort([len(x) for x in ids], kind="stable")
+    logit = np.empty(len(ids), np.float32)
+    attention: list[Array] = [logit] * len(ids)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        logit[rows], weights = run([ids[i] for i in rows])
+        for row, weight in zip(rows, weights, strict=True):
+            attention[row] = weight
+    return Answers(logit, attention)

@@ -1,0 +1,74 @@
+"""The contenders on TensorFlow: `model.predict` as in the notebook, Keras with batches of like length, and our engine.
+
+Shapes as in `answers`; Keras pads on the left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from batch_scorer.artifact import Artifact
+from batch_scorer.encode import Ids
+from benchmarks.scoring.answers import Answers, Array, Scorer, in_sorted_batches
+
+
+def keras_predict(artifact: Artifact) -> Scorer:
+    """The notebook's way: reviews as they come, all padded to `max_length`, through `model.predict`."""
+    from batch_scorer.keras_model import from_tensors
+    from train.data import pad
+
+    architecture = artifact.architecture
+    network = from_tensors(architecture, artifact.tensors)
+
+    def score(ids: Sequence[Ids], batch_size: int) -> Answers:
+        padded = pad(ids, architecture.max_length)
+        logit, attention = network.predict(padded, batch_size=batch_size, verbose=0)  # [N], [N, T]
+        return Answers(logit, [row[-len(x) :] for row, x in zip(attention, ids, strict=True)])
+
+    return score
+
+
+def keras_sorted(artifact: Artifact) -> Scorer:
+    """The same network called on batches of like length, each padded to its longest review only.
+
+    Compiled to a graph once, for any shape. (XLA would compile anew for each shape.)
+    """
+    import tensorflow as tf
+
+    from batch_scorer.keras_model import from_tensors
+    from train.data import pad
+
+    network = from_tensors(artifact.architecture, artifact.tensors)
+    compiled = tf.function(lambda ids: network(ids), input_signature=[tf.TensorSpec([None, None], tf.int32)])
+
+    def run(batch: Sequence[Ids]) -> tuple[Array, Sequence[Array]]:
+        logit, attention = (out.numpy() for out in compiled(pad(batch)))  # [B], [B, T]
+        return logit, [row[-len(x) :] for row, x in zip(attention, batch, strict=True)]
+
+    return lambda ids, batch_size: in_sorted_batches(run, ids, batch_size)
+
+
+def engine(artifact: Artifact) -> Scorer:
+    """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own.
+
+    Another precision of it is another entry of `contenders.CONTENDERS`, with a `functools.partial` of this function.
+    """
+    from batch_scorer.engine import load_engine
+    from batch_scorer.score import ScoredBatch
+    from batch_scorer.score import score as score_chunk
+
+    loaded = load_engine(artifact)
+
+    def score(ids: Sequence[Ids], batch_size: int) -> Answers:
+        logit = np.full(len(ids), np.nan)
+        attention: list[Array] = [logit] * len(ids)
+        for found in score_chunk(loaded, ids):
+            if isinstance(found, ScoredBatch):  # a review that failed keeps its NaN, which the check of logits refuses
+                logit[found.rows] = found.scores.logit
+                for column, row in enumerate(found.rows):
+                    attention[row] = found.scores.attention[-len(ids[row]) :, column]
+        return Answers(logit, attention)
+
+    return score
