@@ -43,7 +43,14 @@ setup(
             "setuptools>=70.1",
         ],
         "evaluate": ["matplotlib>=3.8"],
-        "bench": ["onnxruntime>=1.19", "openvino>=2024.4", "scikit-learn>=1.5", "torch>=2.4"],
+        "bench": [
+            "matplotlib>=3.8",
+            "onnx>=1.17",
+            "onnxruntime>=1.19",
+            "openvino>=2024.4",
+            "scikit-learn>=1.5",
+            "torch>=2.4",
+        ],
     },
     entry_points={"console_scripts": ["batch-scorer = batch_scorer.cli:main"]},
 )

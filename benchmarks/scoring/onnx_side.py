@@ -14,7 +14,7 @@ from benchmarks.scoring.onnx_graph import to_onnx
 
 
 class UnsupportedError(Exception):
-    """This processor, or this build of a library, cannot do what a contender is about."""
+    """A contender needs what this processor, or this build of its library, does not have."""
 
 
 def onnxruntime(artifact: Artifact) -> Scorer:
@@ -46,7 +46,8 @@ def openvino(artifact: Artifact, precision: str) -> Scorer:
         "ENABLE_CPU_PINNING": False,  # or every process would take the same core
         "INFERENCE_PRECISION_HINT": precision,
     }
-    compiled = ov.Core().compile_model(to_onnx(artifact), "CPU", settings)
+    core = ov.Core()
+    compiled = core.compile_model(core.read_model(to_onnx(artifact)), "CPU", settings)
     used = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     if used != {"f32": "float", "bf16": "bfloat16"}.get(precision) and used != precision:
         raise UnsupportedError(f"OpenVINO runs in {used} on this processor")

@@ -1,7 +1,7 @@
 """The contenders on PyTorch: `nn.LSTM` in float32 and in bfloat16.
 
-`nn.LSTM` goes through oneDNN, its fastest way on a CPU, only where the input is not packed. So reviews are padded at the
-end and each direction reads from its own first word (see `answers.Padded`), rather than `pack_padded_sequence`.
+`nn.LSTM` goes through oneDNN, its fastest way on a CPU, only where the input is not packed. So reviews are padded at
+the end and each direction reads from its own first word (see `answers.Padded`); `pack_padded_sequence` is not used.
 """
 
 from __future__ import annotations

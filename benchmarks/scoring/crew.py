@@ -1,0 +1,139 @@
+"""Crews: worker processes of one thread each that sleep until it is their turn, and all start at one signal.
+
+A process is made anew (spawned), so that the numbers of threads are set before anything is imported that reads them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from batch_scorer.errors import EngineError
+from benchmarks.scoring.onnx_side import UnsupportedError
+
+ONE_THREAD = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
+    "KMP_BLOCKTIME": "0",  # threads that have nothing to do sleep at once
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+Turn = Callable[[int], object]  # does a process' share at a batch size; what it returns must pickle
+
+
+class LeftOutError(Exception):
+    """A crew cannot take part on this machine; the message says why."""
+
+
+class Crew:
+    """P processes that each do their share of a round. To be closed.
+
+    Args:
+        name: for messages.
+        prepares: P functions, called in the processes, that load and compile, and return what a turn does. They and
+            their arguments must pickle.
+
+    Raises:
+        LeftOutError: a module is missing, or the processor lacks what is needed.
+        EngineError: the preparation failed otherwise.
+    """
+
+    def __init__(self, name: str, prepares: Sequence[Callable[[], Turn]]) -> None:
+        self.name = name
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+        spawn = multiprocessing.get_context("spawn")
+        before = {key: os.environ.get(key) for key in ONE_THREAD}
+        os.environ.update(ONE_THREAD)
+        try:
+            for prepare in prepares:
+                ours, theirs = spawn.Pipe()
+                process = spawn.Process(target=_serve, args=(theirs, prepare), daemon=True)
+                process.start()
+                theirs.close()  # so that a process that dies closes the last copy, and waiting for it ends
+                self._pipes.append(ours)
+                self._processes.append(process)
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    del os.environ[key]
+                else:
+                    os.environ[key] = value
+        try:
+            self._collect()
+        except BaseException:
+            self.close()
+            raise
+
+    def turn(self, batch_size: int) -> tuple[float, list[Any]]:
+        """Lets every process do its share.
+
+        Returns:
+            seconds: from the signal to start until the last process has finished.
+            results: of each process.
+        """
+        start = time.perf_counter()
+        for pipe in self._pipes:
+            pipe.send(batch_size)
+        results = self._collect()
+        return time.perf_counter() - start, results
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _collect(self) -> list[Any]:
+        results = []
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
+            try:
+                verdict, result = pipe.recv()
+            except EOFError:
+                process.join()
+                verdict, result = "failed", f"a process ended with code {process.exitcode}; is there enough memory?"
+            if verdict == "left out":
+                raise LeftOutError(result)
+            if verdict == "failed":
+                raise EngineError("a contender failed", where=self.name, got=result)
+            results.append(result)
+        return results
+
+
+def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
+    """A worker process: prepares, then waits for batch sizes, until the pipe is closed at the other end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver too, which closes the pipe
+    with tempfile.TemporaryFile() as held:
+        shown = os.dup(2)
+        os.dup2(held.fileno(), 2)  # libraries greet on standard error as they load
+        try:
+            turn = prepare()
+            answer: tuple[str, object] = ("ready", None)
+        except (ImportError, UnsupportedError) as error:
+            answer = ("left out", f"{error}")
+        except Exception:
+            answer = ("failed", traceback.format_exc())
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+    try:
+        pipe.send(answer)
+        while answer[0] in ("ready", "done"):
+            batch_size = pipe.recv()
+            try:
+                answer = ("done", turn(batch_size))
+            except Exception:
+                answer = ("failed", traceback.format_exc())
+            pipe.send(answer)
+    except (EOFError, OSError):
+        pass  # the driver has closed the pipe, or is gone
