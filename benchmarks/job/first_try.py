@@ -1,0 +1,97 @@
+"""What a Beam user would write first: read Parquet, tokenize and pad, RunInference with a Keras model, write Parquet.
+
+`python -m benchmarks.job.first_try reviews.parquet OUT --model DIR` runs alone, and is not tuned in either direction:
+one Python process, Beam's own batch sizes, every review padded to the model's longest. It explains nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import keras
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from apache_beam.io.parquetio import ReadFromParquet, WriteToParquet
+from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, PredictionResult, RunInference
+
+from batch_scorer import artifact
+from batch_scorer.keras_model import from_tensors
+from batch_scorer.model import probability
+from batch_scorer.tokenizer import words
+
+Ids = npt.NDArray[np.int32]
+SCHEMA = pa.schema([("id", pa.string()), ("logit", pa.float32()), ("probability", pa.float32())])
+
+
+class Encode(beam.DoFn):  # type: ignore[misc]
+    """A row {id, text} -> its id and its ids int32[T], padded on the left to the model's `max_length`."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def setup(self) -> None:
+        loaded = artifact.load(self._model)
+        self._tokenizer, self._length = loaded.tokenizer, loaded.architecture.max_length
+
+    def process(self, row: dict[str, Any]) -> Iterator[tuple[str, Ids]]:
+        ids = self._tokenizer.ids(words(row["text"]))
+        yield row["id"], np.pad(ids, (self._length - len(ids), 0))
+
+
+class KerasHandler(ModelHandler[Ids, PredictionResult, keras.Model]):  # type: ignore[misc]
+    """Scores batches with the Keras network of an artefact.
+
+    Beam's own `TFModelHandlerNumpy` needs `tensorflow_hub`, and calls the network outside of a graph, step by step,
+    which takes several times as long as `predict_on_batch`.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+
+    def load_model(self) -> keras.Model:
+        loaded = artifact.load(self._model)
+        return from_tensors(loaded.architecture, loaded.tensors)
+
+    def run_inference(
+        self, batch: Sequence[Ids], model: keras.Model, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[PredictionResult]:
+        logits, _ = model.predict_on_batch(np.stack(batch))  # [B], and the attention [B, T]
+        return [PredictionResult(ids, float(logit)) for ids, logit in zip(batch, logits, strict=True)]
+
+
+def to_row(scored: tuple[str, PredictionResult], temperature: float) -> dict[str, Any]:
+    """A row of the output."""
+    review_id, result = scored
+    return {
+        "id": review_id,
+        "logit": result.inference,
+        "probability": float(probability(np.array(result.inference), temperature)),
+    }
+
+
+def run(reviews: str, output: str, model: str) -> None:
+    """Scores the Parquet file `reviews`, columns `id` and `text`, into files whose names begin with `output`."""
+    # The direct runner by its other name: as `DirectRunner` it would first look for Prism on the network.
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        (
+            pipeline
+            | "Read" >> ReadFromParquet(reviews, columns=["id", "text"])
+            | "Tokenize and pad" >> beam.ParDo(Encode(model))
+            | "Score" >> RunInference(KeyedModelHandler(KerasHandler(model)))
+            | "To rows" >> beam.Map(to_row, temperature=artifact.load(model).temperature)
+            | "Write" >> WriteToParquet(output, SCHEMA, file_name_suffix=".parquet")
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Scores reviews from Parquet, columns id and text, to Parquet.")
+    parser.add_argument("reviews", help="a Parquet file, or a glob")
+    parser.add_argument("output", help="what the names of the output files begin with")
+    parser.add_argument("--model", default=artifact.SHIPPED, help="a model artefact")
+    given = parser.parse_args()
+    run(given.reviews, given.output, given.model)

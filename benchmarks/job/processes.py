@@ -1,0 +1,163 @@
+"""A command, run and watched: its seconds, and the peak memory of every process that it starts.
+
+Linux only: memory is what /proc says of each process (`VmHWM`, its resident set at its largest so far).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_scorer.errors import JobError
+
+PROC = Path("/proc")
+EVERY_SECONDS = 0.2
+DRIVER, WORKER = "driver", "worker"
+Process = tuple[int, int]  # pid and time of start, since pids are used again
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most memory that one process ever had resident. What processes share counts in each of them."""
+
+    name: str
+    mebibytes: float
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did.
+
+    Args:
+        seconds: from its start to its end.
+        peaks: of each process, in the order they were seen; the command's own is the first, named `driver`.
+    """
+
+    seconds: float
+    peaks: tuple[Peak, ...]
+
+    @property
+    def driver_mib(self) -> float:
+        """Peak of the command's own process."""
+        return self.named(DRIVER)[0]
+
+    def named(self, name: str) -> list[float]:
+        """Peaks of the processes of this name, in MiB."""
+        return [peak.mebibytes for peak in self.peaks if peak.name == name]
+
+    def others(self) -> list[float]:
+        """Peaks of those that are neither driver nor worker, in MiB."""
+        return [peak.mebibytes for peak in self.peaks if peak.name not in (DRIVER, WORKER)]
+
+
+class Watch:
+    """Looks at a process and its descendants again and again, and keeps the last that was seen of each.
+
+    `VmHWM` only grows, until a process becomes another program: the last value is the peak, but for what comes in the
+    fifth of a second before the process ends.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._root = pid
+        self._seen: dict[Process, Peak] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> tuple[Peak, ...]:
+        """Stops, and returns what was seen; nothing, if the process was gone before the first look."""
+        self._ended.set()
+        self._thread.join()
+        return tuple(self._seen.values())
+
+    def _run(self) -> None:
+        while True:
+            self._look()
+            if self._ended.wait(EVERY_SECONDS):
+                return
+
+    def _look(self) -> None:
+        for process in _descendants(self._root, self._seen):
+            if peak := _peak(process[0], self._root):
+                self._seen[process] = peak
+
+
+def run_watched(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Ran:
+    """Runs a command to its end, in `directory`.
+
+    Raises:
+        JobError: its exit code is not 0.
+    """
+    with tempfile.TemporaryFile() as said:
+        start = time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        ) as process:
+            watch = Watch(process.pid)
+            try:
+                code = process.wait()
+                seconds = time.perf_counter() - start
+            except BaseException:
+                process.terminate()  # or Ctrl-C would wait for its end
+                raise
+            finally:
+                peaks = watch.end()
+        if code:
+            said.seek(0)
+            told = said.read().decode(errors="replace").strip().splitlines()
+            raise JobError(
+                "a command of the benchmark failed",
+                where=" ".join(command),
+                expected="exit code 0",
+                got=f"{code}: " + " | ".join(told[-8:]),
+            )
+    return Ran(seconds, peaks)
+
+
+def _descendants(root: int, known: Mapping[Process, Peak]) -> Iterator[Process]:
+    """`root` and all below it, and what is known and still there: an orphan has another parent."""
+    started: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # After the name, which may hold anything: state, parent, ..., start as the 20th.
+            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        pid = int(entry.name)
+        started[pid] = int(fields[19])
+        children.setdefault(int(fields[1]), []).append(pid)
+    orphans = [pid for pid, start in known if started.get(pid) == start]
+    waiting, found = [root, *orphans], set()
+    while waiting:
+        pid = waiting.pop(0)
+        if pid in started and pid not in found:
+            found.add(pid)
+            waiting += children.get(pid, [])
+            yield pid, started[pid]
+
+
+def _peak(pid: int, root: int) -> Peak | None:
+    """What `pid` is, and its peak; None if it has ended."""
+    try:
+        status = (PROC / str(pid) / "status").read_text()
+        words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    kibibytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    if not kibibytes:  # a process that has ended, and whose end nobody has asked for yet
+        return None
+    if pid == root:
+        name = DRIVER
+    elif "batch_scorer.worker" in words:
+        name = WORKER
+    else:
+        name = Path(words[0]).name
+    return Peak(name, int(kibibytes[0]) / 1024)
