@@ -178,8 +178,29 @@ def test_diversity_term_lowers_conicity() -> None:
         for epoch in range(1, 21):
             for _ in trainer.train_epoch(epoch, encoded, labels):
                 pass
-        trainer.logits(encoded)  # sets the averaged network
+        trainer.settle(encoded)
         ids = tf.constant(np.stack(encoded))
         _, _, states = trainer.averaged.attend(trainer.averaged.embedding(ids), ids != 0)
         found[weight] = float(conicity(states, ids != 0))
     assert found[1.0] < found[0.0] - 0.1
+
+
+def test_settled_network_has_the_normalisation_that_its_own_weights_give() -> None:
+    rng = np.random.default_rng(0)
+    encoded = [rng.integers(3, 30, n).astype(np.int32) for n in rng.integers(3, 15, 80)]
+    labels = rng.integers(0, 2, 80).astype(np.int8)
+    architecture = Architecture(vocabulary_size=30, embedding_dim=8, units=8, attention_units=4)
+    trainer = fit.Trainer(
+        fit.Recipe(batch_size=16), architecture, np.bincount(np.concatenate(encoded), minlength=30), 5
+    )
+    for _ in trainer.train_epoch(1, encoded, labels):
+        pass
+    trainer.settle(encoded)
+    # The running variance starts at 1 and would still be near it; that of the pooled states is far smaller.
+    averaged = trainer.averaged
+    contexts = np.stack([averaged.attend(averaged.embedding(ids[None]), ids[None] != 0)[0][0] for ids in encoded])
+    np.testing.assert_allclose(trainer.average["batch_norm.mean"], contexts.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(trainer.average["batch_norm.variance"], contexts.var(axis=0), rtol=1e-3)
+    assert contexts.var(axis=0).max() < 0.2
+    logits = averaged.decide(contexts).numpy()
+    np.testing.assert_allclose(trainer.logits(encoded), logits, atol=1e-4)

@@ -20,11 +20,12 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
 from train.metrics import fit_temperature, log_loss, metrics
-from train.network import conicity, normalised, random_embedding
+from train.network import conicity, each, normalised, random_embedding
 from train.prepare import Prepared
 from train.run import Line, Run
 
 STAGE = "fine-tuning"
+STATISTICS = ("batch_norm.mean", "batch_norm.variance")
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,10 @@ class Trainer:
             self._train_batch,
             input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)],
         )
-        self._predict = tf.function(
-            lambda ids: self.averaged(ids)[0], input_signature=[tf.TensorSpec([None, None], tf.int32)]
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._predict = tf.function(lambda ids: self.averaged(ids)[0], input_signature=[ids])
+        self._pool = tf.function(
+            lambda ids: self.averaged.attend(self.averaged.embedding(ids), ids != PAD)[0], input_signature=[ids]
         )
 
     def _train_batch(self, ids: Any, labels: Any) -> Any:
@@ -150,8 +153,9 @@ class Trainer:
         taken = tf.cast(self.taken, tf.float32)
         decay = tf.minimum(r.average_decay, (1 + taken) / (10 + taken))  # or the random start would linger
         for name, variable in network.tensor_variables().items():
-            value = normalised(variable, self.frequency) if name == "embedding" else variable
-            self.average[name].assign(decay * self.average[name] + (1 - decay) * value)
+            if name not in STATISTICS:
+                value = normalised(variable, self.frequency) if name == "embedding" else variable
+                self.average[name].assign(decay * self.average[name] + (1 - decay) * value)
         return loss
 
     def train_epoch(
@@ -163,15 +167,25 @@ class Trainer:
         for batch in itertools.islice(bucketed_batches(lengths, self.recipe.batch_size, rng), skip, None):
             yield float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
 
-    def logits(self, encoded: Sequence[Ids], batch_size: int = 128) -> npt.NDArray[np.float32]:
-        """Logits of the averaged network: float32[N]."""
+    def settle(self, encoded: Sequence[Ids], reviews: int = 4_096) -> None:
+        """Sets the averaged network, with the statistics of batch normalisation that its own weights give.
+
+        The running ones are of the weights before averaging, and for hundreds of steps of the ones they started from
+        (Izmailov et al. 2018, section 3.2).
+
+        Args:
+            encoded: the training reviews; `reviews` of them, always the same, are read without dropout.
+        """
         self.averaged.assign({name: variable.numpy() for name, variable in self.average.items()})
-        order = np.argsort([len(ids) for ids in encoded], kind="stable")
-        out = np.empty(len(encoded), np.float32)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            out[chosen] = self._predict(pad([encoded[i] for i in chosen])).numpy()
-        return out
+        drawn = np.random.default_rng(self.recipe.seed).permutation(len(encoded))[:reviews]
+        contexts = each(self._pool, [encoded[i] for i in drawn]).astype(np.float64)  # [n, 2H]
+        for name, value in zip(STATISTICS, (contexts.mean(axis=0), contexts.var(axis=0)), strict=True):
+            self.average[name].assign(value.astype(np.float32))
+            self.averaged.tensor_variables()[name].assign(self.average[name])
+
+    def logits(self, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
+        """Logits of the averaged network, as last settled: float32[N]."""
+        return each(self._predict, encoded)
 
     def state(self) -> dict[str, Any]:
         """All that the steps change, by name."""
@@ -180,11 +194,7 @@ class Trainer:
 
 
 def fit(
-    recipe: Recipe,
-    architecture: Architecture,
-    data: Prepared,
-    run: Run,
-    start: Mapping[str, Floats] | None = None,
+    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, start: Mapping[str, Floats] | None = None
 ) -> Fitted:
     """Trains until the validation loss stops falling, as the stage `fine-tuning` of a run, and returns the best epoch.
 
@@ -202,6 +212,7 @@ def fit(
         return min(lines, key=lambda line: line["log_loss"], default=None)
 
     def measure(epoch: int) -> dict[str, float]:
+        trainer.settle(training.ids)
         logits = trainer.logits(validation.ids)
         temperature = fit_temperature(logits, validation.labels)
         measured = {"temperature": temperature, **metrics(logits, validation.labels, temperature)}

@@ -1,12 +1,18 @@
-"""What both stages of training do with the network: its random start, its embedding's normalisation, its conicity."""
+"""What training does with the network beside its steps: its random start, its embedding's normalisation, its conicity,
+and what it says of many reviews.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from batch_scorer.model import Architecture
+from train.data import Ids, pad
 
 
 def random_embedding(architecture: Architecture, scale: float, seed: int) -> Any:
@@ -43,3 +49,13 @@ def conicity(states: Any, mask: Any) -> Any:
     mean = tf.reduce_sum(real * states, axis=1, keepdims=True) / tf.reduce_sum(real, axis=1, keepdims=True)
     cosines = tf.reduce_sum(tf.math.l2_normalize(states, -1) * tf.math.l2_normalize(mean, -1), axis=-1)  # [B, T]
     return tf.reduce_mean(tf.reduce_sum(real[:, :, 0] * cosines, axis=1) / tf.reduce_sum(real[:, :, 0], axis=1))
+
+
+def each(function: Callable[[Ids], Any], encoded: Sequence[Ids], batch_size: int = 128) -> npt.NDArray[np.float32]:
+    """What a function of ids [B, T] gives for each of N reviews, in batches of like length: float32[N, ...]."""
+    order = np.argsort([len(ids) for ids in encoded], kind="stable")
+    batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+    found = np.concatenate([function(pad([encoded[i] for i in batch])).numpy() for batch in batches])
+    out = np.empty_like(found)
+    out[order] = found
+    return out
