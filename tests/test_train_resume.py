@@ -18,9 +18,10 @@ from batch_scorer import artifact
 from batch_scorer.errors import InputError, OptionError, OutputError
 from batch_scorer.model import Architecture
 from tests.test_train import BAD, GOOD, examples, run, write
-from train import fit, pretrain
+from train import pretrain
 from train.cli import changed
 from train.run import Run
+from train.trainer import Recipe, Trainer
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {"seed": 1, "pretraining": {"epochs": 2}}
@@ -173,8 +174,8 @@ def test_diversity_term_lowers_conicity() -> None:
     counts = np.bincount(np.concatenate(encoded), minlength=30)
     found = {}
     for weight in (0.0, 1.0):
-        recipe = fit.Recipe(batch_size=16, epochs=20, learning_rate=0.02, perturbation=0.0, diversity=weight)
-        trainer = fit.Trainer(recipe, architecture, counts, 4)
+        recipe = Recipe(batch_size=16, epochs=20, learning_rate=0.02, perturbation=0.0, diversity=weight)
+        trainer = Trainer(recipe, architecture, counts, 4)
         for epoch in range(1, 21):
             for _ in trainer.train_epoch(epoch, encoded, labels):
                 pass
@@ -190,9 +191,7 @@ def test_settled_network_has_the_normalisation_that_its_own_weights_give() -> No
     encoded = [rng.integers(3, 30, n).astype(np.int32) for n in rng.integers(3, 15, 80)]
     labels = rng.integers(0, 2, 80).astype(np.int8)
     architecture = Architecture(vocabulary_size=30, embedding_dim=8, units=8, attention_units=4)
-    trainer = fit.Trainer(
-        fit.Recipe(batch_size=16), architecture, np.bincount(np.concatenate(encoded), minlength=30), 5
-    )
+    trainer = Trainer(Recipe(batch_size=16), architecture, np.bincount(np.concatenate(encoded), minlength=30), 5)
     for _ in trainer.train_epoch(1, encoded, labels):
         pass
     trainer.settle(encoded)

@@ -122,7 +122,7 @@ def train(
     from rich.console import Console
 
     from batch_scorer.model import Architecture
-    from train import fit, full, notebook
+    from train import fit, full, notebook, trainer
     from train.keras_files import read_keras_files
     from train.prepare import from_ranks, from_texts
     from train.progress import bar
@@ -130,7 +130,7 @@ def train(
     from train.run import Run
 
     console = Console()
-    recipes: dict[str, Any] = {"default": fit.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
+    recipes: dict[str, Any] = {"default": trainer.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
     recipe = changed(dataclasses.replace(recipes[preset](), **changes), settings)
     architecture = Architecture(recipe.vocabulary_size)
     fitting: Any = fit.fit

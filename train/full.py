@@ -10,13 +10,13 @@ import numpy as np
 from batch_scorer.errors import InputError
 from batch_scorer.model import Architecture, Floats
 from train import fit as fine_tuning
-from train import pretrain
+from train import pretrain, trainer
 from train.prepare import Prepared
 from train.run import Run
 
 
 @dataclass(frozen=True)
-class Recipe(fine_tuning.Recipe):
+class Recipe(trainer.Recipe):
     """Settings of both stages; those of fine-tuning differ from the default preset's where words are known already."""
 
     epochs: int = 3

@@ -33,6 +33,19 @@ def normalised(embedding: Any, frequency: Any) -> Any:
     return (embedding - mean) * tf.math.rsqrt(variance + 1e-6)
 
 
+def follow(batch_norm: Any, context: Any, share: float = 0.01) -> None:
+    """Moves the running statistics of a batch normalisation a little toward those of the contexts [B, 2H] of a batch.
+
+    While training, too, it is these that normalise, and not the batch's own as Ioffe and Szegedy 2015 have it: the
+    reviews of a batch are of like length, and the longer a review, the less its context varies, so that a scale a batch
+    would be a scale a length, which no longer holds where all lengths are scored by one.
+    """
+    away = context - batch_norm.moving_mean
+    batch_norm.moving_mean.assign_add(share * tf.reduce_mean(away, axis=0))
+    variance = batch_norm.moving_variance
+    variance.assign((1 - share) * variance + share * tf.reduce_mean(tf.square(away), axis=0))
+
+
 def conicity(states: Any, mask: Any) -> Any:
     """How much the hidden states of a review point the same way: the mean over them of their cosine with their mean.
 

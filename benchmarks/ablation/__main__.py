@@ -31,14 +31,14 @@ FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece"
 @click.option("--id-column", help="As of `python -m train`.")
 @click.option("--full", required=True, metavar="DIR",
               help="The model of the full recipe; pretrained.npz stands in DIR.work.")  # fmt: skip
-@click.option("--default", required=True, metavar="DIR", help="The model of the default preset: without pre-training.")
+@click.option("--default", metavar="DIR", help="The model of the default preset, to stand for no pre-training.")
 @click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)), help="Train these variants.  [default: all]")
 @click.option("--models", required=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Directory of the variants' models; those that are there are not trained again.")  # fmt: skip
 @click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The JSON file to write.")  # fmt: skip
 def main(
-    sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str,
+    sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str | None,
     only: tuple[str, ...], models: Path, output: Path,
 ) -> None:  # fmt: skip
     """Trains each variant of the full recipe from the same pre-trained tensors, and tells what validation says of it.
@@ -55,7 +55,7 @@ def main(
     for name, values in (("--data", sources), ("--unlabelled", unlabelled), ("--id-column", (id_column,))):
         arguments += [part for value in values if value for part in (name, value)]
     try:
-        rows = [row("full", full), row("no pre-training (preset default)", default)]
+        rows = [row("full", full), *([row("no pre-training (preset default)", default)] if default else [])]
         for name in only or VARIANTS:
             directory = models / name.replace(" ", "-").replace(",", "")
             if not (directory / "manifest.json").exists():
@@ -67,7 +67,9 @@ def main(
     told = ["python -m benchmarks.ablation"]
     for name, values in (("--data", sources), ("--unlabelled", unlabelled)):
         told += [f"{name} {Path(value).name}" for value in values]
-    told += [f"--id-column {id_column}"] * bool(id_column) + ["--full model --default default-model"]
+    told += (
+        [f"--id-column {id_column}"] * bool(id_column) + ["--full model"] + ["--default default-model"] * bool(default)
+    )
     told += ["--models ablation --output docs/model_card/ablation.json"]
     found = {"command": " ".join(told), "rows": rows}
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -60,12 +60,12 @@ def run(
 
     from batch_scorer.model import Architecture
     from benchmarks.training import measure
-    from train import fit, notebook, pretrain
+    from train import notebook, pretrain, trainer
     from train.data import Columns, read_examples
     from train.prepare import Prepared, from_texts
 
     examples = read_examples([file], Columns(id=id_column))
-    recipe, old = fit.Recipe(), notebook.Recipe()
+    recipe, old = trainer.Recipe(), notebook.Recipe()
 
     def prepared(usual: Architecture, as_keras: bool) -> tuple[Prepared, Architecture]:
         shape = (recipe.validation_share, usual.vocabulary_size, usual.max_words, usual.max_length)

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from batch_scorer.keras_model import notebook_network
 from batch_scorer.model import Architecture
-from train import fit, notebook, pretrain
+from train import notebook, pretrain
 from train.data import Ids, bucketed_batches, pad
 from train.prepare import Encoded, Prepared
+from train.trainer import Recipe, Trainer
 
 EPOCH_REVIEWS = 25_000  # what times are given for
 Lengths = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, re
 
 
 def trainer_side(
-    name: str, data: Prepared, timed: Encoded, architecture: Architecture, recipe: fit.Recipe, passes: int
+    name: str, data: Prepared, timed: Encoded, architecture: Architecture, recipe: Recipe, passes: int
 ) -> Side:
     """The steps of `--preset default`, and of full's fine-tuning.
 
@@ -94,7 +95,7 @@ def trainer_side(
         passes: how often it will run, so that the learning rate is not at its end before.
     """
     steps = math.ceil(len(timed) / recipe.batch_size)
-    trainer = fit.Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
+    trainer = Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
     return Side(
         name,
         recipe.batch_size,
