@@ -20,6 +20,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no averaging of weights": ("average_decay=0",),
     "no embedding dropout": ("embedding_dropout=0",),
     "no word dropout": ("word_dropout=0",),
+    "as first explored by others": ("learning_rate=0.001", "embedding_dropout=0.5", "perturbation=5"),
     "diversity term, weight 0.25": ("diversity=0.25",),
 }
 FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece")
