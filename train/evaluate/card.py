@@ -1,6 +1,6 @@
 """The model card: manifest, training log, ablation, evaluation and comparison in, `docs/model_card.md` out.
 
-Its headings follow Mitchell et al. 2019, section 4. Every figure in it comes from those files.
+Its headings follow Mitchell et al. 2019, section 4; its figures come from those files.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ def _settings(manifest: Found) -> list[str]:
     even = ", where calibrated odds are even" if manifest["threshold"] == 0.5 else ""
     return [
         "The settings were first explored on test data, by others. They were then chosen again here, on the validation "
-        "split alone: learning rate, dropout on embeddings, norm of the perturbation and way of batch normalisation are "
-        "not those first explored. Still, the range was known to work on test data, so that the test figures may be a "
+        "split alone: learning rate, dropout on embeddings, norm of the perturbation and batch normalisation are not "
+        "those first explored. Still, the range was known to work on test data, so that the test figures may be a "
         "little optimistic. Epoch (lowest log loss after calibration) and temperature were chosen on validation too; "
         f"the threshold is {manifest['threshold']:g}{even}.",
     ]
@@ -178,8 +178,9 @@ def _figures(validation: Found, test: Found) -> str:
         "ECE, 15 bins of confidence": "ece",
     }
     found |= {name: number(validation[key], 4) for name, key in names.items()}
-    rows = [(name, found.get(name, "-"), value) for name, value in pages.headline(test)]
-    return table(["", "#validation", "#test"], rows)
+    return table(
+        ["", "#validation", "#test"], [(name, found.get(name, "-"), value) for name, value in pages.headline(test)]
+    )
 
 
 def _comparison(comparison: Found) -> list[str]:
@@ -189,16 +190,8 @@ def _comparison(comparison: Found) -> list[str]:
          "-" if row.get("p_value") is None else f"{row['p_value']:.2g}")
         for row in comparison["rows"]
     ]  # fmt: skip
-    head = [
-        "classifier",
-        "#accuracy",
-        "#AUC",
-        "#log loss",
-        "#ECE",
-        "#only ours right",
-        "#only it right",
-        "#p (McNemar)",
-    ]
+    head = ["classifier", "#accuracy", "#AUC", "#log loss", "#ECE", "#only ours right", "#only it right",
+            "#p (McNemar)"]  # fmt: skip
     return [f"On the same {comparison['reviews']:,} test reviews.", table(head, rows)]
 
 
