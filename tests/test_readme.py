@@ -47,10 +47,18 @@ def test_readme_has_the_queries() -> None:
     assert len(QUERIES) >= 4
 
 
-def test_shipped_model_agrees_with_a_careful_reader_of_the_samples(samples: Path) -> None:
-    right = "avg(((predicted_label = 'positive') = (true_label = 1))::int)"
-    ((share,),) = duckdb.sql(f"select {right} from '{samples}/predictions/*.parquet'").fetchall()
-    assert share >= 0.8  # some samples are sarcastic or mixed on purpose
+def test_shipped_model_agrees_with_a_careful_reader_of_the_plain_samples(samples: Path) -> None:
+    # Sarcastic and mixed ones, and those in other scripts, are beyond it: see the probes in the model card.
+    plain = "('positive', 'negative', 'emoji', 'html', 'unusual', 'short', 'long')"
+    lines = ROOT / "batch_scorer/samples/reviews.jsonl"
+    ((share, count),) = duckdb.sql(f"""
+        select avg(((predicted_label = 'positive') = (true_label = 1))::int), count(*)
+        from '{samples}/predictions/*.parquet'
+        join read_json('{lines}', ignore_errors = true) as written on record_id = written.review_id
+        where kind in {plain}
+    """).fetchall()
+    assert 30 < count
+    assert share >= 0.9
 
 
 def test_explain_prints_what_the_readme_shows() -> None:

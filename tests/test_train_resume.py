@@ -203,3 +203,13 @@ def test_settled_network_has_the_normalisation_that_its_own_weights_give() -> No
     assert contexts.var(axis=0).max() < 0.2
     logits = averaged.decide(contexts).numpy()
     np.testing.assert_allclose(trainer.logits(encoded), logits, atol=1e-4)
+
+
+def test_shipped_pretraining_is_of_the_words_of_the_shipped_model() -> None:
+    model = artifact.load(artifact.SHIPPED)
+    shapes = model.architecture.tensor_shapes()
+    with np.load(ROOT / "train" / "pretrained" / "imdb.npz") as stored:
+        assert list(model.vocabulary) == stored["vocabulary"].tolist()
+        assert {name: shapes[name] for name in pretrain.TRAINED} == {
+            name: stored[name].shape for name in pretrain.TRAINED
+        }
