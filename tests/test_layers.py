@@ -42,6 +42,7 @@ __main__
 ORDER = {name: place for place, name in enumerate(LAYERS.split())}
 MODULES = sorted((ROOT / "batch_scorer").rglob("*.py"))
 TRAIN = sorted((ROOT / "train").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -81,16 +82,21 @@ def test_train_imports_the_contract_only_and_evaluation_the_engine(path: Path) -
     assert set() == ours - contract
 
 
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN], ids=lambda path: path.stem)
+def test_nothing_imports_benchmarks(path: Path) -> None:
+    assert "benchmarks" not in path.read_text(encoding="utf-8").replace("python -m benchmarks.", "")
+
+
 def test_layers_name_only_modules_that_exist() -> None:
     assert set() == set(ORDER) - {name_of(path) for path in MODULES}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TRAIN], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS], ids=lambda path: path.stem)
 def test_module_has_at_most_250_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TRAIN], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS], ids=lambda path: path.stem)
 def test_module_says_what_it_is(path: Path) -> None:
     if path.name == "__main__.py":
         return
