@@ -61,7 +61,7 @@ class Recipe:
 
 
 class Trainer:
-    """One training run: network, optimizer, averaged weights; saved after each epoch, resumed from there."""
+    """Network, optimizer, averaged weights, and the steps that change them."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Trainer:
             start: pre-trained tensors, the embedding before its normalisation.
         """
         tf.keras.utils.set_random_seed(recipe.seed)
-        self.recipe, self.steps = recipe, steps
+        self.recipe = recipe
         self.network = ReviewClassifier(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         for name, tensor in (start or {}).items():
