@@ -170,18 +170,18 @@ def _parse(directory: str, text: bytes) -> dict[str, Any]:
     return manifest  # type: ignore[no-any-return]
 
 
-def check_probe(artifact: Artifact, logit: float, where: str) -> None:
+def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:
     """Compares the logit computed for the probe text with the one stored at training.
 
     Raises:
-        ArtifactError: they differ by more than `PROBE_TOLERANCE`.
+        ArtifactError: they differ by more than `tolerance`.
     """
     expected = artifact.manifest["probe"]["logit"]
-    if not abs(logit - expected) <= PROBE_TOLERANCE:
+    if not abs(logit - expected) <= tolerance:
         raise ArtifactError(
             "the model does not score its probe text as it did when it was trained",
             where=where,
-            expected=f"logit {expected:.6f} within {PROBE_TOLERANCE}",
+            expected=f"logit {expected:.6f} within {tolerance}",
             got=f"logit {logit:.6f}",
             fix="copy the artefact again, or train the model again",
         )

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from batch_scorer import __version__
-from batch_scorer.config import FORMATS, Kept, ScoreConfig
+from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig
 from batch_scorer.errors import OptionError, ScorerError, StoppedError
 
 _SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
@@ -71,6 +71,8 @@ def main() -> None:
 @click.option("--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
 @click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default=FLOAT32,
+              help="Of the network's products; bfloat16 is faster where the processor multiplies it.")  # fmt: skip
 @click.option(
     "--workers",
     type=click.IntRange(1),

@@ -115,9 +115,10 @@ def dry_run(config: ScoreConfig) -> int:
 def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard]]:
     """Everything that can be refused, before anything is written."""
     _quieten()
-    from batch_scorer import artifact, outputs, plan
+    from batch_scorer import artifact, engine, outputs, plan
 
     model = artifact.load(config.model or artifact.SHIPPED)
+    engine.check_precision(model, config.precision)
     made, shards = plan.make_plan(config, model.model_id)
     return model, outputs.prepare(config, made), shards
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
+PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ScoreConfig:
         text_column, id_column: columns of the review and its id; `id_column` None makes ids of source and offset.
         kept: columns to carry over.
         top_k: tokens in each list, 0 for none.
+        precision: of the network's products, one of `PRECISIONS`.
         workers: processes of a local run; None is one a core, but no more than the reviews repay.
         shard_rows: reviews in a shard, about; None is for the plan to decide.
         encoding: of CSV, line and one-review files.
@@ -49,6 +51,7 @@ class ScoreConfig:
     id_column: str | None = None
     kept: tuple[Kept, ...] = ()
     top_k: int = 10
+    precision: str = FLOAT32
     workers: int | None = None
     shard_rows: int | None = None
     encoding: str = "utf-8"

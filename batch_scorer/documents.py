@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_scorer.config import PRECISIONS
 from batch_scorer.model import Architecture
 from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES
 from batch_scorer.schema import (
@@ -108,6 +109,7 @@ MANIFEST = _object(
         "threshold": _NUMBER,
         "max_words": _COUNT,
         "top_k": _COUNT,
+        "precision": {"enum": list(PRECISIONS), "description": "of the network's products"},
         "counts": _object({name: _COUNT for name in ("read", "scored", "rejected", "unreadable")}),
         "parts": _list(_object({"path": _TEXT, "rows": _COUNT, "sha256": _SHA256})),
         "inputs": _list(

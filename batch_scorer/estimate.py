@@ -48,7 +48,7 @@ def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: Score
     processes = pipeline.process_count(plan, config.workers)
 
     begin = time.perf_counter()
-    scorer = Scorer(model, load_engine(model))
+    scorer = Scorer(model, load_engine(model, plan.precision))
     load_s = time.perf_counter() - begin
 
     # A worker process imports Beam again, beside the others, before it loads the model.

@@ -50,6 +50,11 @@ class Architecture:
         """
         return self.max_length - self.masked
 
+    @property
+    def foldable(self) -> bool:
+        """Whether it is the usual network, which the compiled engine knows, and not the notebook's variant."""
+        return self.masked and self.recurrent_activation == "sigmoid"
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in manifests: what is as usual about the variant is left out.
 

@@ -60,7 +60,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
                 got=f"model {model.model_id}",
                 fix="give --model a place that every worker reads, and do not change it during the run",
             )
-        return Scorer(model, load_engine(model))
+        return Scorer(model, load_engine(model, self._plan.precision))
 
     def process(self, shard: Shard) -> Iterator[Summary]:
         from batch_scorer.shard import score_shard

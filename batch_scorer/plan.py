@@ -38,6 +38,7 @@ class Plan:
         model_id: of the model that is to score.
         fields: the columns to read.
         top_k: tokens in each list.
+        precision: of the network's products.
         shard_count: how many shards.
         reviews: how many there are, or (`estimated`) about how many.
         inputs: per argument: what it matched, in files and bytes, and a fingerprint.
@@ -49,6 +50,7 @@ class Plan:
     model_id: str
     fields: Fields
     top_k: int
+    precision: str
     shard_count: int
     reviews: int
     estimated: bool
@@ -72,6 +74,7 @@ class Plan:
             "encoding": f.encoding,
             "delimiter": f.delimiter,
             "top_k": self.top_k,
+            "precision": self.precision,
             "shards": self.shard_count,
             "reviews": self.reviews,
             "estimated": self.estimated,
@@ -109,6 +112,7 @@ def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
         model_id=model_id,
         fields=fields,
         top_k=config.top_k,
+        precision=config.precision,
         shard_count=len(shards),
         reviews=reviews,
         estimated=any(file.estimated for file in files),

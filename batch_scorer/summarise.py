@@ -175,6 +175,7 @@ def commit(
         "threshold": artifact.threshold,
         "max_words": artifact.tokenizer.max_words,
         "top_k": plan.top_k,
+        "precision": plan.precision,
         "counts": dataclasses.asdict(summary.counts),
         "parts": [dataclasses.asdict(part) for part in sorted(summary.parts, key=lambda part: part.path)],
         "inputs": list(plan.inputs),

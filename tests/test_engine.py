@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scorer.artifact import SHIPPED, Artifact, load
-from batch_scorer.engine import FoldedEngine, load_engine
+from batch_scorer.config import BFLOAT16, FLOAT32, PRECISIONS
+from batch_scorer.engine import load_engine
+from batch_scorer.folded_engine import TIERS, FoldedEngine
 from batch_scorer.keras_model import from_tensors
 from batch_scorer.model import forward
-from batch_scorer.protocol import Engine
-from batch_scorer.tokenizer import PAD, START
+from batch_scorer.protocol import Engine, Scores
+from batch_scorer.tokenizer import PAD, START, words
 from tests.conftest import TINY
 
 Ids = npt.NDArray[np.int32]
@@ -83,6 +88,26 @@ def test_neighbours_order_and_padding_never_change_a_bit(
     assert alone == results(engine, shuffled, order.index(len(batch) - 1))
 
 
+@pytest.fixture(scope="module", params=PRECISIONS)
+def roomy(tiny: Artifact, request: pytest.FixtureRequest) -> FoldedEngine:
+    """An engine for reviews so long that every tier of length occurs."""
+    manifest = {**tiny.manifest, "architecture": {**tiny.manifest["architecture"], "max_length": 500}}
+    return FoldedEngine(dataclasses.replace(tiny, manifest=manifest), precision=request.param)
+
+
+@pytest.mark.parametrize("longest", [*TIERS, TIERS[0] + 1, 499, 500])
+def test_a_longer_neighbour_and_so_another_tier_never_changes_a_bit(roomy: FoldedEngine, longest: int) -> None:
+    one = reviews([60], seed=99)[0]
+    assert results(roomy, [one], 0) == results(roomy, [*reviews([longest, 3]), one], 2)
+
+
+def test_engine_compiles_once_a_tier_whatever_the_lengths(roomy: FoldedEngine) -> None:
+    for length in (2, 60, *TIERS, *(tier + 1 for tier in TIERS), 500):
+        roomy.run(reviews([length]))
+    assert [*TIERS, 500] == sorted(roomy._runs)
+    assert {1} == {run.experimental_get_tracing_count() for run in roomy._runs.values()}
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 64])
 def test_micro_batch_size_changes_no_result_beyond_1e_5(engine: Engine, tiny: Artifact, batch_size: int) -> None:
     batch = reviews([4, 11, 20, 6, 2, 17, 9], seed=3)
@@ -92,22 +117,10 @@ def test_micro_batch_size_changes_no_result_beyond_1e_5(engine: Engine, tiny: Ar
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_engine_compiles_once_whatever_the_lengths(tiny: Artifact) -> None:
-    engine = FoldedEngine(tiny)
-    for length in range(2, 21):
-        engine.run(reviews([length]))
-    assert 1 == engine._run.experimental_get_tracing_count()
-
-
-def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: object) -> None:
-    import pyarrow.parquet as pq
-
-    from batch_scorer.tokenizer import words
-
+def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: str) -> None:
     model = load(SHIPPED)
     engine = load_engine(model)
-    texts = pq.read_table(f"{imdb}/imdb_test_open.parquet", columns=["text"])["text"].to_pylist()[::9][:512]
-    ids = sorted((model.tokenizer.ids(words(text)) for text in texts), key=len)
+    ids, _ = real_reviews(imdb, model, step=9)
     keras_model = from_tensors(model.architecture, model.tensors)
     worst_logit = worst_attention = 0.0
     for start in range(0, 512, engine.batch_size):
@@ -120,7 +133,37 @@ def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: object) -> None:
         scores = engine.run(batch)
         worst_logit = max(worst_logit, float(np.abs(logit - scores.logit).max()))
         worst_attention = max(worst_attention, float(np.abs(attention.T - scores.attention).max()))
-    print(f"engine against Keras on 512 reviews: logit {worst_logit:.1e}, attention {worst_attention:.1e}")
-    assert 512 == len(ids)
+    print(f"engine against Keras on {len(ids)} reviews: logit {worst_logit:.1e}, attention {worst_attention:.1e}")
+    assert 512 <= len(ids)
     assert worst_logit <= 1e-4
     assert worst_attention <= 1e-5
+
+
+def test_shipped_model_in_bfloat16_keeps_its_labels_and_its_bound_on_5000_real_reviews(imdb: str) -> None:
+    model = load(SHIPPED)
+    ids, labels = real_reviews(imdb, model, step=1)
+    exact, found = (load_engine(model, precision) for precision in (FLOAT32, BFLOAT16))
+    expected, logit = (np.concatenate([s.logit for s in batches(engine, ids)]) for engine in (exact, found))
+    apart, flipped = np.abs(logit - expected), (logit > 0) != (expected > 0)
+    right = [float(((x > 0) == labels).mean()) for x in (expected, logit)]
+    print(f"bfloat16 on {len(ids)} reviews: logit {apart.max():.1e}, mean {apart.mean():.1e}; {flipped.sum()} flipped, "
+          f"at |logit| {np.abs(expected[flipped]).max(initial=0):.1e} at most; accuracy {right}")  # fmt: skip
+    assert 5_000 == len(ids)
+    assert apart.max() <= 0.05
+    assert not (flipped & (np.abs(expected) > 0.02)).any()
+    assert abs(right[0] - right[1]) <= 0.001
+
+
+def real_reviews(imdb: str, model: Artifact, step: int) -> tuple[list[Ids], npt.NDArray[np.bool_]]:
+    """Every so many-th open test review as ids, by length, and whether it is positive."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(f"{imdb}/imdb_test_open.parquet", columns=["text", "label"])
+    ids = [model.tokenizer.ids(words(text)) for text in table["text"].to_pylist()[::step]]
+    order = np.argsort([len(x) for x in ids], kind="stable")
+    return [ids[i] for i in order], (table["label"].to_numpy()[::step] == 1)[order]
+
+
+def batches(engine: Engine, ids: list[Ids]) -> Iterator[Scores]:
+    for start in range(0, len(ids), engine.batch_size):
+        yield engine.run(ids[start : start + engine.batch_size])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from batch_scorer.artifact import Artifact
-from batch_scorer.engine import FoldedEngine
+from batch_scorer.folded_engine import FoldedEngine
 from batch_scorer.model import forward, probability
 from train.evaluate import faithfulness
 from train.evaluate.attribution import attributions, decide, integrated_gradients, path_gradients

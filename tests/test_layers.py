@@ -22,7 +22,7 @@ read
 plan
 encode
 protocol
-keras_engine
+keras_engine folded_engine
 engine
 score
 explain

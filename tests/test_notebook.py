@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from batch_scorer import artifact
 from batch_scorer.artifact import SHIPPED, Artifact
 from batch_scorer.config import ScoreConfig
-from batch_scorer.engine import FoldedEngine, load_engine
+from batch_scorer.engine import load_engine
 from batch_scorer.errors import InputError, JobError
+from batch_scorer.folded_engine import FoldedEngine
 from batch_scorer.keras_engine import KerasEngine
 from batch_scorer.keras_model import from_tensors, notebook_network
 from batch_scorer.model import forward, sigmoid

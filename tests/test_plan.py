@@ -135,6 +135,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "kept": {"kept": (Kept("id", "id"),)},
     "max_text_bytes": {"max_text_bytes": 5_000},
     "top_k": {"top_k": 3},
+    "precision": {"precision": "bfloat16"},
     "shards": {"shard_rows": 1},
 }
 

@@ -68,7 +68,7 @@ def benchmark(
     if output and importlib.util.find_spec("matplotlib") is None:
         raise OptionError("--output draws a figure, with matplotlib", fix="pip install -e '.[evaluate]'")
     artifact = load(settings.model)
-    if not artifact.architecture.masked or artifact.architecture.recurrent_activation != "sigmoid":
+    if not artifact.architecture.foldable:
         raise ArtifactError(
             "only Keras runs this variant of the network",
             where=settings.model,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from batch_scorer.artifact import Artifact
-from batch_scorer.engine import BATCH_SIZE
+from batch_scorer.folded_engine import BATCH_SIZES
 from benchmarks.scoring import onnx_side, tensorflow_side, torch_side
 from benchmarks.scoring.answers import Scorer
 
@@ -45,7 +45,10 @@ class Contender:
 CONTENDERS = (
     Contender("keras predict", tensorflow_side.keras_predict, (32, 64, 128)),  # 32 is Keras' own default
     Contender("keras sorted", tensorflow_side.keras_sorted, (32, 64, 128)),
-    Contender("engine float32", tensorflow_side.engine, (BATCH_SIZE,)),
+    *(
+        Contender(f"engine {name}", partial(tensorflow_side.engine, precision=name), (size,), tolerance)
+        for (name, size), tolerance in zip(BATCH_SIZES.items(), (FLOAT32, BFLOAT16), strict=True)
+    ),
     Contender("onnxruntime float32", onnx_side.onnxruntime, SORTED, FLOAT32, ("onnx", "onnxruntime")),
     Contender("openvino float32", partial(onnx_side.openvino, precision="f32"), SORTED, FLOAT32, ("onnx", "openvino")),
     Contender(

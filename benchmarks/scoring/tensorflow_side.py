@@ -54,16 +54,13 @@ def keras_sorted(artifact: Artifact) -> Scorer:
     return lambda ids, batch_size: in_sorted_batches(run, ids, batch_size)
 
 
-def engine(artifact: Artifact) -> Scorer:
-    """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own.
-
-    Another precision of it is another entry of `contenders.CONTENDERS`, with a `functools.partial` of this function.
-    """
+def engine(artifact: Artifact, precision: str) -> Scorer:
+    """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own."""
     from batch_scorer.engine import load_engine
     from batch_scorer.score import ScoredBatch
     from batch_scorer.score import score as score_chunk
 
-    loaded = load_engine(artifact)
+    loaded = load_engine(artifact, precision)
 
     def score(ids: Sequence[Ids], batch_size: int) -> Answers:
         logit = np.full(len(ids), np.nan)
