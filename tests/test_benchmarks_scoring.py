@@ -221,13 +221,13 @@ def test_benchmark_with_a_tiny_model_writes_table_json_and_figure(
     expected = {"data": "reviews.jsonl", "reviews": 24, "rounds": 2, "processes": 1, "checked": 24, "left_out": []}
     assert expected == {name: found[name] for name in expected}
     (line,) = found["contenders"]
-    assert ("engine float32", 32, 1) == (line["name"], line["batch_size"], line["ratio"]["median"])
+    assert ("engine float32", 40, 1) == (line["name"], line["batch_size"], line["ratio"]["median"])
     assert 2 == len(line["rates"])
     assert 0 < line["rate"]["low"] <= line["rate"]["median"] <= line["rate"]["high"]
     assert line["logit_off"] < 1e-4
     assert found["limit"]["operations"] == operations(TINY, found["mean_length"])
     table = (output / "scoring.md").read_text()
-    assert "| engine float32 | 32 |" in table
+    assert "| engine float32 | 40 |" in table
     assert found["machine"]["processor"] in table
     show.save_figure(found, tmp_path / "again.svg")
     assert (output / "scoring.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()

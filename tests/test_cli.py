@@ -21,7 +21,7 @@ Jsonl = Callable[..., Path]
 
 OPTIONS = {
     *("--output", "--model", "--input-format", "--text-column", "--id-column", "--keep", "--top-k", "--workers"),
-    *("--shard-rows", "--max-text-bytes", "--max-error-rate", "--allow-unreadable", "--run-id"),
+    *("--shard-rows", "--max-text-bytes", "--precision", "--max-error-rate", "--allow-unreadable", "--run-id"),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
 }
 

@@ -198,7 +198,7 @@ def log(stages: tuple[str, ...]) -> list[dict[str, Any]]:
     """Two epochs of each stage, two lines each."""
     lines: list[dict[str, Any]] = []
     for stage in stages:
-        for step in (1, 2, 3, 4):
+        for step in (2, 4) if stage == "average" else (1, 2, 3, 4):
             line = {"stage": stage, "epoch": (step + 1) // 2, "step": step, "loss": 1 / step, "seconds": 900.0}
             if step % 2 == 0 and stage == "pretraining":
                 line["perplexity"] = 200 / step
@@ -213,6 +213,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "slices": lambda: figures.slices(quality.measure(drawn(300), max_words=499, words={}, seed=SEED)),
     "faithfulness": lambda: figures.faithfulness(FAITHFULNESS),
     "curves": lambda: figures.curves(log(("pretraining", "fine-tuning"))),
+    "several": lambda: figures.curves(log(("pretraining", "fine-tuning 1", "fine-tuning 2", "average"))),
     "fine-tuning": lambda: figures.curves(log(("fine-tuning",))),
 }
 

@@ -122,7 +122,7 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     model = artifact.load(str(tmp_path / "m"))
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
     left = {path.name for path in (tmp_path / "m.work").iterdir()}
-    assert {"best.npz", "curves.svg", "log.jsonl", "settings.json"} == left
+    assert {"curves.svg", "log.jsonl", "settings.json"} == left
     engine = load_engine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
     good, bad = engine.run([model.tokenizer.ids(words(text)) for text in texts]).logit

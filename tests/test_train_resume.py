@@ -70,7 +70,8 @@ def test_full_training_killed_three_times_ends_with_the_metrics_of_an_undisturbe
     more = tmp_path / "more.jsonl"
     more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
     common = ["--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
-              "--set", "pretraining.epochs=3", "--epochs", 3, "--checkpoint-seconds", 0, "--deterministic"]  # fmt: skip
+              "--set", "pretraining.epochs=3", "--set", "fine_tunings=2", "--epochs", 3,
+              "--checkpoint-seconds", 0, "--deterministic"]  # fmt: skip
 
     def start(name: str, *rest: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "train", *map(str, common), "--output", str(tmp_path / name), *rest]
@@ -79,7 +80,9 @@ def test_full_training_killed_three_times_ends_with_the_metrics_of_an_undisturbe
     undisturbed = start("whole")
     log = tmp_path / "cut.work" / "log.jsonl"
     stages = []
-    for kill, lines in enumerate((4, 15, 34)):  # in the first epoch of pre-training, in its second, in fine-tuning
+    for kill, lines in enumerate(
+        (4, 15, 70)
+    ):  # in the first epoch of pre-training, in its second, in the second fine-tuning
         process = start("cut", *(["--resume"] if kill else []))
         deadline = time.monotonic() + 120
         while not log.exists() or log.read_text().count("\n") < lines:
@@ -89,7 +92,7 @@ def test_full_training_killed_three_times_ends_with_the_metrics_of_an_undisturbe
         process.send_signal(signal.SIGKILL)
         assert -signal.SIGKILL == process.wait()
         stages.append(json.loads(log.read_text().splitlines()[lines - 1])["stage"])
-    assert ["pretraining", "pretraining", "fine-tuning"] == stages
+    assert ["pretraining", "pretraining", "fine-tuning 2"] == stages
     assert 0 == start("cut", "--resume").wait()
     assert 0 == undisturbed.wait()
     expected, found = (artifact.load(str(tmp_path / name)) for name in ("whole", "cut"))

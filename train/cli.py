@@ -127,7 +127,7 @@ def train(
     from train.prepare import from_ranks, from_texts
     from train.progress import bar
     from train.publish import publish
-    from train.run import Run
+    from train.run import AVERAGE, PRETRAINING, Run
 
     console = Console()
     recipes: dict[str, Any] = {"default": trainer.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
@@ -156,12 +156,15 @@ def train(
     with bar(console) as on_step:
 
         def on_epoch(line: dict[str, Any]) -> None:
-            if line["stage"] == "pretraining":
+            if line["stage"] == PRETRAINING:
                 console.print(f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}")
                 return
+            found = f"mean of the weights after epoch {line['epoch']}"
+            if line["stage"] != AVERAGE:
+                found = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
             console.print(
-                f"epoch {line['epoch']}: training loss {line['training_loss']:.4f}; validation accuracy "
-                f"{line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, temperature {line['temperature']:.2f}"
+                f"{found}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
+                f"temperature {line['temperature']:.2f}"
             )
 
         run = Run(work, resume, fixed, on_step, on_epoch, checkpoint_seconds)

@@ -6,19 +6,18 @@ Shapes as in `batch_scorer.model`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.model import Architecture, Floats
-from train.metrics import fit_temperature, log_loss, metrics
+from train.metrics import fit_temperature, metrics
 from train.prepare import Prepared
-from train.run import Line, Run
+from train.run import AVERAGE, FINE_TUNING, Line, Run
 from train.trainer import Recipe, Trainer
-
-STAGE = "fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,12 @@ class Fitted:
 
 
 def fit(
-    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, start: Mapping[str, Floats] | None = None
+    recipe: Recipe,
+    architecture: Architecture,
+    data: Prepared,
+    run: Run,
+    start: Mapping[str, Floats] | None = None,
+    fine_tunings: int = 1,
 ) -> Fitted:
     """Trains until the validation loss stops falling, as the stage `fine-tuning` of a run, and returns the best epoch.
 
@@ -41,47 +45,78 @@ def fit(
 
     Args:
         start: pre-trained tensors to begin with.
+        fine_tunings: how often to fine-tune from the same weights, each time in another order and with other dropout.
+            The model is the mean of them all, epoch by epoch (Wortsman et al. 2022, a uniform soup): what starts alike
+            ends in one valley of the loss.
     """
+    stages = [FINE_TUNING] if fine_tunings == 1 else [f"{FINE_TUNING} {1 + turn}" for turn in range(fine_tunings)]
+    for turn, stage in enumerate(stages):
+        trainer = _fine_tune(recipe, architecture, data, run, stage, start, turn)
+    epochs = min(len(run.epochs(stage)) for stage in stages)
+    return min(_averaged(trainer, data, run, stages, epochs), key=lambda fitted: fitted.validation["log_loss"])
+
+
+def _fine_tune(
+    recipe: Recipe,
+    architecture: Architecture,
+    data: Prepared,
+    run: Run,
+    stage: str,
+    start: Mapping[str, Floats] | None,
+    turn: int,
+) -> Trainer:
+    """Runs one fine-tuning to its end; the averaged weights after each epoch lie in `_weights` then."""
     training, validation = data.training, data.validation
     steps = math.ceil(len(training) / recipe.batch_size)
-    trainer = Trainer(recipe, architecture, data.counts, steps, start)
-    trainer.begin(training.ids)
-    kept = run.directory / "best.npz"
-
-    def best(lines: Sequence[Line]) -> Line | None:
-        return min(lines, key=lambda line: line["log_loss"], default=None)
+    trainer = Trainer(recipe, architecture, data.counts, steps, start, turn)
 
     def measure(epoch: int) -> dict[str, float]:
         trainer.settle(training.ids)
+        kept = _weights(run, stage, epoch)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".draft.npz")
+        np.savez(draft, **{name: variable.numpy() for name, variable in trainer.average.items()})
+        draft.replace(kept)
         logits = trainer.logits(validation.ids)
         temperature = fit_temperature(logits, validation.labels)
-        measured = {"temperature": temperature, **metrics(logits, validation.labels, temperature)}
-        before = best(run.epochs(STAGE))
-        if not before or measured["log_loss"] < before["log_loss"]:
-            draft = kept.with_suffix(".draft.npz")
-            np.savez(draft, logits=logits, **{k: v.numpy() for k, v in trainer.average.items()})
-            draft.replace(kept)
-        return measured
+        return {"temperature": temperature, **metrics(logits, validation.labels, temperature)}
 
     def enough(lines: list[Line]) -> bool:
-        leader = best(lines)
+        leader = min(lines, key=lambda line: line["log_loss"], default=None)
         return leader is not None and len(lines) - leader["epoch"] >= recipe.patience
 
     run.stage(
-        STAGE,
+        stage,
         recipe.epochs,
         steps,
         trainer.state(),
         lambda epoch, skip: trainer.train_epoch(epoch, training.ids, training.labels, skip),
         measure,
         enough,
+        begin=lambda: trainer.begin(training.ids),
     )
-    chosen = best(run.epochs(STAGE))
-    assert chosen is not None
-    with np.load(kept) as stored:
-        tensors = {name: stored[name] for name in stored.files if name != "logits"}
-        logits = stored["logits"]
-    temperature = chosen["temperature"]
-    assert math.isclose(log_loss(logits, validation.labels, temperature), chosen["log_loss"], rel_tol=1e-6)
-    validated = metrics(logits, validation.labels, temperature)
-    return Fitted(tensors, chosen["epoch"], temperature, validated, logits)
+    return trainer
+
+
+def _averaged(trainer: Trainer, data: Prepared, run: Run, stages: Sequence[str], epochs: int) -> Iterator[Fitted]:
+    """The mean of the weights of all stages, epoch by epoch."""
+    labels = data.validation.labels
+    run.rewind(AVERAGE, 0)
+    for epoch in range(1, epochs + 1):
+        members = []
+        for stage in stages:
+            with np.load(_weights(run, stage, epoch)) as stored:
+                members.append({name: stored[name] for name in stored.files})
+        tensors = {name: np.mean([member[name] for member in members], axis=0) for name in members[0]}
+        trainer.take(tensors, data.training.ids)
+        logits = trainer.logits(data.validation.ids)
+        temperature = fit_temperature(logits, labels)
+        validated = metrics(logits, labels, temperature)
+        if len(stages) > 1:
+            run.note(AVERAGE, epoch, epoch, validated["log_loss"], {"temperature": temperature, **validated})
+        kept = {name: variable.numpy() for name, variable in trainer.average.items()}
+        yield Fitted(kept, epoch, temperature, validated, logits)
+
+
+def _weights(run: Run, stage: str, epoch: int) -> Path:
+    return run.directory / "checkpoints" / stage / f"weights-{epoch}.npz"

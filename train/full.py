@@ -17,9 +17,14 @@ from train.run import Run
 
 @dataclass(frozen=True)
 class Recipe(trainer.Recipe):
-    """Settings of both stages; those of fine-tuning differ from the default preset's where words are known already."""
+    """Settings of both stages; those of fine-tuning differ from the default preset's where words are known already.
+
+    Args:
+        fine_tunings: how often, each time in another order and with other dropout; the weights are the mean of them.
+    """
 
     epochs: int = 3
+    fine_tunings: int = 3
     word_dropout: float = 0.05
     pretraining: pretrain.Recipe = field(default_factory=pretrain.Recipe)
 
@@ -46,7 +51,7 @@ def fit(
         draft = kept.with_suffix(".draft.npz")
         np.savez(draft, vocabulary=np.array(data.vocabulary), counts=data.counts, **tensors)  # type: ignore[arg-type]
         draft.replace(kept)
-    return fine_tuning.fit(recipe, architecture, data, run, _load(pretrained or kept, data))
+    return fine_tuning.fit(recipe, architecture, data, run, _load(pretrained or kept, data), recipe.fine_tunings)
 
 
 def _load(path: Path, data: Prepared) -> dict[str, Floats]:

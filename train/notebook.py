@@ -20,10 +20,10 @@ from batch_scorer.errors import JobError
 from batch_scorer.keras_model import notebook_network, notebook_variables
 from batch_scorer.model import Architecture
 from train.data import pad
-from train.fit import STAGE, Fitted
+from train.fit import Fitted
 from train.metrics import fit_temperature, metrics
 from train.prepare import Prepared
-from train.run import Run
+from train.run import FINE_TUNING, Run
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
         self._validate, self._epochs, self._steps, self._run = validate, epochs, steps, run
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._progress = self._run.progress(STAGE, epoch + 1, self._epochs)
+        self._progress = self._run.progress(FINE_TUNING, epoch + 1, self._epochs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
@@ -79,7 +79,7 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
         measures = {"training_loss": loss, **self._validate()}
-        self._run.note(STAGE, epoch + 1, (epoch + 1) * self._steps, loss, measures)
+        self._run.note(FINE_TUNING, epoch + 1, (epoch + 1) * self._steps, loss, measures)
 
 
 def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) -> Fitted:
@@ -120,7 +120,7 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
     if run.resume and manager.latest_checkpoint:
         saved.restore(manager.latest_checkpoint).assert_consumed()
         done = int(manager.latest_checkpoint.rsplit("-")[-1])
-    run.rewind(STAGE, done * steps)
+    run.rewind(FINE_TUNING, done * steps)
     save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: manager.save(checkpoint_number=epoch + 1))
     report = _Report(validate, recipe.epochs, steps, run)
     network.fit(

@@ -22,7 +22,7 @@ from batch_scorer.model import Architecture, Floats
 from batch_scorer.tokenizer import PAD
 from train.data import Ids, bucketed_batches, pad
 from train.network import normalised, random_embedding
-from train.run import Run
+from train.run import PRETRAINING, Run
 
 TRAINED = (
     "embedding",
@@ -178,7 +178,7 @@ def pretrain(
     steps = math.ceil(len(texts) / recipe.batch_size)
     models = LanguageModels(recipe, architecture, counts, steps)
     run.stage(
-        "pretraining",
+        PRETRAINING,
         recipe.epochs,
         steps,
         {**models.tensors, "output.bias": models.bias, "optimizer": models.optimizer, "taken": models.taken},

@@ -5,7 +5,8 @@ A run's directory holds, while it goes on and after it:
 settings.json    what the result depends on; a run is resumed with the same settings only
 log.jsonl        a line at each checkpoint and at the end of each epoch: stage, epoch, step (of the stage), loss,
                  seconds since the line before; at the end of an epoch what was measured, too
-checkpoints/     the last checkpoint of each stage; gone once the model is written
+checkpoints/     the last checkpoint of each stage, and the weights of each epoch to choose from; gone once the model is
+                 written
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from batch_scorer.errors import OptionError, OutputError
+
+# Stages, as the log names them. Of several fine-tunings each is a stage, with its number after the name; `AVERAGE` is
+# not trained: its lines say what the mean of their weights does.
+PRETRAINING, FINE_TUNING, AVERAGE = "pretraining", "fine-tuning", "average"
 
 Progress = Callable[[int, int, float], None]  # steps of the epoch done, all of them, running loss
 Line = dict[str, Any]
@@ -105,6 +110,7 @@ class Run:
         losses: Callable[[int, int], Iterator[float]],
         measure: Callable[[int], Mapping[str, Any]],
         enough: Callable[[list[Line]], bool] = lambda lines: False,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         """Runs a stage to its end, from its last checkpoint if the run is resumed.
 
@@ -116,6 +122,7 @@ class Run:
             losses: given an epoch and how many of its steps to leave out, takes the others, and gives their losses.
             measure: called after each epoch; what it returns goes to the log.
             enough: given the lines that end an epoch, whether to stop early.
+            begin: called before the first step, and not where the stage goes on from a checkpoint.
         """
         import tensorflow as tf
 
@@ -124,6 +131,8 @@ class Run:
         manager = tf.train.CheckpointManager(saved, str(self.directory / "checkpoints" / name), max_to_keep=1)
         if self.resume and manager.latest_checkpoint:
             saved.restore(manager.latest_checkpoint).assert_consumed()
+        else:
+            begin()
         self.rewind(name, int(taken))
         while (done := int(taken)) < epochs * steps and not enough(self.epochs(name)):
             epoch, skip = done // steps + 1, done % steps

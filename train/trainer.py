@@ -70,15 +70,18 @@ class Trainer:
         counts: npt.NDArray[np.int64],
         steps: int,
         start: Mapping[str, Floats] | None = None,
+        turn: int = 0,
     ) -> None:
         """
         Args:
             counts: int64[V], how often each id occurs in the training reviews.
             steps: batches in an epoch.
             start: pre-trained tensors, the embedding before its normalisation.
+            turn: of several trainings from the same weights; order and dropout depend on it, the weights do not.
         """
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
+        self.seed = recipe.seed + turn  # of order and dropout
         self.network = ReviewClassifier(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         for name, tensor in (start or {}).items():
@@ -105,7 +108,7 @@ class Trainer:
         """One step on ids [B, T] and labels [B]; returns the loss on the clean reviews."""
         r, network = self.recipe, self.network
         variables = network.trainable_variables
-        seeds = tf.stack([tf.cast(self.taken, tf.int32), r.seed])
+        seeds = tf.stack([tf.cast(self.taken, tf.int32), self.seed])
         mask = ids != PAD
         dropped = tf.random.stateless_uniform(tf.shape(ids), seeds) < r.word_dropout
         ids = tf.where(dropped & (ids > START), OOV, ids)
@@ -147,7 +150,7 @@ class Trainer:
         self, epoch: int, encoded: Sequence[Ids], labels: npt.NDArray[np.int8], skip: int = 0
     ) -> Iterator[float]:
         """One pass over the training reviews, but for the first `skip` batches; gives the loss of each step."""
-        rng = np.random.default_rng((self.recipe.seed, epoch))
+        rng = np.random.default_rng((self.seed, epoch))
         lengths = np.array([len(ids) for ids in encoded])
         for batch in itertools.islice(bucketed_batches(lengths, self.recipe.batch_size, rng), skip, None):
             yield float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
@@ -173,6 +176,12 @@ class Trainer:
         for name, value in zip(STATISTICS, (contexts.mean(axis=0), contexts.var(axis=0)), strict=True):
             self.average[name].assign(value.astype(np.float32))
             self.averaged.tensor_variables()[name].assign(self.average[name])
+
+    def take(self, tensors: Mapping[str, Floats], encoded: Sequence[Ids]) -> None:
+        """Sets the averaged network to these tensors, and settles it on the training reviews `encoded`."""
+        for name, tensor in tensors.items():
+            self.average[name].assign(tensor)
+        self.settle(encoded)
 
     def logits(self, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
         """Logits of the averaged network, as last settled: float32[N]."""

@@ -13,6 +13,7 @@ from typing import Any
 from batch_scorer.model import Architecture
 from train.evaluate import pages
 from train.evaluate.wording import interval, length_name, number, oov_name, percent, table
+from train.run import PRETRAINING
 
 Found = Mapping[str, Any]
 
@@ -91,12 +92,10 @@ def _details(sources: Sources, figures: str) -> list[str]:
     manifest = sources.manifest
     a = Architecture(**manifest["architecture"])
     weights = sum(math.prod(shape) for shape in a.tensor_shapes().values())
-    hours = {
-        stage: sum(line.get("seconds", 0) for line in sources.log if line["stage"] == stage) / 3600
-        for stage in ("pretraining", "fine-tuning")
-    }
-    spent = [f"{name} {hours[stage]:.1f} h" for stage, name in
-             (("pretraining", "pre-training"), ("fine-tuning", "fine-tuning")) if hours[stage]]  # fmt: skip
+    every = sum(line.get("seconds", 0) for line in sources.log) / 3600
+    before_it = sum(line.get("seconds", 0) for line in sources.log if line["stage"] == PRETRAINING) / 3600
+    spent = [f"{name} {hours:.1f} h" for name, hours in
+             (("pre-training", before_it), ("fine-tuning", every - before_it)) if hours]  # fmt: skip
     rows = [
         ("model", f"{manifest['name']} `{sources.model_id}`"),
         ("architecture", f"embedding of {a.vocabulary_size:,} ids in {a.embedding_dim} dimensions; LSTM in both "
@@ -105,7 +104,7 @@ def _details(sources: Sources, figures: str) -> list[str]:
         ("reads", f"the last {manifest['tokenizer']['max_words']} words of a review, lower-cased"),
         ("weights", f"{weights:,}, float32, {4 * weights / 1e6:.1f} MB"),
         ("temperature, threshold", f"{manifest['temperature']:.4f}, {manifest['threshold']:g}"),
-        ("compute", f"{sum(hours.values()):.1f} h ({', '.join(spent)}), from the training log"),
+        ("compute", f"{every:.1f} h ({', '.join(spent)}), from the training log"),
         ("trained with", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())),
         ("licence", "that of this project; see `LICENSE`"),
     ]  # fmt: skip
@@ -117,8 +116,10 @@ def _details(sources: Sources, figures: str) -> list[str]:
     ]
     return [
         table(["", ""], rows),
-        "Fine-tuning is adversarial (Miyato et al. 2017), with averaged weights; its epoch "
-        f"{manifest['training']['epoch']} was chosen."
+        "Fine-tuning is adversarial (Miyato et al. 2017), with averaged weights; "
+        + (f"it was done {recipe['fine_tunings']} times from the same weights, in another order each, and the model is "
+           "the mean of all (Wortsman et al. 2022); " if recipe.get("fine_tunings", 1) > 1 else "")
+        + f"epoch {manifest['training']['epoch']} was chosen."
         + (" Before it, embedding and both directions are trained as language models (Dai and Le 2015)."
            if before else ""),
         table(["setting", "#fine-tuning", *(["#pre-training"] if before else [])], settings),

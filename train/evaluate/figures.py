@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from train.evaluate.wording import RANKINGS, length_name, oov_name
+from train.run import AVERAGE, PRETRAINING
 
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
@@ -170,38 +171,57 @@ def faithfulness(found: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _losses(axes: Any, log: Lines, stage: str) -> tuple[Lines, list[int]]:
+    """Draws a stage's training losses over its epochs; returns the lines that end an epoch, and which they end."""
+    told = [line for line in log if line["stage"] == stage]
+    ends = [line for line in told if "perplexity" in line or "accuracy" in line]
+    an_epoch = ends[0]["step"] / ends[0]["epoch"] if ends else told[-1]["step"]
+    axes.plot([line["step"] / an_epoch for line in told], [line["loss"] for line in told], color=BLUE, label="training")
+    return ends, [line["epoch"] for line in ends]
+
+
 @styled
 def curves(log: Lines) -> Figure:
     """The training run: losses a step, and what was found on the validation split after each epoch.
 
     Args:
-        log: lines of `log.jsonl`; without pre-training only fine-tuning is drawn.
+        log: lines of `log.jsonl`; without pre-training only fine-tuning is drawn. Where there were several, the last
+            row is the mean of their weights.
     """
-    stages = [stage for stage in ("pretraining", "fine-tuning") if any(line["stage"] == stage for line in log)]
-    figure, grid = _figure(0.6 + 2.3 * len(stages), len(stages), 2)
-    for stage, (left, right) in zip(stages, grid, strict=True):
-        told = [line for line in log if line["stage"] == stage and "loss" in line]
-        ends = [line for line in told if "perplexity" in line or "accuracy" in line]
-        epochs = [line["epoch"] for line in ends]
-        steps_an_epoch = ends[0]["step"] / ends[0]["epoch"] if ends else told[-1]["step"]
-        left.plot([line["step"] / steps_an_epoch for line in told], [line["loss"] for line in told],
-                  color=BLUE, label="training")  # fmt: skip
-        if stage == "pretraining":
-            right.plot(epochs, [line["perplexity"] for line in ends], "o-", color=RED)
-            titles = "pre-training: loss of a word, nats", "pre-training: perplexity"
-        else:
-            left.plot(epochs, [line["log_loss"] for line in ends], "o-", color=RED)
-            _points(right, epochs, ends, RED, fmt="o-", label="validation, 95 % interval of the accuracy")
-            right.yaxis.set_major_formatter(PERCENT)
-            best = min(ends, key=lambda line: line["log_loss"])
-            for axes, key in ((left, "log_loss"), (right, "accuracy")):
-                axes.plot(best["epoch"], best[key], "o", markersize=11, fillstyle="none", color=BLACK,
-                          label="chosen epoch", linestyle="none")  # fmt: skip
-            titles = "fine-tuning: log loss, nats", "fine-tuning: accuracy"
-        for axes, title in zip((left, right), titles, strict=True):
-            axes.set_title(title, loc="left")
-            axes.set(xlabel="epochs", xlim=(0, 1.05 * told[-1]["step"] / steps_an_epoch))
-            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    stages = list(dict.fromkeys(line["stage"] for line in log))
+    before = PRETRAINING in stages
+    figure, grid = _figure(0.6 + 2.3 * (1 + before), 1 + before, 2)
+    if before:
+        left, right = grid[0]
+        ends, places = _losses(left, log, PRETRAINING)
+        right.plot(places, [line["perplexity"] for line in ends], "o-", color=RED)
+        left.set_title("pre-training: loss of a word, nats", loc="left")
+        right.set_title("pre-training: perplexity", loc="left")
+    left, right = grid[-1]
+    for stage in stages:
+        if stage in (PRETRAINING, AVERAGE):
+            continue
+        ends, places = _losses(left, log, stage)
+        if AVERAGE in stages:
+            left.plot(places, [line["log_loss"] for line in ends], ".--", color=SKY)
+            right.plot(
+                places, [line["accuracy"] for line in ends], ".--", color=SKY, label="one fine-tuning of several"
+            )
+    if AVERAGE in stages:
+        ends = [line for line in log if line["stage"] == AVERAGE]
+        places = [line["epoch"] for line in ends]
+    left.plot(places, [line["log_loss"] for line in ends], "o-", color=RED)
+    _points(right, places, ends, RED, fmt="o-", label="validation, 95 % interval of the accuracy")
+    right.yaxis.set_major_formatter(PERCENT)
+    best = min(ends, key=lambda line: line["log_loss"])
+    for axes, key in ((left, "log_loss"), (right, "accuracy")):
+        axes.plot(best["epoch"], best[key], "o", markersize=11, fillstyle="none", color=BLACK, label="chosen epoch",
+                  linestyle="none")  # fmt: skip
+    left.set_title("fine-tuning: log loss, nats", loc="left")
+    right.set_title("fine-tuning: accuracy", loc="left")
+    for axes in grid.flat:
+        axes.set(xlabel="epochs", xlim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     named: dict[str, Any] = {}
     for axes in grid.flat:
         handles, labels = axes.get_legend_handles_labels()
