@@ -142,6 +142,18 @@ def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(t
     first, second = (artifact.load(str(tmp_path / name)) for name in ("first", "second"))
     assert first.model_id == second.model_id
     assert not (tmp_path / "second.work" / "pretrained.npz").exists()
+    again = run(
+        *common,
+        "--set",
+        "pretraining.epochs=1",
+        "--resume",
+        "--work",
+        tmp_path / "second.work",
+        "--output",
+        tmp_path / "fourth",
+    )
+    assert OptionError.exit_code == again.exit_code
+    assert "pretrained None" in again.output
     other = tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps({**e, "text": f"{e['text']} indeed"}) + "\n" for e in examples()))
     refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "third")

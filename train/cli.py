@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -152,7 +153,14 @@ def train(
     if preset == "notebook":
         lengths = data.lengths()
         console.print(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start included")
-    fixed = {"preset": preset, "data": data.digest(), "recipe": dataclasses.asdict(recipe)}
+    fixed = {
+        "preset": preset,
+        "data": data.digest(),
+        "recipe": dataclasses.asdict(recipe),
+        "pretrained": hashlib.sha256(pretrained.read_bytes()).hexdigest()
+        if pretrained and pretrained.is_file()
+        else None,
+    }
     with bar(console) as on_step:
 
         def on_epoch(line: dict[str, Any]) -> None:

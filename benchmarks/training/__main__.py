@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch_scorer.errors import InputError, ScorerError
+from batch_scorer.quiet import hushed
 
 HEADINGS = ("side", "batch", "padding", "of all", "seconds", "range", "ratio", "range")
 SEED = 20
@@ -56,7 +57,11 @@ def run(
         InputError: the data cannot be read, or are fewer than `reviews` after the split.
     """
     import numpy as np
-    import tensorflow as tf
+
+    with hushed():
+        import tensorflow as tf
+
+        tf.constant(0)  # it greets once more when it first computes
 
     from batch_scorer.model import Architecture
     from benchmarks.training import measure

@@ -16,6 +16,7 @@ from batch_scorer.artifact import Artifact
 from batch_scorer.encode import Ids
 from batch_scorer.model import probability
 from batch_scorer.protocol import Engine
+from batch_scorer.tokenizer import PAD
 from train.evaluate.attribution import Decision, Doubles, Progress, attributions, decide
 from train.evaluate.scoring import logits
 
@@ -130,17 +131,15 @@ def _conicity(artifact: Artifact, decisions: Sequence[Decision]) -> Doubles:
     import tensorflow as tf
 
     from batch_scorer.keras_model import reader
+    from train.network import conicity
 
-    read = tf.function(
-        reader(artifact.architecture, artifact.tensors), input_signature=[tf.TensorSpec([1, None], tf.int32)]
-    )
-    out = []
-    for decision in decisions:
-        states = read(decision.ids[None])[1].numpy()[0, 1:].astype(np.float64)  # [n, 2H]
-        mean = states.mean(axis=0)
-        cosines = states @ mean / np.maximum(np.linalg.norm(states, axis=1) * np.linalg.norm(mean), 1e-12)
-        out.append(cosines.mean())
-    return np.array(out)
+    read = reader(artifact.architecture, artifact.tensors)
+
+    def measure(ids: Any) -> Any:
+        return conicity(read(ids)[1][:, 1:], ids[:, 1:] != PAD)
+
+    measured = tf.function(measure, input_signature=[tf.TensorSpec([1, None], tf.int32)])
+    return np.array([measured(decision.ids[None]).numpy() for decision in decisions], np.float64)
 
 
 def _mean(values: Doubles, resampled: npt.NDArray[np.int64]) -> dict[str, float]:
