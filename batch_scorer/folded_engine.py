@@ -81,7 +81,8 @@ class FoldedEngine:
         if length not in self._runs:
             self._runs[length] = self._network.compiled(length)
         first = length - longest
-        energy, value = (out.numpy()[first:, : len(batch)] for out in self._runs[length](padded, np.int32(first)))
+        found = self._runs[length](self._network.constant(padded), self._network.constant(np.int32(first)))
+        energy, value = (out.numpy()[first:, : len(batch)] for out in found)
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
 
 
@@ -116,7 +117,7 @@ class _Network:
     def __init__(self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str) -> None:
         import tensorflow as tf
 
-        self._tf = tf
+        self._tf, self.constant = tf, tf.constant
         t, architecture = artifact.tensors, artifact.architecture
         self.batch_size, self.units = batch_size, architecture.units
         self.product = tf.as_dtype(precision)
@@ -143,7 +144,8 @@ class _Network:
         def run(ids: Any, first: Any) -> tuple[Any, Any]:
             return self._run(ids, first, length)
 
-        return tf.function(run, input_signature=signature, jit_compile=True)
+        # Concrete: TensorFlow would take a function of many shapes for a mistake, and warn of it.
+        return tf.function(run, input_signature=signature, jit_compile=True).get_concrete_function()
 
     def _step(self, way: int, words: Any, product: Any, cell: Any) -> tuple[Any, Any, Any]:
         """Ids [B], the last state's product [B, 4H + A + COLUMNS], cell [B, H] -> state [B, H], its product, cell."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +23,7 @@ from batch_scorer.keras_model import from_tensors
 from batch_scorer.model import forward
 from batch_scorer.protocol import Engine, Scores
 from batch_scorer.tokenizer import PAD, START, words
-from tests.conftest import TINY
+from tests.conftest import TINY, save_tiny
 
 Ids = npt.NDArray[np.int32]
 
@@ -101,11 +105,22 @@ def test_a_longer_neighbour_and_so_another_tier_never_changes_a_bit(roomy: Folde
     assert results(roomy, [one], 0) == results(roomy, [*reviews([longest, 3]), one], 2)
 
 
-def test_engine_compiles_once_a_tier_whatever_the_lengths(roomy: FoldedEngine) -> None:
-    for length in (2, 60, *TIERS, *(tier + 1 for tier in TIERS), 500):
-        roomy.run(reviews([length]))
-    assert [*TIERS, 500] == sorted(roomy._runs)
-    assert {1} == {run.experimental_get_tracing_count() for run in roomy._runs.values()}
+def test_xla_compiles_once_a_tier_whatever_the_lengths(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "model", architecture=dataclasses.replace(TINY, max_length=500))
+    code = f"""
+import numpy as np
+from batch_scorer.artifact import load
+from batch_scorer.folded_engine import TIERS, FoldedEngine
+
+engine = FoldedEngine(load({str(tmp_path / "model")!r}))
+for length in (2, 60, *TIERS, *(tier + 1 for tier in TIERS), 499, 500):
+    engine.run([np.full(length, 3, np.int32)])
+"""
+    flags = f"--xla_dump_to={tmp_path / 'dump'} --xla_dump_hlo_as_text"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "XLA_FLAGS": flags}
+    )
+    assert len(TIERS) + 1 == len(list((tmp_path / "dump").glob("*.before_optimizations.txt")))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 64])
