@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Artifact:
     def architecture(self) -> Architecture:
         return Architecture(**self.manifest["architecture"])
 
-    @property
+    @cached_property
     def tokenizer(self) -> Tokenizer:
         return Tokenizer(self.vocabulary, self.manifest["tokenizer"]["max_words"], self.architecture.max_length)
 

@@ -42,8 +42,10 @@ def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedRe
         EngineError: every review of a batch of more than one fails.
     """
     order = np.argsort([len(x) for x in ids], kind="stable")
-    for start in range(0, len(order), engine.batch_size):
-        rows = order[start : start + engine.batch_size]
+    # The batch that is not full costs as much as one that is, and so it is the first, of the shortest reviews.
+    ends = range(len(order) % engine.batch_size or engine.batch_size, len(order) + 1, engine.batch_size)
+    for end in ends:
+        rows = order[max(0, end - engine.batch_size) : end]
         failed = 0
         for found in _score_batch(engine, ids, rows):
             if isinstance(found, FailedReview):

@@ -5,9 +5,11 @@ Words are the matches of ``[\\w']+`` in the text, with ``<br />`` read as white 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +26,18 @@ _word = re.compile(PATTERN)
 # Letters beyond Latin and its extensions, which end at U+024F and go on at U+1E00 (Unicode blocks).
 _foreign = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 
-# ASCII, by far the most common case, needs no regular expression: one table lower-cases and blanks the rest.
-_is_word = np.array([bool(_word.match(chr(c))) for c in range(128)])
-_ascii_words = "".join(chr(c).lower() if _is_word[c] else " " for c in range(128))
+# Latin letters and common punctuation, by far the most common case, need no regular expression: one table lower-cases
+# words and blanks the rest. U+0130 is left out, which grows, and U+0250 to U+1FFF, other scripts, not all as simple.
+_simple = re.compile(r"[\u0000-\u012f\u0131-\u024f\u2000-\u206f]*\Z")
+_is_word = np.array([bool(_word.match(chr(c))) for c in range(0x2070)])
+_table = "".join(chr(c).lower()[0] if _is_word[c] else " " for c in range(0x2070))
 
 
 def words(text: str) -> list[str]:
     """The lower-cased words of `text`, in order."""
     text = text.replace(LINE_BREAK, _BLANK)
-    if text.isascii():
-        return text.translate(_ascii_words).split()
+    if text.isascii() or _simple.match(text):
+        return text.translate(_table).split()
     # Lower-casing the whole text first would be wrong: the Greek final sigma depends on what follows the word,
     # and some letters (U+0130) grow, which would shift the words apart from their offsets.
     return [word.lower() for word in _word.findall(text)]
@@ -41,7 +45,9 @@ def words(text: str) -> list[str]:
 
 def foreign_words(text: str, found: list[str]) -> int:
     """How many of the words `found` in `text` hold a letter of another script than Latin."""
-    return 0 if text.isascii() else sum(_foreign.search(word) is not None for word in found)
+    if text.isascii() or not _foreign.search(text):
+        return 0
+    return sum(_foreign.search(word) is not None for word in found)
 
 
 def spans(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -51,9 +57,14 @@ def spans(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         starts, ends: int32[N] each, N being ``len(words(text))``; ``text[starts[i]:ends[i]].lower()`` is word i.
     """
     text = text.replace(LINE_BREAK, _BLANK)
+    codes: npt.NDArray[Any] | None = None
     if text.isascii():
-        inside = np.zeros(len(text) + 2, np.bool_)
-        inside[1:-1] = _is_word[np.frombuffer(text.encode("ascii"), np.uint8)]
+        codes = np.frombuffer(text.encode("ascii"), np.uint8)
+    elif _simple.match(text):
+        codes = np.frombuffer(text.encode("utf-16-le"), "<u2")
+    if codes is not None:
+        inside = np.zeros(len(codes) + 2, np.bool_)
+        inside[1:-1] = _is_word[codes]
         edges = np.flatnonzero(inside[1:] != inside[:-1]).astype(np.int32)
         return edges[0::2], edges[1::2]
     found = np.array([match.span() for match in _word.finditer(text)], np.int32).reshape(-1, 2)
@@ -82,8 +93,8 @@ class Tokenizer:
     def ids(self, found: Sequence[str]) -> npt.NDArray[np.int32]:
         """The start mark and the ids of the last `max_words` of `found`, of these the last `max_ids`: int32[n]."""
         used = found[-self.max_words :]
-        id_of = self._id_of.get
-        return np.array([START, *(id_of(word, OOV) for word in used)][-self.max_ids :], np.int32)
+        ids = itertools.chain((START,), map(self._id_of.get, used, itertools.repeat(OOV)))
+        return np.fromiter(ids, np.int32, 1 + len(used))[-self.max_ids :]
 
 
 def build_vocabulary(texts: Iterable[str], size: int) -> tuple[list[str], npt.NDArray[np.int64]]:

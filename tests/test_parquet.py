@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -247,3 +248,43 @@ def test_row_group_shorter_than_its_plan_is_unreadable_at_its_end(tmp_path: Path
 
     assert ["a", "b"] == texts_of(chunks)
     assert [(None, "unreadable")] == [(r.offset, r.code) for chunk in chunks for r in chunk.rejected]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows of all batches that are decoded from now on."""
+    rows: list[int] = []
+    iter_batches = pq.ParquetFile.iter_batches
+
+    def counted(self: pq.ParquetFile, *args: Any, **kwargs: Any) -> Iterator[pa.RecordBatch]:
+        for batch in iter_batches(self, *args, **kwargs):
+            rows.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    return rows
+
+
+def test_shards_of_a_row_group_in_order_decode_it_once_and_in_any_order_read_the_same(
+    tmp_path: Path, decoded: list[int]
+) -> None:
+    path = str(tmp_path / "large.parquet")
+    pq.write_table(pa.table({"text": [f"review {i}" for i in range(5_000)]}), path)
+
+    def texts(start: int) -> list[str]:
+        return texts_of(list(read(Shard(0, "parquet", (path,), start, start + 700), TEXT_ONLY)))
+
+    expected = {start: [f"review {i}" for i in range(start, start + 700)] for start in range(0, 4_200, 700)}
+    assert expected == {start: texts(start) for start in expected}
+    assert 4_200 <= sum(decoded) <= 5_000
+    for start in (2_100, 700, 2_800, 0):
+        assert expected[start] == texts(start)
+
+
+def test_file_that_was_replaced_between_two_shards_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "replaced.parquet"
+    for word in ("old", "new, and longer"):
+        pq.write_table(pa.table({"text": [word] * 50}), path)
+        for start in (0, 10):
+            chunks = list(read(Shard(0, "parquet", (str(path),), start, start + 10), TEXT_ONLY))
+            assert [word] * 10 == texts_of(chunks)

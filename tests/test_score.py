@@ -79,7 +79,9 @@ def test_reviews_that_fail_come_back_alone_and_all_others_are_scored(
 ) -> None:
     bad &= set(range(len(lengths)))
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    first = len(order) % batch_size  # the batch that is not full is that of the shortest
+    batches = [order[:first]] * bool(first)
+    batches += [order[start : start + batch_size] for start in range(first, len(order), batch_size)]
     engine = Fake(batch_size, **{"nan_on" if as_nan else "raises_on": frozenset(bad)})
 
     if any(len(batch) > 1 and bad >= set(batch) for batch in batches):

@@ -47,6 +47,16 @@ def test_spans_of_any_text_slice_back_to_its_words(text: str) -> None:
     assert words(text) == [text[a:b].lower() for a, b in zip(starts, ends, strict=True)]
 
 
+def test_every_character_of_the_first_plane_is_read_by_the_rule_beside_any_other_word() -> None:
+    for first in range(0, 0x10000, 64):
+        characters = [chr(c) for c in range(first, first + 64) if not 0xD800 <= c <= 0xDFFF]
+        for between in ("A{}É", "it’s {}."):  # within a word, and alone; beside letters that the table knows
+            for text in (between.format(c) for c in characters):
+                found = list(re.finditer(r"[\w']+", text))
+                assert [match.group().lower() for match in found] == words(text), ascii(text)
+                assert [list(match.span()) for match in found] == np.transpose(spans(text)).tolist(), ascii(text)
+
+
 def test_ids_of_a_long_review_are_the_start_mark_and_its_last_words() -> None:
     tokenizer = Tokenizer(["<pad>", "<start>", "<oov>", "good", "bad"], max_words=3)
     found = tokenizer.ids(["bad", "bad", "good", "strange", "bad"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from contextlib import ExitStack
+from typing import Any, ClassVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,19 +33,72 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
     path = shard.paths[0]
     wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
-    position, stop = shard.row_group_start, cast(int, shard.stop)  # the plan gives Parquet shards their end
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as parquet:
-        gone = set(wanted) - {field.name for field in _flat(parquet.schema_arrow)}
-        if gone:
-            raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
-        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[shard.row_group], columns=wanted):
-            first, last = max(shard.start - position, 0), min(stop - position, batch.num_rows)
-            if first < last:
-                yield from _rows(path, position + first, batch.slice(first, last - first), fields)
-            position += batch.num_rows
-            if position >= stop:
-                return
-    raise OSError(f"row group {shard.row_group} ends at row {position:,}, before row {stop:,} as its plan has it")
+    stop = cast(int, shard.stop)  # the plan gives Parquet shards their end
+    group = _RowGroup.at(shard, wanted)
+    try:
+        for offset, batch in group.rows(shard.start, stop):
+            yield from _rows(path, offset, batch, fields)
+    except BaseException:
+        group.close()
+        raise
+    group.keep()
+
+
+class _RowGroup:
+    """A row group in the course of being decoded.
+
+    To decode a row is to decode all before it, so that each shard of a large row group would cost more than the last.
+    The row group that this process read last is therefore kept open: a shard further on goes on from there.
+    """
+
+    _kept: ClassVar[dict[tuple[object, ...], _RowGroup]] = {}
+
+    def __init__(self, key: tuple[object, ...], shard: Shard, wanted: list[str]) -> None:
+        self._key, self._number = key, shard.row_group
+        self._start = self._stop = shard.row_group_start  # rows of the file that `_batch` holds
+        self._batch: Any = None
+        with ExitStack() as opened:
+            stream = opened.enter_context(storage.open_read(shard.paths[0]))
+            parquet = opened.enter_context(pq.ParquetFile(stream))
+            gone = set(wanted) - {field.name for field in _flat(parquet.schema_arrow)}
+            if gone:
+                raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
+            self._batches = parquet.iter_batches(BATCH_ROWS, row_groups=[shard.row_group], columns=wanted)
+            self._opened = opened.pop_all()
+
+    @classmethod
+    def at(cls, shard: Shard, wanted: list[str]) -> _RowGroup:
+        """The row group of `shard`: the one that was kept, if it is that and has not passed the shard's start."""
+        # With its size and date, so that a file that was replaced is opened anew.
+        key = (*storage.match(shard.paths[0]), shard.row_group, *wanted)
+        kept = cls._kept.pop(key, None)
+        if kept is None or kept._start <= shard.start:
+            return kept or cls(key, shard, wanted)
+        kept.close()
+        return cls(key, shard, wanted)
+
+    def keep(self) -> None:
+        """Keeps this row group for the shards to come, and no other."""
+        for other in [self._kept.pop(key) for key in list(self._kept)]:
+            other.close()
+        self._kept[self._key] = self
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._opened.close()
+
+    def rows(self, start: int, stop: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows `start` to `stop` of the file, in pieces, each with the number of its first."""
+        while start < stop:
+            while self._stop <= start:
+                batch = next(self._batches, None)
+                if batch is None:
+                    where = f"row group {self._number} ends at row {self._stop:,}"
+                    raise OSError(f"{where}, before row {stop:,} as its plan has it")
+                self._batch, self._start, self._stop = batch, self._stop, self._stop + batch.num_rows
+            last = min(stop, self._stop)
+            yield start, self._batch.slice(start - self._start, last - start)
+            start = last
 
 
 def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
