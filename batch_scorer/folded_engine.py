@@ -1,4 +1,4 @@
-"""The engine: the masked network, compiled once for one batch size and a few lengths.
+"""The engine: the masked network, compiled once for one batch size and any length.
 
 Shapes: B reviews, T positions (padded on the left), V ids, E embedding values, H units a direction, A attention units.
 
@@ -13,11 +13,10 @@ What makes it fast, and why each step changes no answer:
 4. The table's row of the padding id is zero, bias included: from a zero state the cell then stays exactly zero,
    (0.5 * 0 + 0.5 * tanh(0) = 0), so the forward direction reads the padding without noticing. The backward direction
    comes to the padding last; its query state is kept from the last real position it read.
-5. XLA compiles the loops with their first position as an argument: a batch pays for its own longest review only. What
-   they leave for each position lies in buffers that are filled with zeros first, so `TIERS` of length are compiled,
-   when they first occur. One direction after the other: the second adds to what the first left, in the same buffer,
-   and only one recurrent kernel at a time has to stay in the cache. Arrays are time-major, so that a step touches one
-   contiguous block.
+5. XLA compiles the loops with their first position as an argument: one compilation serves every length, and a batch
+   pays for its own longest review only. One direction follows the other: the second adds to what the first left for
+   each position, in the same buffer, and only one recurrent kernel at a time has to stay in the cache. Arrays are
+   time-major, so that a step touches one contiguous block.
 6. The batch is always full, with empty reviews if need be: every product has the same shape, so a review's result
    does not depend, to the last bit, on which others it is scored with.
 
@@ -46,7 +45,6 @@ from batch_scorer.tokenizer import PAD
 # XLA's products on a CPU go through the rows five (float32) or ten (bfloat16) at a time. Larger batches leave the
 # nearest cache in float32; in bfloat16 they pay for the kernel, which is packed anew for each product.
 BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
-TIERS = (128, 192, 256, 384)  # and the longest that the model reads
 COLUMNS = 8  # v, and the folded head, stand in the first of so many: XLA computes a product with one column bit by bit
 
 
@@ -63,9 +61,7 @@ class FoldedEngine:
         self.batch_size = batch_size or BATCH_SIZES[precision]
         self.max_length = architecture.max_length
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
-        self._network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision)
-        self._tiers = (*(tier for tier in TIERS if tier < self.max_length), self.max_length)
-        self._runs: dict[int, Any] = {}
+        self._run = _Network(artifact, weight.astype(np.float32), self.batch_size, precision).compiled()
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.
@@ -74,15 +70,11 @@ class FoldedEngine:
             batch: int32[n] each, the start mark and the words, `max_length` ids at most.
         """
         longest = max(len(ids) for ids in batch)
-        length = next(tier for tier in self._tiers if tier >= longest)
-        padded = np.full((length, self.batch_size), PAD, np.int32)  # [T, B]
+        padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
         for column, ids in enumerate(batch):
-            padded[length - len(ids) :, column] = ids
-        if length not in self._runs:
-            self._runs[length] = self._network.compiled(length)
-        first = length - longest
-        found = self._runs[length](self._network.constant(padded), self._network.constant(np.int32(first)))
-        energy, value = (out.numpy()[first:, : len(batch)] for out in found)
+            padded[self.max_length - len(ids) :, column] = ids
+        first = self.max_length - longest
+        energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
 
 
@@ -117,9 +109,9 @@ class _Network:
     def __init__(self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str) -> None:
         import tensorflow as tf
 
-        self._tf, self.constant = tf, tf.constant
+        self._tf = tf
         t, architecture = artifact.tensors, artifact.architecture
-        self.batch_size, self.units = batch_size, architecture.units
+        self.batch_size, self.length, self.units = batch_size, architecture.max_length, architecture.units
         self.product = tf.as_dtype(precision)
         halved = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), self.units)  # input, forget, cell, output
         w1, head = np.split(t["attention.w1.kernel"], 2), np.split(weight, 2)  # [H, A] and [H] each
@@ -136,16 +128,11 @@ class _Network:
         # v's bias shifts every score alike, which softmax ignores.
         self.v = tf.constant(_widened(t["attention.v.kernel"][:, 0]))  # [A, COLUMNS]
 
-    def compiled(self, length: int) -> Any:
-        """Ids int32[T, B], T = `length`, and the first position that any review uses -> energy and value [T, B]."""
+    def compiled(self) -> Any:
+        """Ids int32[T, B] and the first position that any review uses -> energy and value [T, B]."""
         tf = self._tf
-        signature = [tf.TensorSpec([length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
-
-        def run(ids: Any, first: Any) -> tuple[Any, Any]:
-            return self._run(ids, first, length)
-
-        # Concrete: TensorFlow would take a function of many shapes for a mistake, and warn of it.
-        return tf.function(run, input_signature=signature, jit_compile=True).get_concrete_function()
+        signature = [tf.TensorSpec([self.length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
+        return tf.function(self._run, input_signature=signature, jit_compile=True)
 
     def _step(self, way: int, words: Any, product: Any, cell: Any) -> tuple[Any, Any, Any]:
         """Ids [B], the last state's product [B, 4H + A + COLUMNS], cell [B, H] -> state [B, H], its product, cell."""
@@ -158,8 +145,8 @@ class _Network:
         # tf.matmul would round what it adds up to bfloat16 too.
         return state, tf.raw_ops.BatchMatMulV3(x=rounded, y=kernel, Tout=tf.float32), cell
 
-    def _run(self, ids: Any, first: Any, length: int) -> tuple[Any, Any]:
-        tf, gates = self._tf, 4 * self.units
+    def _run(self, ids: Any, first: Any) -> tuple[Any, Any]:
+        tf, gates, length = self._tf, 4 * self.units, self.length
         batch, hidden = self.batch_size, self.w2.shape[1]
 
         def array(*shape: int) -> Any:
