@@ -24,17 +24,18 @@ def test_ablation_trains_what_is_missing_and_tables_the_rest(tmp_path: Path) -> 
     common = ("--data", data, "--id-column", "id", "--epochs", 1)
     model = tmp_path / "model"
     run(*common, "--preset", "full", "--set", "pretraining.epochs=1", "--output", model)
+    variant_name = "one, no adversarial term"
     arguments = ["--data", data, "--id-column", "id", "--full", model, "--default", model, "--only",
-                 "no adversarial term", "--models", tmp_path / "variants", "--output", tmp_path / "a.json"]  # fmt: skip
+                 variant_name, "--models", tmp_path / "variants", "--output", tmp_path / "a.json"]  # fmt: skip
     first = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
     assert 0 == first.exit_code, first.output
-    variant = artifact.load(str(tmp_path / "variants" / "no-adversarial-term"))
+    variant = artifact.load(str(tmp_path / "variants" / "one-no-adversarial-term"))
     assert 0 == variant.manifest["training"]["recipe"]["perturbation"]
     rows = json.loads((tmp_path / "a.json").read_text())["rows"]
-    assert ["full", "no pre-training (preset default)", "no adversarial term"] == [row["variant"] for row in rows]
+    assert ["full", "no pre-training (preset default)", variant_name] == [row["variant"] for row in rows]
     assert variant.manifest["metrics"]["validation"]["log_loss"] == rows[2]["log_loss"]
 
-    (tmp_path / "variants" / "no-adversarial-term.work" / "settings.json").unlink()
+    (tmp_path / "variants" / "one-no-adversarial-term.work" / "settings.json").unlink()
     again = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
     assert 0 == again.exit_code
-    assert not (tmp_path / "variants" / "no-adversarial-term.work" / "settings.json").exists()
+    assert not (tmp_path / "variants" / "one-no-adversarial-term.work" / "settings.json").exists()
