@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from batch_scorer.artifact import PROBE_TOLERANCE, Artifact, check_probe
 from batch_scorer.config import BFLOAT16, FLOAT32
@@ -51,8 +52,7 @@ def check_precision(artifact: Artifact, precision: str) -> None:
 
 def _load(artifact: Artifact, precision: str) -> Engine:
     _prefer_wide_vectors()
-    import tensorflow as tf
-
+    tf = _tensorflow()
     try:
         # One process a core scales; threads within a step this small only wait for each other.
         tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -65,6 +65,25 @@ def _load(artifact: Artifact, precision: str) -> Engine:
     probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine", PROBE_TOLERANCES[precision])
     return engine
+
+
+def _tensorflow() -> Any:
+    """TensorFlow, imported without Keras.
+
+    On its own account it would import Keras' optimizers, and Keras whatever it finds of scikit-learn, Matplotlib and
+    pandas: up to a second and a half that scoring has no use for. Where the older Keras is asked for, it does not;
+    `tf.keras` is looked up when it is first used, and is what it always was by then.
+    """
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    try:
+        import tensorflow
+    finally:
+        if before is None:
+            del os.environ["TF_USE_LEGACY_KERAS"]
+        else:
+            os.environ["TF_USE_LEGACY_KERAS"] = before
+    return tensorflow
 
 
 def _prefer_wide_vectors() -> None:

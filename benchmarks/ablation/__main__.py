@@ -74,6 +74,7 @@ def main(
     told += (
         [f"--id-column {id_column}"] * bool(id_column) + ["--full model"] + ["--default default-model"] * bool(default)
     )
+    told += [f"--only {json.dumps(name)}" for name in only]
     told += ["--models ablation --output docs/model_card/ablation.json"]
     found = {"command": " ".join(told), "rows": rows}
     output.parent.mkdir(parents=True, exist_ok=True)
