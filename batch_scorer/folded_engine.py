@@ -45,7 +45,7 @@ from batch_scorer.tokenizer import PAD
 # XLA's products on a CPU go through the rows five (float32) or ten (bfloat16) at a time. Larger batches leave the
 # nearest cache in float32; in bfloat16 they pay for the kernel, which is packed anew for each product.
 BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
-COLUMNS = 8  # v, and the folded head, stand in the first of so many: XLA computes a product with one column bit by bit
+COLUMNS = 8  # v, and the head, stand in the first of so many: XLA computes a product of one column value by value
 
 
 class FoldedEngine:
