@@ -161,6 +161,13 @@ def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(t
     assert "other data" in refused.output
 
 
+def test_full_preset_without_a_fine_tuning_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    refused = run("--preset", "full", "--data", data, "--set", "fine_tunings=0", "--output", tmp_path / "model")
+    assert OptionError.exit_code == refused.exit_code
+    assert "fine_tunings=1" in refused.output
+
+
 def test_settings_given_by_name_replace_those_of_the_recipe() -> None:
     from train import full
 

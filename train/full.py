@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from batch_scorer.errors import InputError
+from batch_scorer.errors import InputError, OptionError
 from batch_scorer.model import Architecture, Floats
 from train import fit as fine_tuning
 from train import pretrain, trainer
@@ -41,7 +41,10 @@ def fit(
 
     Raises:
         InputError: the earlier run was on other data: its words have other ids.
+        OptionError: `fine_tunings` is below 1.
     """
+    if recipe.fine_tunings < 1:
+        raise OptionError("there is nothing to take the mean of", expected="fine_tunings=1 or more")
     kept = run.directory / "pretrained.npz"
     if pretrained is None and not (run.resume and kept.exists()):
         texts = [*data.training.ids, *data.unlabelled]

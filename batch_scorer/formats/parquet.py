@@ -79,8 +79,10 @@ class _RowGroup:
 
     def keep(self) -> None:
         """Keeps this row group for the shards to come, and no other."""
-        for other in [self._kept.pop(key) for key in list(self._kept)]:
-            other.close()
+        for key in list(self._kept):
+            other = self._kept.pop(key, None)  # None: another thread of the worker has just taken it
+            if other:
+                other.close()
         self._kept[self._key] = self
 
     def close(self) -> None:
