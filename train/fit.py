@@ -6,7 +6,7 @@ Shapes as in `batch_scorer.model`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from batch_scorer.model import Architecture, Floats
 from train.metrics import fit_temperature, metrics
-from train.prepare import Prepared
+from train.prepare import Encoded, Prepared
 from train.run import AVERAGE, FINE_TUNING, Line, Run
 from train.trainer import Recipe, Trainer
 
@@ -52,7 +52,10 @@ def fit(
     stages = [FINE_TUNING] if fine_tunings == 1 else [f"{FINE_TUNING} {1 + turn}" for turn in range(fine_tunings)]
     for turn, stage in enumerate(stages):
         trainer = _fine_tune(recipe, architecture, data, run, stage, start, turn)
-    epochs = min(len(run.epochs(stage)) for stage in stages)
+    epochs = range(1, 1 + min(len(run.epochs(stage)) for stage in stages))
+    if fine_tunings == 1:  # its log says already which epoch is best
+        best = min(run.epochs(FINE_TUNING), key=lambda line: line["log_loss"])["epoch"]
+        epochs = range(best, best + 1)
     return min(_averaged(trainer, data, run, stages, epochs), key=lambda fitted: fitted.validation["log_loss"])
 
 
@@ -77,9 +80,8 @@ def _fine_tune(
         draft = kept.with_suffix(".draft.npz")
         np.savez(draft, **{name: variable.numpy() for name, variable in trainer.average.items()})
         draft.replace(kept)
-        logits = trainer.logits(validation.ids)
-        temperature = fit_temperature(logits, validation.labels)
-        return {"temperature": temperature, **metrics(logits, validation.labels, temperature)}
+        _, temperature, validated = _validate(trainer, validation)
+        return {"temperature": temperature, **validated}
 
     def enough(lines: list[Line]) -> bool:
         leader = min(lines, key=lambda line: line["log_loss"], default=None)
@@ -98,24 +100,30 @@ def _fine_tune(
     return trainer
 
 
-def _averaged(trainer: Trainer, data: Prepared, run: Run, stages: Sequence[str], epochs: int) -> Iterator[Fitted]:
+def _averaged(
+    trainer: Trainer, data: Prepared, run: Run, stages: Sequence[str], epochs: Iterable[int]
+) -> Iterator[Fitted]:
     """The mean of the weights of all stages, epoch by epoch."""
-    labels = data.validation.labels
     run.rewind(AVERAGE, 0)
-    for epoch in range(1, epochs + 1):
+    for epoch in epochs:
         members = []
         for stage in stages:
             with np.load(_weights(run, stage, epoch)) as stored:
                 members.append({name: stored[name] for name in stored.files})
         tensors = {name: np.mean([member[name] for member in members], axis=0) for name in members[0]}
         trainer.take(tensors, data.training.ids)
-        logits = trainer.logits(data.validation.ids)
-        temperature = fit_temperature(logits, labels)
-        validated = metrics(logits, labels, temperature)
+        logits, temperature, validated = _validate(trainer, data.validation)
         if len(stages) > 1:
             run.note(AVERAGE, epoch, epoch, validated["log_loss"], {"temperature": temperature, **validated})
         kept = {name: variable.numpy() for name, variable in trainer.average.items()}
         yield Fitted(kept, epoch, temperature, validated, logits)
+
+
+def _validate(trainer: Trainer, validation: Encoded) -> tuple[npt.NDArray[np.float32], float, dict[str, float]]:
+    """Logits of the averaged network on the validation split, the temperature they call for, and metrics with it."""
+    logits = trainer.logits(validation.ids)
+    temperature = fit_temperature(logits, validation.labels)
+    return logits, temperature, metrics(logits, validation.labels, temperature)
 
 
 def _weights(run: Run, stage: str, epoch: int) -> Path:

@@ -72,10 +72,10 @@ class _RowGroup:
         # With its size and date, so that a file that was replaced is opened anew.
         key = (*storage.match(shard.paths[0]), shard.row_group, *wanted)
         kept = cls._kept.pop(key, None)
-        if kept is None or kept._start <= shard.start:
-            return kept or cls(key, shard, wanted)
-        kept.close()
-        return cls(key, shard, wanted)
+        if kept and kept._start > shard.start:
+            kept.close()
+            kept = None
+        return kept or cls(key, shard, wanted)
 
     def keep(self) -> None:
         """Keeps this row group for the shards to come, and no other."""
