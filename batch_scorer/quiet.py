@@ -29,3 +29,11 @@ def hushed() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def greet_tensorflow() -> None:
+    """Imports TensorFlow and has it compute something, unheard: it greets on both occasions."""
+    with hushed():
+        import tensorflow as tf
+
+        tf.constant(0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batch_scorer.errors import OptionError, OutputError, ScorerError
-from batch_scorer.quiet import hushed
+from batch_scorer.quiet import greet_tensorflow
 from train.data import Columns, read_examples, read_texts
 from train.evaluate.command import card, evaluate
 
@@ -114,10 +114,9 @@ def train(
     checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on the data of `sources` and writes the artefact; `changes`, `settings` replace what the recipe says."""
-    with hushed():
-        import tensorflow as tf
+    greet_tensorflow()
+    import tensorflow as tf
 
-        tf.constant(0)  # it greets once more when it first computes
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     from rich.console import Console
