@@ -16,6 +16,7 @@ import pyarrow as pa
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
 from batch_scorer.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
+from batch_scorer.storage import Beat
 
 CHUNK_REVIEWS = 8_192
 CHUNK_CHARACTERS = 32 << 20
@@ -61,10 +62,14 @@ class _Draft:
         return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.characters >= CHUNK_CHARACTERS
 
 
-def read(shard: Shard, fields: Fields) -> Iterator[Chunk]:
-    """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception."""
+def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chunk]:
+    """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception.
+
+    Args:
+        beat: called at each read from the disk or the store.
+    """
     draft = _Draft()
-    for found in _until_damage(shard, fields):
+    for found in _until_damage(shard, fields, beat):
         draft.add(_checked(found, fields) if isinstance(found, Record) else found)
         if draft.is_full():
             yield _chunk(draft, fields)
@@ -73,18 +78,20 @@ def read(shard: Shard, fields: Fields) -> Iterator[Chunk]:
         yield _chunk(draft, fields)
 
 
-def _until_damage(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def _until_damage(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
     problem = shard.damage
     if problem is None:
         try:
-            yield from islice(records(shard, fields), shard.max_records)
+            yield from islice(records(shard, fields, beat), shard.max_records)
             return
+        except MemoryError:
+            raise  # Arrow's own is one of `DAMAGE`, but the fault is this machine's
         except DAMAGE as error:
             problem = first_line(error)
     yield Rejection(shard.paths[0], None, None, "unreadable", problem)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The records of `shard` as its format reads them, with the columns that stand in its path.
 
     Raises:
@@ -92,7 +99,7 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
     """
     in_path = dict(shard.partitions)
     if not in_path:
-        yield from _RECORDS[shard.format](shard, fields)
+        yield from _RECORDS[shard.format](shard, fields, beat)
         return
     columns = list(zip(fields.kept, fields.kept_schema, strict=True))
     in_file = [(kept, kind) for kept, kind in columns if kept.name not in in_path]
@@ -103,7 +110,7 @@ def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
         kept_schema=pa.schema([kind for _, kind in in_file]),
     )
     given = {kept.name: _typed(in_path[kept.name], kind.type) for kept, kind in columns if kept.name in in_path}
-    for found in _RECORDS[shard.format](shard, wanted):
+    for found in _RECORDS[shard.format](shard, wanted, beat):
         if isinstance(found, Record):
             rest = iter(found.kept)
             values = tuple(given[kept.name] if kept.name in given else next(rest) for kept, _ in columns)

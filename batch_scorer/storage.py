@@ -6,14 +6,21 @@ Beam is imported only when a path has a scheme, so that local work starts withou
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
+import io
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 DRAFT = ".draft"  # ends the hidden name of a local file that is being written
+Beat = Callable[[], None]  # is called whenever there is progress
+
+
+_BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, order=True)
@@ -83,15 +90,62 @@ def _local_file(path: str) -> StoredFile:
     return StoredFile(path, status.st_size, status.st_mtime)
 
 
-def open_read(path: str) -> BinaryIO:
+def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
     """Opens `path` for reading bytes; the file can seek. Compressed files are left compressed.
 
+    Args:
+        beat: called at each read from the disk or the store.
+
     Raises:
-        OSError: it cannot be opened (`FileNotFoundError` where the store says so).
+        OSError: it cannot be opened (`FileNotFoundError` where the store says so), or is a pipe or a device.
     """
     if is_remote(path):
-        return cast(BinaryIO, _beam().open(path, compression_type=_compression().UNCOMPRESSED))
-    return open(path, "rb")
+        file = cast(BinaryIO, _beam().open(path, compression_type=_compression().UNCOMPRESSED))
+    else:
+        file = _open_local(path, buffering=0 if beat else -1)
+    return file if beat is None else io.BufferedReader(_Watched(file, beat), _BUFFER_BYTES)
+
+
+def _open_local(path: str, buffering: int) -> BinaryIO:
+    return cast(BinaryIO, open(path, "rb", buffering, opener=_open_regular))
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a file, but no pipe, on which reading could wait for ever, and no device, which may have no end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+class _Watched(io.RawIOBase):
+    """A file whose every read is a beat."""
+
+    def __init__(self, file: BinaryIO, beat: Beat) -> None:
+        self._file, self._beat = file, beat
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._beat()
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def read_bytes(path: str) -> bytes:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from batch_scorer.formats.stream import max_line_bytes, open_text, plain_name, read_lines, sample
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
 from batch_scorer.schema import Rejection, has_surrogates, printable
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 _TABS = (".tsv", ".tab")
 
@@ -78,11 +78,11 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The records after the header, blank lines left out; offsets count them from 0, bad ones too."""
     path = shard.paths[0]
     longest = max_line_bytes(fields.max_text_bytes)
-    with open_text(path) as (stream, _):
+    with open_text(path, beat) as (stream, _):
         rows = _rows(_Lines(_decoded(stream, fields.encoding, longest), longest), _delimiter(path, fields))
         header = next(rows, [])
         wanted = {fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)}

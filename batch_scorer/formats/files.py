@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from batch_scorer.formats.stream import open_text
 from batch_scorer.records import DAMAGE, Fields, InputFile, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
@@ -16,13 +16,15 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     return InputFile(file.path, "files", file.size_bytes, 1)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The shard's files; one that cannot be read is damage of its own and does not end the shard."""
     kept = (None,) * len(fields.kept)
     for path in shard.paths:
         try:
-            with open_text(path) as (stream, _):
+            with open_text(path, beat) as (stream, _):
                 data = stream.read(fields.max_text_bytes + len(codecs.BOM_UTF8) + 1)
+        except MemoryError:
+            raise
         except DAMAGE as error:
             yield Rejection(path, None, None, "unreadable", first_line(error))
             continue

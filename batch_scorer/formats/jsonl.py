@@ -12,7 +12,7 @@ import pyarrow as pa
 from batch_scorer.formats.stream import sample, shard_lines
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection, printable
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
@@ -24,9 +24,9 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     return InputFile(file.path, "jsonl", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
-    for found in shard_lines(shard, fields):
+    for found in shard_lines(shard, fields, beat):
         yield found if isinstance(found, Rejection) else _record(shard.paths[0], *found, fields)
 
 

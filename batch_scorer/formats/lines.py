@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from batch_scorer.formats.stream import sample, shard_lines
 from batch_scorer.records import Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
@@ -18,10 +18,10 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     return InputFile(file.path, "lines", file.size_bytes, reviews, estimated=not head.is_whole)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
     path, nothing = shard.paths[0], (None,) * len(fields.kept)
-    for found in shard_lines(shard, fields):
+    for found in shard_lines(shard, fields, beat):
         if isinstance(found, Rejection):
             yield found
             continue

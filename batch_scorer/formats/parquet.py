@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from batch_scorer import storage
 from batch_scorer.records import Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 BATCH_ROWS = 1_024  # decoded at a time
 _STRINGS = (pa.string(), pa.large_string(), pa.string_view())
@@ -29,12 +29,12 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
 
 
-def records(shard: Shard, fields: Fields) -> Iterator[Record | Rejection]:
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
     path = shard.paths[0]
     wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
     stop = cast(int, shard.stop)  # the plan gives Parquet shards their end
-    group = _RowGroup.at(shard, wanted)
+    group = _RowGroup.at(shard, wanted, beat)
     try:
         for offset, batch in group.rows(shard.start, stop):
             yield from _rows(path, offset, batch, fields)
@@ -53,12 +53,12 @@ class _RowGroup:
 
     _kept: ClassVar[dict[tuple[object, ...], _RowGroup]] = {}
 
-    def __init__(self, key: tuple[object, ...], shard: Shard, wanted: list[str]) -> None:
+    def __init__(self, key: tuple[object, ...], shard: Shard, wanted: list[str], beat: Beat | None) -> None:
         self._key, self._number = key, shard.row_group
         self._start = self._stop = shard.row_group_start  # rows of the file that `_batch` holds
         self._batch: Any = None
         with ExitStack() as opened:
-            stream = opened.enter_context(storage.open_read(shard.paths[0]))
+            stream = opened.enter_context(storage.open_read(shard.paths[0], beat))
             parquet = opened.enter_context(pq.ParquetFile(stream))
             gone = set(wanted) - {field.name for field in _flat(parquet.schema_arrow)}
             if gone:
@@ -67,7 +67,7 @@ class _RowGroup:
             self._opened = opened.pop_all()
 
     @classmethod
-    def at(cls, shard: Shard, wanted: list[str]) -> _RowGroup:
+    def at(cls, shard: Shard, wanted: list[str], beat: Beat | None) -> _RowGroup:
         """The row group of `shard`: the one that was kept, if it is that and has not passed the shard's start."""
         # With its size and date, so that a file that was replaced is opened anew.
         key = (*storage.match(shard.paths[0]), shard.row_group, *wanted)
@@ -75,7 +75,7 @@ class _RowGroup:
         if kept and kept._start > shard.start:
             kept.close()
             kept = None
-        return kept or cls(key, shard, wanted)
+        return kept or cls(key, shard, wanted, beat)
 
     def keep(self) -> None:
         """Keeps this row group for the shards to come, and no other."""

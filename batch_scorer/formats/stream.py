@@ -21,7 +21,7 @@ import pyarrow as pa
 from batch_scorer import storage
 from batch_scorer.records import Fields, Shard
 from batch_scorer.schema import Rejection
-from batch_scorer.storage import StoredFile
+from batch_scorer.storage import Beat, StoredFile
 
 SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
 _SKIP_BYTES = 1 << 20
@@ -51,8 +51,8 @@ def is_compressed(path: str) -> bool:
 
 
 @contextmanager
-def open_text(path: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Opens a text file.
+def open_text(path: str, beat: Beat | None = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Opens a text file; each read from the disk or the store is a `beat`.
 
     Yields:
         stream: the bytes, decompressed.
@@ -61,7 +61,7 @@ def open_text(path: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     Raises:
         OSError, EOFError, zlib.error: it cannot be read, or what is compressed is damaged.
     """
-    with storage.open_read(path) as raw:
+    with storage.open_read(path, beat) as raw:
         opener = _OPENERS.get(os.path.splitext(path)[1].lower()) if is_compressed(path) else None
         if opener is None:
             yield raw, raw
@@ -153,10 +153,10 @@ def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> 
             yield offset, line
 
 
-def shard_lines(shard: Shard, fields: Fields) -> Iterator[tuple[int, bytes] | Rejection]:
+def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tuple[int, bytes] | Rejection]:
     """The lines that begin in a shard's bytes, with their offsets; blank ones are left out, too long ones rejected."""
     path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
-    with open_text(path) as (stream, _):
+    with open_text(path, beat) as (stream, _):
         for offset, line in read_lines(stream, shard.start, shard.stop, longest):
             if line is None:
                 yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
