@@ -12,7 +12,7 @@ import click
 
 from batch_scorer import __version__
 from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig
-from batch_scorer.errors import OptionError, ScorerError, StoppedError
+from batch_scorer.errors import OptionError, ScorerError, StoppedError, WorkerError
 
 _SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -38,7 +38,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
             click.echo(visible(str(error), keep="\n"), err=True)
-            if isinstance(error, StoppedError):
+            if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
                 os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss
             sys.exit(error.exit_code)
@@ -88,13 +88,25 @@ def main() -> None:
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), default=0.01, metavar="X",
               help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @click.option("--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
+@click.option("--no-excerpt", is_flag=True, help="Rejected records leave nothing of their text in DIR/errors.")
+@click.option("--worker-timeout", type=click.FloatRange(1), default=45, metavar="SECONDS",
+              help="A local worker that takes longer for one step ends the job.")  # fmt: skip
+@click.option("--log-file", metavar="FILE", help="Write a log, for finding faults; it holds no review.")
 @click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context
 @reports_errors
-def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, dry_run: bool, **options: Any) -> None:
+def score(
+    ctx: click.Context,
+    keep: tuple[str, ...],
+    input_format: str,
+    dry_run: bool,
+    no_excerpt: bool,
+    worker_timeout: float,
+    **options: Any,
+) -> None:
     """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
     one review a file, compressed or not.
 
@@ -120,10 +132,12 @@ def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, dry_run:
         **options,
         input_format=None if input_format == "auto" else input_format,
         kept=_kept(keep),
+        excerpts=not no_excerpt,
+        worker_timeout_s=worker_timeout,
         command=tuple(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
-    for name in ("output", "model", "text_column", "id_column", "encoding", "run_id"):
+    for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):
         if options[name] == "":  # most likely an unset variable of the shell
             raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or leave it out")
     _check_encoding(config.encoding)
@@ -131,9 +145,9 @@ def score(ctx: click.Context, keep: tuple[str, ...], input_format: str, dry_run:
         raise OptionError("--delimiter is not one character", got=repr(config.delimiter), fix="for a tab: $'\\t'")
     if config.resume and config.overwrite:
         raise OptionError("--resume and --overwrite exclude each other", fix="give one of them")
-    from batch_scorer import commands
+    from batch_scorer import job
 
-    sys.exit(commands.dry_run(config) if dry_run else commands.score(config))
+    sys.exit(job.dry_run(config) if dry_run else job.score(config))
 
 
 def _check_encoding(name: str) -> None:

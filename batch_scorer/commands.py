@@ -1,4 +1,4 @@
-"""What each command does, once its options are checked: it runs, prints, and says with which code to exit.
+"""What `explain` and `inspect` do, once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
@@ -7,120 +7,20 @@ from __future__ import annotations
 
 import codecs
 import json
-import logging
-import os
-import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import InputError, OutputError, RefusedError, StoppedError
+from batch_scorer.errors import InputError, RefusedError
+from batch_scorer.quiet import quieten
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from batch_scorer.artifact import Artifact
-    from batch_scorer.plan import Plan
-    from batch_scorer.records import Shard
-
 STDIN = "-"
-
-
-def score(config: ScoreConfig) -> int:
-    """Plans, runs and sums up a job.
-
-    Returns:
-        0, or 3 where the run is not a success.
-
-    Raises:
-        StoppedError: by Ctrl-C or SIGTERM.
-    """
-    try:
-        with _terminated_like_interrupted():
-            return _score(config)
-    except KeyboardInterrupt:
-        raise StoppedError(
-            "interrupted",
-            where=config.output,
-            got="a job that a service runs goes on there, until it is cancelled" if config.beam_options else None,
-            fix=f"to go on, {config.how_to_resume()}",
-        ) from None
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM end the body as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _score(config: ScoreConfig) -> int:
-    console, start = _console(), time.monotonic()
-    model, made, shards = _planned(config)
-    from batch_scorer import outputs, pipeline, plan, progress, storage, terminal
-
-    beam_options = pipeline.options(config)
-    console.print(f"{terminal.plan_line(made, model)}; run {terminal.safe(made.run_id)}", highlight=False)
-    try:
-        outputs.begin(config)
-        plan.write_plan(made, shards, config.output)
-    except OSError as error:
-        raise OutputError(
-            "the output cannot be written",
-            where=config.output,
-            expected="a directory in which files can be made",
-            got=str(error),
-            fix="choose another --output, or mend its rights or its disk",
-        ) from error
-    every_s = 10.0 if storage.is_remote(config.output) else 0.5
-    with progress.progress(console, progress.reviews_done(config.output), made.reviews, made.estimated, every_s):
-        pipeline.run(made, config, beam_options)
-    outputs.finish(config)
-    manifest = json.loads(storage.read_bytes(storage.join(config.output, "manifest.json")))
-    terminal.summary(console, config.output, manifest, time.monotonic() - start)
-    reason = manifest["not_a_success"]
-    if reason:
-        click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
-        click.echo(reason, err=True)
-        return 3
-    return 0
-
-
-def dry_run(config: ScoreConfig) -> int:
-    """Shows what `score` would do, and how long it would take here. Writes nothing."""
-    console, start = _console(), time.monotonic()
-    model, made, shards = _planned(config)
-    from batch_scorer import pipeline, terminal
-    from batch_scorer.estimate import estimate
-
-    beam_options = pipeline.options(config)
-    local = pipeline.is_local(beam_options)
-    console.print(f"would score {terminal.plan_line(made, model)}", highlight=False)
-    terminal.plan_card(console, config, made)
-    if local and made.reviews:
-        terminal.estimate_line(console, estimate(made, shards, model, config, time.monotonic() - start))
-    console.print("nothing was written", highlight=False)
-    return 0
-
-
-def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard]]:
-    """Everything that can be refused, before anything is written."""
-    _quieten()
-    from batch_scorer import artifact, engine, outputs, plan
-
-    model = artifact.load(config.model or artifact.SHIPPED)
-    engine.check_precision(model, config.precision)
-    made, shards = plan.make_plan(config, model.model_id)
-    return model, outputs.prepare(config, made), shards
 
 
 def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
@@ -132,8 +32,10 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
     else:
         where = "TEXT"
     check(text, where)  # before the model is loaded, which takes seconds
-    console = _console()
-    _quieten()
+    from batch_scorer import terminal
+
+    console = terminal.console()
+    quieten()
     waits: AbstractContextManager[Any] = nullcontext()
     if console.is_terminal and not as_json:
         waits = console.status("loading the model")
@@ -173,7 +75,7 @@ def inspect(path: str | None, rows: int) -> None:
     """Shows a model, after verifying it, or the output of a run with its first `rows` predictions."""
     from batch_scorer import artifact, storage, terminal
 
-    console = _console()
+    console = terminal.console()
     path = path or artifact.SHIPPED
     if storage.exists(storage.join(path, "MODEL_ID")):
         model = artifact.load(path)
@@ -233,18 +135,3 @@ def _show_run(console: Console, output: str, rows: int) -> None:
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=False, soft_wrap=True, emoji=False)  # `:heart:` in a file's name is a name
-
-
-def _quieten() -> None:
-    """Keeps TensorFlow and Beam from talking over our own output, here and in the workers."""
-    for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger().setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
-    for name in ("apache_beam", "tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)

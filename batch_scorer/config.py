@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
+COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 
 
@@ -37,8 +39,11 @@ class ScoreConfig:
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
         max_error_rate: share of rejected records above which the run does not count as a success.
         allow_unreadable: whether damaged files do not count against success.
+        excerpts: whether rows of `errors` begin with some of the record.
+        worker_timeout_s: how long a local worker may take for one step before it counts as hanging.
         run_id: the run's name; None takes it from the plan.
         resume, overwrite: what to do with an output directory that is not empty.
+        log_file: where to write what is logged, at every level; None for nowhere.
         command: the command line, for the record.
         beam_options: options for Beam's runner.
     """
@@ -60,13 +65,21 @@ class ScoreConfig:
     max_text_bytes: int = 1_000_000
     max_error_rate: float = 0.01
     allow_unreadable: bool = False
+    excerpts: bool = True
+    worker_timeout_s: float = 45.0
     run_id: str | None = None
     resume: bool = False
     overwrite: bool = False
+    log_file: str | None = None
     command: tuple[str, ...] = ()
     beam_options: tuple[str, ...] = ()
 
     def how_to_resume(self) -> str:
-        """How to go on with a run that was cut off."""
+        """How to go on with a run that was cut off: the command, where it is not too long to be read."""
+        words = [word for word in self.command if word not in ("--overwrite", "--resume")]
+        at = words.index("--") if "--" in words else len(words)
+        command = shlex.join(["batch-scorer", *words[1:at], "--resume", *words[at:]])
+        if self.command and len(command) <= COMMAND_CHARACTERS:
+            return f"run `{command}`: what is done is kept"
         instead = " instead of --overwrite" if self.overwrite else ""
         return f"run the same command with --resume{instead}: what is done is kept"

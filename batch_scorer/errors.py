@@ -8,6 +8,8 @@
     |   +-- ArtifactError   the model artefact
     +-- JobError            the job had begun and could not go on         exit 1
         |-- StoppedError    Ctrl-C, or a polite request to stop (SIGTERM)
+        |-- WorkerError     a local worker died or hangs
+        |-- ChangedError    an input changed while it was being scored
         |-- EngineError     scoring failed for every record of a batch
         +-- PipelineError   the Beam pipeline failed
 
@@ -85,6 +87,14 @@ class JobError(ScorerError):
 
 class StoppedError(JobError):
     """Somebody stopped the job."""
+
+
+class WorkerError(JobError):
+    """A worker of a local run died or hangs."""
+
+
+class ChangedError(JobError):
+    """An input is no longer what the job was planned with."""
 
 
 class EngineError(JobError):

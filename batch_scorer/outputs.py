@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
-from batch_scorer.plan import Plan, resumed
+from batch_scorer.plan import Plan
+from batch_scorer.stored_plan import resumed
 from batch_scorer.write import STAGING
 
-# All that a run writes, `_SUCCESS` first: a directory that is being emptied must not look complete.
-OURS = ("_SUCCESS", "manifest.json", "shards", "predictions", "errors", "plan", STAGING, "plan.json")
+# All that a run writes but `plan.json`, folder by folder, `_SUCCESS` first: a directory that is being emptied must not
+# look complete. What else stands there is somebody else's.
+_OURS = {
+    "": r"_SUCCESS|manifest\.json",
+    "shards": r"\d{5,}\.json",
+    "predictions": r"part-\d{5,}\.parquet",
+    "errors": r"part-\d{5,}\.parquet",
+    "plan": r"\d{5,}\.jsonl",
+}
 
 
 def prepare(config: ScoreConfig, plan: Plan) -> Plan:
@@ -76,21 +89,80 @@ def _names(output: str) -> list[str]:
     return []
 
 
+@contextmanager
+def claimed(config: ScoreConfig) -> Iterator[None]:
+    """Holds a local output for this job alone, until the body or the process comes to its end, whichever way.
+
+    A store has no such lock: there the markers tell the parts of one plan from those of another.
+
+    Raises:
+        OutputError: another job holds it, or it cannot be made.
+    """
+    if storage.is_remote(config.output):
+        yield
+        return
+    try:
+        os.makedirs(config.output, exist_ok=True)
+        descriptor = os.open(config.output, os.O_RDONLY)
+    except OSError as error:
+        raise unwritable(config.output, error) from error
+    try:
+        # On the directory itself, so that no file is left over. Some network file systems know no locks.
+        with contextlib.suppress(OSError):
+            _lock(descriptor, config.output)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, output: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            "another job is writing to this output",
+            where=output,
+            fix="wait for it to end, or choose another --output",
+        ) from None
+
+
+def unwritable(output: str, error: OSError) -> OutputError:
+    """What is raised where the first files of a run cannot be written."""
+    return OutputError(
+        "the output cannot be written",
+        where=output,
+        expected="a directory in which files can be made",
+        got=str(error),
+        fix="choose another --output, or mend its rights or its disk",
+    )
+
+
 def begin(config: ScoreConfig) -> None:
     """Makes room: deletes an earlier run that is to be overwritten, or what a crash left half-written."""
-    if config.overwrite:
-        targets = list(OURS)
-    elif config.resume:
-        targets = ["_SUCCESS", "manifest.json", STAGING]
-    else:
-        targets = []
-    if config.resume and not storage.is_remote(config.output):
-        for folder in ("", "plan", "shards"):
+    if not (config.overwrite or config.resume):
+        return
+    if not storage.is_remote(config.output):
+        storage.delete([storage.join(config.output, STAGING)])
+        for folder in _OURS:
             drafts = storage.match_in(storage.join(config.output, folder), f".*{storage.DRAFT}")
             storage.delete([draft.path for draft in drafts])
-    for name in targets:
-        path = storage.join(config.output, name)
-        storage.delete([path + "/**" if storage.is_remote(path) and "." not in name and name != "_SUCCESS" else path])
+    for folder, name in _OURS.items() if config.overwrite else [("", _OURS[""])]:
+        _delete(config.output, folder, name)
+    if config.overwrite:
+        _delete(config.output, "", "plan.json")
+
+
+def _delete(output: str, folder: str, name: str) -> None:
+    """Deletes the files of `folder` that are called by the regular expression `name`, and no other."""
+    place = storage.join(output, folder)
+    if folder and not storage.is_remote(output) and os.path.islink(place):
+        storage.delete([place])  # what it points to is not ours
+        return
+    found = storage.match_in(place, "*")
+    storage.delete([file.path for file in found if re.fullmatch(name, os.path.basename(file.path))])
+    if folder and not storage.is_remote(output):
+        with contextlib.suppress(OSError):
+            os.rmdir(place)  # unless somebody else put something there
 
 
 def finish(config: ScoreConfig) -> None:

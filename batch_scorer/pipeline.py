@@ -1,132 +1,28 @@
-"""The Beam job: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
-
-Beam moves descriptors of shards and summaries of what was done; a review never leaves the worker that reads it.
-"""
+"""Runs the graph: on this machine, watching its workers, or on the runner that the options name."""
 
 from __future__ import annotations
 
 import os
-import platform
 import re
-import shlex
-import sys
+import threading
 import traceback
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
-from apache_beam.utils.shared import Shared
 
-from batch_scorer import __version__, artifact, summarise
-from batch_scorer.artifact import SHIPPED
+from batch_scorer import storage, stored_plan, watch, worker
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, OptionError, PipelineError
-from batch_scorer.plan import Plan, read_shards
-from batch_scorer.records import Shard
-from batch_scorer.summarise import STAGES, Counts, Summary
+from batch_scorer.errors import OptionError, PipelineError, WorkerError
+from batch_scorer.graph import build
+from batch_scorer.plan import Plan
+from batch_scorer.watch import Watch
+from batch_scorer.write import STAGING
 
 WORKER_REVIEWS = 4_000  # take about as long as a second process needs to start and to load the model
+GRACE_SECONDS = 2.0
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
-
-
-class ScoreShards(beam.DoFn):  # type: ignore[misc]
-    """Scores one shard at a time with a model that is loaded once a process."""
-
-    def __init__(self, plan: Plan, config: ScoreConfig) -> None:
-        self._plan, self._config = plan, config
-        self._shared = Shared()
-        self._counters = {name: Metrics.counter("reviews", name) for name in vars(Counts())}
-        self._timings = {stage: Metrics.distribution(stage, "shard_ms") for stage in STAGES}
-
-    def setup(self) -> None:
-        self._scorer = self._shared.acquire(self._load)
-
-    def _load(self) -> Any:
-        from batch_scorer.engine import load_engine
-        from batch_scorer.shard import Scorer
-
-        model = artifact.load(self._config.model or SHIPPED)
-        if model.model_id != self._plan.model_id:
-            raise JobError(
-                "the worker has another model than the job was planned with",
-                where=self._config.model or SHIPPED,
-                expected=f"model {self._plan.model_id}",
-                got=f"model {model.model_id}",
-                fix="give --model a place that every worker reads, and do not change it during the run",
-            )
-        return Scorer(model, load_engine(model, self._plan.precision))
-
-    def process(self, shard: Shard) -> Iterator[Summary]:
-        from batch_scorer.shard import score_shard
-
-        # A marker from before a crash, or from an earlier try of the same bundle, stands for the work it describes.
-        summary = summarise.finished_shard(shard.index, self._plan, self._config.output)
-        if summary is None:
-            summary = score_shard(shard, self._plan, self._scorer, self._config.output)
-            for name, count in vars(summary.counts).items():
-                self._counters[name].inc(count)
-            for stage, seconds in summary.timings.items():
-                self._timings[stage].update(round(1000 * seconds))
-        yield summary
-
-
-class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
-    """Adds up what the shards did."""
-
-    def create_accumulator(self) -> Summary:
-        return Summary()
-
-    def add_input(self, accumulator: Summary, element: Summary) -> Summary:
-        return accumulator + element
-
-    def merge_accumulators(self, accumulators: Iterable[Summary]) -> Summary:
-        return summarise.fold(accumulators)
-
-    def extract_output(self, accumulator: Summary) -> Summary:
-        return accumulator
-
-
-class Commit(beam.DoFn):  # type: ignore[misc]
-    """Writes the manifest, and `_SUCCESS` last."""
-
-    def __init__(self, plan: Plan, config: ScoreConfig, started: str) -> None:
-        self._plan, self._config, self._started = plan, config, started
-
-    def process(self, summary: Summary) -> Iterator[str]:
-        from batch_scorer.model import fold_head
-
-        model = artifact.load(self._config.model or SHIPPED)
-        _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
-        summarise.commit(
-            summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
-        )
-        yield self._plan.run_id
-
-
-def versions() -> dict[str, str]:
-    """What the run was made with."""
-    packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
-    own = {"python": platform.python_version(), "batch-scorer": __version__}
-    return {**own, **{name: version(name) for name in packages}}
-
-
-def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, started: str) -> None:
-    """Adds the whole job to `pipeline`."""
-    (
-        pipeline
-        | "Start" >> beam.Create([config.output])
-        | "Read plan" >> beam.FlatMap(read_shards, shard_count=plan.shard_count)
-        | "Spread shards" >> beam.Reshuffle()
-        | "Score shards" >> beam.ParDo(ScoreShards(plan, config))
-        | "Summarise" >> beam.CombineGlobally(FoldSummaries())
-        | "Commit" >> beam.ParDo(Commit(plan, config, started))
-    )
 
 
 def options(config: ScoreConfig) -> PipelineOptions:
@@ -186,19 +82,18 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
 
     Raises:
         PipelineError: a step failed.
+        WorkerError: a local worker died or hangs.
     """
-    started = datetime.now(UTC).isoformat()
-    runner = None
-    if is_local(beam_options):
-        workers = process_count(plan, config.workers)
-        # By name: `DirectRunner` would first look for a runner on the network.
-        runner = FnApiRunner(default_environment=_processes() if workers > 1 else None)
-        beam_options.view_as(DirectOptions).direct_num_workers = workers
-        beam_options.view_as(StandardOptions).runner = "FnApiRunner"
     try:
-        pipeline = beam.Pipeline(runner=runner, options=beam_options)
-        build(pipeline, plan, config, started)
-        pipeline.run().wait_until_finish()
+        if is_local(beam_options):
+            _run_here(plan, config, beam_options)
+        else:
+            pipeline = beam.Pipeline(options=beam_options)
+            build(pipeline, plan, config)
+            pipeline.run().wait_until_finish()
+    except WorkerError as error:
+        error.fix = config.how_to_resume()
+        raise
     except Exception as error:
         raise PipelineError(
             "the job failed",
@@ -208,11 +103,49 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         ) from error
 
 
-def _processes() -> SubprocessSDKEnvironment:
-    """Workers in processes of their own (what `--direct_running_mode=multi_processing` does, with our `worker`)."""
-    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it.
-    command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m batch_scorer.worker"
-    return SubprocessSDKEnvironment.from_command_string(command)
+def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
+    """Runs the job in this process, or in more (what `--direct_running_mode=multi_processing` does), and watches it."""
+    workers = process_count(plan, config.workers)
+    base = None if storage.is_remote(config.output) else storage.join(config.output, STAGING)
+    with Watch(base, config.worker_timeout_s, lambda i: str(stored_plan.shard_at(config.output, i))) as eye:
+        command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
+        # By name: `DirectRunner` would first look for a runner on the network.
+        runner = FnApiRunner(default_environment=command if workers > 1 else None)
+        beam_options.view_as(DirectOptions).direct_num_workers = workers
+        beam_options.view_as(StandardOptions).runner = "FnApiRunner"
+        pipeline = beam.Pipeline(runner=runner, options=beam_options)
+        build(pipeline, plan, config, eye.directory)
+        # In a thread, since Beam would wait for ever for a worker that is gone.
+        running = _Running(pipeline)
+        running.start()
+        while running.is_alive():
+            running.join(watch.CHECK_SECONDS)
+            try:
+                eye.check()
+            except WorkerError:
+                running.join(GRACE_SECONDS)  # a job that fails ends its workers: its own error says more
+                if running.is_alive():
+                    raise
+    if running.error:
+        raise running.error
+
+
+class _Running(threading.Thread):
+    """A pipeline on its way: in a thread, since Beam would wait for ever for a worker that is gone.
+
+    `error` is what it failed with.
+    """
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        super().__init__(daemon=True)
+        self._pipeline = pipeline
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._pipeline.run().wait_until_finish()
+        except BaseException as error:
+            self.error = error
 
 
 def _cause(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Plan: the inputs, listed and cut into shards that any worker can take.
 
-In: the config. Out: a `Plan` (small, sent to every worker) and its `Shard`s (written as JSON lines, read back by the
-workers). Both follow from the inputs and the options alone, never from the workers.
+In: the config. Out: a `Plan` (small, sent to every worker) and its `Shard`s (which `stored_plan` puts into files). Both
+follow from the inputs and the options alone, never from the workers.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer import columns, inputs, read, storage
+from batch_scorer import columns, inputs, read
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import OutputError
 from batch_scorer.formats.stream import is_compressed
 from batch_scorer.records import DAMAGE, Fields, InputFile, Shard
 
 SHARDS_AT_LEAST = 64  # so that the shards of a middling corpus fill a cluster
 SHARD_ROWS_MIN, SHARD_ROWS_MAX = 1_000, 50_000
-PIECE_SHARDS = 1_000  # shards in one piece of the plan
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,9 @@ class Plan:
         fields: the columns to read.
         top_k: tokens in each list.
         precision: of the network's products.
+        excerpts: whether rows of `errors` begin with some of the record.
+        limit: how many records were asked for, the first.
+        shard_rows: reviews in a shard, about, as asked for.
         shard_count: how many shards.
         reviews: how many there are, or (`estimated`) about how many.
         inputs: per argument: what it matched, in files and bytes, and a fingerprint.
@@ -51,6 +52,9 @@ class Plan:
     fields: Fields
     top_k: int
     precision: str
+    excerpts: bool
+    limit: int | None
+    shard_rows: int | None
     shard_count: int
     reviews: int
     estimated: bool
@@ -75,6 +79,9 @@ class Plan:
             "delimiter": f.delimiter,
             "top_k": self.top_k,
             "precision": self.precision,
+            "excerpts": self.excerpts,
+            "limit": self.limit,
+            "shard_rows": self.shard_rows,
             "shards": self.shard_count,
             "reviews": self.reviews,
             "estimated": self.estimated,
@@ -105,7 +112,11 @@ def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
     cut: Iterable[Shard] = _cut(files, rows)
     if config.limit is not None:
         cut, reviews = _limit(cut, fields, config.limit), min(reviews, config.limit)
-    shards = [dataclasses.replace(shard, index=i) for i, shard in enumerate(cut)]
+    stamp = {file.path: (file.size_bytes, file.modified) for file, _ in listing.files}
+    shards = [
+        dataclasses.replace(shard, index=i, stamps=tuple(stamp[path] for path in shard.paths))
+        for i, shard in enumerate(cut)
+    ]
     plan = Plan(
         run_id="",
         plan_hash="",
@@ -113,6 +124,9 @@ def make_plan(config: ScoreConfig, model_id: str) -> tuple[Plan, list[Shard]]:
         fields=fields,
         top_k=config.top_k,
         precision=config.precision,
+        excerpts=config.excerpts,
+        limit=config.limit,
+        shard_rows=config.shard_rows,
         shard_count=len(shards),
         reviews=reviews,
         estimated=any(file.estimated for file in files),
@@ -185,45 +199,3 @@ def _ranges(total: int, size: int) -> Iterator[tuple[int, int]]:
     count = -(-total // size)
     for i in range(count):
         yield total * i // count, total * (i + 1) // count
-
-
-def write_plan(plan: Plan, shards: Sequence[Shard], output: str) -> None:
-    """Writes the pieces, then `plan.json`, which names them."""
-    names = []
-    for number, start in enumerate(range(0, len(shards), PIECE_SHARDS)):
-        names.append(_piece_name(number))
-        lines = "".join(shard.to_json() + "\n" for shard in shards[start : start + PIECE_SHARDS])
-        storage.publish_bytes(lines.encode(), storage.join(output, names[-1]))
-    document = json.dumps({**plan.to_json(), "pieces": names}, indent=2) + "\n"
-    storage.publish_bytes(document.encode(), storage.join(output, "plan.json"))
-
-
-def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
-    """The shards of the plan in `output`, one piece in memory at a time."""
-    for number in range(-(-shard_count // PIECE_SHARDS)):
-        for line in storage.read_bytes(storage.join(output, _piece_name(number))).decode().splitlines():
-            yield Shard.from_json(line)
-
-
-def _piece_name(number: int) -> str:
-    return f"plan/{number:05d}.jsonl"
-
-
-def resumed(plan: Plan, output: str) -> Plan:
-    """The plan to go on with: `plan`, under the run id of the one that stands in `output`.
-
-    Raises:
-        OutputError: an input, the model or an option has changed since.
-    """
-    stood = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
-    if stood["plan_hash"] == plan.plan_hash:
-        return dataclasses.replace(plan, run_id=stood["run_id"])
-    now = plan.to_json()
-    changed = [name for name in now if name not in ("run_id", "plan_hash") and now[name] != stood.get(name)]
-    raise OutputError(
-        "the run cannot be resumed: it would not be the same run",
-        where=storage.join(output, "plan.json"),
-        expected="the inputs, model and options that it was planned with",
-        got=f"changed: {', '.join(changed) or 'the shards'}",
-        fix="restore them, or start anew with --overwrite or another --output",
-    )

@@ -1,12 +1,53 @@
-"""Loading TensorFlow without its greetings."""
+"""What others would say over our own output: TensorFlow's greetings, and the logs, which go to a file or nowhere."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from batch_scorer.errors import OptionError
+
+
+def quieten() -> None:
+    """Keeps TensorFlow and Beam from talking over our own output, here and in the workers."""
+    for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
+        os.environ.setdefault(name, value)
+    root = logging.getLogger()
+    if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
+        return
+    root.setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
+    for name in ("apache_beam", "tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def logged(path: str | None) -> Iterator[None]:
+    """Writes all that is logged while the body runs, Beam's workers included, to the file `path`.
+
+    Raises:
+        OptionError: the file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OptionError("the log cannot be written", where=f"--log-file {path}", got=str(error)) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()
 
 
 @contextmanager

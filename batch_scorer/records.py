@@ -17,6 +17,7 @@ EXCERPT_BYTES = 1_000  # of bytes shown to a person; far more than an excerpt's 
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 
 Partitions = tuple[tuple[str, str | None], ...]
+_PARTS = {"parquet": "rows", "jsonl": "bytes", "lines": "bytes"}  # what a range of a shard counts
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Shard:
         partitions: as in `InputFile`.
         max_records: stop after so many.
         damage: why the file cannot be read at all, found while planning.
+        stamps: size in bytes and date of each path, as they were then.
     """
 
     index: int
@@ -67,6 +69,12 @@ class Shard:
     partitions: Partitions = ()
     max_records: int | None = None
     damage: str | None = None
+    stamps: tuple[tuple[int, float], ...] = ()
+
+    def __str__(self) -> str:
+        name, more = self.paths[0], len(self.paths) - 1
+        part = f", {_PARTS[self.format]} {self.start:,} to {self.stop:,}" if self.stop is not None else ""
+        return f"shard {self.index}: {name}{part}{f' and {more:,} files more' if more else ''}"
 
     def to_json(self) -> str:
         """One line of the plan."""
@@ -76,8 +84,8 @@ class Shard:
     def from_json(line: str) -> Shard:
         """The inverse of `to_json`."""
         fields = json.loads(line)
-        partitions = tuple((name, value) for name, value in fields["partitions"])
-        return Shard(**{**fields, "paths": tuple(fields["paths"]), "partitions": partitions})
+        tuples = {name: tuple(tuple(pair) for pair in fields[name]) for name in ("partitions", "stamps")}
+        return Shard(**{**fields, **tuples, "paths": tuple(fields["paths"])})
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,8 @@ def predictions_schema(kept: pa.Schema, run_id: str, model_id: str) -> pa.Schema
     return pa.schema([*_LEADING, *kept, *_TRAILING], metadata=stamp)
 
 
-def rejections_table(rejections: list[Rejection], run_id: str, model_id: str) -> pa.Table:
-    """Rejections as rows of an errors part."""
+def rejections_table(rejections: list[Rejection], run_id: str, model_id: str, excerpts: bool = True) -> pa.Table:
+    """Rejections as rows of an errors part, with or without the beginning of the records."""
     rows = [
         {
             "source": printable(r.source),
@@ -131,7 +131,7 @@ def rejections_table(rejections: list[Rejection], run_id: str, model_id: str) ->
             "stage": ERROR_CODES[r.code][0],
             "code": r.code,
             "message": printable(r.message),
-            "excerpt": None if r.excerpt is None else printable(r.excerpt)[:EXCERPT_CHARACTERS],
+            "excerpt": printable(r.excerpt)[:EXCERPT_CHARACTERS] if excerpts and r.excerpt is not None else None,
         }
         for r in rejections
     ]

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 
+from batch_scorer import storage
 from batch_scorer.artifact import Artifact
 from batch_scorer.encode import Encoded, encode, rejection
+from batch_scorer.errors import ChangedError
 from batch_scorer.explain import Explanation
 from batch_scorer.plan import Plan
 from batch_scorer.profile import EMPTY, measure
@@ -19,6 +22,7 @@ from batch_scorer.read import Chunk, read
 from batch_scorer.records import Shard
 from batch_scorer.schema import Rejection
 from batch_scorer.score import FailedReview, ScoredBatch, score
+from batch_scorer.storage import Beat
 from batch_scorer.summarise import STAGES, Counts, Summary, write_marker
 from batch_scorer.write import ShardWriter, predictions
 
@@ -33,8 +37,9 @@ class Scorer:
 
 @dataclass
 class _Clock:
-    """Seconds spent in each stage."""
+    """Seconds spent in each stage; each stop of it is a beat."""
 
+    beat: Beat | None = None
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     @contextmanager
@@ -44,18 +49,24 @@ class _Clock:
             yield
         finally:
             self.seconds[stage] += time.perf_counter() - start
+            if self.beat:
+                self.beat()
 
 
-def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str) -> Summary:
+def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Beat | None = None) -> Summary:
     """Scores one shard, publishes its parts, and marks it as done.
+
+    Args:
+        beat: called at each step forward.
 
     Raises:
         EngineError: the engine fails on every review of a batch.
+        ChangedError: an input is not what it was when the job was planned.
         OSError: the output cannot be written.
     """
-    clock, total = _Clock(), EMPTY
+    clock, total = _Clock(beat), EMPTY
     read_count = scored = rejected = unreadable = 0
-    chunks = read(shard, plan.fields)
+    chunks = read(shard, plan.fields, beat)
     with ShardWriter(output, shard.index, plan) as writer:
         while True:
             with clock("read"):
@@ -80,11 +91,33 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str) -> Summar
             scored += len(chosen)
             rejected += len(chunk.rejected) - damage + len(lost)
             unreadable += damage
+        _refuse_changed(shard)
         with clock("write"):
             parts = writer.publish()
     summary = Summary(1, Counts(read_count, scored, rejected, unreadable), parts, total, clock.seconds)
     write_marker(summary, shard.index, plan, output)
     return summary
+
+
+def _refuse_changed(shard: Shard) -> None:
+    """Compares the inputs, now that they have been read, with what they were when the job was planned.
+
+    Else the rows of a run would be of two states of its input, and those of an input that is gone would be missing.
+    """
+    for path, (size_bytes, modified) in zip(shard.paths, shard.stamps, strict=True):
+        found = storage.look_at(path)
+        if found is None or (found.size_bytes, found.modified) != (size_bytes, modified):
+            raise ChangedError(
+                "an input has changed since the job was planned",
+                where=path,
+                expected=f"{size_bytes:,} bytes, {_date(modified)}",
+                got=f"{found.size_bytes:,} bytes, {_date(found.modified)}" if found else "no such file",
+                fix="put it back as it was, date and all, and give --resume; or start anew with --overwrite",
+            )
+
+
+def _date(modified: float) -> str:
+    return f"of {datetime.fromtimestamp(modified, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
 def score_chunk(

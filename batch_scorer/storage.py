@@ -90,6 +90,13 @@ def _local_file(path: str) -> StoredFile:
     return StoredFile(path, status.st_size, status.st_mtime)
 
 
+def look_at(path: str) -> StoredFile | None:
+    """The file `path` as a listing shows it now, if there is one."""
+    if is_remote(path):
+        return next((file for file in match(path) if file.path == path), None)
+    return _local_file(path) if os.path.isfile(path) else None
+
+
 def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
     """Opens `path` for reading bytes; the file can seek. Compressed files are left compressed.
 
@@ -107,7 +114,7 @@ def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
 
 
 def _open_local(path: str, buffering: int) -> BinaryIO:
-    return cast(BinaryIO, open(path, "rb", buffering, opener=_open_regular))
+    return open(path, "rb", buffering, opener=_open_regular)
 
 
 def _open_regular(path: str, flags: int) -> int:
@@ -164,11 +171,17 @@ def publish_bytes(data: bytes, path: str) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     folder, name = os.path.split(path)
     draft = os.path.join(folder, f".{name}.{os.getpid()}{DRAFT}")
-    with open(draft, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    try:
+        with open(draft, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(draft)
+        raise
+    _sync_directory(folder)
 
 
 def publish_file(local: str, path: str) -> None:
@@ -182,6 +195,16 @@ def publish_file(local: str, path: str) -> None:
         os.fsync(file.fileno())
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.replace(local, path)
+    _sync_directory(os.path.dirname(path))
+
+
+def _sync_directory(path: str) -> None:
+    """Makes a name that was just given in `path` outlast a failure of the power."""
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def delete(paths: list[str]) -> None:

@@ -105,8 +105,10 @@ def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
             with storage.open_read(storage.join(output, part.path)) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
                     return None
-        profile_ = Profile.from_json(document["profile"])
-        return Summary(1, Counts(**document["counts"]), parts, profile_, document["timings"])
+        profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
+        if counts.unreadable:
+            return None  # perhaps it was the disk or the network; if it was the file, the same rows come of it
+        return Summary(1, counts, parts, profile_, document["timings"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no marker, or a damaged one: the shard is done again
 
@@ -163,7 +165,7 @@ def commit(
             where=config.output,
             expected=f"{plan.shard_count:,} shards",
             got=f"{summary.shards:,}",
-            fix="run the same command with --resume",
+            fix=config.how_to_resume(),
         )
     manifest = {
         "schema_version": SCHEMA_VERSION,

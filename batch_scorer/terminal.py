@@ -19,6 +19,11 @@ from batch_scorer.estimate import Estimate
 from batch_scorer.plan import Plan
 
 
+def console() -> Console:
+    """Standard output, as a terminal of any width."""
+    return Console(stderr=False, soft_wrap=True, emoji=False)  # `:heart:` in a file's name is a name
+
+
 def visible(text: str, keep: str = "") -> str:
     """`text` with white space as spaces, and controls, bidi marks and half characters as �; `keep` stays as it is."""
     return "".join(c if c.isprintable() or c in keep else " " if c.isspace() else "�" for c in text)

@@ -1,24 +1,39 @@
 """A worker process of a local run: Beam's own harness, whose log goes to the driver and not to the terminal too.
 
-It ends with the driver: at once, and without a word, however that came to its end.
+It shows the driver that it runs, and ends with it: at once, and without a word, however that came to its end.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
+import shlex
+import signal
 import sys
 import threading
 import time
 from typing import Any
 
+from batch_scorer.watch import worker_file
+
 WATCH_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main() -> None:
-    """Serves the driver that started this process, until it says stop or is gone."""
-    driver = os.getppid()
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+def command(directory: str) -> str:
+    """The shell command that starts a worker of this process, watched in `directory`."""
+    python = f"exec {shlex.quote(sys.executable)} -m batch_scorer.worker {os.getpid()} {shlex.quote(directory)}"
+    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it. The file is there
+    # before Python starts, so that a worker is missed even if it never gets as far.
+    return f"trap '' INT; : > {shlex.quote(directory)}/$$; {python}"
+
+
+def main(driver: int, directory: str) -> None:
+    """Serves the process `driver`, which started this one and watches it in `directory`, until it stops or is gone."""
+    _die_with_parent()
+    threading.Thread(target=_live_with, args=(driver, worker_file(directory)), daemon=True).start()
     say, say_of_thread = sys.excepthook, threading.excepthook
 
     def unless_orphaned(*error: Any) -> None:
@@ -31,16 +46,26 @@ def main() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     from apache_beam.runners.worker import sdk_worker_main
 
-    sdk_worker_main.main(sys.argv)
+    sdk_worker_main.main(sys.argv[:1])
+    with contextlib.suppress(OSError):
+        os.remove(worker_file(directory))  # or it would be missed
     # All is written and told. To take TensorFlow apart would take seconds, and the driver waits for the process to end.
     os._exit(0)
 
 
-def _end_with(driver: int) -> None:
+def _die_with_parent() -> None:
+    """Asks Linux to kill this process when its parent dies, since one that is stopped or stuck cannot end itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _live_with(driver: int, sign_of_life: str) -> None:
     while os.getppid() == driver:
+        with contextlib.suppress(OSError):
+            os.utime(sign_of_life)
         time.sleep(WATCH_SECONDS)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]), sys.argv[2])

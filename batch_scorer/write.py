@@ -109,7 +109,8 @@ class ShardWriter:
     def add_rejections(self, rejections: Sequence[Rejection]) -> None:
         """Appends rejected records."""
         if rejections:
-            self._errors.add(rejections_table(list(rejections), self._plan.run_id, self._plan.model_id))
+            plan = self._plan
+            self._errors.add(rejections_table(list(rejections), plan.run_id, plan.model_id, plan.excerpts))
 
     def publish(self) -> tuple[Part, ...]:
         """Finishes both files and moves them into the output; a part without rows is not written."""

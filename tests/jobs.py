@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer import artifact, outputs, pipeline, plan
+from batch_scorer import artifact, outputs, pipeline, plan, stored_plan
 from batch_scorer.config import ScoreConfig
 
 
@@ -18,10 +18,13 @@ def score_here(config: ScoreConfig) -> dict[str, Any]:
     model = artifact.load(config.model or artifact.SHIPPED)
     made, shards = plan.make_plan(config, model.model_id)
     made = outputs.prepare(config, made)
-    outputs.begin(config)
-    plan.write_plan(made, shards, config.output)
-    pipeline.run(made, config, pipeline.options(config))
-    outputs.finish(config)
+    with outputs.claimed(config):
+        outputs.begin(config)
+        stored_plan.write_plan(made, shards, config.output)
+        try:
+            pipeline.run(made, config, pipeline.options(config))
+        finally:
+            outputs.finish(config)
     manifest: dict[str, Any] = json.loads((Path(config.output) / "manifest.json").read_text())
     return manifest
 

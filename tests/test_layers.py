@@ -14,12 +14,14 @@ LAYERS = """
 errors config
 quiet
 storage
+watch
 schema tokenizer model profile documents keras_model artifact
 records
 formats.stream formats.parquet formats.jsonl formats.delimited formats.lines formats.files
 inputs columns
 read
 plan
+stored_plan
 encode
 protocol
 keras_engine folded_engine
@@ -31,11 +33,13 @@ summarise
 shard
 review
 worker
+graph
 pipeline
 estimate
 progress terminal outputs
 highlight
 commands
+job
 cli
 __main__
 """

@@ -11,7 +11,8 @@ import pytest
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
 from batch_scorer.outputs import begin, finish, prepare
-from batch_scorer.plan import Plan, make_plan, write_plan
+from batch_scorer.plan import Plan, make_plan
+from batch_scorer.stored_plan import write_plan
 
 MakeConfig = Callable[..., ScoreConfig]
 PARTS = (

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer import pipeline, summarise
+from batch_scorer import pipeline, stored_plan, summarise
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError
@@ -141,7 +141,7 @@ def test_worker_with_another_model_than_planned_stops_the_job(
     from batch_scorer import artifact, plan
 
     made, shards = plan.make_plan(job, artifact.load(str(model)).model_id)
-    plan.write_plan(made, shards, job.output)
+    stored_plan.write_plan(made, shards, job.output)
     save_tiny(model, seed=8)
     with pytest.raises(PipelineError, match="another model"):
         pipeline.run(made, job, pipeline.options(job))
@@ -163,7 +163,7 @@ def test_job_request_does_not_grow_with_the_plan(config: Config, tiny: Artifact,
     sizes = []
     for shards in (1_000, 100_000):
         graph = beam.Pipeline(runner="FnApiRunner")
-        pipeline.build(graph, dataclasses.replace(small, shard_count=shards), job, "now")
+        pipeline.build(graph, dataclasses.replace(small, shard_count=shards), job)
         sizes.append(graph.to_runner_api().ByteSize())
     assert abs(sizes[1] - sizes[0]) < 100
 

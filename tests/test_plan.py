@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scorer import plan as planning
+from batch_scorer import stored_plan
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OutputError
-from batch_scorer.plan import make_plan, read_shards, resumed, write_plan
+from batch_scorer.plan import make_plan
 from batch_scorer.records import Shard
+from batch_scorer.stored_plan import read_shards, resumed, shard_at, write_plan
 
 MakeConfig = Callable[..., ScoreConfig]
 
@@ -130,31 +131,35 @@ def test_plan_same_inputs_and_options_gives_the_same_plan(reviews_file: Path, co
 
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "text_column": {"text_column": "id"},
-    "id_column": {"id_column": "id"},
-    "kept": {"kept": (Kept("id", "id"),)},
-    "max_text_bytes": {"max_text_bytes": 5_000},
-    "top_k": {"top_k": 3},
-    "precision": {"precision": "bfloat16"},
-    "shards": {"shard_rows": 1},
+    "--text-column was 'text' and is now 'id'": {"text_column": "id"},
+    "--id-column was None and is now 'id'": {"id_column": "id"},
+    "--keep was [] and is now [{'name': 'id', 'output_name': 'id', 'type': 'string'}]": {"kept": (Kept("id", "id"),)},
+    "--max-text-bytes was 1000000 and is now 5000": {"max_text_bytes": 5_000},
+    "--top-k was 10 and is now 3": {"top_k": 3},
+    "--precision was 'float32' and is now 'bfloat16'": {"precision": "bfloat16"},
+    "--shard-rows was None and is now 1": {"shard_rows": 1},
+    "--limit was None and is now 2": {"limit": 2},
+    "excerpts (--no-excerpt) was True and is now False": {"excerpts": False},
 }
 
 
-@pytest.mark.parametrize("changed", [*CHANGES, "model_id", "inputs"])
+@pytest.mark.parametrize("changed", [*CHANGES, "the model was 'model' and is now 'other'", "input"])
 def test_plan_anything_changed_is_another_run_and_refused_by_name_on_resume(
     changed: str, reviews_file: Path, config: MakeConfig, tmp_path: Path
 ) -> None:
     stood, shards = make_plan(config(reviews_file), "model")
     write_plan(stood, shards, str(tmp_path / "out"))
-    if changed == "inputs":
+    if changed == "input":
         os.utime(reviews_file, (1_000, 1_000))
+        size = f"{reviews_file.stat().st_size:,} bytes in 1 file(s)"
+        changed = f"input {reviews_file} has changed: {size}; now of another name or date"
 
-    now, _ = make_plan(config(reviews_file, **CHANGES.get(changed, {})), "other" if changed == "model_id" else "model")
+    now, _ = make_plan(config(reviews_file, **CHANGES.get(changed, {})), "other" if "the model" in changed else "model")
 
     assert stood.run_id != now.run_id
     with pytest.raises(OutputError) as refused:
         resumed(now, str(tmp_path / "out"))
-    assert f"changed: {changed}" == refused.value.got
+    assert changed == refused.value.got
 
 
 def test_plan_row_groups_changed_in_a_file_of_the_same_size_and_time_is_refused_on_resume(
@@ -168,7 +173,7 @@ def test_plan_row_groups_changed_in_a_file_of_the_same_size_and_time_is_refused_
     write_plan(*plans[0], str(tmp_path / "out"))
 
     assert plans[0][0].inputs == plans[1][0].inputs
-    with pytest.raises(OutputError, match="changed: the shards"):
+    with pytest.raises(OutputError, match="got:      other shards"):
         resumed(plans[1][0], str(tmp_path / "out"))
 
 
@@ -190,13 +195,14 @@ def test_resumed_unchanged_keeps_the_run_id_that_stands(reviews_file: Path, conf
 def test_write_plan_in_pieces_is_read_back_in_order(
     piece_shards: int, reviews_file: Path, config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "PIECE_SHARDS", piece_shards)
+    monkeypatch.setattr(stored_plan, "PIECE_SHARDS", piece_shards)
     plan, shards = make_plan(config(reviews_file, shard_rows=1), "model")
     output = tmp_path / "out"
 
     write_plan(plan, shards, str(output))
 
     assert shards == list(read_shards(str(output), plan.shard_count))
+    assert shards == [shard_at(str(output), i) for i in range(len(shards))]
     document = json.loads((output / "plan.json").read_text())
     assert {**plan.to_json(), "pieces": document["pieces"]} == document
     assert document["pieces"] == sorted(f"plan/{path.name}" for path in (output / "plan").iterdir())

@@ -1,0 +1,132 @@
+"""The Beam graph: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
+
+Beam moves descriptors of shards and summaries of what was done; a review never leaves the worker that reads it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.utils.shared import Shared
+
+from batch_scorer import __version__, artifact, stored_plan, summarise
+from batch_scorer.artifact import SHIPPED
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import JobError
+from batch_scorer.plan import Plan
+from batch_scorer.records import Shard
+from batch_scorer.summarise import STAGES, Counts, Summary
+from batch_scorer.watch import LOADING, Pulse
+
+
+class ScoreShards(beam.DoFn):  # type: ignore[misc]
+    """Scores one shard at a time with a model that is loaded once a process.
+
+    Args:
+        watched: directory of the driver's `Watch`, if it watches.
+    """
+
+    def __init__(self, plan: Plan, config: ScoreConfig, watched: str | None) -> None:
+        self._plan, self._config, self._watched = plan, config, watched
+        self._shared = Shared()
+        self._counters = {name: Metrics.counter("reviews", name) for name in vars(Counts())}
+        self._timings = {stage: Metrics.distribution(stage, "shard_ms") for stage in STAGES}
+
+    def setup(self) -> None:
+        self._pulse = Pulse(self._watched)
+        with self._pulse.doing(LOADING):
+            self._scorer = self._shared.acquire(self._load)
+
+    def _load(self) -> Any:
+        from batch_scorer.engine import load_engine
+        from batch_scorer.shard import Scorer
+
+        model = artifact.load(self._config.model or SHIPPED)
+        if model.model_id != self._plan.model_id:
+            raise JobError(
+                "the worker has another model than the job was planned with",
+                where=self._config.model or SHIPPED,
+                expected=f"model {self._plan.model_id}",
+                got=f"model {model.model_id}",
+                fix="give --model a place that every worker reads, and do not change it during the run",
+            )
+        self._pulse()
+        return Scorer(model, load_engine(model, self._plan.precision))
+
+    def process(self, shard: Shard) -> Iterator[Summary]:
+        with self._pulse.doing(shard.index):
+            summary = self._done(shard)
+        yield summary
+
+    def _done(self, shard: Shard) -> Summary:
+        from batch_scorer.shard import score_shard
+
+        # A marker from before a crash, or from an earlier try of the same bundle, stands for the work it describes.
+        summary = summarise.finished_shard(shard.index, self._plan, self._config.output)
+        if summary is None:
+            summary = score_shard(shard, self._plan, self._scorer, self._config.output, self._pulse)
+            for name, count in vars(summary.counts).items():
+                self._counters[name].inc(count)
+            for stage, seconds in summary.timings.items():
+                self._timings[stage].update(round(1000 * seconds))
+        return summary
+
+
+class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
+    """Adds up what the shards did."""
+
+    def create_accumulator(self) -> Summary:
+        return Summary()
+
+    def add_input(self, accumulator: Summary, element: Summary) -> Summary:
+        return accumulator + element
+
+    def merge_accumulators(self, accumulators: Iterable[Summary]) -> Summary:
+        return summarise.fold(accumulators)
+
+    def extract_output(self, accumulator: Summary) -> Summary:
+        return accumulator
+
+
+class Commit(beam.DoFn):  # type: ignore[misc]
+    """Writes the manifest, and `_SUCCESS` last."""
+
+    def __init__(self, plan: Plan, config: ScoreConfig, started: str) -> None:
+        self._plan, self._config, self._started = plan, config, started
+
+    def process(self, summary: Summary) -> Iterator[str]:
+        from batch_scorer.model import fold_head
+
+        model = artifact.load(self._config.model or SHIPPED)
+        _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
+        summarise.commit(
+            summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
+        )
+        yield self._plan.run_id
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
+    own = {"python": platform.python_version(), "batch-scorer": __version__}
+    return {**own, **{name: version(name) for name in packages}}
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str | None = None) -> None:
+    """Adds the whole job, which starts now, to `pipeline`; `watched` is the directory of a `Watch`, if there is one."""
+    started = datetime.now(UTC).isoformat()
+    (
+        pipeline
+        | "Start" >> beam.Create([config.output])
+        | "Read plan" >> beam.FlatMap(stored_plan.read_shards, shard_count=plan.shard_count)
+        | "Spread shards" >> beam.Reshuffle()
+        | "Score shards" >> beam.ParDo(ScoreShards(plan, config, watched))
+        | "Summarise" >> beam.CombineGlobally(FoldSummaries())
+        | "Commit" >> beam.ParDo(Commit(plan, config, started))
+    )

@@ -1,0 +1,83 @@
+"""The plan in files: written before the work starts, read back by the workers, compared when a run is resumed.
+
+`plan.json` is the plan but its shards; those stand in pieces, as JSON lines, so that a job need not hold them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from batch_scorer import storage
+from batch_scorer.errors import OutputError
+from batch_scorer.plan import Plan
+from batch_scorer.records import Shard
+
+PIECE_SHARDS = 1_000  # shards in one piece of the plan
+# Where a setting of the plan is not called as its option is.
+_OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
+
+
+def write_plan(plan: Plan, shards: Sequence[Shard], output: str) -> None:
+    """Writes the pieces, then `plan.json`, which names them."""
+    names = []
+    for number, start in enumerate(range(0, len(shards), PIECE_SHARDS)):
+        names.append(_piece_name(number))
+        lines = "".join(shard.to_json() + "\n" for shard in shards[start : start + PIECE_SHARDS])
+        storage.publish_bytes(lines.encode(), storage.join(output, names[-1]))
+    document = json.dumps({**plan.to_json(), "pieces": names}, indent=2) + "\n"
+    storage.publish_bytes(document.encode(), storage.join(output, "plan.json"))
+
+
+def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
+    """The shards of the plan in `output`, one piece in memory at a time."""
+    for number in range(-(-shard_count // PIECE_SHARDS)):
+        for line in storage.read_bytes(storage.join(output, _piece_name(number))).decode().splitlines():
+            yield Shard.from_json(line)
+
+
+def _piece_name(number: int) -> str:
+    return f"plan/{number:05d}.jsonl"
+
+
+def shard_at(output: str, index: int) -> Shard:
+    """Shard `index` of the plan in `output`."""
+    piece = storage.read_bytes(storage.join(output, _piece_name(index // PIECE_SHARDS))).decode()
+    return Shard.from_json(piece.splitlines()[index % PIECE_SHARDS])
+
+
+def resumed(plan: Plan, output: str) -> Plan:
+    """The plan to go on with: `plan`, under the run id of the one that stands in `output`.
+
+    Raises:
+        OutputError: an input, the model or an option has changed since.
+    """
+    stood = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
+    if stood["plan_hash"] == plan.plan_hash:
+        return dataclasses.replace(plan, run_id=stood["run_id"])
+    raise OutputError(
+        "the run cannot be resumed: it would not be the same run",
+        where=storage.join(output, "plan.json"),
+        expected="the inputs, model and options that it was planned with",
+        got="; ".join(_changes(stood, plan.to_json())) or "other shards: another version of batch-scorer planned it",
+        fix="restore them, or start anew with --overwrite or another --output",
+    )
+
+
+def _changes(stood: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What of the plan that stood is not so now, for a person."""
+    inputs_then, inputs_now = ({found["input"]: found for found in plan.get("inputs", ())} for plan in (stood, now))
+    for name in sorted(inputs_then.keys() | inputs_now.keys()):
+        before, after = inputs_then.get(name), inputs_now.get(name)
+        if before is None or after is None:
+            yield f"input {name} {'was not there' if before is None else 'is not given'}"
+        elif before != after:
+            then, here = (f"{found['bytes']:,} bytes in {found['files']:,} file(s)" for found in (before, after))
+            yield f"input {name} has changed: {then}; now {'of another name or date' if then == here else here}"
+    follows = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices")
+    for name, value in now.items():
+        if name not in follows and value != stood.get(name):
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            yield f"{option} was {stood.get(name)!r:.80} and is now {value!r:.80}"

@@ -1,0 +1,198 @@
+"""Watch: local workers tell how far they are, and the driver sees which of them died or hangs.
+
+Each worker has a file, named after its process, in a private directory of the driver's. It holds the shard in hand and
+the steps taken so far, and its date says that the process runs at all. Only changes count: no clock is compared with
+another, so that one that jumps does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+from batch_scorer.errors import WorkerError
+
+CHECK_SECONDS = 0.5
+TELL_SECONDS = 0.5
+IDLE, LOADING = -1, -2  # in place of a shard's number
+
+
+class Pulse:
+    """What a worker tells: to be called at each step forward.
+
+    Args:
+        directory: of the driver's `Watch`; None where the runner looks after its workers itself.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._path = worker_file(directory) if directory else None
+        self._steps, self._doing, self._told = 0, IDLE, 0.0
+
+    def __call__(self) -> None:
+        self._steps += 1
+        if time.monotonic() - self._told >= TELL_SECONDS:
+            self._tell()
+
+    @contextmanager
+    def doing(self, shard: int) -> Iterator[None]:
+        """Says that the body works on this shard (or is `LOADING`), and has to get on with it."""
+        self._doing = shard
+        self._steps += 1
+        self._tell()
+        try:
+            yield
+        finally:
+            self._doing = IDLE
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        if self._path is None:
+            return
+        # In place and of one length: a disk that is full has room for it, and no reader sees half of it. Where it
+        # cannot be written at all, neither can the output, and the job says so.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(descriptor, f"{self._doing} {self._steps}".ljust(40).encode(), 0)
+            finally:
+                os.close(descriptor)
+
+
+def worker_file(directory: str) -> str:
+    """The file of this process in the directory of a `Watch`."""
+    return os.path.join(directory, str(os.getpid()))
+
+
+@dataclass
+class _Worker:
+    """A worker as it was seen last."""
+
+    told: bytes = b""
+    dated: int = 0
+    still_s: float = 0.0  # since it told of a step forward
+    silent_s: float = 0.0  # since its process showed that it runs
+
+    def doing(self) -> int:
+        """The shard in hand, `IDLE` or `LOADING`; a process that has told nothing yet is about to load the model."""
+        return int(self.told.split()[0]) if self.told.strip() else LOADING
+
+
+class Watch:
+    """The driver's eye on its workers; as a context manager, it leaves none of them behind.
+
+    Args:
+        base: where to make the directory, None for the system's place for temporary files.
+        timeout_s: how long a worker may take for one step.
+        name_of: the name of a shard, by its number.
+    """
+
+    def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str]) -> None:
+        if base:
+            os.makedirs(base, mode=0o700, exist_ok=True)
+        self.directory = tempfile.mkdtemp(prefix="workers-", dir=base)
+        self._timeout_s, self._name_of = timeout_s, name_of
+        self._workers: dict[int, _Worker] = {}
+        self._codes: list[int] = []
+        self._checked = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        self._hook = threading.excepthook
+        threading.excepthook = self._hear
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        threading.excepthook = self._hook
+        if kind:
+            threading.excepthook = lambda told: None  # what Beam's threads say of their workers' end is no news
+            self._kill_workers()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _hear(self, told: threading.ExceptHookArgs) -> None:
+        """Takes note of the exit codes that Beam's threads would print with a traceback."""
+        _, _, code = str(told.exc_value).rpartition("Worker subprocess exited with return code ")
+        if code.lstrip("-").isdigit():
+            self._codes.append(int(code))
+        else:
+            self._hook(told)
+
+    def check(self) -> None:
+        """Looks at each worker; to be called every `CHECK_SECONDS`.
+
+        Raises:
+            WorkerError: one died or hangs.
+        """
+        now = time.monotonic()
+        # The driver itself may have stood still, by Ctrl-Z for instance, and its workers with it.
+        passed, self._checked = min(now - self._checked, 2 * CHECK_SECONDS), now
+        for pid in self._pids():
+            path = os.path.join(self.directory, str(pid))
+            worker = self._workers.setdefault(pid, _Worker())
+            alive = _is_alive(pid)
+            try:
+                with open(path, "rb") as file:
+                    told, dated = file.read(), os.fstat(file.fileno()).st_mtime_ns
+            except FileNotFoundError:
+                continue  # it has just come to its end in peace
+            if not alive:
+                raise self._died(pid, worker.doing())
+            worker.still_s = worker.still_s + passed if told == worker.told else 0.0
+            worker.silent_s = worker.silent_s + passed if dated == worker.dated else 0.0
+            worker.told, worker.dated = told, dated
+            stuck = worker.still_s > self._timeout_s and worker.doing() != IDLE
+            if stuck or (worker.silent_s > self._timeout_s and pid != os.getpid()):
+                raise self._hangs(pid, worker.doing())
+
+    def _pids(self) -> list[int]:
+        with contextlib.suppress(OSError):
+            return sorted(int(name) for name in os.listdir(self.directory))
+        return []
+
+    def _died(self, pid: int, doing: int) -> WorkerError:
+        code = self._codes[-1] if self._codes else 0
+        how = f"exited with code {code}" if code > 0 else "was killed"
+        if code < 0:
+            how += f" by {signal.Signals(-code).name}"
+        if code in (0, -signal.SIGKILL, -signal.SIGABRT):
+            how += ", perhaps for want of memory: fewer --workers need less"
+        return WorkerError("a worker died", where=self._place(doing), got=f"process {pid} {how}")
+
+    def _hangs(self, pid: int, doing: int) -> WorkerError:
+        return WorkerError(
+            "a worker hangs",
+            where=self._place(doing),
+            expected=f"a step forward within {self._timeout_s:g} s (--worker-timeout)",
+            got=f"none from process {pid}",
+        )
+
+    def _place(self, doing: int) -> str:
+        if doing == LOADING:
+            return "loading the model"
+        return "between two shards" if doing == IDLE else self._name_of(doing)
+
+    def _kill_workers(self) -> None:
+        """Ends what is left of the workers, those that hang or are stopped too, and waits for the end."""
+        left = [pid for pid in self._pids() if pid != os.getpid()]
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 5
+        while any(_is_alive(pid) for pid in left) and time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
