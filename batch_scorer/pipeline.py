@@ -123,9 +123,11 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
             try:
                 eye.check()
             except WorkerError:
-                running.join(GRACE_SECONDS)  # a job that fails ends its workers: its own error says more
-                if running.is_alive():
+                running.join(GRACE_SECONDS)  # a job that fails ends its workers, and its own error says more then
+                if running.is_alive() or not _ours(running.error):
                     raise
+        if running.error and not _ours(running.error):
+            eye.check()  # Beam knows of a connection that was closed, and not of the worker that died
     if running.error:
         raise running.error
 
@@ -148,16 +150,22 @@ class _Running(threading.Thread):
             self.error = error
 
 
+def _ours(error: BaseException | None) -> re.Match[str] | None:
+    """An error of ours in the text of `error` and all that led to it."""
+    text = "".join(traceback.format_exception(error)) if error else ""
+    return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*(?:\n  [a-z ]+: .*)*)", text)
+
+
 def _cause(error: Exception) -> str:
     """What went wrong in a worker, on one line.
 
     Beam hands on a worker's exception as a copy without its details, or as a traceback in text; both are in the text of
     the whole chain.
     """
-    text = "".join(traceback.format_exception(error))
-    ours = re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*(?:\n  [a-z ]+: .*)*)", text)
+    ours = _ours(error)
     if ours:
         return "; ".join(" ".join(line.split()) for line in ours["what"].splitlines())
     # The class as a traceback has it, with its module or not, and what it says.
+    text = "".join(traceback.format_exception(error))
     raised = [line for line in text.splitlines() if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]
     return raised[0][:500] if raised else type(error).__name__

@@ -8,6 +8,7 @@ another, so that one that jumps does no harm.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ from batch_scorer.errors import WorkerError
 
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
 IDLE, LOADING = -1, -2  # in place of a shard's number
 
 
@@ -111,19 +114,18 @@ class Watch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        threading.excepthook = self._hook
         if kind:
-            threading.excepthook = lambda told: None  # what Beam's threads say of their workers' end is no news
             self._kill_workers()
+        else:
+            threading.excepthook = self._hook
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _hear(self, told: threading.ExceptHookArgs) -> None:
-        """Takes note of the exit codes that Beam's threads would print with a traceback."""
+        """Takes note of the exit codes that Beam's threads would print, with tracebacks, as they lose their workers."""
+        _log.error("in thread %s: %r", told.thread and told.thread.name, told.exc_value)
         _, _, code = str(told.exc_value).rpartition("Worker subprocess exited with return code ")
         if code.lstrip("-").isdigit():
             self._codes.append(int(code))
-        else:
-            self._hook(told)
 
     def check(self) -> None:
         """Looks at each worker; to be called every `CHECK_SECONDS`.
@@ -143,11 +145,11 @@ class Watch:
                     told, dated = file.read(), os.fstat(file.fileno()).st_mtime_ns
             except FileNotFoundError:
                 continue  # it has just come to its end in peace
-            if not alive:
-                raise self._died(pid, worker.doing())
             worker.still_s = worker.still_s + passed if told == worker.told else 0.0
             worker.silent_s = worker.silent_s + passed if dated == worker.dated else 0.0
             worker.told, worker.dated = told, dated
+            if not alive:
+                raise self._died(pid, worker.doing())
             stuck = worker.still_s > self._timeout_s and worker.doing() != IDLE
             if stuck or (worker.silent_s > self._timeout_s and pid != os.getpid()):
                 raise self._hangs(pid, worker.doing())
