@@ -132,7 +132,7 @@ class _Network:
         """Ids int32[T, B] and the first position that any review uses -> energy and value [T, B]."""
         tf = self._tf
         signature = [tf.TensorSpec([self.length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
-        return tf.function(self._run, input_signature=signature, jit_compile=True)
+        return tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
 
     def _step(self, way: int, words: Any, product: Any, cell: Any) -> tuple[Any, Any, Any]:
         """Ids [B], the last state's product [B, 4H + A + COLUMNS], cell [B, H] -> state [B, H], its product, cell."""

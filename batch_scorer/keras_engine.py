@@ -40,7 +40,8 @@ class KerasEngine:
             attention, states = read(ids)  # [B, T], [B, T, 2H]
             return tf.transpose(attention), tf.transpose(tf.linalg.matvec(states, folded))  # [T, B] each
 
-        self._run = tf.function(network, input_signature=[tf.TensorSpec([batch_size, self.max_length], tf.int32)])
+        signature = [tf.TensorSpec([batch_size, self.max_length], tf.int32)]
+        self._run = tf.function(network, input_signature=signature, autograph=False)
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.

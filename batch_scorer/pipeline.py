@@ -8,7 +8,7 @@ import threading
 import traceback
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -95,12 +95,7 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         error.fix = config.how_to_resume()
         raise
     except Exception as error:
-        raise PipelineError(
-            "the job failed",
-            where=config.output,
-            got=_cause(error),
-            fix=f"mend the cause, then {config.how_to_resume()}",
-        ) from error
+        raise _failure(error, config) from error
 
 
 def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
@@ -112,6 +107,8 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
         # By name: `DirectRunner` would first look for a runner on the network.
         runner = FnApiRunner(default_environment=command if workers > 1 else None)
         beam_options.view_as(DirectOptions).direct_num_workers = workers
+        if config.log_file:
+            beam_options.view_as(WorkerOptions).default_sdk_harness_log_level = "DEBUG"
         beam_options.view_as(StandardOptions).runner = "FnApiRunner"
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         build(pipeline, plan, config, eye.directory)
@@ -153,18 +150,31 @@ class _Running(threading.Thread):
 def _ours(error: BaseException | None) -> re.Match[str] | None:
     """An error of ours in the text of `error` and all that led to it."""
     text = "".join(traceback.format_exception(error)) if error else ""
-    return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*(?:\n  [a-z ]+: .*)*)", text)
+    return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*)(?P<details>(?:\n  [a-z ]+: .*)*)", text)
 
 
-def _cause(error: Exception) -> str:
-    """What went wrong in a worker, on one line.
+def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
+    """What went wrong in a worker, and what to do about it.
 
     Beam hands on a worker's exception as a copy without its details, or as a traceback in text; both are in the text of
     the whole chain.
     """
     ours = _ours(error)
-    if ours:
-        return "; ".join(" ".join(line.split()) for line in ours["what"].splitlines())
+    if ours is None:
+        fix = f"mend the cause, then {config.how_to_resume()}"
+        return PipelineError("the job failed", where=config.output, got=_cause(error), fix=fix)
+    told = dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))
+    return PipelineError(
+        f"the job failed: {ours['what']}",
+        where=told.get("where"),
+        expected=told.get("expected"),
+        got=told.get("got"),
+        fix=f"{told.get('to fix', 'mend the cause')}; then {config.how_to_resume()}",
+    )
+
+
+def _cause(error: Exception) -> str:
+    """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
     text = "".join(traceback.format_exception(error))
     raised = [line for line in text.splitlines() if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]

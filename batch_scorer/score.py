@@ -56,7 +56,7 @@ def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedRe
                         "the engine fails on every review of a batch",
                         where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",
                         got=last.reason,
-                        fix="check the model with `batch-scorer inspect MODEL`; --resume goes on from here",
+                        fix="check the model with `batch-scorer inspect MODEL`",
                     )
             yield found
 

@@ -112,7 +112,7 @@ def _refuse_changed(shard: Shard) -> None:
                 where=path,
                 expected=f"{size_bytes:,} bytes, {_date(modified)}",
                 got=f"{found.size_bytes:,} bytes, {_date(found.modified)}" if found else "no such file",
-                fix="put it back as it was, date and all, and give --resume; or start anew with --overwrite",
+                fix="put it back as it was, date and all (or start anew with --overwrite)",
             )
 
 

@@ -165,7 +165,6 @@ def commit(
             where=config.output,
             expected=f"{plan.shard_count:,} shards",
             got=f"{summary.shards:,}",
-            fix=config.how_to_resume(),
         )
     manifest = {
         "schema_version": SCHEMA_VERSION,

@@ -24,6 +24,7 @@ from batch_scorer.errors import WorkerError
 
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
+LOADING_SECONDS = 45.0  # at least, to load TensorFlow and the model, which takes 5 where nothing else runs
 _log = logging.getLogger(__name__)
 
 IDLE, LOADING = -1, -2  # in place of a shard's number
@@ -71,6 +72,11 @@ class Pulse:
                 os.close(descriptor)
 
 
+def temporary(directory: str) -> str:
+    """Where workers put temporary files, in the directory of a `Watch`: with it, those of killed ones go too."""
+    return os.path.join(directory, "tmp")
+
+
 def worker_file(directory: str) -> str:
     """The file of this process in the directory of a `Watch`."""
     return os.path.join(directory, str(os.getpid()))
@@ -103,6 +109,7 @@ class Watch:
         if base:
             os.makedirs(base, mode=0o700, exist_ok=True)
         self.directory = tempfile.mkdtemp(prefix="workers-", dir=base)
+        os.mkdir(temporary(self.directory))
         self._timeout_s, self._name_of = timeout_s, name_of
         self._workers: dict[int, _Worker] = {}
         self._codes: list[int] = []
@@ -150,13 +157,15 @@ class Watch:
             worker.told, worker.dated = told, dated
             if not alive:
                 raise self._died(pid, worker.doing())
-            stuck = worker.still_s > self._timeout_s and worker.doing() != IDLE
-            if stuck or (worker.silent_s > self._timeout_s and pid != os.getpid()):
-                raise self._hangs(pid, worker.doing())
+            doing = worker.doing()
+            limit_s = max(self._timeout_s, LOADING_SECONDS) if doing == LOADING else self._timeout_s
+            stuck = worker.still_s > limit_s and doing != IDLE
+            if stuck or (worker.silent_s > limit_s and pid != os.getpid()):
+                raise self._hangs(pid, doing, limit_s)
 
     def _pids(self) -> list[int]:
         with contextlib.suppress(OSError):
-            return sorted(int(name) for name in os.listdir(self.directory))
+            return sorted(int(name) for name in os.listdir(self.directory) if name.isdigit())
         return []
 
     def _died(self, pid: int, doing: int) -> WorkerError:
@@ -168,11 +177,11 @@ class Watch:
             how += ", perhaps for want of memory: fewer --workers need less"
         return WorkerError("a worker died", where=self._place(doing), got=f"process {pid} {how}")
 
-    def _hangs(self, pid: int, doing: int) -> WorkerError:
+    def _hangs(self, pid: int, doing: int, limit_s: float) -> WorkerError:
         return WorkerError(
             "a worker hangs",
             where=self._place(doing),
-            expected=f"a step forward within {self._timeout_s:g} s (--worker-timeout)",
+            expected=f"a step forward within {limit_s:g} s (--worker-timeout)",
             got=f"none from process {pid}",
         )
 

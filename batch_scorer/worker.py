@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any
 
-from batch_scorer.watch import worker_file
+from batch_scorer.watch import temporary, worker_file
 
 WATCH_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -27,7 +27,8 @@ def command(directory: str) -> str:
     python = f"exec {shlex.quote(sys.executable)} -m batch_scorer.worker {os.getpid()} {shlex.quote(directory)}"
     # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it. The file is there
     # before Python starts, so that a worker is missed even if it never gets as far.
-    return f"trap '' INT; : > {shlex.quote(directory)}/$$; {python}"
+    place = f"export TMPDIR={shlex.quote(temporary(directory))}"
+    return f"trap '' INT; {place}; : > {shlex.quote(directory)}/$$; {python}"
 
 
 def main(driver: int, directory: str) -> None:
