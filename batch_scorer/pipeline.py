@@ -121,9 +121,10 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
                 eye.check()
             except WorkerError:
                 running.join(GRACE_SECONDS)  # a job that fails ends its workers, and its own error says more then
-                if running.is_alive() or not _ours(running.error):
+                if running.is_alive() or not _is_of_a_step(running.error):
+                    eye.check()  # by now it is known how the worker died
                     raise
-        if running.error and not _ours(running.error):
+        if running.error and not _is_of_a_step(running.error):
             eye.check()  # Beam knows of a connection that was closed, and not of the worker that died
     if running.error:
         raise running.error
@@ -147,9 +148,19 @@ class _Running(threading.Thread):
             self.error = error
 
 
+def _is_of_a_step(error: BaseException | None) -> bool:
+    """Whether a step of the graph failed, rather than the connection to its worker."""
+    return error is not None and (_ours(error) is not None or "[while running '" in _text(error))
+
+
+def _text(error: BaseException | None) -> str:
+    """`error` and all that led to it, with tracebacks."""
+    return "".join(traceback.format_exception(error))
+
+
 def _ours(error: BaseException | None) -> re.Match[str] | None:
     """An error of ours in the text of `error` and all that led to it."""
-    text = "".join(traceback.format_exception(error)) if error else ""
+    text = _text(error)
     return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*)(?P<details>(?:\n  [a-z ]+: .*)*)", text)
 
 
@@ -176,6 +187,6 @@ def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
 def _cause(error: Exception) -> str:
     """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
-    text = "".join(traceback.format_exception(error))
-    raised = [line for line in text.splitlines() if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]
+    lines = _text(error).splitlines()
+    raised = [line for line in lines if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]
     return raised[0][:500] if raised else type(error).__name__

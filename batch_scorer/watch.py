@@ -73,7 +73,7 @@ class Pulse:
 
 
 def temporary(directory: str) -> str:
-    """Where workers put temporary files, in the directory of a `Watch`: with it, those of killed ones go too."""
+    """Where temporary files go while the directory of a `Watch` is there: with it, those of killed workers go too."""
     return os.path.join(directory, "tmp")
 
 
@@ -116,8 +116,9 @@ class Watch:
         self._checked = time.monotonic()
 
     def __enter__(self) -> Watch:
-        self._hook = threading.excepthook
+        self._hook, self._place_before = threading.excepthook, tempfile.tempdir
         threading.excepthook = self._hear
+        tempfile.tempdir = temporary(self.directory)  # Beam leaves some of its own behind where a run does not end well
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -125,6 +126,7 @@ class Watch:
             self._kill_workers()
         else:
             threading.excepthook = self._hook
+        tempfile.tempdir = self._place_before
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _hear(self, told: threading.ExceptHookArgs) -> None:

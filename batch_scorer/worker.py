@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import logging
 import os
 import shlex
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+import traceback
 
 from batch_scorer.watch import temporary, worker_file
 
@@ -35,23 +36,31 @@ def main(driver: int, directory: str) -> None:
     """Serves the process `driver`, which started this one and watches it in `directory`, until it stops or is gone."""
     _die_with_parent()
     threading.Thread(target=_live_with, args=(driver, worker_file(directory)), daemon=True).start()
-    say, say_of_thread = sys.excepthook, threading.excepthook
-
-    def unless_orphaned(*error: Any) -> None:
-        # A driver that is gone shows first as broken connections, in one thread after the other.
-        time.sleep(2 * WATCH_SECONDS)
-        (say if len(error) == 3 else say_of_thread)(*error)
-
-    sys.excepthook = threading.excepthook = unless_orphaned
     # A warning logged while Beam is imported would otherwise set the root logger up to print all that follows.
     logging.getLogger().addHandler(logging.NullHandler())
-    from apache_beam.runners.worker import sdk_worker_main
+    # Beam prints the traceback of a step that fails, and threads theirs when the driver is gone: the driver knows.
+    sys.stderr = _Log()
+    try:
+        from apache_beam.runners.worker import sdk_worker_main
 
-    sdk_worker_main.main(sys.argv[:1])
+        sdk_worker_main.main(sys.argv[:1])
+    except BaseException:
+        time.sleep(2 * WATCH_SECONDS)  # one whose driver is gone ends here
+        traceback.print_exc(file=sys.__stderr__)
+        os._exit(1)
     with contextlib.suppress(OSError):
         os.remove(worker_file(directory))  # or it would be missed
     # All is written and told. To take TensorFlow apart would take seconds, and the driver waits for the process to end.
     os._exit(0)
+
+
+class _Log(io.TextIOBase):
+    """Writes what is printed to the log, which goes to the driver."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            logging.getLogger(__name__).error("%s", text.rstrip())
+        return len(text)
 
 
 def _die_with_parent() -> None:
