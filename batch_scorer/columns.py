@@ -85,7 +85,8 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
     if fields.id is not None and fields.id in columns.names:
         kind = columns.field(fields.id).type
         try:
-            pa.array([], kind).cast(pa.string())
+            # A time of an unknown zone is found by its value only.
+            pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
         except pa.ArrowException as error:
             raise InputError(
                 f"the column {fields.id!r} cannot be written as text",
@@ -114,13 +115,29 @@ def kept_schema(looked_into: Sequence[InputFile], fields: Fields) -> pa.Schema:
     return pa.schema([_kept_field(kept, looked_into) for kept in fields.kept])
 
 
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """`kind` with plain strings and bytes for their views, however deep: of views Arrow can take no rows."""
+    t = pa.types
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    if t.is_map(kind):
+        return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type), kind.keys_sorted)
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        inner = kind.value_field.with_type(_without_views(kind.value_type))
+        if t.is_large_list(kind):
+            return pa.large_list(inner)
+        return pa.list_(inner, kind.list_size if t.is_fixed_size_list(kind) else -1)
+    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
+
+
 def _kept_field(kept: Kept, looked_into: Sequence[InputFile]) -> pa.Field:
     kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
     values: dict[str | None, None] = {}
     for file in looked_into:
         if file.columns is not None and kept.name in file.columns.names:
             kind = file.columns.field(kept.name).type
-            kinds[kind.value_type if pa.types.is_dictionary(kind) else kind] = None
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            kinds[_without_views(kind)] = None
         values |= {value: None for name, value in file.partitions if name == kept.name}
     if values:
         whole_numbers = all(value is None or _INTEGER.fullmatch(value) for value in values)

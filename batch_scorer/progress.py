@@ -26,7 +26,7 @@ def reviews_done(output: str) -> Poll:
         for file in storage.match_in(storage.join(output, "shards"), "*.json"):
             if file.path not in seen:
                 # A marker that was damaged stands until its shard is done again.
-                with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                with contextlib.suppress(OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
                     seen[file.path] = int(json.loads(storage.read_bytes(file.path))["counts"]["read"])
         return sum(seen.values())
 

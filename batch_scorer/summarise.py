@@ -91,13 +91,21 @@ def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
         "profile": summary.profile.to_json(),
         "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
     }
+    document["sha256"] = _digest(document)
     storage.publish_bytes((json.dumps(document) + "\n").encode(), marker_path(output, index))
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """sha256 of what else stands in a marker: damage that leaves it JSON would be believed."""
+    return hashlib.sha256(json.dumps({**document, "sha256": ""}).encode()).hexdigest()
 
 
 def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
     """What shard `index` did, if its marker is of this run and its parts are still what the marker says."""
     try:
         document = json.loads(storage.read_bytes(marker_path(output, index)))
+        if document["sha256"] != _digest(document) or document["shard"] != index:
+            return None
         parts = tuple(Part(**part) for part in document["parts"])
         if (document["plan_hash"], document["run_id"]) != (plan.plan_hash, plan.run_id):
             return None
@@ -109,7 +117,7 @@ def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
         if counts.unreadable:
             return None  # perhaps it was the disk or the network; if it was the file, the same rows come of it
         return Summary(1, counts, parts, profile_, document["timings"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # no marker, or a damaged one: the shard is done again
 
 

@@ -6,6 +6,7 @@ only its first line is blamed, and reading goes on with the second.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 from collections import deque
@@ -20,6 +21,7 @@ from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
+_AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
 _TABS = (".tsv", ".tab")
 
 
@@ -43,13 +45,17 @@ class _Lines:
         self._source, self._max = source, max_bytes
         self._again: deque[str | None] = deque()
         self.taken: list[str | None] = []
-        self._taken_bytes = 0
+        self._taken_bytes = self._source_bytes = self._again_bytes = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._source)
+        if self._again:
+            line = self._again.popleft()
+        else:
+            line = next(self._source)
+            self._source_bytes += len(line or "")
         self.taken.append(line)
         self._taken_bytes += len(line or "")
         if line is None or self._taken_bytes > self._max:
@@ -60,9 +66,16 @@ class _Lines:
         """Forgets the lines of the record before."""
         self.taken, self._taken_bytes = [], 0
 
-    def give_back(self) -> None:
-        """Puts back all lines of the record in hand but the first."""
-        self._again.extendleft(reversed(self.taken[1:]))
+    def give_back(self) -> list[str | None]:
+        """Puts back all lines of the record in hand but the first, and returns those that stay: the first.
+
+        In a file made for it, each line would be read again with every line before it: past a limit all of them stay.
+        """
+        stay = 1 if self._again_bytes <= _AGAIN_BYTES + _AGAIN_TIMES * self._source_bytes else len(self.taken)
+        if stay == 1:
+            self._again_bytes += self._taken_bytes
+        self._again.extendleft(reversed(self.taken[stay:]))
+        return self.taken[:stay]
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
@@ -73,7 +86,7 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     header = next(rows, None)
     if isinstance(header, _Malformed):
         raise OSError(f"the header is malformed: {header.message}")
-    columns = None if header is None else pa.schema([pa.field(name, pa.string()) for name in header])
+    columns = None if header is None else pa.schema([pa.field(printable(name), pa.string()) for name in header])
     reviews = head.estimate(sum(1 for _ in rows))
     return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
 
@@ -85,6 +98,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
     with open_text(path, beat) as (stream, _):
         rows = _rows(_Lines(_decoded(stream, fields.encoding, longest), longest), _delimiter(path, fields))
         header = next(rows, [])
+        header = header if isinstance(header, _Malformed) else [printable(name) for name in header]
         wanted = {fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)}
         if isinstance(header, _Malformed) or not wanted <= set(header):
             gone = wanted if isinstance(header, _Malformed) else wanted - set(header)
@@ -115,8 +129,9 @@ def _delimiter(path: str, fields: Fields) -> str:
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
     """Lines as text with their ends; what is not in the encoding comes as lone surrogates (PEP 383)."""
     for offset, line in read_lines(stream, 0, None, longest):
-        text = None if line is None else line.decode(encoding, "surrogateescape") + "\n"
-        yield text.removeprefix("\ufeff") if text and offset == 0 else text
+        if line is not None and offset == 0:
+            line = line.removeprefix(codecs.BOM_UTF8)  # which it is in any encoding
+        yield None if line is None else line.decode(encoding, "surrogateescape") + "\n"
 
 
 def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
@@ -131,10 +146,10 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
         except (csv.Error, _TooLong) as error:
             too_long = isinstance(error, _TooLong) and len(lines.taken) == 1
             message = "a line longer than any record may be" if too_long else f"the quotes do not match: {error}"
-            yield _Malformed(
-                "text_too_large" if too_long else "malformed_csv", message.rstrip(": "), lines.taken[0] or ""
-            )
-            lines.give_back()
+            code = "text_too_large" if too_long else "malformed_csv"
+            for number, line in enumerate(lines.give_back()):
+                if number == 0 or line is None or line.strip():
+                    yield _Malformed(code, message.rstrip(": "), line or "")
             continue
         if row:
             yield row

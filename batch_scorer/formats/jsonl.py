@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,16 +12,25 @@ import pyarrow as pa
 
 from batch_scorer.formats.stream import sample, shard_lines
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
-from batch_scorer.schema import Rejection, printable
+from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
+
+NAME_MAX = 1_000  # characters of a field's name
+NESTING_MAX = 200  # of lists and objects within each other
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+_string_or_bracket = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the first lines, for the columns and the mean size of a record."""
     head = sample(file)
-    reviews = head.estimate(sum(1 for line in head.lines if line.strip()))
+    reviews = head.estimate(sum(1 for line in head.lines if line.strip(b" \t\r")))
     found = _objects(head.lines)
     columns = infer_columns(found) if found else None
+    if columns is not None and head.is_damaged:  # what cannot be read may hold those that are missing
+        asked = [fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)]
+        for name in dict.fromkeys(asked):
+            columns = columns if name in columns.names else columns.append(pa.field(name, pa.null()))
     return InputFile(file.path, "jsonl", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
 
 
@@ -67,10 +77,19 @@ def parse(line: bytes) -> Any:
         ValueError: it is not JSON, or nested too deep to read.
     """
     text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    # Python's own limit would depend on who calls.
+    if text.count("[") + text.count("{") > NESTING_MAX and _depth(text) > NESTING_MAX:
+        raise ValueError(f"nested deeper than {NESTING_MAX}")
+    return json.loads(text)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of JSON stand within each other."""
+    depth = deepest = 0
+    for found in _string_or_bracket.finditer(text):
+        depth += _STEP.get(found[0], 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def value_of(record: dict[str, Any], name: str) -> Any:
@@ -96,14 +115,19 @@ def _objects(lines: Iterable[bytes]) -> list[dict[str, Any]]:
 
 def infer_columns(found: list[dict[str, Any]]) -> pa.Schema:
     """Column types from a sample: bool, int64, double or string; whatever else, or mixed, is a string of JSON."""
-    names = dict.fromkeys(name for record in found for name in _names(record))
-    values = {name: [value_of(record, name) for record in found] for name in names}
-    return pa.schema([pa.field(n, _infer([v for v in values[n] if v is not None])) for n in names])
+    values: dict[str, list[Any]] = {}
+    for record in found:
+        for name in dict.fromkeys(_names(record)):
+            value = value_of(record, name)
+            values.setdefault(name, []).extend([] if value is None else [value])
+    return pa.schema([pa.field(name, _infer(seen)) for name, seen in values.items()])
 
 
 def _names(record: dict[str, Any], depth: int = 3) -> Iterator[str]:
-    """The fields of an object, and those of the objects in it as `a.b`."""
+    """The fields of an object, and those of the objects in it as `a.b`; not those that no option could name."""
     for name, value in record.items():
+        if len(name) > NAME_MAX or has_surrogates(name):
+            continue
         yield name
         if depth and isinstance(value, dict):
             yield from (f"{name}.{inner}" for inner in _names(value, depth - 1))

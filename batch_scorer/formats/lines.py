@@ -14,7 +14,7 @@ from batch_scorer.storage import Beat, StoredFile
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Counts the first lines."""
     head = sample(file)
-    reviews = head.estimate(sum(1 for line in head.lines if line.strip()))
+    reviews = head.estimate(sum(1 for line in head.lines if line.strip(b" \t\r")))
     return InputFile(file.path, "lines", file.size_bytes, reviews, estimated=not head.is_whole)
 
 

@@ -25,16 +25,47 @@ from batch_scorer.storage import Beat, StoredFile
 
 SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
 _SKIP_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16
 
 
 def _zstd(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(cast(Any, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))))
 
 
+class _Bzip2(io.RawIOBase):
+    """The streams of a bzip2 file, one after another.
+
+    `bz2.BZ2File` takes a damaged second stream for the end of the file, and says nothing.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._decoder, self._begun = raw, bz2.BZ2Decompressor(), False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data:
+            piece = b""
+            if self._decoder.eof:
+                piece, self._decoder, self._begun = self._decoder.unused_data, bz2.BZ2Decompressor(), False
+            if not piece and self._decoder.needs_input:
+                piece = self._raw.read(_PIECE_BYTES)
+                if not piece and self._begun:
+                    raise EOFError("the file ends before its last stream does")
+                if not piece:
+                    return 0
+            self._begun = True
+            data = self._decoder.decompress(piece, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 # The standard library's readers give all that comes before damage; Arrow's may keep the last few kilobytes back.
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".bz2": bz2.BZ2File,
+    ".bz2": lambda raw: io.BufferedReader(_Bzip2(raw)),
     ".zst": _zstd,
 }
 
@@ -79,12 +110,14 @@ class Sample:
         is_whole: whether these are all.
         sampled_bytes: how long they are; with the line that the sample cuts off, if that is longer than all others.
         size_bytes: of the whole file, decompressed; a guess unless `is_whole`.
+        is_damaged: whether damage ends them.
     """
 
     lines: list[bytes]
     is_whole: bool
     sampled_bytes: int
     size_bytes: int
+    is_damaged: bool = False
 
     def estimate(self, records: int) -> int:
         """How many records the file has, if its first lines hold `records`."""
@@ -97,18 +130,19 @@ def sample(file: StoredFile) -> Sample:
     """Reads the first `SAMPLE_BYTES` of a text file, or as much as comes before damage.
 
     Raises:
-        OSError, EOFError, zlib.error: nothing of it can be read.
+        OSError, EOFError, zlib.error: no whole line of it can be read.
     """
     pieces: list[bytes] = []
-    size, ended = 0, False
+    size, ended, damaged = 0, False, False
     with open_text(file.path) as (stream, raw):
         try:
             while size < SAMPLE_BYTES and not ended:
                 pieces.append(stream.readline(SAMPLE_BYTES - size))  # by lines: a damaged file gives all of them
                 size, ended = size + len(pieces[-1]), not pieces[-1]
         except (OSError, EOFError, zlib.error):
-            if not pieces:
+            if not pieces or not pieces[0].endswith(b"\n"):
                 raise
+            damaged = True
         read_bytes = raw.tell() or 1
     lines = b"".join(pieces).removeprefix(codecs.BOM_UTF8).split(b"\n")
     if ended:
@@ -116,7 +150,7 @@ def sample(file: StoredFile) -> Sample:
     size_bytes = round(file.size_bytes * size / read_bytes) if is_compressed(file.path) else file.size_bytes
     cut_off = len(lines[-1])  # by the end of the sample
     sampled_bytes = size if cut_off > size // 2 else size - cut_off
-    return Sample(lines[:-1] or lines, False, sampled_bytes, size_bytes)
+    return Sample(lines[:-1] or lines, False, sampled_bytes, size_bytes, damaged)
 
 
 def max_line_bytes(max_text_bytes: int) -> int:
@@ -160,7 +194,7 @@ def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tup
         for offset, line in read_lines(stream, shard.start, shard.stop, longest):
             if line is None:
                 yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
-            elif line.strip(b" \t\r"):
+            elif (line if offset else line.removeprefix(codecs.BOM_UTF8)).strip(b" \t\r"):
                 yield offset, line
 
 
