@@ -172,8 +172,12 @@ def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
     """
     ours = _ours(error)
     if ours is None:
-        fix = f"mend the cause, then {config.how_to_resume()}"
-        return PipelineError("the job failed", where=config.output, got=_cause(error), fix=fix)
+        cause = _cause(error)
+        scarce = any(word in cause for word in ("MemoryError", "new thread", "allocate memory"))
+        mend = "give it more memory, or fewer --workers" if scarce else "mend the cause"
+        return PipelineError(
+            "the job failed", where=config.output, got=cause, fix=f"{mend}, then {config.how_to_resume()}"
+        )
     told = dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))
     return PipelineError(
         f"the job failed: {ours['what']}",
@@ -188,5 +192,10 @@ def _cause(error: Exception) -> str:
     """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
     lines = _text(error).splitlines()
-    raised = [line for line in lines if re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)]
+    raised = [
+        line
+        for line in lines
+        if not line.endswith("recent call last):")
+        and re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)
+    ]
     return raised[0][:500] if raised else type(error).__name__

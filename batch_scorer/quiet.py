@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from batch_scorer.errors import OptionError
 
@@ -54,12 +55,16 @@ def logged(path: str | None) -> Iterator[None]:
 def hushed() -> Iterator[None]:
     """Holds back what native code writes to standard error, and shows it only if the body fails.
 
-    TensorFlow's libraries greet on loading, before any setting of theirs for the log is in force.
+    TensorFlow's libraries greet on loading, before any setting of theirs for the log is in force. What Python writes is
+    shown all the same: another thread may have to say why the job ends.
     """
-    sys.stderr.flush()
+    ours = sys.stderr
+    ours.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
+        if _is_standard_error(ours):
+            sys.stderr = open(shown, "w", 1, ours.encoding, ours.errors, closefd=False)  # noqa: SIM115
         try:
             yield
         except BaseException:
@@ -67,9 +72,17 @@ def hushed() -> Iterator[None]:
             os.write(shown, held.read())
             raise
         finally:
-            sys.stderr.flush()
+            sys.stderr, passing = ours, sys.stderr
+            passing.flush()
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def _is_standard_error(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except OSError:
+        return False
 
 
 def greet_tensorflow() -> None:

@@ -80,3 +80,26 @@ def test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes(
 def test_interrupted_overwrite_is_told_to_resume_instead_of_overwriting() -> None:
     hint = ScoreConfig(("in",), "out", overwrite=True).how_to_resume()
     assert "run the same command with --resume instead of --overwrite: what is done is kept" == hint
+
+
+STOPPED_WHILE_LOADING = """
+import os, signal, sys, threading, time
+from batch_scorer import cli, engine, quiet
+def load_engine(*args):
+    with quiet.hushed():
+        os.write(2, b"a greeting")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+engine.load_engine = load_engine
+cli.main(sys.argv[1:])
+"""
+
+
+def test_job_stopped_while_tensorflow_is_hushed_says_so_all_the_same(
+    tmp_path: Path, tiny_model: Path, reviews_file: Path
+) -> None:
+    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
+    command = [sys.executable, "-c", STOPPED_WHILE_LOADING, *map(str, words)]
+    job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (1, "error: interrupted") == (job.returncode, job.stderr.splitlines()[0])
+    assert "greeting" not in job.stderr
