@@ -192,10 +192,10 @@ def _cause(error: Exception) -> str:
     """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
     lines = _text(error).splitlines()
-    raised = [
+    said = [
         line
         for line in lines
         if not line.endswith("recent call last):")
         and re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)
     ]
-    return raised[0][:500] if raised else type(error).__name__
+    return said[0][:500] if said else type(error).__name__
