@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
+from batch_scorer import artifact_files as files
 from batch_scorer import documents, storage
+from batch_scorer.artifact_files import MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
 from batch_scorer.errors import ArtifactError
 from batch_scorer.model import Architecture, Floats, forward
 from batch_scorer.profile import Profile
 from batch_scorer.schema import FORMAT_VERSION
-from batch_scorer.tokenizer import LINE_BREAK, PATTERN, RESERVED, Tokenizer, words
+from batch_scorer.tokenizer import Tokenizer, words
 
 SHIPPED = str(Path(__file__).parent / "models" / "imdb")
 PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
-
-_VOCABULARY, _WEIGHTS = "vocabulary.txt", "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -90,84 +90,90 @@ def save(
     Args:
         training: where the model came from: data fingerprint, recipe, split.
         probe_text: a short review; its logit is stored, and every load recomputes it.
+
+    Raises:
+        ArtifactError: the model is larger than `load` takes.
     """
     from safetensors.numpy import save as to_safetensors
 
-    files = {
-        _VOCABULARY: "\n".join(vocabulary).encode(),
-        _WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
+    files.check_size(architecture, storage.join(directory, MANIFEST))
+    contents = {
+        VOCABULARY: "\n".join(vocabulary).encode(),
+        WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
     }
     probe_ids = Tokenizer(vocabulary, max_words, architecture.max_length).ids(words(probe_text))
     manifest = {
         "format_version": FORMAT_VERSION,
         "name": name,
         "architecture": architecture.to_json(),
-        "tokenizer": {
-            "pattern": PATTERN,
-            "read_as_space": LINE_BREAK,
-            "lowercase": "word by word",
-            "reserved": list(RESERVED),
-            "max_words": max_words,
-        },
+        "tokenizer": {**documents.TOKENIZER, "max_words": max_words},
         "temperature": temperature,
         "threshold": threshold,
         "training_profile": training_profile.to_json(),
         "metrics": dict(metrics),
         "training": dict(training),
         "versions": dict(versions),
-        "files": {file: hashlib.sha256(data).hexdigest() for file, data in files.items()},
+        "files": {file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
         "probe": {"text": probe_text, "logit": forward(tensors, architecture, probe_ids).logit},
     }
     text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     model_id = hashlib.sha256(text).hexdigest()
-    for file, data in {**files, "manifest.json": text, "MODEL_ID": f"{model_id}\n".encode()}.items():
+    for file, data in {**contents, MANIFEST: text, MODEL_ID: f"{model_id}\n".encode()}.items():
         storage.publish_bytes(data, os.path.join(directory, file))
     return model_id[:12]
 
 
 def load(directory: str) -> Artifact:
-    """Reads and verifies the artefact in `directory`, local or remote.
+    """Reads and verifies the artefact in `directory`, local or remote: no file is parsed before its hash is right.
 
     Integrity, not authenticity: a mistake or damage is found, a deliberate forgery is not.
 
     Raises:
-        ArtifactError: a file is missing or damaged, a shape or the version differs, or the probe fails.
+        ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
     """
-    model_id = _read(directory, "MODEL_ID").decode("ascii", "replace").strip()
-    manifest = _parse(directory, _read(directory, "manifest.json", model_id))
-    data = {file: _read(directory, file, manifest["files"][file]) for file in (_VOCABULARY, _WEIGHTS)}
-    architecture = Architecture(**manifest["architecture"])
-    vocabulary = tuple(data[_VOCABULARY].decode("utf-8", "replace").split("\n"))
-    expected = f"{architecture.vocabulary_size} tokens in UTF-8, the first {RESERVED}"
-    found = f"{len(vocabulary)} tokens in UTF-8, the first {vocabulary[: len(RESERVED)]}"
-    if found != expected or "\n".join(vocabulary).encode() != data[_VOCABULARY]:
-        raise _damaged(directory, _VOCABULARY, expected, found)
-    artifact = Artifact(model_id[:12], manifest, vocabulary, _tensors(directory, data[_WEIGHTS], architecture))
+    model_id = files.model_id(directory)
+    manifest = _parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
+    architecture, sha256 = Architecture(**manifest["architecture"]), manifest["files"]
+    vocabulary = files.read(directory, VOCABULARY, files.vocabulary_limit(architecture), sha256[VOCABULARY])
+    weights = files.read(directory, WEIGHTS, files.weights_limit(architecture), sha256[WEIGHTS])
+    artifact = Artifact(
+        model_id[:12],
+        manifest,
+        files.tokens(vocabulary, architecture, storage.join(directory, VOCABULARY)),
+        files.tensors(weights, architecture, storage.join(directory, WEIGHTS)),
+    )
     probe_ids = artifact.tokenizer.ids(words(manifest["probe"]["text"]))
-    check_probe(artifact, forward(artifact.tensors, architecture, probe_ids).logit, storage.join(directory, _WEIGHTS))
+    with np.errstate(over="ignore", invalid="ignore"):  # gates by relu have no upper bound; the probe tells
+        logit = forward(artifact.tensors, architecture, probe_ids).logit
+    check_probe(artifact, logit, storage.join(directory, WEIGHTS))
     return artifact
 
 
-def _parse(directory: str, text: bytes) -> dict[str, Any]:
+def _parse(directory: str, text: bytearray) -> dict[str, Any]:
+    path = storage.join(directory, MANIFEST)
     try:
         # NaN and infinities are no JSON: as strings they fail the schema, which names their place.
-        manifest = json.loads(text, parse_constant=str)
+        manifest = json.loads(text.decode("utf-8"), parse_constant=str)
+        wrong = documents.first_fault(documents.ARTIFACT, manifest)
     except (ValueError, RecursionError) as error:
-        raise _damaged(directory, "manifest.json", "JSON", error) from error
+        raise files.damaged(path, "JSON", f"{error!s:.200}") from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION
     if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
         raise ArtifactError(
-            "the model artefact has a format that this version does not read",
-            where=storage.join(directory, "manifest.json"),
+            f"the model artefact has {'a newer' if newer else 'another'} format than this version reads",
+            where=path,
             expected=f"format_version {FORMAT_VERSION}",
             got=f"format_version {version!r:.80}",
-            fix="install the batch-scorer that wrote it, or train the model again",
+            fix=f"install {'a newer batch-scorer' if newer else 'the batch-scorer that wrote it'}, "
+            "or train the model again",
         )
-    if wrong := documents.first_fault(documents.ARTIFACT, manifest):
-        raise _damaged(directory, f"manifest.json, {wrong.where}", wrong.expected, wrong.got)
-    longest, got = Architecture(**manifest["architecture"]).max_words, manifest["tokenizer"]["max_words"]
-    if got > longest:
-        raise _damaged(directory, "manifest.json, tokenizer, max_words", f"{longest} at most", str(got))
+    if wrong:
+        raise files.damaged(f"{path}, {wrong.where}", wrong.expected, wrong.got)
+    architecture, max_words = Architecture(**manifest["architecture"]), manifest["tokenizer"]["max_words"]
+    if max_words > architecture.max_words:
+        raise files.damaged(f"{path}, tokenizer, max_words", f"{architecture.max_words} at most", max_words)
+    files.check_size(architecture, path)
     return manifest  # type: ignore[no-any-return]
 
 
@@ -186,47 +192,3 @@ def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float =
             got=f"logit {logit:.6f}",
             fix="copy the artefact again, or train the model again",
         )
-
-
-def _tensors(directory: str, data: bytes, architecture: Architecture) -> dict[str, Floats]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_safetensors
-
-    try:
-        tensors = from_safetensors(data)
-    except (SafetensorError, KeyError) as error:
-        raise _damaged(directory, _WEIGHTS, "a safetensors file of float32", error) from error
-    expected = {name: ("float32", shape) for name, shape in architecture.tensor_shapes().items()}
-    found = {name: (str(value.dtype), value.shape) for name, value in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise _damaged(directory, f"{_WEIGHTS}, tensor {name}", expected.get(name), found.get(name))
-    return tensors
-
-
-def _read(directory: str, file: str, sha256: str | None = None) -> bytes:
-    path = storage.join(directory, file)
-    try:
-        data = storage.read_bytes(path)
-    except OSError as error:
-        raise ArtifactError(
-            "the model artefact cannot be read",
-            where=path,
-            expected="MODEL_ID, manifest.json, vocabulary.txt and weights.safetensors",
-            got=str(error),
-            fix="give the directory that `python -m train --output DIR` wrote, or leave --model out",
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 not in (None, found):
-        raise _damaged(directory, file, f"sha256 {sha256}", f"sha256 {found}")
-    return data
-
-
-def _damaged(directory: str, file: str, expected: object, got: object) -> ArtifactError:
-    return ArtifactError(
-        "the model artefact is damaged",
-        where=storage.join(directory, file),
-        expected=str(expected or "nothing by that name"),
-        got=str(got or "nothing"),
-        fix="copy the artefact again, or train the model again",
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from batch_scorer import __version__
 from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig
 from batch_scorer.errors import OptionError, ScorerError, StoppedError, WorkerError
+from batch_scorer.escape import report, visible
 
 _SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -26,6 +28,27 @@ class BeamCommand(click.Command):
         return super().parse_args(ctx, args[:at])
 
 
+class EscapingGroup(click.Group):
+    """A group whose complaints about words of the command line quote them visibly."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _escaped():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _escaped():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _escaped() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        error.message = visible(error.message)  # type: ignore[misc]
+        raise
+
+
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turns our errors into a message and an exit code."""
 
@@ -34,10 +57,8 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ScorerError as error:
-            from batch_scorer.terminal import visible
-
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(visible(str(error), keep="\n"), err=True)
+            click.echo(report(error), err=True)
             if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
                 os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss
@@ -46,7 +67,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-@click.group(context_settings=_SETTINGS)
+@click.group(cls=EscapingGroup, context_settings=_SETTINGS)
 @click.version_option(__version__)
 def main() -> None:
     """Scores the sentiment of text reviews and says which words made it so.

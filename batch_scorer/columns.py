@@ -13,6 +13,7 @@ import pyarrow as pa
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
+from batch_scorer.inputs import short
 from batch_scorer.records import DAMAGE, Fields, InputFile, first_line
 from batch_scorer.storage import StoredFile
 
@@ -23,6 +24,7 @@ _INSPECT = {
     "lines": lines.inspect,
     "files": files.inspect,
 }
+_SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
@@ -64,13 +66,12 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
             continue
         count = columns.names.count(name)
         if count != 1:
-            near = difflib.get_close_matches(name, columns.names, 1)
-            shown = [n for n in columns.names if "." not in n] or columns.names
+            near = difflib.get_close_matches(name, columns.names[:_COMPARED_NAMES], 1)
             raise InputError(
                 f"the column {name!r} is missing" if count == 0 else f"the column {name!r} stands there {count} times",
                 where=file.path,
                 expected=f"a column {name!r}",
-                got=f"columns {', '.join(shown)}",
+                got=f"columns {_shown(columns.names)}",
                 fix=f"name another with {option}" + (f", for instance {option} {near[0]}" if near else ""),
             )
     kind = columns.field(fields.text).type
@@ -95,6 +96,13 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
                 got=str(kind),
                 fix="name another with --id-column, or leave it out",
             ) from error
+
+
+def _shown(names: list[str]) -> str:
+    """Some of the names, of columns and not of fields in them as far as there are such, none of them long."""
+    names = [name for name in names if "." not in name] or names
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(map(short, names[:_SHOWN_NAMES])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batch_scorer import escape
 from batch_scorer.errors import InputError, RefusedError
 from batch_scorer.quiet import quieten
 
@@ -47,7 +48,7 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
         loaded = artifact.load(model or artifact.SHIPPED)
         explained = explain_review(text, Scorer(loaded, load_engine(loaded)), top_k)
     if as_json:
-        click.echo(json.dumps(to_json(explained), ensure_ascii=False))
+        click.echo(escape.as_json(to_json(explained), console.encoding))
     else:
         highlight.show(console, explained)
 

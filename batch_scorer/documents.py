@@ -24,13 +24,16 @@ from batch_scorer.schema import (
     SCHEMA_VERSION,
     predictions_schema,
 )
+from batch_scorer.tokenizer import LINE_BREAK, PATTERN, RESERVED
 
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
+_SHORT: Json = {"type": "string", "maxLength": 200}
 _COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 10**15}
 _SIZE: Json = {"type": "integer", "minimum": 1, "maximum": 10**9}
 _NUMBER: Json = {"type": "number", "minimum": -1e300, "maximum": 1e300}
+_SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _SHA256: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _MODEL_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{12}$"}
 _OBJECT: Json = {"type": "object"}
@@ -60,41 +63,44 @@ _PROFILE = _object(
         "probability": _histogram(SHARE_EDGES),
     }
 )
-_VERSIONS: Json = {"type": "object", "additionalProperties": _TEXT}
+_VERSIONS: Json = {"type": "object", "propertyNames": _SHORT, "additionalProperties": _SHORT, "maxProperties": 100}
+_METRICS = _object(
+    {"reviews": _COUNT, **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "auc", "ece"), _SHARE)}
+)
+
+# What the tokenizer does, told in a model's manifest: a model that was trained with another one is refused.
+TOKENIZER: Json = {
+    "pattern": PATTERN,
+    "read_as_space": LINE_BREAK,
+    "lowercase": "word by word",
+    "reserved": list(RESERVED),
+}
 
 ARTIFACT = _object(
     {
         "format_version": {"const": FORMAT_VERSION},
-        "name": _TEXT,
+        "name": _SHORT,
         "architecture": _object(
             {
                 **dict.fromkeys(Architecture().to_json(), _SIZE),
-                "batch_norm_epsilon": {"type": "number", "minimum": 0, "maximum": 1},
+                "batch_norm_epsilon": {"type": "number", "minimum": 1e-9, "maximum": 1},
                 "recurrent_activation": {"enum": ["sigmoid", "relu"], "default": "sigmoid"},
                 "masked": {"type": "boolean", "default": True, "description": "whether padding is left out"},
             },
             required=list(Architecture().to_json()),  # the rest, only where it is not the default
             additionalProperties=False,
         ),
-        "tokenizer": _object(
-            {
-                "pattern": _TEXT,
-                "read_as_space": _TEXT,
-                "lowercase": _TEXT,
-                "reserved": _list(_TEXT),
-                "max_words": _SIZE,
-            }
-        ),
+        "tokenizer": _object({**{name: {"const": value} for name, value in TOKENIZER.items()}, "max_words": _SIZE}),
         "temperature": {"type": "number", "minimum": 1e-6, "maximum": 1e6},
-        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+        "threshold": _SHARE,
         "training_profile": _PROFILE,
-        "metrics": _OBJECT,
+        "metrics": {"type": "object", "properties": {"validation": _METRICS}},
         "training": _object(
             {"reviews": _COUNT, "epoch": _COUNT, "recipe": _object({"epochs": _COUNT}), "data_sha256": _SHA256}
         ),
         "versions": _VERSIONS,
         "files": _object({"vocabulary.txt": _SHA256, "weights.safetensors": _SHA256}, additionalProperties=False),
-        "probe": _object({"text": _TEXT, "logit": _NUMBER}),
+        "probe": _object({"text": {"type": "string", "maxLength": 10_000}, "logit": _NUMBER}),
     }
 )
 
@@ -152,12 +158,12 @@ def first_fault(schema: Json, document: Any) -> Fault | None:
     error = best_match(extend(Draft202012Validator, type_checker=whole)(schema).iter_errors(document))
     if error is None:
         return None
-    where = ", ".join(str(key) for key in error.absolute_path) or "the whole"
+    where = ", ".join(f"{key!s:.80}" for key in error.absolute_path) or "the whole"
     in_words = error.validator in ("required", "additionalProperties")  # else the message is the whole instance again
     return Fault(
         where,
         f"{error.validator} {error.validator_value!r:.120}",
-        error.message if in_words else f"{error.instance!r:.80}",
+        f"{error.message:.200}" if in_words else f"{error.instance!r:.80}",
     )
 
 

@@ -61,20 +61,27 @@ class FoldedEngine:
         self.batch_size = batch_size or BATCH_SIZES[precision]
         self.max_length = architecture.max_length
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
-        self._run = _Network(artifact, weight.astype(np.float32), self.batch_size, precision).compiled()
+        network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision)
+        self._run, self._exhausted = network.compiled(), network.exhausted
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.
 
         Args:
             batch: int32[n] each, the start mark and the words, `max_length` ids at most.
+
+        Raises:
+            MemoryError: there is too little.
         """
         longest = max(len(ids) for ids in batch)
         padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
         for column, ids in enumerate(batch):
             padded[self.max_length - len(ids) :, column] = ids
         first = self.max_length - longest
-        energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
+        try:
+            energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
+        except self._exhausted as error:
+            raise MemoryError("TensorFlow has too little memory") from error
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
 
 
@@ -110,6 +117,7 @@ class _Network:
         import tensorflow as tf
 
         self._tf = tf
+        self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
         t, architecture = artifact.tensors, artifact.architecture
         self.batch_size, self.length, self.units = batch_size, architecture.max_length, architecture.units
         self.product = tf.as_dtype(precision)

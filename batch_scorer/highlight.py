@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from batch_scorer.escape import safe, visible
 from batch_scorer.review import ExplainedReview, Word
-from batch_scorer.terminal import safe, visible
 from batch_scorer.tokenizer import LINE_BREAK
 
 # Attention, as a share of the largest in the review, from which a word takes the next style. The backgrounds come last:
@@ -117,7 +117,7 @@ def _word_table(words: list[dict[str, Any]]) -> Table:
     for word in words:
         colour = (POSITIVE if word["contribution"] >= 0 else NEGATIVE)[1]
         table.add_row(
-            safe(word["token"], 40),
+            Text(safe(word["token"], 40)),
             f"{word['position']:,}",
             Text(f"{word['contribution']:+.3f}", colour),
             f"{word['attention']:.3f}",

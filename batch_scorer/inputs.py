@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError, OutputError
-from batch_scorer.formats.stream import plain_name
+from batch_scorer.formats.inflate import plain_name
 from batch_scorer.storage import StoredFile
+
+NAME_CHARACTERS = 60  # of a name shown
 
 _FORMAT_OF = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
@@ -40,10 +42,11 @@ def list_inputs(config: ScoreConfig) -> Listing:
         OutputError: the output lies inside an input.
     """
     found: dict[str, tuple[StoredFile, str]] = {}
+    identity = _Identity()
     summaries, notices = [], []
     for pattern in config.inputs:
         _refuse_output_inside(config.output, pattern)
-        matched = storage.match(pattern)
+        matched, others = storage.match_all(pattern)
         whole_directory = storage.is_directory(pattern)
         known: list[tuple[StoredFile, str]] = []
         unknown: list[StoredFile] = []
@@ -64,24 +67,25 @@ def list_inputs(config: ScoreConfig) -> Listing:
                 expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
                 fix="say what it is with --input-format",
             )
+        left_out = ", ".join([*_count_names(file.path for file in unknown), *_count_kinds(others)])
+        if pattern in others:
+            raise _no_file(pattern, others[pattern])
         if not known:
             raise InputError(
                 "no input file matches",
                 where=pattern,
                 expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
-                got=_count_names(file.path for file in unknown) if unknown else "nothing",
+                got=left_out or "nothing",
                 fix="check the path; quote globs so that the shell leaves them alone",
             )
-        if unknown:
-            notices.append(f"{pattern}: left out {_count_names(file.path for file in unknown)}")
-        twice = sum(_identity(file) in found for file, _ in known)
-        if twice:
-            notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")
+        if left_out:
+            notices.append(f"{pattern}: left out {left_out}")
+        notices += _repeated(pattern, Counter(identity.of(file) for file, _ in known), found)
         digest = hashlib.sha256()
         for file, _ in known:
             digest.update(f"{file.path}\0{file.size_bytes}\0{file.modified}\n".encode("utf-8", "surrogateescape"))
         for file, kind in known:
-            found.setdefault(_identity(file), (file, kind))
+            found.setdefault(identity.of(file), (file, kind))
         summaries.append(
             {
                 "input": pattern,
@@ -127,10 +131,53 @@ def _overlap(what: str, output: str, name: str) -> OutputError:
     )
 
 
-def _identity(file: StoredFile) -> str:
-    return file.path if storage.is_remote(file.path) else os.path.normpath(file.path)
+class _Identity:
+    """What tells whether two paths name the same file: where links lead to."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}  # a folder may hold a million files
+
+    def of(self, file: StoredFile) -> str:
+        if storage.is_remote(file.path):
+            return file.path
+        if os.path.islink(file.path):
+            return os.path.realpath(file.path)
+        folder, name = os.path.split(file.path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
 
 
-def _count_names(paths: Iterable[str]) -> str:
+def _repeated(pattern: str, names: Counter[str], found: Collection[str]) -> Iterator[str]:
+    """Notices of files that come more than once."""
+    twice, links = sum(name in found for name in names), names.total() - len(names)
+    if twice:
+        yield f"{pattern}: {twice:,} files were named by an earlier input too and are scored once"
+    if links:
+        yield f"{pattern}: {links:,} links to others of its files were left out"
+
+
+def _no_file(pattern: str, kind: str) -> InputError:
+    pipe = kind in ("named pipe", "socket", "device")
+    return InputError(
+        f"the input is a {kind}",
+        where=pattern,
+        expected="a file, which can be read more than once",
+        fix="write it to a file first; what a shell makes of <(...) is a pipe too" if pipe else "check the path",
+    )
+
+
+def _count_names(paths: Iterable[str]) -> list[str]:
     endings = Counter(os.path.splitext(path)[1] or os.path.basename(path) for path in paths)
-    return ", ".join(f"{count:,} x {ending}" for ending, count in endings.most_common(5))
+    return [f"{count:,} x {short(ending)}" for ending, count in endings.most_common(5)]
+
+
+def _count_kinds(others: dict[str, str]) -> list[str]:
+    """What is no file, by kind: how many there are, and the name of one."""
+    example = {kind: os.path.basename(path) for path, kind in reversed(others.items())}
+    return [f"{count:,} x {kind} ({short(example[kind])})" for kind, count in Counter(others.values()).items()]
+
+
+def short(name: str) -> str:
+    """A name that may be of any length, to be shown in a message."""
+    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import StoppedError
+from batch_scorer.errors import JobError, StoppedError
+from batch_scorer.escape import safe
 from batch_scorer.quiet import logged, quieten
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _score(config: ScoreConfig) -> int:
     from batch_scorer import outputs, pipeline, progress, storage, stored_plan
 
     beam_options = pipeline.options(config)
-    console.print(f"{terminal.plan_line(made, model)}; run {terminal.safe(made.run_id)}", highlight=False)
+    console.print(f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}")
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
@@ -76,6 +77,9 @@ def _score(config: ScoreConfig) -> int:
         try:
             with progress.progress(console, done, made.reviews, made.estimated, every_s):
                 pipeline.run(made, config, beam_options)
+        except (KeyboardInterrupt, JobError):
+            if not outputs.is_complete(config.output):
+                raise  # else all was done but the end of its processes
         finally:
             outputs.finish(config)
         manifest = json.loads(storage.read_bytes(storage.join(config.output, "manifest.json")))
@@ -99,11 +103,11 @@ def dry_run(config: ScoreConfig) -> int:
 
     beam_options = pipeline.options(config)
     local = pipeline.is_local(beam_options)
-    console.print(f"would score {terminal.plan_line(made, model)}", highlight=False)
+    console.print(f"would score {terminal.plan_line(made, model)}")
     terminal.plan_card(console, config, made)
     if local and made.reviews:
         terminal.estimate_line(console, estimate(made, shards, model, config, time.monotonic() - start))
-    console.print("nothing was written", highlight=False)
+    console.print("nothing was written")
     return 0
 
 

@@ -41,6 +41,7 @@ class KerasEngine:
             return tf.transpose(attention), tf.transpose(tf.linalg.matvec(states, folded))  # [T, B] each
 
         signature = [tf.TensorSpec([batch_size, self.max_length], tf.int32)]
+        self._exhausted: type[Exception] = tf.errors.ResourceExhaustedError
         self._run = tf.function(network, input_signature=signature, autograph=False)
 
     def run(self, batch: Sequence[Ids]) -> Scores:
@@ -51,10 +52,16 @@ class KerasEngine:
 
         Returns:
             Scores of all `max_length` positions.
+
+        Raises:
+            MemoryError: there is too little.
         """
         padded = np.full((self.batch_size, self.max_length), PAD, np.int32)  # [B, T]
         for row, ids in zip(padded, batch, strict=False):
             row[self.max_length - len(ids) :] = ids
-        attention, value = (out.numpy()[:, : len(batch)].astype(np.float64) for out in self._run(padded))
+        try:
+            attention, value = (out.numpy()[:, : len(batch)].astype(np.float64) for out in self._run(padded))
+        except self._exhausted as error:
+            raise MemoryError("TensorFlow has too little memory") from error
         contribution = attention * value
         return Scores(self.bias + contribution.sum(axis=0), attention, contribution)

@@ -165,6 +165,11 @@ def _delete(output: str, folder: str, name: str) -> None:
             os.rmdir(place)  # unless somebody else put something there
 
 
+def is_complete(output: str) -> bool:
+    """Whether a run that is a success stands in `output`."""
+    return storage.exists(storage.join(output, "_SUCCESS"))
+
+
 def finish(config: ScoreConfig) -> None:
     """Removes the folder in which parts were built."""
     if not storage.is_remote(config.output):

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from batch_scorer import columns, inputs, read
 from batch_scorer.config import ScoreConfig
-from batch_scorer.formats.stream import is_compressed
+from batch_scorer.formats.inflate import is_compressed
 from batch_scorer.records import DAMAGE, Fields, InputFile, Shard
 
 SHARDS_AT_LEAST = 64  # so that the shards of a middling corpus fill a cluster

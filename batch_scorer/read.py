@@ -1,6 +1,7 @@
 """Read: a shard -> chunks of reviews, and of records that are none.
 
-A chunk holds at most `CHUNK_REVIEWS` reviews or `CHUNK_CHARACTERS` of text, whatever the size of the file.
+A chunk holds at most `CHUNK_REVIEWS` records or, with ids and kept values, `CHUNK_CHARACTERS` of text, and one record
+more, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
 from batch_scorer.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
+from batch_scorer.sizes import row_bytes
 from batch_scorer.storage import Beat
 
 CHUNK_REVIEWS = 8_192
@@ -51,15 +53,31 @@ class _Draft:
     rejected: list[Rejection] = field(default_factory=list)
     characters: int = 0
 
-    def add(self, found: Record | Rejection) -> None:
+    def add(self, found: Record | Rejection, fields: Fields) -> None:
+        """Takes in a record, or why it is none; what is rejected has taken memory all the same."""
+        if isinstance(found, Record):
+            self.characters += len(found.text)
+            if found.kept:
+                self.characters += sum(map(_size, found.kept))
+            found = _checked(found, fields)
+        if found.record_id:
+            self.characters += len(found.record_id)
         if isinstance(found, Record):
             self.records.append(found)
-            self.characters += len(found.text)
         else:
             self.rejected.append(found)
 
     def is_full(self) -> bool:
         return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.characters >= CHUNK_CHARACTERS
+
+
+def _size(value: Any) -> int:
+    """Characters of a kept value, or what it takes instead: bytes."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, pa.Array):  # a list or a struct: an array of one
+        return int(row_bytes(value)[0])
+    return 0  # a number: the count of the records bounds those
 
 
 def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chunk]:
@@ -70,7 +88,7 @@ def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chu
     """
     draft = _Draft()
     for found in _until_damage(shard, fields, beat):
-        draft.add(_checked(found, fields) if isinstance(found, Record) else found)
+        draft.add(found, fields)
         if draft.is_full():
             yield _chunk(draft, fields)
             draft = _Draft()
@@ -125,16 +143,25 @@ def _typed(value: str | None, kind: pa.DataType) -> Any:
 
 def _checked(found: Record, fields: Fields) -> Record | Rejection:
     """The record, or why its text cannot be scored."""
-    excerpt = found.text[:EXCERPT_BYTES]  # a chunk of rejections would hold gigabytes of text else
     try:
         size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
     except UnicodeEncodeError as error:
-        message = f"character {error.start} is half of a surrogate pair"
-        return Rejection(found.source, found.offset, found.record_id, "lone_surrogate", message, excerpt)
+        return _rejected(found, "lone_surrogate", f"character {error.start} is half of a surrogate pair")
     if size_bytes > fields.max_text_bytes:
         message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
-        return Rejection(found.source, found.offset, found.record_id, "text_too_large", message, excerpt)
+        return _rejected(found, "text_too_large", message)
     return found
+
+
+def _rejected(found: Record, code: str, message: str) -> Rejection:
+    # Not the whole text: a chunk of rejections would hold gigabytes of them.
+    return Rejection(found.source, found.offset, found.record_id, code, message, found.text[:EXCERPT_BYTES])
+
+
+def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_nested(kind) and values:
+        return pa.concat_arrays([pa.nulls(1, kind) if value is None else value for value in values])
+    return pa.array(values, kind)
 
 
 def _chunk(draft: _Draft, fields: Fields) -> Chunk:
@@ -144,7 +171,7 @@ def _chunk(draft: _Draft, fields: Fields) -> Chunk:
         pa.array([printable(i) for i in ids], pa.string()),
         pa.array([printable(r.source) for r in records], pa.string()),
         pa.array([r.offset for r in records], pa.int64()),
-        *(pa.array([r.kept[i] for r in records], kind.type) for i, kind in enumerate(fields.kept_schema)),
+        *(_kept_column([r.kept[i] for r in records], kind.type) for i, kind in enumerate(fields.kept_schema)),
     ]
     table = pa.table(columns, names=["record_id", "source", "offset", *fields.kept_schema.names])
     return Chunk(table, [r.text for r in records], draft.rejected)

@@ -16,6 +16,8 @@ from batch_scorer.encode import Ids
 from batch_scorer.errors import EngineError
 from batch_scorer.protocol import Engine, Scores
 
+REASON_CHARACTERS = 200
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +31,11 @@ class ScoredBatch:
 
 @dataclass(frozen=True)
 class FailedReview:
-    """Review `row` of the chunk, on which the engine fails even alone."""
+    """Review `row` of the chunk, on which the engine fails even alone.
+
+    Args:
+        reason: what the engine raised, in `REASON_CHARACTERS` at most. It was given ids, and knows nothing of the text.
+    """
 
     row: int
     reason: str
@@ -39,7 +45,7 @@ def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedRe
     """Scores the N reviews of a chunk, in any order.
 
     Raises:
-        EngineError: every review of a batch of more than one fails.
+        EngineError: every review of a batch of more than one fails, or there is too little memory.
     """
     order = np.argsort([len(x) for x in ids], kind="stable")
     # The batch that is not full costs as much as one that is, and so it is the first, of the shortest reviews.
@@ -71,12 +77,27 @@ def _score_batch(
             yield ScoredBatch(rows, scores)
             return
         reason = f"the logit is {scores.logit[bad][0]}"
+    except MemoryError as error:
+        # No review's fault: each would want as much, and those of a batch that is halved are scored as a full one.
+        raise EngineError(
+            "there is too little memory to score",
+            where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",
+            got=_reason(error),
+            fix="give fewer --workers, or a machine with more memory; --resume goes on from here",
+        ) from error
     except Exception as error:
-        # Whatever the engine raises (a runtime's own classes, memory) is this batch's fault until shown otherwise.
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        # Whatever else the engine raises, of a runtime's own classes too, is this batch's fault until shown otherwise.
+        reason = _reason(error)
     if len(rows) == 1:
         yield FailedReview(int(rows[0]), reason)
         return
     _log.warning("a batch of %d reviews failed and is halved", len(rows))
     for half in np.array_split(rows, 2):
         yield from _score_batch(engine, ids, half)
+
+
+def _reason(error: Exception) -> str:
+    """The exception's class and the first line of what it says, as far as that can be shown."""
+    said = next(iter(str(error).splitlines()), "")
+    shown = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return "".join(c for c in shown if c.isprintable())[:REASON_CHARACTERS]

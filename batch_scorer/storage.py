@@ -12,9 +12,11 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
+
+from batch_scorer import local_files
 
 DRAFT = ".draft"  # ends the hidden name of a local file that is being written
 Beat = Callable[[], None]  # is called whenever there is progress
@@ -57,20 +59,19 @@ def match(pattern: str) -> list[StoredFile]:
 
     A local name that exists is taken literally even if it looks like a glob. Never raises when nothing matches.
     """
+    return match_all(pattern)[0]
+
+
+def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
+    """The files that `pattern` names, as `match` has them, and what it names besides: path and kind of each."""
     if is_remote(pattern):
         glob_pattern = pattern + "**" if pattern.endswith("/") else pattern
-        found = _beam().match([glob_pattern])[0].metadata_list
-        files = [StoredFile(m.path, m.size_in_bytes, m.last_updated_in_seconds or 0.0) for m in found]
-        return sorted(f for f in files if not f.path.endswith("/"))
+        listed = _beam().match([glob_pattern])[0].metadata_list
+        files = [StoredFile(m.path, m.size_in_bytes, m.last_updated_in_seconds or 0.0) for m in listed]
+        return sorted(f for f in files if not f.path.endswith("/")), {}
     # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
-    if os.path.isdir(pattern):
-        paths: Iterator[str] = _walk(pattern)
-    elif os.path.exists(pattern):
-        paths = iter([pattern])
-    else:
-        paths = glob.iglob(pattern, recursive=True)
-    # A pattern with two `**` yields a file more than once.
-    return sorted(_local_file(path) for path in set(paths) if os.path.isfile(path))
+    found = local_files.find(pattern)
+    return sorted(_local_file(path, status) for path, status in found.files.items()), found.others
 
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:
@@ -78,15 +79,7 @@ def match_in(directory: str, pattern: str) -> list[StoredFile]:
     return match(join(directory if is_remote(directory) else glob.escape(directory), pattern))
 
 
-def _walk(directory: str) -> Iterator[str]:
-    for folder, folders, names in os.walk(directory):
-        # Not data by long custom: `_temporary`, `_delta_log`, `.git`.
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        yield from (os.path.join(folder, name) for name in names)
-
-
-def _local_file(path: str) -> StoredFile:
-    status = os.stat(path)
+def _local_file(path: str, status: os.stat_result) -> StoredFile:
     return StoredFile(path, status.st_size, status.st_mtime)
 
 
@@ -94,7 +87,7 @@ def look_at(path: str) -> StoredFile | None:
     """The file `path` as a listing shows it now, if there is one."""
     if is_remote(path):
         return next((file for file in match(path) if file.path == path), None)
-    return _local_file(path) if os.path.isfile(path) else None
+    return _local_file(path, os.stat(path)) if os.path.isfile(path) else None
 
 
 def open_read(path: str, beat: Beat | None = None) -> BinaryIO:

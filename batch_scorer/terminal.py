@@ -1,44 +1,35 @@
 """What a person sees in the terminal: a plan, the summary of a run, a model's card.
 
-Everything that comes from data is escaped here, before it is shown.
+All that comes from data passes through `safe`, and is printed as `Text`, in which rich looks for no markup.
 """
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from batch_scorer import storage
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
+from batch_scorer.escape import safe
 from batch_scorer.estimate import Estimate
 from batch_scorer.plan import Plan
 
 
 def console() -> Console:
-    """Standard output, as a terminal of any width."""
-    return Console(stderr=False, soft_wrap=True, emoji=False)  # `:heart:` in a file's name is a name
+    """Standard output, as a terminal of any width, on which `[red]` and `:heart:` in a name are a name.
 
-
-def visible(text: str, keep: str = "") -> str:
-    """`text` with white space as spaces, and controls, bidi marks and half characters as �; `keep` stays as it is."""
-    return "".join(c if c.isprintable() or c in keep else " " if c.isspace() else "�" for c in text)
-
-
-def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
-    """`text` on one line, without control characters, cut to `width`, and with no meaning as markup.
-
-    Args:
-        keep_end: cut at the beginning, where paths say least.
+    Where its encoding lacks a letter, a question mark stands for it.
     """
-    shown = visible(str(text))
-    if width is not None and len(shown) > width:
-        shown = "…" + shown[1 - width :] if keep_end else shown[: width - 1] + "…"
-    return escape(shown)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return Console(stderr=False, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 def summary(console: Console, output: str, manifest: Mapping[str, Any], seconds: float) -> None:
@@ -46,23 +37,25 @@ def summary(console: Console, output: str, manifest: Mapping[str, Any], seconds:
     counts = manifest["counts"]
     rate = counts["scored"] / seconds if seconds else 0.0
     console.print(
-        f"[bold]{counts['scored']:,} reviews scored[/] in {seconds:,.1f} s ({rate:,.0f}/s), "
-        f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable",
-        highlight=False,
+        Text.assemble(
+            (f"{counts['scored']:,} reviews scored", "bold"),
+            f" in {seconds:,.1f} s ({rate:,.0f}/s), ",
+            f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable",
+        )
     )
     notes(console, manifest)
-    console.print(f"  predictions  {safe(storage.join(output, 'predictions', '*.parquet'))}", highlight=False)
+    console.print(Text(f"  predictions  {safe(storage.join(output, 'predictions', '*.parquet'))}"))
     if counts["rejected"] or counts["unreadable"]:
-        console.print(f"  errors       {safe(storage.join(output, 'errors', '*.parquet'))}", highlight=False)
-    console.print(f"  next         batch-scorer inspect {safe(output)}", highlight=False)
+        console.print(Text(f"  errors       {safe(storage.join(output, 'errors', '*.parquet'))}"))
+    console.print(Text(f"  next         batch-scorer inspect {safe(output)}"))
 
 
 def notes(console: Console, manifest: Mapping[str, Any]) -> None:
     """Warnings and notices of a run."""
     for warning in manifest.get("warnings", ()):
-        console.print(f"[bold yellow]warning[/] {safe(warning)}", highlight=False)
+        console.print(Text.assemble(("warning", "bold yellow"), " ", safe(warning)))
     for notice in manifest["notices"]:
-        console.print(f"[yellow]notice[/] {safe(notice)}", highlight=False)
+        console.print(Text.assemble(("notice", "yellow"), " ", safe(notice)))
 
 
 def plan_line(plan: Plan, model: Artifact) -> str:
@@ -157,11 +150,11 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
 
 
 def _card(console: Console, title: str, rows: list[tuple[str, str]]) -> None:
-    table = Table(title=safe(title), show_header=False, box=None, title_justify="left", title_style="bold")
+    table = Table(title=Text(safe(title), "bold"), show_header=False, box=None, title_justify="left")
     table.add_column(style="dim")
     table.add_column()
     for name, value in rows:
-        table.add_row(name, safe(value))
+        table.add_row(name, Text(safe(value)))
     console.print(table)
 
 
@@ -172,14 +165,16 @@ def results(console: Console, rows: list[dict[str, Any]], title: str) -> None:
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("words that weighed most")
     for row in rows:
-        colour = "green" if row["predicted_label"] == "positive" else "red"
-        words = " ".join(
-            f"[{'green' if t['contribution'] >= 0 else 'red'}]{safe(t['token'], 20)}[/] {t['contribution']:+.2f}"
-            for t in row["top_contributing"][:4]
-        )
-        label = f"[{colour}]{row['predicted_label']}[/]"
-        table.add_row(safe(row["record_id"], 28, keep_end=True), label, f"{row['probability']:.3f}", words)
+        words = Text(" ").join(_word(token) for token in row["top_contributing"][:4])
+        label = Text(safe(row["predicted_label"], 20), "green" if row["predicted_label"] == "positive" else "red")
+        identity = Text(safe(row["record_id"], 28, keep_end=True))
+        table.add_row(identity, label, f"{row['probability']:.3f}", words)
     console.print(table)
+
+
+def _word(token: Mapping[str, Any]) -> Text:
+    colour = "green" if token["contribution"] >= 0 else "red"
+    return Text.assemble((safe(token["token"], 20), colour), f" {token['contribution']:+.2f}")
 
 
 def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> None:
@@ -188,5 +183,5 @@ def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> Non
     for name in ("stage", "code", "records"):
         table.add_column(name, justify="right" if name == "records" else "left")
     for (stage, code), count in sorted(counts.items()):
-        table.add_row(safe(stage), safe(code), f"{count:,}")
+        table.add_row(Text(safe(stage)), Text(safe(code)), f"{count:,}")
     console.print(table)

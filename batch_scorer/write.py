@@ -22,8 +22,10 @@ from batch_scorer.explain import Explanation
 from batch_scorer.model import probability
 from batch_scorer.plan import Plan
 from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
+from batch_scorer.sizes import Sizes, table_bytes
 
 ROW_GROUP_ROWS = 50_000
+ROW_GROUP_BYTES = 128 << 20  # or as many rows as take so much: 50 000 may have kept values, or words, of a megabyte
 STAGING = ".staging"  # in a local output: same file system, so that a finished part can be moved into place
 
 
@@ -125,14 +127,22 @@ class _PartFile:
     def __init__(self, path: str, local: str, schema: pa.Schema) -> None:
         self._path, self._local, self._schema = path, local, schema
         self._waiting: list[pa.Table] = []
+        self._sizes: list[Sizes] = []  # of the rows that wait
         self._rows = self._written = 0
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, rows: pa.Table) -> None:
         self._waiting.append(rows)
+        self._sizes.append(table_bytes(rows))
         self._rows += rows.num_rows
-        while self._rows - self._written >= ROW_GROUP_ROWS:
-            self._flush(ROW_GROUP_ROWS)
+        while group := self._full_group():
+            self._flush(group)
+
+    def _full_group(self) -> int:
+        """Rows of the next row group, 0 as long as it is not full. It depends on the rows, not on how they came."""
+        total = np.cumsum(np.concatenate(self._sizes))
+        rows = min(int(np.searchsorted(total, ROW_GROUP_BYTES)) + 1, ROW_GROUP_ROWS)
+        return rows if rows <= len(total) else 0
 
     def _flush(self, rows: int) -> None:
         table = pa.concat_tables(self._waiting)
@@ -142,6 +152,7 @@ class _PartFile:
             )
         self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
         self._written += rows
+        self._sizes = [np.concatenate(self._sizes)[rows:]]
         self._waiting = [table.slice(rows)] if rows < table.num_rows else []
 
     def publish(self, output: str) -> Part | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from batch_scorer import artifact
+from batch_scorer import artifact, terminal
 from batch_scorer.artifact import Artifact
 from batch_scorer.errors import ArtifactError
 from batch_scorer.tokenizer import RESERVED
@@ -74,19 +75,6 @@ def test_save_of_same_model_twice_gives_same_bytes(tiny_model: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
-def test_flipped_byte_is_found_and_its_file_is_named(copy: Path, file: str, place: float) -> None:
-    data = bytearray((copy / file).read_bytes())
-    data[int(place * (len(data) - 1))] ^= 1
-    (copy / file).write_bytes(data)
-
-    error = refusal(copy)
-    # Of a manifest and its hash nobody can say which of the two is damaged.
-    assert str(copy / ("manifest.json" if file == "MODEL_ID" else file)) == error.where
-    assert "sha256" in str(error.expected) and "sha256" in str(error.got)
-
-
-@pytest.mark.parametrize("file", FILES)
 def test_missing_file_is_named(copy: Path, file: str) -> None:
     (copy / file).unlink()
     assert str(copy / file) == refusal(copy).where
@@ -96,10 +84,19 @@ def test_missing_directory_is_refused(tmp_path: Path) -> None:
     assert "--model" in str(refusal(tmp_path / "nowhere").fix)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
-def test_other_format_version_is_refused_as_such(copy: Path, version: Any) -> None:
-    seal(copy, manifest_of(copy) | {"format_version": version})
+@pytest.mark.parametrize(
+    ("version", "word", "fix"),
+    [
+        (2, "a newer", "install a newer batch-scorer"),
+        (10**30, "a newer", "install a newer batch-scorer"),
+        *((version, "another", "install the batch-scorer that wrote it") for version in (0, -1, "1", None, [1])),
+    ],
+)
+def test_other_format_version_is_refused_as_such(copy: Path, version: Any, word: str, fix: str) -> None:
+    seal(copy, {"format_version": version, "whatever": "a later version puts here"})
     error = refusal(copy)
+    assert f"the model artefact has {word} format than this version reads" == error.what
+    assert fix in str(error.fix)
     assert "format_version 1" == error.expected
     assert f"format_version {version!r}" == error.got
 
@@ -107,10 +104,12 @@ def test_other_format_version_is_refused_as_such(copy: Path, version: Any) -> No
 @pytest.mark.parametrize(
     ("name", "value", "expected", "got"),
     [
-        ("head.bias", None, "('float32', (1,))", "nothing"),
-        ("extra", np.zeros(3, np.float32), "nothing by that name", "('float32', (3,))"),
-        ("head.kernel", np.zeros((1, 10), np.float32), "('float32', (10, 1))", "('float32', (1, 10))"),
-        ("head.bias", np.zeros(1, np.float64), "('float32', (1,))", "('float64', (1,))"),
+        ("head.bias", None, "F32 [1]", "nothing"),
+        ("extra", np.zeros(3, np.float32), "nothing by that name", "F32 [3]"),
+        ("head.kernel", np.zeros((1, 10), np.float32), "F32 [10, 1]", "F32 [1, 10]"),
+        ("head.bias", np.zeros(1, np.float64), "F32 [1]", "F64 [1]"),
+        ("head.bias", np.zeros(1, np.float16), "F32 [1]", "F16 [1]"),
+        ("head.bias", np.zeros(1, np.int32), "F32 [1]", "I32 [1]"),
     ],
 )
 def test_wrong_tensor_is_named(copy: Path, name: str, value: Any, expected: str, got: str) -> None:
@@ -123,21 +122,9 @@ def test_wrong_tensor_is_named(copy: Path, name: str, value: Any, expected: str,
     assert (expected, got) == (error.expected, error.got)
 
 
-HEADER = b'{"x": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}'
-BFLOAT16 = struct.pack("<Q", len(HEADER)) + HEADER + b"\0\0"
-
-
-@pytest.mark.parametrize("data", [b"", b"not tensors", b"\xff" * 64, BFLOAT16])
-def test_weights_that_are_no_float32_safetensors_are_refused(copy: Path, data: bytes) -> None:
-    (copy / "weights.safetensors").write_bytes(data)
-    reseal(copy)
-    assert str(copy / "weights.safetensors") == refusal(copy).where
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 9.0])
-def test_changed_weight_fails_the_probe(copy: Path, value: float) -> None:
+def test_changed_weight_fails_the_probe(copy: Path) -> None:
     tensors = load_file(copy / "weights.safetensors")
-    tensors["head.bias"] = np.array([value], np.float32)
+    tensors["head.bias"] += np.float32(0.01)
     save_file(tensors, copy / "weights.safetensors")
     reseal(copy)
     assert "probe" in refusal(copy).what
@@ -157,26 +144,6 @@ def test_probe_off_by_more_than_the_tolerance_is_refused(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["\n".join([*RESERVED, *WORDS[:-1]]), "\n".join([*RESERVED, *WORDS, ""]), "\n".join([*WORDS, *RESERVED]), ""],
-    ids=["a word short", "a line end at the end", "reserved last", "empty"],
-)
-def test_wrong_vocabulary_is_refused(copy: Path, text: str) -> None:
-    (copy / "vocabulary.txt").write_text(text, encoding="utf-8")
-    reseal(copy)
-    error = refusal(copy)
-    assert str(copy / "vocabulary.txt") == error.where
-    assert f"{TINY.vocabulary_size} tokens" in str(error.expected)
-
-
-def test_vocabulary_that_is_not_utf8_is_refused(copy: Path) -> None:
-    path = copy / "vocabulary.txt"
-    path.write_bytes(path.read_bytes().replace("café".encode(), "café".encode("latin-1")))
-    reseal(copy)
-    assert str(path) == refusal(copy).where
-
-
-@pytest.mark.parametrize(
     "text", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"null", b"1", b"{}", b"[" * 100_000, b"9" * 10_000]
 )
 def test_manifest_that_is_not_an_object_is_refused(copy: Path, text: bytes) -> None:
@@ -188,19 +155,28 @@ WRONG = [
     *(((key,), None) for key in ("name", "architecture", "tokenizer", "training_profile", "files", "versions")),
     *(((key,), []) for key in ("architecture", "tokenizer", "training_profile", "files", "probe", "metrics")),
     *((("architecture", key), wrong) for key in ("units", "max_length") for wrong in (-5, 0, 5.0, "5", True, None)),
-    *((("architecture", "batch_norm_epsilon"), wrong) for wrong in (-1, "0.001", float("nan"))),
+    *((("architecture", "batch_norm_epsilon"), wrong) for wrong in (-1, 0, "0.001", float("nan"))),
     (("architecture", "layers"), 2),
     *((("architecture", "recurrent_activation"), wrong) for wrong in ("tanh", None, 1)),
     *((("architecture", "masked"), wrong) for wrong in ("no", 0, None)),
     *((("tokenizer", "max_words"), wrong) for wrong in (0, -1, TINY.max_length, 10**400, "19")),
+    (("tokenizer", "pattern"), r"(\w+)*$"),
+    (("tokenizer", "read_as_space"), " "),
+    (("tokenizer", "lowercase"), "all at once"),
+    (("tokenizer", "reserved"), ["<pad>", "<start>"]),
     *((("temperature",), wrong) for wrong in (0, -1.0, float("nan"), float("inf"), 10**400, "1", None)),
     *((("threshold",), wrong) for wrong in (-0.1, 1.1, "0.5", False)),
     *((("training_profile", "length"), wrong) for wrong in ([], {}, {"reviews": 3}, None)),
     (("training_profile", "reviews"), "1"),
     (("training", "recipe"), {}),
     (("files", "weights.safetensors"), 7),
+    (("files", "../../etc/passwd"), "0" * 64),
+    (("files", "/etc/passwd"), "0" * 64),
+    (("name",), "x" * 201),
+    (("versions", "numpy"), "x" * 201),
+    *((("metrics", "validation"), wrong) for wrong in ([], {}, {"accuracy": "0.9"}, 1)),
     *((("probe", "logit"), wrong) for wrong in ("0", float("nan"), [0.0])),
-    (("probe", "text"), 5),
+    *((("probe", "text"), wrong) for wrong in (5, "good " * 2_001)),
 ]
 
 
@@ -243,5 +219,9 @@ def test_any_value_in_place_of_a_manifest_value_loads_or_is_refused(
         loaded = artifact.load(str(directory))
     except ArtifactError:
         return
-    # What was let through does all that a run asks of it.
+    # What was let through does all that a run asks of it, and can be shown.
     assert loaded.temperature > 0 and loaded.training_profile.to_json()["reviews"] >= 0
+    on = Console(file=io.StringIO())
+    terminal.model_card(on, str(directory), loaded.manifest, loaded.model_id)
+    assert isinstance(on.file, io.StringIO)
+    assert loaded.model_id in on.file.getvalue()

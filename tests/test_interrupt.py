@@ -103,3 +103,25 @@ def test_job_stopped_while_tensorflow_is_hushed_says_so_all_the_same(
     job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (1, "error: interrupted") == (job.returncode, job.stderr.splitlines()[0])
     assert "greeting" not in job.stderr
+
+
+STOPPED_WHEN_DONE = """
+import os, signal, sys, time
+from batch_scorer import cli, summarise
+commit = summarise.commit
+def commits_and_is_stopped(*args):
+    made = commit(*args)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+    return made
+summarise.commit = commits_and_is_stopped
+cli.main(sys.argv[1:])
+"""
+
+
+def test_job_stopped_when_all_is_written_is_done(tmp_path: Path, tiny_model: Path, reviews_file: Path) -> None:
+    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
+    command = [sys.executable, "-c", STOPPED_WHEN_DONE, *map(str, words)]
+    job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert (0, "") == (job.returncode, job.stderr)
+    assert "6 reviews scored" in job.stdout and (tmp_path / "out/_SUCCESS").exists()

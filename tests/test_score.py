@@ -25,14 +25,15 @@ class Fake:
     raises_on: frozenset[int] = frozenset()
     nan_on: frozenset[int] = frozenset()
     bias: float = 0.0
-    message: str = "out of memory\nat some address"
+    message: str = "no such id\nat some address"
+    kind: type[Exception] = ValueError
     batches: list[list[int]] = field(default_factory=list)
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         marks = [int(ids[1]) for ids in batch]
         self.batches.append(marks)
         if self.raises_on & set(marks):
-            raise MemoryError(self.message)
+            raise self.kind(self.message)
         logit = np.array([np.nan if mark in self.nan_on else mark for mark in marks], np.float64)
         shares = np.ones((max(len(ids) for ids in batch), len(batch)))
         return Scores(logit, shares, shares)
@@ -111,11 +112,14 @@ def test_batch_with_bad_reviews_is_halved_until_these_are_alone(
 @pytest.mark.parametrize(
     ("engine", "reason"),
     [
-        (Fake(4, raises_on=frozenset({1})), "MemoryError: out of memory"),
-        (Fake(4, raises_on=frozenset({1}), message=""), "MemoryError: "),
+        (Fake(4, raises_on=frozenset({1})), "ValueError: no such id"),
+        (Fake(4, raises_on=frozenset({1}), message=""), "ValueError"),
+        (Fake(4, raises_on=frozenset({1}), message="\n\x1b[31mred"), "ValueError"),
+        (Fake(4, raises_on=frozenset({1}), message="a\x1b[31m\u202eb\x85c"), "ValueError: a[31mb"),
+        (Fake(4, raises_on=frozenset({1}), message="x" * 500), "ValueError: " + "x" * 188),
         (Fake(4, nan_on=frozenset({1})), "the logit is nan"),
     ],
-    ids=["raises", "raises without a message", "NaN"],
+    ids=["raises", "raises without a message", "of an empty line", "of control characters", "long", "NaN"],
 )
 def test_reason_of_a_failed_review_is_one_line(engine: Fake, reason: str) -> None:
     assert {1: reason} == found(engine, reviews(5, 5, 5))[1]
@@ -130,12 +134,24 @@ def test_batch_of_which_every_review_fails_stops_the_job(as_nan: bool) -> None:
         found(engine, reviews(4, 5, 6, 7, 8, 9))
 
     assert "2 reviews of 6 to 7 ids" == caught.value.where
-    assert ("the logit is nan" if as_nan else "MemoryError: out of memory") == caught.value.got
+    assert ("the logit is nan" if as_nan else "ValueError: no such id") == caught.value.got
     assert 4 not in {mark for batch in engine.batches for mark in batch}, "went on after the failure"
 
 
 def test_lone_review_that_fails_is_its_own_fault() -> None:
-    assert ({}, {0: "MemoryError: out of memory"}) == found(Fake(4, raises_on=frozenset({0})), reviews(5))
+    assert ({}, {0: "ValueError: no such id"}) == found(Fake(4, raises_on=frozenset({0})), reviews(5))
+
+
+@pytest.mark.parametrize("lengths", [(5,), (5, 6, 7, 8)])
+def test_want_of_memory_is_no_failure_of_a_review_and_stops_the_job_at_once(lengths: tuple[int, ...]) -> None:
+    engine = Fake(4, raises_on=frozenset({0}), kind=MemoryError, message="std::bad_alloc")
+
+    with pytest.raises(EngineError, match="too little memory") as caught:
+        found(engine, reviews(*lengths))
+
+    assert "MemoryError: std::bad_alloc" == caught.value.got
+    assert f"{len(lengths)} reviews of {min(lengths)} to {max(lengths)} ids" == caught.value.where
+    assert 1 == len(engine.batches), "halved"
 
 
 def test_interrupt_is_no_failure_of_a_review() -> None:

@@ -1,4 +1,4 @@
-"""The terminal: what comes from data is shown, never obeyed."""
+"""The terminal: what is shown of a plan, a run and its results, and while a job runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import io
 import json
 import threading
 import time
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
-from rich.markup import render
 
 from batch_scorer import progress, terminal
-from batch_scorer.terminal import safe
 
-BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # Category -> what it would do to a terminal: controls, bidi and other invisible marks, half characters, line ends.
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -31,68 +25,6 @@ def console() -> Console:
 def shown(on: Console) -> str:
     assert isinstance(on.file, io.StringIO)
     return on.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("good film", "good film"),
-        ("слово 日本語 café", "слово 日本語 café"),
-        ("two\nlines\ttab\r", "two lines tab "),
-        ("line\u2028separator\u0085next", "line separator next"),
-        ("\x1b[31mred\x1b[0m", "�[31mred�[0m"),
-        ("\x1b]0;title\x07", "�]0;title�"),
-        ("\x9b31m\x00\x08\x7f", "�31m���"),
-        ("a\u202egnp.exe", "a�gnp.exe"),
-        ("half \ud800 of a pair", "half � of a pair"),
-        ("zero\u200bwidth\ufeff", "zero�width�"),
-        ("[red]x[/red]", "[red]x[/red]"),
-        ("[link=http://x]y[/]", "[link=http://x]y[/]"),
-        ("\\[bold]", "\\[bold]"),
-        (12, "12"),
-    ],
-)
-def test_safe_text_is_shown_as_plain_text(text: object, expected: str) -> None:
-    on = console()
-    on.print(safe(text), end="")
-    assert expected == shown(on)
-
-
-@pytest.mark.parametrize("mark", BIDI, ids=lambda mark: f"U+{ord(mark):04X}")
-def test_bidi_mark_does_not_reach_the_terminal(mark: str) -> None:
-    assert "a�b" == safe(f"a{mark}b")
-
-
-@given(text=st.text())
-def test_any_text_becomes_one_line_of_printable_characters(text: str) -> None:
-    cleaned = safe(text)
-    assert not {unicodedata.category(c) for c in cleaned} & FORBIDDEN
-    assert len(cleaned.splitlines()) <= 1
-
-
-# Rich may show a backslash more or less before a bracket or at the end; a tag must never open or close by one.
-@given(text=st.text(st.sampled_from("[]/\\ab=# "), max_size=12).filter(lambda text: not text.endswith("\\")))
-def test_any_brackets_survive_between_tags_and_mean_nothing(text: str) -> None:
-    rendered = render(f"[green]{safe(text)}.[/] rest", emoji=False)
-    assert f"{text}. rest".replace("\\", "") == rendered.plain.replace("\\", "")
-    assert [(0, len(rendered.plain) - len(" rest"), "green")] == [
-        (s.start, s.end, str(s.style)) for s in rendered.spans
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "expected"),
-    [
-        ("abcdef", 6, "abcdef"),
-        ("abcdefg", 6, "abcde…"),
-        ("a\x1b\x1b\x1b", 3, "a�…"),
-        ("[red]x", 4, "[re…"),
-        ("ab", 1, "…"),
-        ("", 3, ""),
-    ],
-)
-def test_text_longer_than_the_width_is_cut_and_marked(text: str, width: int, expected: str) -> None:
-    assert expected == render(safe(text, width), emoji=False).plain
 
 
 def prediction(**changes: Any) -> dict[str, Any]:
@@ -170,7 +102,3 @@ def test_summary_names_the_errors_only_where_there_are_some() -> None:
     assert "notice [b]: left out 2 x .csv" in shown(clean)
     assert "out/errors" not in shown(clean)
     assert "out/errors/*.parquet" in shown(damaged)
-
-
-def test_path_longer_than_the_width_keeps_its_end() -> None:
-    assert "…/b.txt" == render(safe("folder/b.txt", 7, keep_end=True)).plain

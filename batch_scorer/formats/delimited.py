@@ -16,7 +16,8 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from batch_scorer.formats.stream import max_line_bytes, open_text, plain_name, read_lines, sample
+from batch_scorer.formats.inflate import open_text, plain_name
+from batch_scorer.formats.stream import max_line_bytes, read_lines, sample
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
@@ -128,10 +129,12 @@ def _delimiter(path: str, fields: Fields) -> str:
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
     """Lines as text with their ends; what is not in the encoding comes as lone surrogates (PEP 383)."""
-    for offset, line in read_lines(stream, 0, None, longest):
-        if line is not None and offset == 0:
-            line = line.removeprefix(codecs.BOM_UTF8)  # which it is in any encoding
-        yield None if line is None else line.decode(encoding, "surrogateescape") + "\n"
+    for offset, line in read_lines(stream, 0, None, longest, b"\r"):
+        if line is None:
+            yield None
+            continue
+        whole = line if offset else line.removeprefix(codecs.BOM_UTF8)  # which it is in any encoding
+        yield whole.decode(encoding, "surrogateescape") + "\n"
 
 
 def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from batch_scorer.formats.stream import open_text
+from batch_scorer.formats.inflate import open_text
 from batch_scorer.records import DAMAGE, Fields, InputFile, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile

@@ -159,8 +159,8 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_boolean(kind) != isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"expected {kind}, got {type(value).__name__}")
     if pa.types.is_integer(kind) and isinstance(value, float) and not value.is_integer():
-        raise ValueError(f"expected {kind}, got {value!r}")  # Arrow would cut the fraction off
+        raise ValueError(f"expected {kind}, got a number with a fraction")  # which Arrow would cut off
     try:
         return pa.scalar(value, kind).as_py()
-    except (pa.ArrowException, OverflowError) as error:
-        raise ValueError(f"expected {kind}, got {value!r:.40}") from error
+    except (pa.ArrowException, OverflowError):  # whose message shows the value
+        raise ValueError(f"expected {kind}, got a number that it cannot hold") from None

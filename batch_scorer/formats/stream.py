@@ -1,104 +1,26 @@
-"""Text files as bytes and lines: decompressed on the way, lines ending at `\\n` and nowhere else, in bounded memory.
+"""Text files as lines, which end at `\\n` and nowhere else, in bounded memory.
 
 Real reviews hold U+2028 and U+0085, at which Python's `str.splitlines` would cut them.
 """
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import io
-import os
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
-import pyarrow as pa
-
-from batch_scorer import storage
+from batch_scorer.formats.inflate import is_compressed, open_text
 from batch_scorer.records import Fields, Shard
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
 SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
+_BLANK = b" \t\r"
+_BLANK_BYTES = 16  # of a line that may be one of many blank ones
+_BLANK_LINES = 64  # one after the other, and what follows is looked at in one piece
 _SKIP_BYTES = 1 << 20
-_PIECE_BYTES = 1 << 16
-
-
-def _zstd(raw: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(cast(Any, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))))
-
-
-class _Bzip2(io.RawIOBase):
-    """The streams of a bzip2 file, one after another.
-
-    `bz2.BZ2File` takes a damaged second stream for the end of the file, and says nothing.
-    """
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw, self._decoder, self._begun = raw, bz2.BZ2Decompressor(), False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = b""
-        while not data:
-            piece = b""
-            if self._decoder.eof:
-                piece, self._decoder, self._begun = self._decoder.unused_data, bz2.BZ2Decompressor(), False
-            if not piece and self._decoder.needs_input:
-                piece = self._raw.read(_PIECE_BYTES)
-                if not piece and self._begun:
-                    raise EOFError("the file ends before its last stream does")
-                if not piece:
-                    return 0
-            self._begun = True
-            data = self._decoder.decompress(piece, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-# The standard library's readers give all that comes before damage; Arrow's may keep the last few kilobytes back.
-_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".bz2": lambda raw: io.BufferedReader(_Bzip2(raw)),
-    ".zst": _zstd,
-}
-
-
-def plain_name(path: str) -> str:
-    """`path` without the ending of a compression."""
-    stem, ending = os.path.splitext(path)
-    return stem if ending.lower() in _OPENERS else path
-
-
-def is_compressed(path: str) -> bool:
-    """Whether the name of `path` says that it is compressed: such a file can be read from its beginning only."""
-    return plain_name(path) != path
-
-
-@contextmanager
-def open_text(path: str, beat: Beat | None = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Opens a text file; each read from the disk or the store is a `beat`.
-
-    Yields:
-        stream: the bytes, decompressed.
-        raw: the bytes as stored, to tell how far they were read.
-
-    Raises:
-        OSError, EOFError, zlib.error: it cannot be read, or what is compressed is damaged.
-    """
-    with storage.open_read(path, beat) as raw:
-        opener = _OPENERS.get(os.path.splitext(path)[1].lower()) if is_compressed(path) else None
-        if opener is None:
-            yield raw, raw
-        else:
-            with opener(raw) as stream:
-                yield stream, raw
 
 
 @dataclass(frozen=True)
@@ -158,10 +80,15 @@ def max_line_bytes(max_text_bytes: int) -> int:
     return 8 * max_text_bytes + (1 << 16)
 
 
-def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+def read_lines(
+    file: BinaryIO, start: int, stop: int | None, max_bytes: int, blank: bytes = b""
+) -> Iterator[tuple[int, bytes | None]]:
     """The lines that begin in bytes `start` to `stop` of `file` (None: to the end), in bounded memory.
 
     However a file is cut into ranges, each of its lines is in exactly one of them.
+
+    Args:
+        blank: characters that make no line; many lines of these and nothing else may come as one.
 
     Yields:
         offset: where the line begins.
@@ -172,6 +99,7 @@ def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> 
         # A line belongs to the range where it begins: the byte before tells whether one begins right here.
         file.seek(start - 1)
         position = start - 1 + _skip_line(file)
+    blanks = 0
     while stop is None or position < stop:
         line = file.readline(max_bytes + 1)
         if not line:
@@ -180,6 +108,13 @@ def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> 
         position += len(line)
         if line.endswith(b"\n"):
             yield offset, line[:-1]
+            blanks = blanks + 1 if len(line) <= _BLANK_BYTES and not line.strip(blank + b"\n") else 0
+            if blanks >= _BLANK_LINES:
+                lines = _blank_lines(file, blank, None if stop is None else stop - position)
+                if lines:
+                    yield position, lines[:-1]
+                position += len(lines)
+                blanks = 0
         elif len(line) > max_bytes:
             position += _skip_line(file)
             yield offset, None
@@ -187,14 +122,22 @@ def read_lines(file: BinaryIO, start: int, stop: int | None, max_bytes: int) -> 
             yield offset, line
 
 
+def _blank_lines(file: BinaryIO, blank: bytes, most: int | None) -> bytes:
+    """Reads the blank lines that come next, as far as they are in the file's buffer, all of them at once."""
+    peek = getattr(file, "peek", None)
+    ahead = peek(1)[:most] if peek else b""
+    blanks = len(ahead) - len(ahead.lstrip(blank + b"\n"))
+    return file.read(ahead.rfind(b"\n", 0, blanks) + 1)
+
+
 def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tuple[int, bytes] | Rejection]:
     """The lines that begin in a shard's bytes, with their offsets; blank ones are left out, too long ones rejected."""
     path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
     with open_text(path, beat) as (stream, _):
-        for offset, line in read_lines(stream, shard.start, shard.stop, longest):
+        for offset, line in read_lines(stream, shard.start, shard.stop, longest, _BLANK):
             if line is None:
                 yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
-            elif (line if offset else line.removeprefix(codecs.BOM_UTF8)).strip(b" \t\r"):
+            elif (line if offset else line.removeprefix(codecs.BOM_UTF8)).strip(_BLANK + b"\n"):
                 yield offset, line
 
 

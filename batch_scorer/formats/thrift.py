@@ -1,0 +1,124 @@
+"""Thrift's compact protocol, in which Parquet writes its footer and the header of each page: numbers are read, the rest
+is passed over.
+
+Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
+_WIDTHS = {TRUE: 0, FALSE: 0, BYTE: 1, DOUBLE: 8}
+_DEPTH = 64  # of structs and lists in each other; Arrow reads no more either
+
+
+class Malformed(ValueError):
+    """The bytes are none of this protocol, or end too soon."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a struct: its number and type, and where its value begins and ends."""
+
+    number: int
+    kind: int
+    start: int
+    end: int
+
+
+def fields(data: bytes, at: int = 0) -> tuple[list[Field], int]:
+    """The fields of the struct that begins at `at`, and where it ends.
+
+    Raises:
+        Malformed: it is none.
+    """
+    found: list[Field] = []
+    number = 0
+    try:
+        while head := data[at]:
+            at += 1
+            if head >> 4:
+                number += head >> 4
+            else:
+                number, at = _signed(data, at)
+            end = _skip(data, at, head & 15, 0)
+            found.append(Field(number, head & 15, at, end))
+            at = end
+    except IndexError:
+        raise Malformed("cut off") from None
+    return found, at + 1
+
+
+def numbers(data: bytes, of: list[Field]) -> dict[int, int]:
+    """The 32-bit integers and the truth values among fields, by number; of one that comes twice the last."""
+    found = {}
+    for field in of:
+        if field.kind == I32:
+            found[field.number] = _signed(data, field.start, 0xFFFFFFFF)[0]  # cut as Arrow cuts one that is too long
+        elif field.kind in (TRUE, FALSE):
+            found[field.number] = int(field.kind == TRUE)
+    return found
+
+
+def items(data: bytes, at: int) -> tuple[int, int, int]:
+    """The number and the type of the items of the list that begins at `at`, and where the first begins.
+
+    Raises:
+        Malformed: it is none.
+    """
+    head = data[at]
+    count, at = varint(data, at + 1) if head >> 4 == 15 else (head >> 4, at + 1)
+    return count, head & 15, at
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The unsigned integer that begins at `at`, seven bits a byte, and where it ends.
+
+    Raises:
+        Malformed: it has more than ten bytes, or the data end within.
+    """
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+    raise Malformed("a number of more than ten bytes")
+
+
+def _signed(data: bytes, at: int, mask: int = (1 << 64) - 1) -> tuple[int, int]:
+    value, at = varint(data, at)
+    value &= mask
+    return (value >> 1) ^ -(value & 1), at
+
+
+def _skip(data: bytes, at: int, kind: int, depth: int) -> int:
+    """Where a value ends. Footers of wide tables have a million of them: no calls where there need be none."""
+    if kind in (I32, I64, I16):
+        while data[at] > 127:
+            at += 1
+        return at + 1
+    if kind == BINARY:
+        length, at = varint(data, at)
+        return at + length
+    if depth > _DEPTH:
+        raise Malformed("nested too deep")
+    if kind == STRUCT:
+        while head := data[at]:
+            at += 1
+            if head < 16:
+                at = varint(data, at)[1]
+            at = _skip(data, at, head & 15, depth + 1)
+        return at + 1
+    if kind in (LIST, SET):
+        count, inner, at = items(data, at)
+        if inner in (TRUE, FALSE, BYTE):
+            return at + count
+        for _ in range(count):
+            at = _skip(data, at, inner, depth + 1)
+        return at
+    if kind in _WIDTHS:
+        return at + _WIDTHS[kind]
+    raise Malformed(f"a field of type {kind}")  # maps among them: Parquet has none
