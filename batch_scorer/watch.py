@@ -40,6 +40,9 @@ class Pulse:
     def __init__(self, directory: str | None) -> None:
         self._path = worker_file(directory) if directory else None
         self._steps, self._doing, self._told = 0, IDLE, 0.0
+        if self._path:
+            with contextlib.suppress(OSError):
+                os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
 
     def __call__(self) -> None:
         self._steps += 1
@@ -65,7 +68,7 @@ class Pulse:
         # In place and of one length: a disk that is full has room for it, and no reader sees half of it. Where it
         # cannot be written at all, neither can the output, and the job says so.
         with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = os.open(self._path, os.O_WRONLY)
             try:
                 os.pwrite(descriptor, f"{self._doing} {self._steps}".ljust(40).encode(), 0)
             finally:
@@ -80,6 +83,11 @@ def temporary(directory: str) -> str:
 def worker_file(directory: str) -> str:
     """The file of this process in the directory of a `Watch`."""
     return os.path.join(directory, str(os.getpid()))
+
+
+def last_words(worker: str) -> str:
+    """Where the worker of that file leaves the traceback of what ends it."""
+    return worker + ".said"
 
 
 @dataclass
@@ -177,6 +185,10 @@ class Watch:
             how += f" by {signal.Signals(-code).name}"
         if code in (0, -signal.SIGKILL, -signal.SIGABRT):
             how += ", perhaps for want of memory: fewer --workers need less"
+        with contextlib.suppress(OSError), open(last_words(os.path.join(self.directory, str(pid))), "rb") as file:
+            said = file.read().decode("utf-8", "replace").rstrip()
+            _log.error("process %d: %s", pid, said)
+            how += f": {said.splitlines()[-1]:.300}"
         return WorkerError("a worker died", where=self._place(doing), got=f"process {pid} {how}")
 
     def _hangs(self, pid: int, doing: int, limit_s: float) -> WorkerError:

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 
-from batch_scorer.watch import temporary, worker_file
+from batch_scorer.watch import last_words, temporary, worker_file
 
 WATCH_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -46,7 +46,8 @@ def main(driver: int, directory: str) -> None:
         sdk_worker_main.main(sys.argv[:1])
     except BaseException:
         time.sleep(2 * WATCH_SECONDS)  # one whose driver is gone ends here
-        traceback.print_exc(file=sys.__stderr__)
+        with contextlib.suppress(OSError), open(last_words(worker_file(directory)), "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
         os._exit(1)
     with contextlib.suppress(OSError):
         os.remove(worker_file(directory))  # or it would be missed

@@ -237,3 +237,20 @@ def test_long_line_without_an_end_is_progress_all_the_same(tmp_path: Path) -> No
     (chunk,) = read(shard, made.fields, lambda: beats.append(1))
     assert (1, ["text_too_large"]) == (len(chunk.texts), [r.code for r in chunk.rejected])
     assert 100 < len(beats)
+
+
+def test_worker_that_cannot_start_says_why_in_the_message_and_prints_nothing(
+    tmp_path: Path, tiny_model: Path, reviews_file: Path
+) -> None:
+    (tmp_path / "broken").mkdir()
+    # Found on the path of the workers and of the driver alike, and of no consequence to the driver.
+    (tmp_path / "broken/sitecustomize.py").write_text(
+        "import sys\nif 'batch_scorer.worker' in sys.orig_argv:\n    sys.modules['apache_beam'] = None\n"
+    )
+    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model)
+    command = [sys.executable, "-m", "batch_scorer", *map(str, words), "--workers", "2", "--shard-rows", "1"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
+    job = subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=120)
+    assert (1, "error: a worker died") == (job.returncode, job.stderr.splitlines()[0])
+    assert "exited with code 1: ModuleNotFoundError: " in job.stderr
+    assert "Traceback" not in job.stderr

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scorer.formats import thrift
+from batch_scorer.formats.footer import Chunk
 from batch_scorer.storage import Beat
 
 DATA, DICTIONARY, DATA_V2 = 0, 2, 3  # PageType
@@ -30,18 +31,12 @@ class Column:
     """A column in one row group.
 
     Args:
-        start, stop: the bytes of the file that it takes.
-        values: in it, nulls too.
-        codec: as pyarrow calls it.
         width: bytes of a value; 0 for strings of bytes, which have lengths.
         repetition, definition: the highest level; above 0 where rows hold lists, and where values may be null.
     """
 
     name: str
-    start: int
-    stop: int
-    values: int
-    codec: str
+    chunk: Chunk
     width: int
     repetition: int
     definition: int
@@ -81,13 +76,13 @@ def walk(stream: BinaryIO, column: Column, beat: Beat | None) -> Iterator[Page]:
     Raises:
         OSError: the next one cannot be read, or there is none where there should be.
     """
-    at, seen = column.start, 0
+    at, seen = column.chunk.start, 0
     for _ in range(_MAX_PAGES):
-        if seen >= column.values:
+        if seen >= column.chunk.values:
             return
         if beat:
             beat()
-        page = _page(stream, at, column.stop)
+        page = _page(stream, at, column.chunk.stop)
         yield page
         seen += page.values if page.is_data else 0
         at = page.body + page.stored
@@ -230,9 +225,9 @@ def _inflated(stream: BinaryIO, column: Column, page: Page, skipped: int) -> byt
     """The bytes of a page after the first `skipped`, decompressed."""
     stream.seek(page.body + skipped)
     data = stream.read(max(0, page.stored - skipped))
-    if column.codec == "uncompressed" or not page.is_compressed:
+    if not column.chunk.codec or not page.is_compressed:
         return data
     try:
-        return bytes(pa.Codec(column.codec).decompress(data, max(0, page.inflated - skipped), asbytes=True))
+        return bytes(pa.Codec(column.chunk.codec).decompress(data, max(0, page.inflated - skipped), asbytes=True))
     except (pa.ArrowException, ValueError, OSError):
-        raise OSError(f"a page cannot be decompressed ({column.codec})") from None
+        raise OSError(f"a page cannot be decompressed ({column.chunk.codec})") from None

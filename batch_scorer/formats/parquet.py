@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from batch_scorer import storage
 from batch_scorer.formats.arrow import column, decoded_column, flat, strings, values
-from batch_scorer.formats.footer import check_rows, open_parquet
-from batch_scorer.formats.reach import reach
+from batch_scorer.formats.footer import read_footer
+from batch_scorer.formats.reach import places, reach
 from batch_scorer.formats.stream import max_line_bytes
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
 from batch_scorer.schema import Rejection
@@ -26,9 +26,11 @@ _READ_BYTES, _FETCHED_BYTES = 1 << 20, 16 << 20  # of a column at a time, from a
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the footer."""
-    with storage.open_read(file.path) as stream, open_parquet(stream) as parquet:
-        rows = check_rows(parquet, fields.text, file.size_bytes)
-        columns = pa.schema(list(flat(parquet.schema_arrow)))
+    with storage.open_read(file.path) as stream:
+        footer = read_footer(stream)
+        with footer.open(stream) as parquet:
+            rows = footer.rows(next(iter(places(parquet.schema, [fields.text])), None), file.size_bytes)
+            columns = pa.schema(list(flat(parquet.schema_arrow)))
     return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
 
 
@@ -71,7 +73,8 @@ class _OpenFile:
             # Small reads: large buffers would be filled anew for each header. A store takes long to open a file.
             self._headers = stream if remote else opened.enter_context(storage.open_read(path))
             at_once = max(_READ_BYTES, _FETCHED_BYTES // len(wanted)) if remote else _READ_BYTES
-            self._parquet = opened.enter_context(open_parquet(stream, at_once))
+            self._footer = read_footer(self._headers)
+            self._parquet = opened.enter_context(self._footer.open(stream, at_once))
             gone = set(wanted) - {field.name for field in flat(self._parquet.schema_arrow)}
             if gone:
                 raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
@@ -121,9 +124,8 @@ class _OpenFile:
     def _begin(self, shard: Shard) -> None:
         self._group, self._batch = shard.row_group, None
         self._first = self._start = self._stop = shard.row_group_start
-        if not 0 <= self._group < self._parquet.num_row_groups:
-            raise OSError(f"the file has changed since it was planned: no row group {self._group}")
-        self._reach = reach(self._headers, self._parquet, self._group, self._wanted, self._tick)
+        group = self._footer.row_group(self._group, places(self._parquet.schema, self._wanted))
+        self._reach = reach(self._headers, self._parquet.schema, group, self._tick)
         self._batches = self._parquet.iter_batches(self._reach.rows, row_groups=[self._group], columns=self._wanted)
 
     def _decode(self, stop: int) -> None:

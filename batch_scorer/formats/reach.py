@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.formats import pages
+from batch_scorer.formats.footer import Chunk, RowGroup
 from batch_scorer.formats.pages import Column, Page
 from batch_scorer.storage import Beat
 
@@ -26,7 +27,6 @@ _SCANNED_BYTES = (BATCH_BYTES // 2 // _ENOUGH_ROWS, 16 << 20)  # a dictionary in
 _ENTRY_BYTES = 20  # that Arrow keeps for each value of a dictionary, beside the value
 _LEVEL_BYTES = 8  # and for each value in a list
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
-_CODECS = {"LZ4": "lz4_raw"}
 
 Numbers = npt.NDArray[np.int64]
 
@@ -82,41 +82,30 @@ class _Costs:
         return found
 
 
-def columns(parquet: Any, group: int, names: Sequence[str]) -> list[Column]:
-    """The columns that hold the values of `names`, be they columns, or structs or lists of such."""
-    meta, found = parquet.metadata.row_group(group), []
-    for i in range(meta.num_columns):
-        leaf = parquet.schema.column(i)
-        if not any(leaf.path == name or leaf.path.startswith(f"{name}.") for name in names):
-            continue
-        chunk = meta.column(i)
-        start = chunk.data_page_offset
-        if (chunk.dictionary_page_offset or 0) > 0:
-            start = min(start, chunk.dictionary_page_offset)
-        width = _WIDTHS.get(chunk.physical_type, leaf.length if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0)
-        found.append(
-            Column(
-                leaf.path,
-                start,
-                start + chunk.total_compressed_size,
-                chunk.num_values,
-                _CODECS.get(chunk.compression, chunk.compression.lower()),
-                width,
-                leaf.max_repetition_level,
-                leaf.max_definition_level,
-            )
-        )
+def places(schema: Any, names: Sequence[str]) -> list[int]:
+    """The places of the columns that hold the values of `names`, be they columns, or structs or lists of such."""
+    paths = [schema.column(i).path for i in range(len(schema))]
+    return [i for i, path in enumerate(paths) if any(path == name or path.startswith(f"{name}.") for name in names)]
+
+
+def reach(stream: BinaryIO, schema: Any, group: RowGroup, beat: Beat | None) -> Reach:
+    """How the columns of a row group can be decoded in bounded memory.
+
+    Args:
+        schema: of Parquet, as pyarrow has it.
+        group: with the columns that are wanted.
+    """
+    wanted = [_column(schema.column(place), chunk) for place, chunk in group.chunks.items()]
+    for exact in (False, True):
+        found = _reach(group.rows, [_costs(stream, column, group.rows, exact, beat) for column in wanted])
+        if found.rows >= _ENOUGH_ROWS and not found.why:
+            break
     return found
 
 
-def reach(stream: BinaryIO, parquet: Any, group: int, names: Sequence[str], beat: Beat | None) -> Reach:
-    """How the columns `names` of a row group can be decoded in bounded memory."""
-    rows = parquet.metadata.row_group(group).num_rows
-    wanted = columns(parquet, group, names)
-    found = _reach(rows, [_costs(stream, column, rows, False, beat) for column in wanted])
-    if found.rows < _ENOUGH_ROWS or found.why:
-        found = _reach(rows, [_costs(stream, column, rows, True, beat) for column in wanted])
-    return found
+def _column(leaf: Any, chunk: Chunk) -> Column:
+    width = leaf.length if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(leaf.physical_type, 0)
+    return Column(leaf.path, chunk, width, leaf.max_repetition_level, leaf.max_definition_level)
 
 
 def _reach(rows: int, costs: list[_Costs]) -> Reach:
@@ -153,8 +142,8 @@ def _costs(stream: BinaryIO, column: Column, rows: int, exact: bool, beat: Beat 
     """
     made = _Walk(column, rows)
     try:
-        if not column.repetition and column.values != rows:
-            raise OSError(f"{column.values:,} values for {rows:,} rows")
+        if not column.repetition and column.chunk.values != rows:
+            raise OSError(f"{column.chunk.values:,} values for {rows:,} rows")
         for page in pages.walk(stream, column, beat):
             made.add(stream, page, exact)
     except OSError as error:
@@ -175,7 +164,7 @@ class _Walk:
 
     def add(self, stream: BinaryIO, page: Page, exact: bool) -> None:
         column = self._column
-        memory = max(page.stored, page.inflated) if column.codec == "uncompressed" else page.stored + page.inflated
+        memory = max(page.stored, page.inflated) if not column.chunk.codec else page.stored + page.inflated
         if page.kind == pages.DICTIONARY:
             if page.values * (column.width or 4) > page.inflated:
                 raise OSError(f"a dictionary of {page.values:,} values in {page.inflated:,} bytes")

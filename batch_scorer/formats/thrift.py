@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 _WIDTHS = {TRUE: 0, FALSE: 0, BYTE: 1, DOUBLE: 8}
+_MASKS = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}  # numbers that are too long are cut, as Arrow cuts them
 _DEPTH = 64  # of structs and lists in each other; Arrow reads no more either
 
 
@@ -41,7 +42,7 @@ def fields(data: bytes, at: int = 0) -> tuple[list[Field], int]:
             if head >> 4:
                 number += head >> 4
             else:
-                number, at = _signed(data, at)
+                number, at = _signed(data, at, 0xFFFF)
             end = _skip(data, at, head & 15, 0)
             found.append(Field(number, head & 15, at, end))
             at = end
@@ -51,13 +52,32 @@ def fields(data: bytes, at: int = 0) -> tuple[list[Field], int]:
 
 
 def numbers(data: bytes, of: list[Field]) -> dict[int, int]:
-    """The 32-bit integers and the truth values among fields, by number; of one that comes twice the last."""
+    """The integers of 32 and 64 bits and the truth values among fields, by number; of one that comes twice the last."""
     found = {}
     for field in of:
-        if field.kind == I32:
-            found[field.number] = _signed(data, field.start, 0xFFFFFFFF)[0]  # cut as Arrow cuts one that is too long
+        if field.kind in _MASKS:
+            found[field.number] = _signed(data, field.start, _MASKS[field.kind])[0]
         elif field.kind in (TRUE, FALSE):
             found[field.number] = int(field.kind == TRUE)
+    return found
+
+
+def starts(data: bytes, at: int) -> list[int]:
+    """Where the structs begin that are the items of the list at `at`.
+
+    Raises:
+        Malformed: it is none, or its items are no structs.
+    """
+    count, kind, at = items(data, at)
+    if kind != STRUCT and count:
+        raise Malformed(f"a list of type {kind}")
+    found = []
+    try:
+        for _ in range(count):
+            found.append(at)
+            at = _skip(data, at, STRUCT, 1)
+    except IndexError:
+        raise Malformed("cut off") from None
     return found
 
 
@@ -88,7 +108,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     raise Malformed("a number of more than ten bytes")
 
 
-def _signed(data: bytes, at: int, mask: int = (1 << 64) - 1) -> tuple[int, int]:
+def _signed(data: bytes, at: int, mask: int) -> tuple[int, int]:
     value, at = varint(data, at)
     value &= mask
     return (value >> 1) ^ -(value & 1), at
