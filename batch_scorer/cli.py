@@ -44,9 +44,10 @@ class EscapingGroup(click.Group):
 def _escaped() -> Iterator[None]:
     try:
         yield
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()):
+        raise  # its message is the help
     except click.UsageError as error:
-        error.message = visible(error.message)  # type: ignore[misc]
-        raise
+        raise click.UsageError(visible(error.format_message()), error.ctx) from None
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:

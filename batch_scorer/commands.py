@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STDIN = "-"
+# What a manifest that says anything may lead to; pyarrow's errors are ValueErrors.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
@@ -84,7 +87,7 @@ def inspect(path: str | None, rows: int) -> None:
     elif storage.exists(storage.join(path, "plan.json")):
         try:
             _show_run(console, path, rows)
-        except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's errors are ValueErrors
+        except _DAMAGED as error:
             raise RefusedError(
                 "the output of the run is damaged",
                 where=path,
@@ -120,6 +123,8 @@ def _show_run(console: Console, output: str, rows: int) -> None:
     columns = ["record_id", "predicted_label", "probability", "top_contributing"]
     rejected: Counter[tuple[str, str]] = Counter()
     for part in manifest["parts"]:
+        if not re.fullmatch(r"(predictions|errors)/part-\d{5,}\.parquet", part["path"]):
+            raise ValueError(f"no part of a run: {part['path']!r:.200}")  # `..` leads to anybody's files
         is_errors = part["path"].startswith("errors/")
         if not is_errors and len(shown) >= rows:
             continue

@@ -87,7 +87,7 @@ def _score(config: ScoreConfig) -> int:
     reason = manifest["not_a_success"]
     if reason:
         click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
-        click.echo(reason, err=True)
+        click.echo(safe(reason), err=True)
         return 3
     return 0
 

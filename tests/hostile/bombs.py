@@ -15,17 +15,19 @@ import pyarrow.parquet as pq
 from tests.hostile import parquet_lies as lies
 
 SMALL = 32  # records before the bomb
-GOOD = b'{"text": "a wonderful film, and a good plot"}\n'
+_GOOD = {".jsonl": (b"", b'{"text": "a wonderful film"}\n'), ".csv": (b"text\n", b"a wonderful film\n")}
 _BLOCK = 1 << 20
 
 
 def text_bomb(path: Path, unit: bytes, inflated: int) -> None:
-    """`SMALL` good records, and then `unit` again and again: a file that `path` says how it is compressed."""
+    """`SMALL` good records, and then `unit` again and again; the name says the format and how it is compressed."""
+    head, good = _GOOD[Path(path.stem).suffix]
+    good = head + good * SMALL
     block = unit * (_BLOCK // len(unit))
     times = inflated // len(block)
     if path.suffix == ".zst":
         with pa.CompressedOutputStream(str(path), "zstd") as out:
-            out.write(GOOD * SMALL)
+            out.write(good)
             for _ in range(times):
                 out.write(block)
         return
@@ -33,7 +35,7 @@ def text_bomb(path: Path, unit: bytes, inflated: int) -> None:
     # Members one behind the other are one file to gzip and bzip2: each of a hundred blocks is compressed once only.
     some = compress(block * min(times, 100))
     rest = compress(block * (times % 100)) if times > 100 else b""
-    path.write_bytes(compress(GOOD * SMALL) + some * max(1, times // 100) + rest)
+    path.write_bytes(compress(good) + some * max(1, times // 100) + rest)
 
 
 def _gzipped(prefix: bytes, zeros: int) -> bytes:
@@ -83,31 +85,14 @@ def giant_among_small(inflated: int) -> bytes:
 
 def same_prefixes(each: int, rows: int) -> bytes:
     """Delta-encoded strings: one of `each` bytes, and all of it again and again by the length of the common prefix."""
-    prefixes = _first_then(0, each, rows)
-    suffixes = _first_then(each, 0, rows)
-    return lies.parquet([lies.data_page(rows, prefixes + suffixes + b"x" * each, lies.DELTA_STRINGS)], rows)
-
-
-def _first_then(first: int, then: int, count: int) -> bytes:
-    """`first` and `count` - 1 times `then`, delta-encoded; only the first difference is not 0."""
-    width = max(1, abs(then - first).bit_length())
-    least = min(0, then - first)
-    packed = 0
-    for i in range(32):
-        packed |= ((then - first if i == 0 else 0) - least) << width * i
-    rest = 0
-    for i in range(32):
-        rest |= -least << width * i
-    head = lies.deltas(1, first)
-    head = head[: head.index(b"\x04") + 1] + lies._unsigned(count) + lies._unsigned(first << 1)
-    block = lies._unsigned((least << 1) ^ (least >> 63)) + bytes([width] * 4)
-    body = packed.to_bytes(4 * width, "little") + 3 * rest.to_bytes(4 * width, "little")
-    return head + block + body + (lies._unsigned(0) + bytes(4)) * (-(-(count - 129) // 128) if count > 129 else 0)
+    prefixes, suffixes = lies.deltas(rows, 0, each), lies.deltas(rows, each, 0)
+    text = (b"good film " * (each // 10 + 1))[:each]
+    return lies.parquet([lies.data_page(rows, prefixes + suffixes + text, lies.DELTA_STRINGS)], rows)
 
 
 def too_many_lengths(count: int) -> bytes:
     """A page of 100 strings of no bytes, whose lengths are said to be so many."""
-    return lies.parquet([lies.data_page(100, lies.deltas(count, 0, 1 << 29), lies.DELTA_LENGTHS)], 100)
+    return lies.parquet([lies.data_page(100, lies.deltas(count, 0, block=1 << 29), lies.DELTA_LENGTHS)], 100)
 
 
 def many_rows(rows: int) -> bytes:

@@ -215,8 +215,18 @@ def strings(values: list[bytes]) -> bytes:
     return b"".join(len(value).to_bytes(4, "little") + value for value in values)
 
 
-def deltas(count: int, first: int, block: int = 128) -> bytes:
-    """So many equal numbers, delta-encoded in blocks of so many."""
+def deltas(count: int, first: int, then: int | None = None, block: int = 128) -> bytes:
+    """`first` and after it `then` (by default the same) again and again, delta-encoded in blocks of so many."""
+    step = 0 if then is None else then - first
+    least, width = min(0, step), abs(step).bit_length()
+    head = _unsigned(block) + _unsigned(4) + _unsigned(count) + _unsigned(first << 1)
     blocks = -(-(count - 1) // block)
-    head = _unsigned(block) + _unsigned(4) + _unsigned(count) + _unsigned((first << 1) ^ (first >> 63))
-    return head + (_unsigned(0) + bytes(4)) * blocks
+    nothing = _unsigned(0) + bytes(4)
+    if not step:
+        return head + nothing * blocks
+    quarters = [_packed([(step if i == 0 else 0) - least] + [-least] * (block // 4 - 1), width) for i in range(4)]
+    return head + _unsigned((least << 1) ^ -1) + bytes([width] * 4) + b"".join(quarters) + nothing * (blocks - 1)
+
+
+def _packed(numbers: list[int], width: int) -> bytes:
+    return sum(number << width * i for i, number in enumerate(numbers)).to_bytes(len(numbers) * width // 8, "little")
