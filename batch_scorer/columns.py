@@ -150,6 +150,8 @@ def _kept_field(kept: Kept, looked_into: Sequence[InputFile]) -> pa.Field:
     if values:
         whole_numbers = all(value is None or _INTEGER.fullmatch(value) for value in values)
         kinds[pa.int64() if whole_numbers else pa.string()] = None
+    if not kinds and any(file.damage for file in looked_into):
+        return pa.field(kept.output_name, pa.null())
     if not kinds:
         raise InputError(
             f"no input has a column {kept.name!r} to keep",

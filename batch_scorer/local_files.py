@@ -65,13 +65,12 @@ class Found:
             self.others[folder] = "directory that may not be read"
             return []
 
-    def goes_into(self, path: str, entry: os.DirEntry[str]) -> bool:
-        """Whether `entry` is a directory itself, and no link to one."""
-        if entry.is_dir(follow_symlinks=False):
-            return True
-        if entry.is_symlink() and os.path.isdir(path):
-            self.others[path] = "link to a directory"
-        return False
+    def leaves_out(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """Whether `entry` is a link to a directory."""
+        if not entry.is_symlink() or not os.path.isdir(path):
+            return False
+        self.others[path] = "link to a directory"
+        return True
 
 
 def find(pattern: str) -> Found:
@@ -99,11 +98,13 @@ def _below(folder: str, found: Found, hidden: tuple[str, ...], hidden_files: boo
         folder = left.pop()
         for entry in found.entries(folder):
             path = os.path.join(folder, entry.name)
-            is_hidden = entry.name.startswith(hidden)
-            if not is_hidden and found.goes_into(path, entry):
-                left.append(path)
-            if not is_hidden or hidden_files:
+            if entry.name.startswith(hidden):
+                if hidden_files:
+                    yield path
+            elif not found.leaves_out(path, entry):
                 yield path
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(path)
 
 
 def _expand(pattern: str, found: Found) -> Iterator[str]:

@@ -22,6 +22,7 @@ from batch_scorer.encode import Encoded
 from batch_scorer.explain import Explanation
 from batch_scorer.plan import Plan, make_plan
 from batch_scorer.schema import ERRORS, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema
+from batch_scorer.sizes import table_bytes
 from batch_scorer.write import STAGING, Part, ShardWriter
 
 TOKENS = [
@@ -145,7 +146,40 @@ def test_row_groups_and_bytes_do_not_depend_on_how_the_rows_came(
 
 
 def test_rows_fill_row_groups_as_large_as_the_contract_says() -> None:
-    assert 50_000 == write.ROW_GROUP_ROWS
+    assert (50_000, 128 << 20) == (write.ROW_GROUP_ROWS, write.ROW_GROUP_BYTES)
+
+
+@given(sizes=st.lists(st.integers(0, 7), max_size=6), limit=st.integers(1, 3_000))
+def test_row_groups_end_by_bytes_too_however_the_rows_came(
+    tmp_path_factory: pytest.TempPathFactory, plan: Plan, sizes: list[int], limit: int
+) -> None:
+    output = tmp_path_factory.mktemp("part")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "ROW_GROUP_BYTES", limit)
+        parts = write_shard(output / "a", plan, sizes, [])
+        again = write_shard(output / "b", plan, [sum(sizes)], [])
+
+    assert again == parts
+    expected: list[int] = []
+    rows = table_bytes(predictions(plan, 0, sum(sizes))).tolist()
+    while rows:
+        full = next((i for i in range(1, len(rows)) if sum(rows[:i]) >= limit), len(rows))
+        expected, rows = [*expected, full], rows[full:]
+    found = [pq.read_metadata(output / "a" / part.path) for part in parts]
+    assert expected == [m.row_group(i).num_rows for m in found for i in range(m.num_row_groups)]
+
+
+def test_rows_that_wait_for_their_row_group_are_bounded_in_bytes(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "ROW_GROUP_BYTES", 100_000)
+    rows = predictions(plan, 0, 1).set_column(0, predictions(plan, 0, 1).field(0), [["x" * 60_000]])
+    before = pa.total_allocated_bytes()
+    with ShardWriter(str(tmp_path), 3, plan) as writer:
+        for _ in range(100):
+            writer.add_predictions(rows)
+        assert pa.total_allocated_bytes() - before < 3_000_000
+        writer.publish()
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -81,10 +81,13 @@ class _Lines:
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the header and counts the first records."""
-    head = sample(file)
+    head, longest, delimiter = sample(file), max_line_bytes(fields.max_text_bytes), _delimiter(file.path, fields)
     lines = (line.decode(fields.encoding, "surrogateescape") + "\n" for line in head.lines)
-    rows = _rows(_Lines(lines, max_line_bytes(fields.max_text_bytes)), _delimiter(file.path, fields))
+    rows = _rows(_Lines(lines, longest), delimiter)
     header = next(rows, None)
+    if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off
+        with open_text(file.path) as (stream, _):
+            header = next(_rows(_Lines(_decoded(stream, fields.encoding, longest), longest), delimiter), None)
     if isinstance(header, _Malformed):
         raise OSError(f"the header is malformed: {header.message}")
     columns = None if header is None else pa.schema([pa.field(printable(name), pa.string()) for name in header])

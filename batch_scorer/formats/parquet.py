@@ -67,6 +67,7 @@ class _OpenFile:
         self._group = -1  # none yet
         self._start = self._stop = 0  # rows of the file that `_batch` holds
         self._batch: Any = None
+        self._batches: Any = None
         with ExitStack() as opened:
             stream = opened.enter_context(storage.open_read(path, self._tick))
             remote = storage.is_remote(path)
@@ -104,8 +105,9 @@ class _OpenFile:
         self._kept[self._key] = self
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, and lets go of what was decoded: this object and its stream know each other."""
         self._opened.close()
+        self._batch = self._batches = self._parquet = None
 
     def rows(self, shard: Shard) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The rows of `shard`, in pieces, each with the number of its first."""

@@ -96,7 +96,8 @@ def reach(stream: BinaryIO, schema: Any, group: RowGroup, beat: Beat | None) -> 
         group: with the columns that are wanted.
     """
     wanted = [_column(schema.column(place), chunk) for place, chunk in group.chunks.items()]
-    for exact in (False, True):
+    found = Reach(BATCH_ROWS)
+    for exact in (False, True) if wanted else ():
         found = _reach(group.rows, [_costs(stream, column, group.rows, exact, beat) for column in wanted])
         if found.rows >= _ENOUGH_ROWS and not found.why:
             break
@@ -130,7 +131,7 @@ def _reach(rows: int, costs: list[_Costs]) -> Reach:
     if not why:
         return Reach(count)
     # Small batches, and such as end at the stop or not far before it, lose least of what stands there.
-    few = min(count, _ENOUGH_ROWS // 2)
+    few = max(1, min(count, _ENOUGH_ROWS // 2, stop))
     return Reach(min(range(few // 2 + 1, few + 1), key=lambda n: stop % n), stop, why)
 
 

@@ -76,10 +76,11 @@ def one_string_in_all_rows(each: int, rows: int) -> bytes:
 
 
 def giant_among_small(inflated: int) -> bytes:
-    """A value of so many bytes in the middle of 4,000 small ones, in a page with the 1,023 others around it."""
+    """A value of so many bytes, row 2,000 of 4,001, in a page of 100 rows and a row group of 3,000."""
     sink = io.BytesIO()
     texts = ["a good film"] * 2_000 + ["film " * (inflated // 5)] + ["a bad film"] * 2_000
-    pq.write_table(pa.table({"text": texts}), sink, compression="zstd", use_dictionary=False)
+    small_pages = {"data_page_size": 1_000, "write_batch_size": 100, "use_dictionary": False}
+    pq.write_table(pa.table({"text": texts}), sink, row_group_size=3_000, compression="zstd", **small_pages)
     return sink.getvalue()
 
 

@@ -225,7 +225,13 @@ def deltas(count: int, first: int, then: int | None = None, block: int = 128) ->
     if not step:
         return head + nothing * blocks
     quarters = [_packed([(step if i == 0 else 0) - least] + [-least] * (block // 4 - 1), width) for i in range(4)]
-    return head + _unsigned((least << 1) ^ -1) + bytes([width] * 4) + b"".join(quarters) + nothing * (blocks - 1)
+    return (
+        head
+        + _unsigned((least << 1) ^ (least >> 63))
+        + bytes([width] * 4)
+        + b"".join(quarters)
+        + nothing * (blocks - 1)
+    )
 
 
 def _packed(numbers: list[int], width: int) -> bytes:

@@ -1,0 +1,201 @@
+"""Each kind of fault once, on a real job; and that the judges of these jobs see what they are there to see.
+
+`python -m tests.chaos` has faults strike at random moments, by the hundred.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.config import ScoreConfig
+from tests.chaos import corpora, table
+from tests.chaos.faults import FAULTS, PATIENCE_S
+from tests.chaos.jobs import Ended, Order
+from tests.chaos.trials import Ground, Moment, Struck
+from tests.chaos.verdict import compare, complaints, content
+from tests.jobs import score_here
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see the processes")
+NEXT_SHARD = Moment("shard", 1, 0.0)
+# The faults of one line strike one run of a job after the other; where the last leaves the job alive, it ends it too.
+CHAINS = (
+    (1, ("driver killed", "all killed", "rot after a crash", "stale drafts after a crash", "SIGTERM", "Ctrl-C",
+         "clock jumps")),
+    (1, ("input removed", "input truncated", "input replaced", "output read-only", "disk full", "two jobs")),
+    (2, ("worker killed", "worker hangs", "worker killed while loading", "memory limit")),
+)  # fmt: skip
+KINDS = [name for _, names in CHAINS for name in names]
+MOMENTS = {"worker killed while loading": Moment("worker", 0, 0.2), "two jobs": Moment("planned", 0, 0.0)}
+
+
+@pytest.fixture(scope="module")
+def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Struck]:
+    """What each kind of fault came to that can be tried here, by its name."""
+    folder = tmp_path_factory.mktemp("chaos")
+    corpus, model = corpora.mixed(folder / "in", 10_000), corpora.small_model(folder)
+    ground, rng = Ground(folder, folder / "kept"), random.Random(7)
+    found: list[Struck] = []
+    for workers, names in CHAINS:
+        faults = [FAULTS[name] for name in names if not FAULTS[name].lacking()]
+        moments = [MOMENTS.get(fault.name, NEXT_SHARD) for fault in faults]
+        found += ground.trial(Order(corpus, model, 250, workers), faults, rng, moments)
+    return {one.fault: one for one in found}
+
+
+@needs_linux
+@pytest.mark.parametrize("name", KINDS)
+def test_fault_harms_no_row_and_is_told(name: str, struck: dict[str, Struck]) -> None:
+    reason = FAULTS[name].lacking()
+    if reason:
+        pytest.skip(reason)
+    one = struck[name]
+    assert () == one.problems, one.said
+    assert (True, 0, 0) == (one.identical, one.lost, one.doubled)
+    assert name in MOMENTS or one.midway
+    assert "too late" not in one.variant
+
+
+@needs_linux
+def test_killed_worker_ends_the_job_within_a_minute_and_is_named(struck: dict[str, Struck]) -> None:
+    one = struck["worker killed"]
+    assert 1 == one.code
+    assert one.end_s < 60
+    error, where, got, fix = one.said[one.said.index("error: ") :].splitlines()
+    assert "error: a worker died" == error
+    assert where.startswith(("  where:    shard ", "  where:    between two shards"))
+    assert "was killed by SIGKILL" in got
+    assert "--resume" in fix
+
+
+@needs_linux
+def test_worker_killed_while_it_loads_the_model_is_told_so(struck: dict[str, Struck]) -> None:
+    said = struck["worker killed while loading"].said.splitlines()
+    assert "error: a worker died" in said
+    assert "  where:    loading the model" in said
+
+
+@needs_linux
+def test_hung_worker_ends_the_job_within_a_minute_and_is_named(struck: dict[str, Struck]) -> None:
+    one = struck["worker hangs"]
+    assert 1 == one.code
+    assert one.end_s < 60
+    error, where, expected, got, fix = one.said[one.said.index("error: ") :].splitlines()
+    assert "error: a worker hangs" == error
+    assert where.startswith(("  where:    shard ", "  where:    between two shards"))
+    assert "--worker-timeout" in expected
+    assert "none from process" in got
+    assert "--resume" in fix
+
+
+def test_every_kind_of_fault_is_tried_or_takes_too_long() -> None:
+    assert {"suspended", "worker hangs, default timeout"} == FAULTS.keys() - set(KINDS)
+
+
+@pytest.fixture
+def finished(jsonl_file: Callable[..., Path], config: Callable[..., ScoreConfig]) -> Path:
+    """The output of a job over five good records and a bad one."""
+    records = [*({"id": i, "text": f"a good film {'very ' * i}"} for i in range(5)), {"id": 5, "text": "?!"}]
+    job = config(jsonl_file(*records), id_column="id", run_id="r", max_error_rate=1.0)
+    score_here(job)
+    return Path(job.output)
+
+
+def lose_a_row(output: Path) -> None:
+    path = output / "predictions/part-00000.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def double_a_row(output: Path) -> None:
+    path = output / "predictions/part-00000.parquet"
+    rows = pq.read_table(path)
+    pq.write_table(pa.concat_tables([rows, rows.slice(2, 1)]), path)
+
+
+def leave_a_draft(output: Path) -> None:
+    (output / "shards/.00000.json.1.draft").touch()
+
+
+def lose_the_errors(output: Path) -> None:
+    shutil.rmtree(output / "errors")
+
+
+def write_anew(output: Path) -> None:
+    path = output / "predictions/part-00000.parquet"
+    pq.write_table(pq.read_table(path), path, compression="none")
+
+
+@pytest.mark.parametrize(
+    ("harm", "lost", "doubled", "told"),
+    [
+        (lose_a_row, 1, 0, "1 rows are lost"),
+        (double_a_row, 0, 1, "1 predictions have an id that an earlier one has"),
+        (leave_a_draft, 0, 0, "left over: shards/.00000.json.1.draft"),
+        (lose_the_errors, 1, 0, "the manifest's parts are not those that are there"),
+        (write_anew, 0, 0, "1 parts differ"),
+        (lambda output: (output / "_SUCCESS").unlink(), 0, 0, "there is no _SUCCESS"),
+        (lambda output: (output / "manifest.json").unlink(), 0, 0, "there is no manifest"),
+    ],
+)
+def test_harm_to_an_output_is_seen(
+    harm: Callable[[Path], None], lost: int, doubled: int, told: str, finished: Path
+) -> None:
+    before = content(finished)
+    assert () == compare(before, before, 6, 0).problems
+    assert 1 == len(compare(before, before, 7, 0).problems[:1])
+    harm(finished)
+    loss = compare(before, content(finished), 6, 0)
+    assert (lost, doubled) == (loss.lost, loss.doubled)
+    assert told in "; ".join(loss.problems)
+
+
+SAID = "error: a worker died\n  where:    shard 3\n  got:      process 7 was killed by SIGKILL\n  to fix:   --resume\n"
+GOOD = Ended(code=1, said=SAID, at=10.0, left=(), in_tmp=())
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"code": None}, "it had not ended"),
+        ({"code": 3}, "exit code 3, expected one of [0, 1]"),
+        ({"said": SAID.replace("SIGKILL", "something")}, "it does not say what happened"),
+        ({"said": SAID.replace("  where:    shard 3\n", "")}, "it does not say where"),
+        ({"said": SAID.replace("--resume", "")}, "it does not say how to resume"),
+        ({"said": "Traceback (most recent call last):\n" + SAID}, "a traceback is shown"),
+        ({"at": 10.0 + PATIENCE_S}, "it ended 70 s after the fault"),
+        ({"left": ("7 python",)}, "processes were left: 7 python"),
+        ({"in_tmp": ("x",)}, "temporary files were left: x"),
+    ],
+)
+def test_bad_end_of_a_job_is_seen(changes: dict[str, object], told: str | None, tmp_path: Path) -> None:
+    ended = dataclasses.replace(GOOD, **changes)  # type: ignore[arg-type]
+    found = list(complaints(ended, FAULTS["worker killed"], tmp_path, 0.0))
+    assert ([] if told is None else [told]) == [problem[: len(told or "")] for problem in found]
+
+
+def test_failure_beside_a_success_and_folder_that_was_left_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / ".staging").mkdir()
+    found = list(complaints(GOOD, FAULTS["worker killed"], tmp_path, 0.0))
+    assert ["exit code 1, and yet there is a _SUCCESS", "the folder for parts in the making was left"] == found
+
+
+def test_table_adds_up_what_was_saved(tmp_path: Path) -> None:
+    one = Struck("worker killed", "", "jsonl", 2, str(NEXT_SHARD), 1, 9, 1, 2.5, SAID, identical=True)
+    other = dataclasses.replace(one, fault="driver killed", done=0, code=-9, end_s=0.1, lost=2, identical=False)
+    table.save([one, other], tmp_path / "faults.json")
+    assert [one, other] == table.load(tmp_path / "faults.json")
+    lines = table.markdown([*table.load(tmp_path / "faults.json"), one]).splitlines()[2:]
+    assert [
+        "| driver killed | 1 | 0 | 0 | 0 | 1 | 0 | 2 | 0 | 0.1 |",
+        "| worker killed | 2 | 2 | 0 | 2 | 0 | 2 | 0 | 0 | 2.5 |",
+        "| all, 2 kinds | 3 | 2 | 0 | 2 | 1 | 2 | 2 | 0 | 2.5 |",
+    ] == lines
