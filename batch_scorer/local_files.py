@@ -59,10 +59,9 @@ class Found:
         try:
             with os.scandir(folder or ".") as found:
                 return list(found)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError:
-            self.others[folder] = "directory that may not be read"
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                self.others[folder] = "directory that may not be read"
             return []
 
     def leaves_out(self, path: str, entry: os.DirEntry[str]) -> bool:

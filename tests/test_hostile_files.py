@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import encodings.aliases
 import glob
 import itertools
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer import local_files, storage
+from batch_scorer import cli, local_files, storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import InputError
+from batch_scorer.errors import InputError, OptionError
 from batch_scorer.inputs import list_inputs
 from batch_scorer.plan import make_plan
+from batch_scorer.read import read
 from tests.conftest import write
 from tests.jobs import rows, score_here
 from tests.test_cli import score
@@ -155,18 +159,25 @@ def test_file_and_a_link_to_it_are_scored_once_with_a_notice(order: int, folder:
     assert 2 == sum("named by an earlier input too" in notice for notice in apart.notices)
 
 
-def test_tree_deeper_than_python_recurses_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A file in a tree of so many directories, in the current one. Gone afterwards: others can't delete it."""
     depth = 1_200
+    monkeypatch.chdir(tmp_path)
     for _ in range(depth):
         os.mkdir("d")
         os.chdir("d")
     Path("a.jsonl").write_text("{}")
     os.chdir(tmp_path)
+    yield depth
+    os.remove("d/" * depth + "a.jsonl")
+    os.removedirs("d/" * (depth - 1) + "d")
 
+
+def test_tree_deeper_than_python_recurses_is_walked(deep: int) -> None:
     for pattern in (".", "**/*.jsonl", "**"):
         (found,) = storage.match(pattern)
-        assert depth == found.path.count("d/")
+        assert deep == found.path.count("d/")
 
 
 SEGMENTS = ["*", "**", "a", "b", "?", "[ab]", ".*", "*.txt", "x.*", ".h", "c[1]", "c[[]1]", "_t", "**.txt", "."]
@@ -270,3 +281,41 @@ def test_csv_header_of_columns_without_number_is_named_in_part(tmp_path: Path, c
 
     assert len(str(refused.value)) < 2_000
     assert "and 19,980 more" in (refused.value.got or "")
+
+
+def _text_encodings() -> list[str]:
+    """All that `--encoding` takes."""
+    found = []
+    for name in sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "palmos", "charmap", "undefined"}):
+        with contextlib.suppress(OptionError):
+            cli._check_encoding(name)
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf_7", "undefined", "hz"]
+)
+def test_encoding_that_is_none_of_text_is_refused(name: str) -> None:
+    with pytest.raises(OptionError):
+        cli._check_encoding(name)
+
+
+@pytest.mark.parametrize("kind", ["lines", "csv", "files"])
+def test_any_bytes_in_any_encoding_are_read_or_rejected(kind: str, folder: Path, config: MakeConfig) -> None:
+    random = np.random.default_rng(7)
+    lines = [random.integers(0, 256, 60, np.uint8).tobytes().replace(b"\n", b"") for _ in range(40)]
+    ending = {"lines": "log", "csv": "csv", "files": "txt"}[kind]
+    (folder / f"in.{ending}").write_bytes(b"text\n" + b"\n".join(lines))
+    names = _text_encodings()
+    assert len(names) > 60
+
+    for name in names:
+        plan, shards = make_plan(config(folder, encoding=name, input_format=kind), "model")
+        found = [chunk for shard in shards for chunk in read(shard, plan.fields)]
+        rejected = [r for chunk in found for r in chunk.rejected]
+        assert [] == [r.code for r in rejected if r.code == "unreadable"], name
+        # Of CSV, fewer: random quotes hold lines together.
+        assert (
+            sum(len(chunk.texts) for chunk in found) + len(rejected) == (1 if kind == "files" else 41) or kind == "csv"
+        )

@@ -23,7 +23,7 @@ def text_bomb(path: Path, unit: bytes, inflated: int) -> None:
     """`SMALL` good records, and then `unit` again and again; the name says the format and how it is compressed."""
     head, good = _GOOD[Path(path.stem).suffix]
     good = head + good * SMALL
-    block = unit * (_BLOCK // len(unit))
+    block = unit * max(1, _BLOCK // len(unit))
     times = inflated // len(block)
     if path.suffix == ".zst":
         with pa.CompressedOutputStream(str(path), "zstd") as out:
