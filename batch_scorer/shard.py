@@ -93,7 +93,7 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
             unreadable += damage
         _refuse_changed(shard)
         with clock("write"):
-            parts = writer.publish()
+            parts = writer.publish(beat)
     summary = Summary(1, Counts(read_count, scored, rejected, unreadable), parts, total, clock.seconds)
     write_marker(summary, shard.index, plan, output)
     return summary

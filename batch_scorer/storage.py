@@ -21,8 +21,8 @@ from batch_scorer import local_files
 DRAFT = ".draft"  # ends the hidden name of a local file that is being written
 Beat = Callable[[], None]  # is called whenever there is progress
 
-
 _BUFFER_BYTES = 1 << 18
+_SENT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -177,11 +177,14 @@ def publish_bytes(data: bytes, path: str) -> None:
     _sync_directory(folder)
 
 
-def publish_file(local: str, path: str) -> None:
-    """Moves the finished file `local` to `path`, so that it is there whole or not at all."""
+def publish_file(local: str, path: str, beat: Beat | None = None) -> None:
+    """Moves the finished file `local` to `path`, to be there whole or not at all; each piece sent is a `beat`."""
     if is_remote(path):
         with open(local, "rb") as source, _beam().create(path, compression_type=_compression().UNCOMPRESSED) as target:
-            shutil.copyfileobj(source, target, 8 << 20)
+            while piece := source.read(_SENT_BYTES):
+                target.write(piece)
+                if beat:
+                    beat()
         os.remove(local)
         return
     with open(local, "rb") as file:

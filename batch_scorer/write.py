@@ -23,6 +23,7 @@ from batch_scorer.model import probability
 from batch_scorer.plan import Plan
 from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
 from batch_scorer.sizes import Sizes, table_bytes
+from batch_scorer.storage import Beat
 
 ROW_GROUP_ROWS = 50_000
 ROW_GROUP_BYTES = 128 << 20  # or as many rows as take so much: 50 000 may have kept values, or words, of a megabyte
@@ -114,11 +115,10 @@ class ShardWriter:
             plan = self._plan
             self._errors.add(rejections_table(list(rejections), plan.run_id, plan.model_id, plan.excerpts))
 
-    def publish(self) -> tuple[Part, ...]:
+    def publish(self, beat: Beat | None = None) -> tuple[Part, ...]:
         """Finishes both files and moves them into the output; a part without rows is not written."""
-        return tuple(
-            part for part in (self._predictions.publish(self._output), self._errors.publish(self._output)) if part
-        )
+        made = (file.publish(self._output, beat) for file in (self._predictions, self._errors))
+        return tuple(part for part in made if part)
 
 
 class _PartFile:
@@ -155,7 +155,7 @@ class _PartFile:
         self._sizes = [np.concatenate(self._sizes)[rows:]]
         self._waiting = [table.slice(rows)] if rows < table.num_rows else []
 
-    def publish(self, output: str) -> Part | None:
+    def publish(self, output: str, beat: Beat | None) -> Part | None:
         if self._rows > self._written:
             self._flush(self._rows - self._written)
         self.close()
@@ -163,7 +163,7 @@ class _PartFile:
             return None
         with open(self._local, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        storage.publish_file(self._local, storage.join(output, self._path))
+        storage.publish_file(self._local, storage.join(output, self._path), beat)
         return Part(self._path, self._rows, digest)
 
     def close(self) -> None:

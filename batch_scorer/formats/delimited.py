@@ -24,6 +24,7 @@ from batch_scorer.storage import Beat, StoredFile
 
 _AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
 _TABS = (".tsv", ".tab")
+_SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class _Lines:
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
     """Reads the header and counts the first records."""
     head, longest, delimiter = sample(file), max_line_bytes(fields.max_text_bytes), _delimiter(file.path, fields)
-    lines = (line.decode(fields.encoding, "surrogateescape") + "\n" for line in head.lines)
+    lines = (_text(line, fields.encoding) for line in head.lines)
     rows = _rows(_Lines(lines, longest), delimiter)
     header = next(rows, None)
     if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off
@@ -131,13 +132,20 @@ def _delimiter(path: str, fields: Fields) -> str:
 
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
-    """Lines as text with their ends; what is not in the encoding comes as lone surrogates (PEP 383)."""
     for offset, line in read_lines(stream, 0, None, longest, b"\r"):
         if line is None:
             yield None
             continue
         whole = line if offset else line.removeprefix(codecs.BOM_UTF8)  # which it is in any encoding
-        yield whole.decode(encoding, "surrogateescape") + "\n"
+        yield _text(whole, encoding)
+
+
+def _text(line: bytes, encoding: str) -> str:
+    """A line as text, with its end; what is not in the encoding comes as lone surrogates (PEP 383)."""
+    try:
+        return line.decode(encoding, "surrogateescape") + "\n"
+    except UnicodeDecodeError:  # at what switches between sets of characters in ISO 2022, for which there are none
+        return line.decode("ascii", "surrogateescape").translate(_SWITCHES) + "\n"
 
 
 def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:

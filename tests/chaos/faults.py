@@ -235,10 +235,12 @@ def clock_jumps(scene: Scene) -> Iterator[None]:
     (scene.place / "jumping").touch()
     if faked.exists():
         thread.start()
-    yield
-    over.set()
-    if thread.ident:
-        thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        if thread.ident:
+            thread.join()
 
 
 @contextmanager

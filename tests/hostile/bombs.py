@@ -15,7 +15,10 @@ import pyarrow.parquet as pq
 from tests.hostile import parquet_lies as lies
 
 SMALL = 32  # records before the bomb
-_GOOD = {".jsonl": (b"", b'{"text": "a wonderful film"}\n'), ".csv": (b"text\n", b"a wonderful film\n")}
+_GOOD = {
+    ".jsonl": (b"", b'{"text": "a wonderful film", "id": "i", "k": "k"}\n'),
+    ".csv": (b"text\n", b"a wonderful film\n"),
+}
 _BLOCK = 1 << 20
 
 
