@@ -24,7 +24,7 @@ from batch_scorer.storage import Beat, StoredFile
 
 _AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
 _TABS = (".tsv", ".tab")
-_SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}
+_SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def _delimiter(path: str, fields: Fields) -> str:
 
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
+    """The lines as `_text` has them, None for one that is too long."""
     for offset, line in read_lines(stream, 0, None, longest, b"\r"):
         if line is None:
             yield None

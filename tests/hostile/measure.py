@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from tests.hostile import bombs
 
 GB, MB = 1_000_000_000, 1_000_000
-NO_WORD = b'{"text": "?"}\n'
+NO_WORD = b'{"text": "' + b"?" * 87 + b'"}\n'
 LARGE_ROW = b'{"text": "good", "id": "' + b"i" * MB + b'", "k": "' + b"k" * 6 * MB + b'"}\n'
 LONG_WORD = b'{"text": "' + b"w" * 900_000 + b'"}\n'
 
@@ -47,7 +47,7 @@ def _made(data: Callable[[], bytes]) -> Callable[[Path], int]:
 BOMBS = (
     Bomb("zeros.jsonl.gz", _text(b"0", 10 * GB), "10 GB of zeros in one line"),
     Bomb("newlines.jsonl.gz", _text(b"\n", 10 * GB), "10 GB of blank lines"),
-    Bomb("records.jsonl.gz", _text(NO_WORD, 10 * GB), "10 GB of records of 14 bytes, without a word"),
+    Bomb("records.jsonl.gz", _text(NO_WORD, 10 * GB), "10 GB of records of 100 bytes, without a word"),
     Bomb("zeros.csv.gz", _text(b"0", 10 * GB), "10 GB of zeros in one line"),
     Bomb("newlines.csv.gz", _text(b"\n", 10 * GB), "10 GB of blank lines"),
     Bomb("zeros.jsonl.bz2", _text(b"0", 10 * GB), "10 GB of zeros in one line"),
