@@ -450,6 +450,15 @@ def test_footer_that_is_larger_than_any_is_unreadable(
     assert (None, "unreadable", True) == (rejected.offset, rejected.code, "write larger row groups" in rejected.message)
 
 
+def test_footer_of_too_many_row_groups_is_unreadable(
+    tmp_path: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footer, "ROW_GROUPS", 3)
+    for rows, expected in ((3, (3, [])), (4, (0, [UNREADABLE]))):
+        pq.write_table(pa.table({"text": ["good"] * rows}), tmp_path / f"{rows}.parquet", row_group_size=1)
+        assert expected == outcome(config(tmp_path / f"{rows}.parquet"))
+
+
 def test_footer_of_many_kilobytes_is_read_whole(tmp_path: Path, config: MakeConfig) -> None:
     table = pa.table({"text": [f"good {i}" for i in range(700)]})
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=1)

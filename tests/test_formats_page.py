@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 from batch_scorer.config import FORMATS
+from batch_scorer.formats import footer, inflate, reach
+from batch_scorer.formats.jsonl import NAME_MAX, NESTING_MAX
 from batch_scorer.inputs import _FORMAT_OF
 from batch_scorer.profile import FOREIGN_SHARE, LENGTH_SHIFT, OOV_SHARE, SHIFT_REVIEWS
+from batch_scorer.read import CHUNK_CHARACTERS
 from batch_scorer.schema import ERROR_CODES
+from batch_scorer.write import ROW_GROUP_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -31,3 +35,19 @@ def test_thresholds_of_warnings_are_those_of_the_code() -> None:
         f"from {SHIFT_REVIEWS} ",
     ):
         assert text.replace("%", " %") in PAGE
+
+
+def test_limits_are_those_of_the_code() -> None:
+    assert (1 << 30, 100) == (inflate.INFLATED_BYTES, inflate.INFLATION)
+    assert (256 << 20, 64 << 20) == (reach.PAGE_BYTES, footer.FOOTER_BYTES)
+    for text in (
+        f"{footer.SCHEMA_ELEMENTS:,} columns, {footer.SCHEMA_DEPTH} levels".replace(",", " ", 1),
+        f"{footer.ROWS_ANYWAY // 1_000_000} million rows, or {footer.ROWS_A_BYTE} a byte",
+        f"{NESTING_MAX} levels; names of {NAME_MAX:,} characters".replace(",", " "),
+        f"{CHUNK_CHARACTERS >> 20} million characters",
+        f"by {ROW_GROUP_BYTES >> 20} MB",
+        "may inflate to 1 GiB, or to 100 times",
+        "may take 256 MiB",
+        "| Parquet: footer | 64 MiB",
+    ):
+        assert text in PAGE

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import encodings.aliases
 import glob
 import itertools
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scorer import cli, local_files, storage
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, OptionError
 from batch_scorer.inputs import list_inputs
 from batch_scorer.plan import make_plan
@@ -319,3 +321,23 @@ def test_any_bytes_in_any_encoding_are_read_or_rejected(kind: str, folder: Path,
         assert (
             sum(len(chunk.texts) for chunk in found) + len(rejected) == (1 if kind == "files" else 41) or kind == "csv"
         )
+
+
+def test_messages_of_kept_values_that_do_not_fit_hold_no_value(folder: Path, config: MakeConfig) -> None:
+    values = [1, 2.75, 2**70 + 12_345, "secret words", [98_765]]
+    lines = [json.dumps({"text": "good", "k": value}) + "\n" for value in values]
+    (folder / "in.jsonl").write_text(lines[0] + "\n" * 300_000 + "".join(lines[1:]))  # the type is that of the first
+    late = datetime.datetime(9_876, 5, 4)
+    pq.write_table(pa.table({"text": ["a"], "t": pa.array([1], pa.timestamp("ns"))}), folder / "a.parquet")
+    pq.write_table(pa.table({"text": ["b"], "t": pa.array([late], pa.timestamp("us"))}), folder / "b.parquet")
+
+    messages = []
+    for pattern, name in (("in.jsonl", "k"), ("*.parquet", "t")):
+        plan, shards = make_plan(config(f"{folder}/{pattern}", kept=(Kept(name, name),)), "model")
+        chunks = [chunk for shard in shards for chunk in read(shard, plan.fields)]
+        messages += [r.message for chunk in chunks for r in chunk.rejected]
+
+    assert 5 == len(messages)
+    micros = str(round(late.replace(tzinfo=datetime.UTC).timestamp()) * 1_000_000)
+    for secret in ("2.75", "118059", "12345", "secret", "98765", micros[:6], "9876"):
+        assert [] == [message for message in messages if secret in message.replace(str(folder), "")]

@@ -23,6 +23,7 @@ from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
 _AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
+_LISTED_COLUMNS = 100_000
 _TABS = (".tsv", ".tab")
 _SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
@@ -91,9 +92,17 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
             header = next(_rows(_Lines(_decoded(stream, fields.encoding, longest), longest), delimiter), None)
     if isinstance(header, _Malformed):
         raise OSError(f"the header is malformed: {header.message}")
-    columns = None if header is None else pa.schema([pa.field(printable(name), pa.string()) for name in header])
+    columns = None if header is None else pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
     reviews = head.estimate(sum(1 for _ in rows))
     return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
+
+
+def _listed(header: list[str], fields: Fields) -> Iterator[str]:
+    """The columns to tell of: of a header of millions not all, but those that are asked for."""
+    asked = {fields.text, fields.id, *(kept.name for kept in fields.kept)}
+    for number, name in enumerate(map(printable, header)):
+        if number < _LISTED_COLUMNS or name in asked:
+            yield name
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
@@ -117,7 +126,14 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
             record_id = (row[id_at] or None) if id_at is not None and id_at < len(row) else None
             if len(row) != len(header):
                 message = f"{len(row)} fields where the header has {len(header)}"
-                yield Rejection(path, offset, record_id, "wrong_field_count", message, " | ".join(row)[:EXCERPT_BYTES])
+                yield Rejection(
+                    path,
+                    offset,
+                    record_id,
+                    "wrong_field_count",
+                    message,
+                    " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES],
+                )
             elif has_surrogates(row[text_at]):
                 message = f"the text is not {fields.encoding}"
                 yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])

@@ -18,6 +18,7 @@ from batch_scorer.formats import thrift
 FOOTER_BYTES = 64 << 20  # Arrow needs six times as much to hold it
 SCHEMA_DEPTH = 100  # Arrow works through a schema by recursion, and falls with the stack
 SCHEMA_ELEMENTS = 100_000
+ROW_GROUPS = 100_000  # each is a shard at least
 ROWS_ANYWAY, ROWS_A_BYTE = 10_000_000, 8  # that a file may have at most: so many, or so many a byte if that is more
 _TAIL_BYTES = 1 << 16
 _MAGIC = b"PAR1"
@@ -138,6 +139,8 @@ def read_footer(stream: BinaryIO) -> Footer:
                 groups = thrift.starts(data, field.start)
     except (thrift.Malformed, IndexError) as error:
         raise OSError(f"the footer is damaged: {error}") from None
+    if len(groups) > ROW_GROUPS:
+        raise OSError(f"{len(groups):,} row groups, more than {ROW_GROUPS:,}: write larger ones")
     return Footer(data, tuple(groups))
 
 
