@@ -22,6 +22,8 @@ from batch_scorer.write import STAGING
 
 WORKER_REVIEWS = 4_000  # take about as long as a second process needs to start and to load the model
 GRACE_SECONDS = 2.0
+# Want of memory, as Python, threads, malloc, C++ and the loader of shared libraries say it.
+_SCARCE = ("MemoryError", "new thread", "allocate memory", "bad_alloc", "failed to map segment")
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 
 
@@ -173,7 +175,7 @@ def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
     ours = _ours(error)
     if ours is None:
         cause = _cause(error)
-        scarce = any(word in cause for word in ("MemoryError", "new thread", "allocate memory"))
+        scarce = any(word in cause for word in _SCARCE)
         mend = "give it more memory, or fewer --workers" if scarce else "mend the cause"
         return PipelineError(
             "the job failed", where=config.output, got=cause, fix=f"{mend}, then {config.how_to_resume()}"

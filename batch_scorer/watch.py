@@ -90,6 +90,11 @@ def last_words(worker: str) -> str:
     return worker + ".said"
 
 
+def doing(told: bytes) -> int:
+    """What stands in a worker's file: the shard in hand, `IDLE` or `LOADING`, as is one that has told nothing yet."""
+    return int(told.split()[0]) if told.strip() else LOADING
+
+
 @dataclass
 class _Worker:
     """A worker as it was seen last."""
@@ -98,10 +103,6 @@ class _Worker:
     dated: int = 0
     still_s: float = 0.0  # since it told of a step forward
     silent_s: float = 0.0  # since its process showed that it runs
-
-    def doing(self) -> int:
-        """The shard in hand, `IDLE` or `LOADING`; a process that has told nothing yet is about to load the model."""
-        return int(self.told.split()[0]) if self.told.strip() else LOADING
 
 
 class Watch:
@@ -166,19 +167,18 @@ class Watch:
             worker.silent_s = worker.silent_s + passed if dated == worker.dated else 0.0
             worker.told, worker.dated = told, dated
             if not alive:
-                raise self._died(pid, worker.doing())
-            doing = worker.doing()
-            limit_s = max(self._timeout_s, LOADING_SECONDS) if doing == LOADING else self._timeout_s
-            stuck = worker.still_s > limit_s and doing != IDLE
+                raise self._died(pid, doing(told))
+            limit_s = max(self._timeout_s, LOADING_SECONDS) if doing(told) == LOADING else self._timeout_s
+            stuck = worker.still_s > limit_s and doing(told) != IDLE
             if stuck or (worker.silent_s > limit_s and pid != os.getpid()):
-                raise self._hangs(pid, doing, limit_s)
+                raise self._hangs(pid, doing(told), limit_s)
 
     def _pids(self) -> list[int]:
         with contextlib.suppress(OSError):
             return sorted(int(name) for name in os.listdir(self.directory) if name.isdigit())
         return []
 
-    def _died(self, pid: int, doing: int) -> WorkerError:
+    def _died(self, pid: int, at: int) -> WorkerError:
         code = self._codes[-1] if self._codes else 0
         how = f"exited with code {code}" if code > 0 else "was killed"
         if code < 0:
@@ -189,20 +189,20 @@ class Watch:
             said = file.read().decode("utf-8", "replace").rstrip()
             _log.error("process %d: %s", pid, said)
             how += f": {said.splitlines()[-1]:.300}"
-        return WorkerError("a worker died", where=self._place(doing), got=f"process {pid} {how}")
+        return WorkerError("a worker died", where=self._place(at), got=f"process {pid} {how}")
 
-    def _hangs(self, pid: int, doing: int, limit_s: float) -> WorkerError:
+    def _hangs(self, pid: int, at: int, limit_s: float) -> WorkerError:
         return WorkerError(
             "a worker hangs",
-            where=self._place(doing),
+            where=self._place(at),
             expected=f"a step forward within {limit_s:g} s (--worker-timeout)",
             got=f"none from process {pid}",
         )
 
-    def _place(self, doing: int) -> str:
-        if doing == LOADING:
+    def _place(self, at: int) -> str:
+        if at == LOADING:
             return "loading the model"
-        return "between two shards" if doing == IDLE else self._name_of(doing)
+        return "between two shards" if at == IDLE else self._name_of(at)
 
     def _kill_workers(self) -> None:
         """Ends what is left of the workers, those that hang or are stopped too, and waits for the end."""

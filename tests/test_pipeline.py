@@ -168,6 +168,28 @@ def test_job_request_does_not_grow_with_the_plan(config: Config, tiny: Artifact,
     assert abs(sizes[1] - sizes[0]) < 100
 
 
+@pytest.mark.parametrize(
+    ("cause", "scarce"),
+    [
+        (MemoryError("no more"), True),
+        (ImportError("_pywrap.so: failed to map segment from shared object"), True),
+        (RuntimeError("can't start new thread"), True),
+        (ImportError("no module named x"), False),
+    ],
+)
+def test_want_of_memory_in_a_step_is_told_with_what_helps(
+    cause: Exception, scarce: bool, config: Config, reviews_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise cause
+
+    monkeypatch.setattr("batch_scorer.engine.load_engine", fails)
+    with pytest.raises(PipelineError) as told:
+        score_here(config(reviews_file))
+    assert f"{type(cause).__name__}: {cause}" in str(told.value.got)
+    assert scarce == ("give it more memory, or fewer --workers" in str(told.value.fix))
+
+
 def test_commit_refuses_when_a_shard_is_missing(config: Config, tiny: Artifact, reviews_file: Path) -> None:
     from batch_scorer import plan
     from batch_scorer.errors import JobError

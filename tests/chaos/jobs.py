@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_scorer import watch
 from tests.chaos.corpora import RUN_ID, Corpus
 
 POLL_SECONDS = 0.01
@@ -115,9 +117,20 @@ class Job:
 
     def workers(self) -> list[int]:
         """Its worker processes, as the driver's watch knows them, that run."""
-        files = (path for folder in self._watched() for path in folder.glob("[0-9]*"))
-        told = {int(path.name) for path in files if path.parent not in self._watched_before}
+        told = {int(path.name) for path in self._files("*") if path.name.isdigit()}
         return sorted((told - {self.pid}) & set(self.processes()))
+
+    def _files(self, name: str) -> list[Path]:
+        """The files by which its workers tell how far they are."""
+        folders = (folder for folder in self._watched() if folder not in self._watched_before)
+        return [path for folder in folders for path in folder.glob(name)]
+
+    def is_loading(self) -> bool:
+        """Whether some of its workers have yet to load the model; so has one that has told nothing."""
+        told = (path.read_bytes() for pid in self.workers() for path in self._files(str(pid)))
+        with contextlib.suppress(FileNotFoundError):  # one has just come to its end
+            return any(watch.doing(words) == watch.LOADING for words in told)
+        return False
 
     def markers(self) -> int:
         """How many shards are done."""

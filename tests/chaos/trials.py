@@ -39,7 +39,8 @@ class Moment:
     """When to strike: `seconds` after an event.
 
     Args:
-        event: the `start` of the command, `planned`, a `worker` is there, or `shard`: so many more are done.
+        event: the `start` of the command, `planned`, a `worker` is there, `shard`: so many more are done, or `loaded`:
+            these are, and every worker has the model.
     """
 
     event: str
@@ -47,7 +48,7 @@ class Moment:
     seconds: float
 
     def __str__(self) -> str:
-        event = f"{self.shards} shards" if self.event == "shard" else self.event
+        event = f"{self.shards} shards" if self.shards else self.event
         return f"{event} + {self.seconds:.2f} s"
 
 
@@ -237,6 +238,8 @@ def _has_come(moment: Moment, job: Job, before: int) -> bool:
         return False
     if moment.event == "worker":
         return bool(job.workers())
+    if moment.event == "loaded" and job.is_loading():
+        return False
     return moment.event == "planned" or job.markers() >= before + moment.shards
 
 
