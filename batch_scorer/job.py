@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -49,11 +50,17 @@ def score(config: ScoreConfig) -> int:
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """Lets SIGTERM end the body as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)  # perhaps Beam's, which stops the job server that it started
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
+    raise KeyboardInterrupt  # unless that did
 
 
 def _score(config: ScoreConfig) -> int:

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from batch_scorer import storage, stored_plan, watch, worker
+from batch_scorer import portable, storage, stored_plan, watch, worker
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, WorkerError
 from batch_scorer.graph import build
@@ -59,6 +59,7 @@ def options(config: ScoreConfig) -> PipelineOptions:
                 got=" ".join(str(error).split()),
                 fix="see the options of your runner in Beam's documentation",
             ) from error
+        portable.settle(given, config.beam_options)
     return given
 
 
@@ -92,7 +93,8 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
         else:
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, plan, config)
-            pipeline.run().wait_until_finish()
+            with portable.hushed_workers(pipeline.runner, config.log_file):
+                pipeline.run().wait_until_finish()
     except WorkerError as error:
         error.fix = config.how_to_resume()
         raise
@@ -193,11 +195,13 @@ def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
 def _cause(error: Exception) -> str:
     """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
-    lines = _text(error).splitlines()
+    text = _text(error)
+    lines = text.splitlines()
     said = [
         line
         for line in lines
         if not line.endswith("recent call last):")
         and re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)
     ]
-    return said[0][:500] if said else type(error).__name__
+    details = re.search(r'^\s+details = "(.+)"$', text, re.MULTILINE)  # of gRPC, whose errors take several lines
+    return details[1] if details else said[0][:500] if said else type(error).__name__

@@ -39,6 +39,7 @@ shard
 review
 worker
 graph
+portable
 pipeline
 estimate
 progress terminal outputs
