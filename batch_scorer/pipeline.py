@@ -25,6 +25,7 @@ GRACE_SECONDS = 2.0
 # Want of memory, as Python, threads, malloc, C++ and the loader of shared libraries say it.
 _SCARCE = ("MemoryError", "new thread", "allocate memory", "bad_alloc", "failed to map segment")
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+MULTI_PROCESSING = "multi_processing"
 
 
 def options(config: ScoreConfig) -> PipelineOptions:
@@ -109,8 +110,12 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
     with Watch(base, config.worker_timeout_s, lambda i: str(stored_plan.shard_at(config.output, i))) as eye:
         command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
         # By name: `DirectRunner` would first look for a runner on the network.
-        runner = FnApiRunner(default_environment=command if workers > 1 else None)
-        beam_options.view_as(DirectOptions).direct_num_workers = workers
+        direct = beam_options.view_as(DirectOptions)
+        apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
+        runner = FnApiRunner(default_environment=command if apart else None)
+        direct.direct_num_workers = workers
+        if direct.direct_running_mode == MULTI_PROCESSING:
+            direct.direct_running_mode = "in_memory"  # else Beam starts workers that nobody watches
         if config.log_file:
             beam_options.view_as(WorkerOptions).default_sdk_harness_log_level = "DEBUG"
         beam_options.view_as(StandardOptions).runner = "FnApiRunner"
