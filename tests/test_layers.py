@@ -45,6 +45,7 @@ progress terminal outputs
 highlight
 commands
 job
+cli_frame cli_look
 cli
 __main__
 """
