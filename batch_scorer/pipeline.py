@@ -104,7 +104,11 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
     """Runs the job in this process, or in more (what `--direct_running_mode=multi_processing` does), and watches it."""
     workers = process_count(plan, config.workers)
     base = None if storage.is_remote(config.output) else storage.join(config.output, STAGING)
-    with Watch(base, config.worker_timeout_s, lambda i: str(stored_plan.shard_at(config.output, i))) as eye:
+
+    def name_of(index: int) -> str:
+        return str(stored_plan.shard_at(config.output, index))
+
+    with Watch(base, config.worker_timeout_s, name_of, awaits=workers > 1) as eye:
         command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
         # By name: `DirectRunner` would first look for a runner on the network.
         runner = FnApiRunner(default_environment=command if workers > 1 else None)
