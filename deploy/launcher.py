@@ -1,8 +1,8 @@
 """What the launcher of the flex template runs: a template's parameters in, `batch-scorer score` out.
 
 Dataflow starts it as `python launcher.py --input=... --output=... --runner=DataflowRunner --template_location=...`, our
-parameters and Beam's options in one row. Ours become the command's own options, all others go to Beam, which knows its own:
-what is neither is refused, and so is a misspelt one.
+parameters and Beam's options in one row. Ours become the command's own options, all others go to Beam, which refuses
+what it does not know: a parameter that is misspelt ends there.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def _told_apart(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             beams.append(word)
             continue
         if name in LEFT_OUT:
-            raise OptionError(f"{name} is no parameter of the template", got=word, fix=f"leave it out: {LEFT_OUT[name]}")
+            raise OptionError(
+                f"{name} is no parameter of the template", got=word, fix=f"leave it out: {LEFT_OUT[name]}"
+            )
         if not value:
             raise OptionError(f"the parameter {name} is empty", got=word, fix="give it a value, or leave it out")
         if name in ours:
