@@ -116,6 +116,7 @@ def main() -> None:
 @click.option("--log-file", metavar="FILE", help="Write a log, for finding faults; it holds no review.")
 @click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
+@click.option("--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context

@@ -39,6 +39,7 @@ shard
 review
 worker
 graph
+wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs
