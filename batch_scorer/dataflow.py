@@ -6,7 +6,9 @@ In: the config, the plan and Beam's options. Out: the same options, complete; wh
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
+from importlib import import_module
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -58,12 +60,11 @@ def check(config: ScoreConfig, options: PipelineOptions) -> None:
     """Refuses what cannot run on Dataflow, before anything is listed or written.
 
     Raises:
-        OptionError: a package or an option is missing, or a path is one that workers cannot read.
+        OptionError: a package, an option or credentials are missing, or a path is one that workers cannot reach.
     """
     after = f"after --: {' '.join(config.beam_options)}"
     try:
-        from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
-        from apache_beam.runners.dataflow.internal import apiclient  # noqa: F401  what submits
+        import_module("apache_beam.runners.dataflow.internal.apiclient")
     except ImportError as error:
         raise OptionError(
             "Dataflow needs packages that are not installed",
@@ -77,10 +78,12 @@ def check(config: ScoreConfig, options: PipelineOptions) -> None:
             where=f"--workers {config.workers}",
             fix="leave it out; --num_workers and --max_num_workers, after --, count those of Dataflow",
         )
-    google = options.view_as(GoogleCloudOptions)
-    google.temp_location = google.temp_location or google.staging_location
-    google.region = google.region or DataflowRunner().get_default_gcp_region()
-    missing = [f"--{name}={value}" for name, value in _REQUIRED.items() if not getattr(google, name)]
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    cloud = options.view_as(GoogleCloudOptions)
+    cloud.temp_location = cloud.temp_location or cloud.staging_location
+    cloud.region = cloud.region or DataflowRunner().get_default_gcp_region()
+    missing = [f"--{name}={value}" for name, value in _REQUIRED.items() if not getattr(cloud, name)]
     if missing:
         raise OptionError(
             "Dataflow needs to know more",
@@ -92,14 +95,31 @@ def check(config: ScoreConfig, options: PipelineOptions) -> None:
     _refuse_local(config, options)
     if _is_to_be_packaged(options):
         wheel.requirements()
+    if not cloud.no_auth:
+        _refuse_strangers()
+
+
+def _refuse_strangers() -> None:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            google.auth.default()
+    except DefaultCredentialsError as error:  # Beam would look for them for two minutes, and go on without
+        raise OptionError(
+            "there are no credentials for Google Cloud",
+            got=str(error),
+            fix="log in with `gcloud auth application-default login`",
+        ) from error
 
 
 def _refuse_local(config: ScoreConfig, options: PipelineOptions) -> None:
-    google = options.view_as(GoogleCloudOptions)
+    cloud = options.view_as(GoogleCloudOptions)
     places = [("INPUT", path) for path in config.inputs] + [("--output", config.output)]
     if not _image(options):  # which may have a model in it
         places.append(("--model", config.model or ""))
-    places += [("--temp_location", google.temp_location), ("--staging_location", google.staging_location or "")]
+    places += [("--temp_location", cloud.temp_location), ("--staging_location", cloud.staging_location or "")]
     for name, path in places:
         if path and not storage.is_remote(path):
             copied = "copy it with `gcloud storage cp --recursive`, and " if name in ("INPUT", "--model") else ""
@@ -126,7 +146,7 @@ def _is_to_be_packaged(options: PipelineOptions) -> bool:
 
 def complete(plan: Plan, options: PipelineOptions, folder: str) -> None:
     """Fills in what the user left open; what has to be sent to the workers is made in `folder`."""
-    google, workers = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
+    cloud, workers = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
     debug, setup = options.view_as(DebugOptions), options.view_as(SetupOptions)
     # Beam's own default on the service is to send the objects of `__main__`; all of ours are in modules.
     setup.save_main_session = bool(setup.save_main_session)
@@ -142,9 +162,9 @@ def complete(plan: Plan, options: PipelineOptions, folder: str) -> None:
     workers.num_workers, workers.max_num_workers = found.workers, found.workers_max
     workers.autoscaling_algorithm = workers.autoscaling_algorithm or "THROUGHPUT_BASED"
     # The service refuses a second job of the same name while the first is active: nobody resumes a run that goes on.
-    google.job_name = google.job_name or job_name(plan.run_id)
+    cloud.job_name = cloud.job_name or job_name(plan.run_id)
     # Of two labels with one name the last one stands, and that is the user's.
-    google.labels = [*labels(plan), *(google.labels or ())]
+    cloud.labels = [*labels(plan), *(cloud.labels or ())]
 
 
 def pool(plan: Plan, options: PipelineOptions) -> Pool:
