@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from batch_scorer import __version__
-from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig
+from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig, without_secrets
 from batch_scorer.errors import OptionError, ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import report, visible
 
@@ -157,7 +157,7 @@ def score(
         kept=_kept(keep),
         excerpts=not no_excerpt,
         worker_timeout_s=worker_timeout,
-        command=tuple(sys.argv),
+        command=without_secrets(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
     for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
+
+
+def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
+    """A command line that may be shown and kept: the secrets of stores among Beam's options are left out."""
+    hidden, shown = ("--s3_secret_access_key", "--s3_session_token"), []
+    for before, word in zip(("", *command), command, strict=False):
+        name, sign, _ = word.partition("=")
+        shown.append("***" if before in hidden else f"{name}=***" if sign and name in hidden else word)
+    return tuple(shown)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, StoppedError
+from batch_scorer.errors import JobError, StoppedError, UnavailableError
 from batch_scorer.escape import safe
 from batch_scorer.quiet import logged, quieten
 
@@ -35,10 +35,14 @@ def score(config: ScoreConfig) -> int:
 
     Raises:
         StoppedError: by Ctrl-C or SIGTERM.
+        UnavailableError: a store did not answer.
     """
     try:
         with _terminated_like_interrupted(), logged(config.log_file):
             return _score(config)
+    except UnavailableError as error:
+        error.fix = f"{error.fix}; then {config.how_to_resume()}"
+        raise
     except KeyboardInterrupt:
         raise StoppedError(
             "interrupted",
@@ -120,8 +124,9 @@ def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard], Pipeline
     quieten()
     # What a runner lacks is said before its stores are asked; without one, Beam is imported when all else is well.
     beam_options = _beam_options(config) if config.beam_options else None
-    from batch_scorer import artifact, engine, outputs, plan
+    from batch_scorer import artifact, engine, outputs, plan, storage
 
+    storage.use_options(config.beam_options)
     model = artifact.load(config.model or artifact.SHIPPED)
     engine.check_precision(model, config.precision)
     made, shards = plan.make_plan(config, model.model_id)
