@@ -185,6 +185,7 @@ def _text(error: BaseException | None) -> str:
 
 def _ours(text: str) -> re.Match[str] | None:
     """An error of ours in the text of an error and all that led to it."""
+    text = re.sub(r" \[while running '[^'\n]*'\]", "", text)  # Beam puts it behind whatever line is the last
     return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*)(?P<details>(?:\n  [a-z ]+: .*)*)", text)
 
 
@@ -205,10 +206,10 @@ def _failure(text: str, where: str, config: ScoreConfig, less: str = "fewer --wo
         scarce = any(word in cause for word in _SCARCE)
         mend = f"give it more memory, or {less}" if scarce else "mend the cause"
         return PipelineError("the job failed", where=where, got=cause, fix=f"{mend}, then {config.how_to_resume()}")
-    told = dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))
+    told = {"where": where, **dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))}
     return PipelineError(
         f"the job failed: {ours['what']}",
-        where=told.get("where"),
+        where=told["where"],
         expected=told.get("expected"),
         got=told.get("got"),
         fix=f"{told.get('to fix', 'mend the cause')}; then {config.how_to_resume()}",
