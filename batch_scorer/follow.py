@@ -66,7 +66,7 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig, tell: Tell) -> bool:
 
     Raises:
         FailedJobError: the job failed.
-        PipelineError: a job of this name is active, the job was cancelled, or the service does not answer any more.
+        PipelineError: the service refuses the job, it was cancelled, or the service does not answer any more.
         StoppedError: by Ctrl-C or SIGTERM; the job goes on.
     """
     google = pipeline.options.view_as(GoogleCloudOptions)
@@ -94,7 +94,7 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig, tell: Tell) -> bool:
 
 def _submit(pipeline: beam.Pipeline, name: str, config: ScoreConfig) -> Any:
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
-    from google.api_core.exceptions import Conflict
+    from google.api_core.exceptions import Conflict, GoogleAPICallError
 
     try:
         return pipeline.run()
@@ -104,6 +104,13 @@ def _submit(pipeline: beam.Pipeline, name: str, config: ScoreConfig) -> Any:
             where=f"job {name}",
             got=" ".join(str(error).split()),
             fix=f"wait for its end, or cancel it, and {config.how_to_resume()}; if it is another run, give --job_name",
+        ) from error
+    except GoogleAPICallError as error:
+        raise PipelineError(
+            "the service refuses the job",
+            where=f"job {name}",
+            got=" ".join(str(error).split()),
+            fix=f"mend the cause, then {config.how_to_resume()}",
         ) from error
 
 

@@ -27,6 +27,7 @@ from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, StoppedError
 from batch_scorer.plan import Plan
+from batch_scorer.quiet import quieten
 from batch_scorer.stores import access
 from tests.conftest import REVIEWS
 from tests.stubs import gcs
@@ -528,6 +529,17 @@ def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
     first.set()
     assert f"job {service.jobs[0]['name']}" == told.value.where
     assert 1 == len(service.jobs)
+
+
+def test_job_that_the_service_refuses_says_why_once(
+    service: Service, submitted: Callable[..., bool], capfd: pytest.CaptureFixture[str]
+) -> None:
+    quieten()
+    service.refuse = lambda method: 403 if method == "POST" else 0
+    with pytest.raises(PipelineError, match="the service refuses the job") as told:
+        submitted()
+    assert "injected 403" in str(told.value.got) and told.value.where.startswith("job batch-scorer-")
+    assert "injected 403" not in capfd.readouterr().err
 
 
 def test_service_that_is_away_for_a_while_is_waited_for_and_then_given_up(
