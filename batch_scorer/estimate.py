@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,15 +64,17 @@ def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: Score
     return Estimate(processes, start_s, rate, start_s + plan.reviews / rate)
 
 
-def _seconds_a_review(plan: Plan, shards: Sequence[Shard], scorer: Scorer) -> float:
-    begin, reviews = time.perf_counter(), 0
+def _seconds_a_review(
+    plan: Plan, shards: Sequence[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    begin, reviews = clock(), 0
     for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
         encoded, explanation, chosen, _ = score_chunk(chunk, scorer, plan.top_k)
         predictions(encoded, explanation, chosen, plan, scorer.artifact)
         reviews += len(chosen)
         if reviews >= SAMPLE_REVIEWS:
             break
-    return (time.perf_counter() - begin) / max(reviews, 1)
+    return (clock() - begin) / max(reviews, 1)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class DataflowEstimate:
     """What a run on Dataflow would take.
 
     Args:
-        here_per_s: reviews a second of one process of this machine, measured.
+        here_per_s: reviews a second of one process of this machine, waiting not counted, measured.
         start_s: seconds until workers score, assumed.
         total_s: start and scoring.
         vcpu_hours: of all workers, for all that time.
@@ -102,7 +104,9 @@ def estimate_on_dataflow(
     Args:
         price: of a vCPU for an hour, in any currency.
     """
-    here_s = _seconds_a_review(plan, shards, Scorer(model, load_engine(model, plan.precision)))
+    # Of the processor, since the way from a store to this machine is not the one to a worker.
+    scorer = Scorer(model, load_engine(model, plan.precision))
+    here_s = _seconds_a_review(plan, shards, scorer, time.process_time)
     vcpus = pool.workers_max * pool.vcpus_each
     # A vCPU takes one shard at a time, and the last ones keep only some of them busy.
     rounds = -(-plan.shard_count // vcpus)

@@ -23,7 +23,6 @@ def quieten() -> None:
     root.setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
     for name in ("apache_beam", "tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.CRITICAL + 1)  # its last words are in our error
 
 
 @contextmanager

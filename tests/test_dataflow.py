@@ -22,12 +22,11 @@ from apache_beam.portability import common_urns, python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from batch_scorer import dataflow, follow, graph, pipeline, plan, storage
+from batch_scorer import dataflow, estimate, follow, graph, pipeline, plan, storage
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, StoppedError
 from batch_scorer.plan import Plan
-from batch_scorer.quiet import quieten
 from batch_scorer.stores import access
 from tests.conftest import REVIEWS
 from tests.stubs import gcs
@@ -531,15 +530,12 @@ def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
     assert 1 == len(service.jobs)
 
 
-def test_job_that_the_service_refuses_says_why_once(
-    service: Service, submitted: Callable[..., bool], capfd: pytest.CaptureFixture[str]
-) -> None:
-    quieten()
+def test_job_that_the_service_refuses_says_why(service: Service, submitted: Callable[..., bool]) -> None:
     service.refuse = lambda method: 403 if method == "POST" else 0
     with pytest.raises(PipelineError, match="the service refuses the job") as told:
         submitted()
-    assert "injected 403" in str(told.value.got) and told.value.where.startswith("job batch-scorer-")
-    assert "injected 403" not in capfd.readouterr().err
+    assert "injected 403" in str(told.value.got)
+    assert str(told.value.where).startswith("job batch-scorer-")
 
 
 def test_service_that_is_away_for_a_while_is_waited_for_and_then_given_up(
@@ -576,8 +572,6 @@ def test_dry_run_shows_workers_vcpu_hours_and_cost_and_what_it_assumes(store: gc
 def test_estimate_counts_rounds_of_shards_over_all_vcpus(
     made: Plan, tiny: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batch_scorer import estimate
-
     monkeypatch.setattr(estimate, "load_engine", lambda *_: None)
     monkeypatch.setattr(estimate, "_seconds_a_review", lambda *_: 1 / 1_000)
     large = dataclasses.replace(made, reviews=9_000_000, shard_count=180)
@@ -586,3 +580,17 @@ def test_estimate_counts_rounds_of_shards_over_all_vcpus(
     assert 300 + 3 * 100 == found.total_s
     assert 80 * 600 / 3600 == found.vcpu_hours
     assert 0.1 * found.vcpu_hours == found.cost
+
+
+def test_page_names_every_option_that_is_filled_in_and_the_figures_of_the_code(made: Plan, tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs/dataflow.md").read_text(encoding="utf-8")
+    given = PipelineOptions(list(GIVEN)).get_all_options()
+    names = {"save_main_session": "no_save_main_session", "extra_packages": "extra_package"}
+    changed = [name for name, value in completed(made, tmp_path).items() if value != given[name]]
+    assert 9 == len(changed)
+    assert [] == [name for name in changed if f"`--{names.get(name, name)}`" not in page]
+    figures = (f"`{dataflow.MACHINE}`", f"{dataflow.VCPU_REVIEWS_PER_S} reviews/s", f"{dataflow.WORKERS_MAX} machines")
+    assert [] == [text for text in figures if text not in page]
+    assert (15 * 60, 300, 0.5, 600) == (
+        dataflow.RUN_SECONDS, estimate.DATAFLOW_START_S, estimate.VCPU_SHARE, follow.LOST_SECONDS
+    )  # fmt: skip  # a quarter of an hour, five minutes, half, ten minutes

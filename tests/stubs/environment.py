@@ -40,7 +40,8 @@ def install(directory: Path) -> Environment:
     """Makes the wheel and the environment in `directory`, and installs the one into the other without an index."""
     made = Environment(directory / "venv", Path(wheel.write_wheel(str(directory))))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", made.directory], check=True)
-    options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+    # A checkout on the path, where a build has left its `egg-info`, would count as installed.
+    options = ["--ignore-installed", "--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", made.interpreter, "install", *options, made.wheel], check=True
     )
