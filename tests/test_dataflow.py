@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -563,7 +564,8 @@ def test_dry_run_shows_workers_vcpu_hours_and_cost_and_what_it_assumes(store: gc
     assert 0 == result.exit_code, result.output
     *_, line, assumed, last = result.stdout.splitlines()
     # Three workers of four vCPUs for the five minutes that they are assumed to need for a start.
-    assert line.startswith("about 5 min on Dataflow: 3 n2-standard-4 workers, 12 vCPUs; 1.0 vCPU-hours, 0.50 at the ")
+    expected = r"about 5 min on Dataflow: 3 n2-standard-4 workers, 12 vCPUs; 1\.0 vCPU-hours, 0\.5\d at the given price"
+    assert re.fullmatch(expected, line)
     assert assumed.startswith("  assumed: a vCPU, which is a hyperthread, does 50% of what a process does here (")
     assert "nothing was written" == last
     assert before == store.names("bucket")
