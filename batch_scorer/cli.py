@@ -9,7 +9,7 @@ import click
 
 from batch_scorer import __version__, cli_look
 from batch_scorer.cli_frame import SETTINGS, BeamCommand, EscapingGroup, reports_errors
-from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig
+from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig, without_secrets
 from batch_scorer.errors import OptionError
 
 
@@ -61,6 +61,7 @@ def main() -> None:
 @click.option("--log-file", metavar="FILE", help="Write a log, for finding faults; it holds no review.")
 @click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
+@click.option("--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context
@@ -101,7 +102,7 @@ def score(
         kept=_kept(keep),
         excerpts=not no_excerpt,
         worker_timeout_s=worker_timeout,
-        command=tuple(sys.argv),
+        command=without_secrets(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
     for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 import click
 
 from batch_scorer import cli
+from batch_scorer.cli_frame import reports_errors
 from batch_scorer.errors import OptionError
 
 # Options of the command that are no parameters of the template, and why.
@@ -138,7 +139,7 @@ def _option(name: str, value: str) -> list[str]:
     return [f"{flag}={one}" for one in values]
 
 
-@cli.reports_errors
+@reports_errors
 def main() -> None:
     """Becomes the command."""
     sys.argv = command(sys.argv[1:], os.environ, datetime.now(UTC).date())

@@ -15,6 +15,10 @@ errors config
 escape
 quiet
 local_files
+stores.patience
+stores.store stores.reader
+stores.gcs stores.s3
+stores.access stores.listing stores.objects
 storage
 watch
 schema tokenizer model profile documents keras_model artifact_files artifact
@@ -39,6 +43,7 @@ shard
 review
 worker
 graph
+wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs
