@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -38,8 +37,8 @@ def score(config: ScoreConfig) -> int:
         UnavailableError: a store did not answer.
     """
     try:
-        with _terminated_like_interrupted(), logged(config.log_file):
-            return _score(config)
+        with _Stop() as stop, logged(config.log_file):
+            return _score(config, stop)
     except UnavailableError as error:
         error.fix = f"{error.fix}; then {config.how_to_resume()}"
         raise
@@ -52,17 +51,34 @@ def score(config: ScoreConfig) -> int:
         ) from None
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM end the body as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class _Stop:
+    """Lets SIGTERM end the body as Ctrl-C does, and remembers both: what is imported meanwhile may swallow either."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __enter__(self) -> _Stop:
+        numbers = [signal.SIGTERM]
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # what runs in the background ignores it
+            numbers.append(signal.SIGINT)
+        self._before = {number: signal.signal(number, self._stop) for number in numbers}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Ends the body if that was asked for and came to nothing."""
+        if self._asked:
+            raise KeyboardInterrupt
 
 
-def _score(config: ScoreConfig) -> int:
+def _score(config: ScoreConfig, stop: _Stop) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
@@ -70,6 +86,7 @@ def _score(config: ScoreConfig) -> int:
     from batch_scorer import outputs, pipeline, progress, storage, stored_plan
 
     console.print(f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}")
+    stop.heed()
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
