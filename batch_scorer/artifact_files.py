@@ -76,7 +76,7 @@ def read(directory: str, file: str, limit: int, sha256: str | None = None) -> by
         with storage.open_read(path) as stream:
             while piece := stream.read(min(_PIECE_BYTES, limit + 1 - len(data))):
                 data += piece
-    except (OSError, ValueError) as error:  # Beam raises a ValueError where it does not know a store
+    except (OSError, ValueError) as error:  # a ValueError: of names that no file can have
         raise ArtifactError(
             "the model artefact cannot be read",
             where=path,

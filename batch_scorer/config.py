@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
+
+
+def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
+    """A command line that may be shown and kept: the secrets of stores among Beam's options are left out."""
+    hidden, shown = ("--s3_secret_access_key", "--s3_session_token"), []
+    for before, word in zip(("", *command), command, strict=False):
+        name, sign, _ = word.partition("=")
+        shown.append("***" if before in hidden else f"{name}=***" if sign and name in hidden else word)
+    return tuple(shown)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class ScoreConfig:
         allow_unreadable: whether damaged files do not count against success.
         excerpts: whether rows of `errors` begin with some of the record.
         worker_timeout_s: how long a local worker may take for one step before it counts as hanging.
+        price_per_vcpu_hour: in any currency; for what a job of a service would cost.
         run_id: the run's name; None takes it from the plan.
         resume, overwrite: what to do with an output directory that is not empty.
         log_file: where to write what is logged, at every level; None for nowhere.
@@ -67,6 +78,7 @@ class ScoreConfig:
     allow_unreadable: bool = False
     excerpts: bool = True
     worker_timeout_s: float = 45.0
+    price_per_vcpu_hour: float | None = None
     run_id: str | None = None
     resume: bool = False
     overwrite: bool = False

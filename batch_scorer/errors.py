@@ -5,12 +5,14 @@
     |   |-- OptionError     an option, or two options together
     |   |-- InputError      the input files, or a column in them
     |   |-- OutputError     the output directory
-    |   +-- ArtifactError   the model artefact
+    |   |-- ArtifactError   the model artefact
+    |   +-- StoreError      an object store: its name, its packages, the rights there
     +-- JobError            the job had begun and could not go on         exit 1
         |-- StoppedError    Ctrl-C, or a polite request to stop (SIGTERM)
         |-- WorkerError     a local worker died or hangs
         |-- ChangedError    an input changed while it was being scored
         |-- EngineError     scoring failed for every record of a batch
+        |-- UnavailableError  an object store did not answer, however often it was asked
         +-- PipelineError   the Beam pipeline failed
 
 A bad *record* raises none of these: it becomes a row in `errors/` (see `schema.ERROR_CODES`).
@@ -81,6 +83,10 @@ class ArtifactError(RefusedError):
     """The model artefact is broken, or not one of ours."""
 
 
+class StoreError(RefusedError):
+    """An object store cannot be used: there is no such one, its packages are missing, or it refuses."""
+
+
 class JobError(ScorerError):
     """The job had begun and could not go on."""
 
@@ -99,6 +105,10 @@ class ChangedError(JobError):
 
 class EngineError(JobError):
     """Scoring failed for every record of a batch: the fault is the engine's, not a record's."""
+
+
+class UnavailableError(JobError):
+    """An object store did not answer, however often it was asked."""
 
 
 class PipelineError(JobError):

@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from batch_scorer import __version__, artifact, stored_plan, summarise
+from batch_scorer import __version__, artifact, storage, stored_plan, summarise
 from batch_scorer.artifact import SHIPPED
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
@@ -39,8 +39,9 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
         self._timings = {stage: Metrics.distribution(stage, "shard_ms") for stage in STAGES}
 
     def setup(self) -> None:
+        storage.use_options(self._config.beam_options)
         self._pulse = Pulse(self._watched)
-        with self._pulse.doing(LOADING):
+        with self._pulse.doing(LOADING), storage.beating(self._pulse):
             self._scorer = self._shared.acquire(self._load)
 
     def _load(self) -> Any:
@@ -60,7 +61,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
         return Scorer(model, load_engine(model, self._plan.precision))
 
     def process(self, shard: Shard) -> Iterator[Summary]:
-        with self._pulse.doing(shard.index):
+        with self._pulse.doing(shard.index), storage.beating(self._pulse):
             summary = self._done(shard)
         yield summary
 
@@ -103,12 +104,18 @@ class Commit(beam.DoFn):  # type: ignore[misc]
     def process(self, summary: Summary) -> Iterator[str]:
         from batch_scorer.model import fold_head
 
+        storage.use_options(self._config.beam_options)
         model = artifact.load(self._config.model or SHIPPED)
         _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
         summarise.commit(
             summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
         )
         yield self._plan.run_id
+
+
+def _read_plan(output: str, shard_count: int, beam_options: tuple[str, ...]) -> Iterator[Shard]:
+    storage.use_options(beam_options)
+    yield from stored_plan.read_shards(output, shard_count)
 
 
 def versions() -> dict[str, str]:
@@ -124,7 +131,7 @@ def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str
     (
         pipeline
         | "Start" >> beam.Create([config.output])
-        | "Read plan" >> beam.FlatMap(stored_plan.read_shards, shard_count=plan.shard_count)
+        | "Read plan" >> beam.FlatMap(_read_plan, plan.shard_count, config.beam_options)
         | "Spread shards" >> beam.Reshuffle()
         | "Score shards" >> beam.ParDo(ScoreShards(plan, config, watched))
         | "Summarise" >> beam.CombineGlobally(FoldSummaries())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import OutputError
+from batch_scorer.errors import OutputError, StoreError, UnavailableError
 from batch_scorer.plan import Plan
 from batch_scorer.stored_plan import resumed
 from batch_scorer.write import STAGING
@@ -39,7 +39,7 @@ def prepare(config: ScoreConfig, plan: Plan) -> Plan:
     stands = _is_ours(storage.join(output, "plan.json"))
     if config.resume and stands:
         return resumed(plan, output)
-    left = [f.path for f in storage.match(storage.join(output, ""))] if storage.is_remote(output) else _names(output)
+    left = storage.names_in(output) if storage.is_remote(output) else _names(output)
     if config.resume:  # a crash before the plan was whole leaves these
         left = [name for name in left if name != "plan" and not name.endswith(storage.DRAFT)]
     empty = not left
@@ -166,8 +166,10 @@ def _delete(output: str, folder: str, name: str) -> None:
 
 
 def is_complete(output: str) -> bool:
-    """Whether a run that is a success stands in `output`."""
-    return storage.exists(storage.join(output, "_SUCCESS"))
+    """Whether a run that is a success stands in `output`, as far as that can be told."""
+    with contextlib.suppress(StoreError, UnavailableError):
+        return storage.exists(storage.join(output, "_SUCCESS"))
+    return False
 
 
 def finish(config: ScoreConfig) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from batch_scorer import storage
+from batch_scorer.errors import StoreError, UnavailableError
 
 PLAIN_LINE_SECONDS = 10.0
 Poll = Callable[[], int]  # reviews done so far
@@ -23,11 +24,14 @@ def reviews_done(output: str) -> Poll:
     seen: dict[str, int] = {}
 
     def poll() -> int:
-        for file in storage.match_in(storage.join(output, "shards"), "*.json"):
-            if file.path not in seen:
-                # A marker that was damaged stands until its shard is done again.
-                with contextlib.suppress(OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
-                    seen[file.path] = int(json.loads(storage.read_bytes(file.path))["counts"]["read"])
+        with contextlib.suppress(StoreError, UnavailableError):  # the job has troubles of its own then, if any
+            for file in storage.match_in(storage.join(output, "shards"), "*.json"):
+                if file.path not in seen:
+                    # A marker that was damaged stands until its shard is done again.
+                    with contextlib.suppress(
+                        OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError
+                    ):
+                        seen[file.path] = int(json.loads(storage.read_bytes(file.path))["counts"]["read"])
         return sum(seen.values())
 
     return poll

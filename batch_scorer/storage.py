@@ -1,7 +1,4 @@
-"""Files, local or in an object store: paths without a scheme go to the operating system, the rest to Beam.
-
-Beam is imported only when a path has a scheme, so that local work starts without it.
-"""
+"""Files, local or in an object store: paths without a scheme go to the operating system, the rest to `stores`."""
 
 from __future__ import annotations
 
@@ -12,17 +9,18 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from batch_scorer import local_files
+from batch_scorer.stores import access, listing, objects, patience
+from batch_scorer.stores.store import Entry
 
 DRAFT = ".draft"  # ends the hidden name of a local file that is being written
-Beat = Callable[[], None]  # is called whenever there is progress
+Beat = patience.Beat
+use_options, beating = access.use, patience.beating
 
 _BUFFER_BYTES = 1 << 18
-_SENT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -45,19 +43,27 @@ def join(base: str, *parts: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    """Whether `path` is a directory: in a store, whether it is meant as one (a trailing slash)."""
-    return path.endswith("/") if is_remote(path) else os.path.isdir(path)
+    """Whether `path` is a directory: in a store, a name that ends in a slash, or below which there are objects."""
+    return listing.is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
 def exists(path: str) -> bool:
     """Whether there is a file, or a local directory, at `path`."""
-    return bool(_beam().exists(path)) if is_remote(path) else os.path.exists(path)
+    return listing.stat(path) is not None if is_remote(path) else os.path.exists(path)
+
+
+def names_in(directory: str) -> list[str]:
+    """The names of the files and directories in `directory` itself."""
+    return listing.names_in(directory) if is_remote(directory) else os.listdir(directory)
 
 
 def match(pattern: str) -> list[StoredFile]:
     """The files that `pattern` names, by path: one file, a glob, or everything below a directory.
 
-    A local name that exists is taken literally even if it looks like a glob. Never raises when nothing matches.
+    A name that exists is taken literally even if it looks like a glob. Never raises when nothing matches.
+
+    Raises:
+        StoreError, UnavailableError: a store refuses, or does not answer. So do all functions of this module.
     """
     return match_all(pattern)[0]
 
@@ -65,10 +71,7 @@ def match(pattern: str) -> list[StoredFile]:
 def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
     """The files that `pattern` names, as `match` has them, and what it names besides: path and kind of each."""
     if is_remote(pattern):
-        glob_pattern = pattern + "**" if pattern.endswith("/") else pattern
-        listed = _beam().match([glob_pattern])[0].metadata_list
-        files = [StoredFile(m.path, m.size_in_bytes, m.last_updated_in_seconds or 0.0) for m in listed]
-        return sorted(f for f in files if not f.path.endswith("/")), {}
+        return sorted(_remote_file(path, entry) for path, entry in listing.find(pattern)), {}
     # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
     found = local_files.find(pattern)
     return sorted(_local_file(path, status) for path, status in found.files.items()), found.others
@@ -76,7 +79,13 @@ def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:
     """The files in `directory` itself, brackets in its name and all, whose names fit `pattern`."""
-    return match(join(directory if is_remote(directory) else glob.escape(directory), pattern))
+    if is_remote(directory):
+        return sorted(_remote_file(path, entry) for path, entry in listing.find_in(directory, pattern))
+    return match(join(glob.escape(directory), pattern))
+
+
+def _remote_file(path: str, entry: Entry) -> StoredFile:
+    return StoredFile(path, entry.size_bytes, entry.modified)
 
 
 def _local_file(path: str, status: os.stat_result) -> StoredFile:
@@ -86,7 +95,8 @@ def _local_file(path: str, status: os.stat_result) -> StoredFile:
 def look_at(path: str) -> StoredFile | None:
     """The file `path` as a listing shows it now, if there is one."""
     if is_remote(path):
-        return next((file for file in match(path) if file.path == path), None)
+        entry = listing.stat(path)
+        return entry and _remote_file(path, entry)
     return _local_file(path, os.stat(path)) if os.path.isfile(path) else None
 
 
@@ -97,12 +107,11 @@ def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
         beat: called at each read from the disk or the store.
 
     Raises:
-        OSError: it cannot be opened (`FileNotFoundError` where the store says so), or is a pipe or a device.
+        OSError: it cannot be opened, or is a pipe or a device.
     """
     if is_remote(path):
-        file = cast(BinaryIO, _beam().open(path, compression_type=_compression().UNCOMPRESSED))
-    else:
-        file = _open_local(path, buffering=0 if beat else -1)
+        return objects.open_read(path, beat)
+    file = _open_local(path, buffering=0 if beat else -1)
     return file if beat is None else io.BufferedReader(_Watched(file, beat), _BUFFER_BYTES)
 
 
@@ -157,9 +166,7 @@ def read_bytes(path: str) -> bytes:
 def publish_bytes(data: bytes, path: str) -> None:
     """Writes `path` so that it is there whole or not at all."""
     if is_remote(path):
-        # One upload: the object appears when the stream is closed after the last byte.
-        with _beam().create(path, compression_type=_compression().UNCOMPRESSED) as file:
-            file.write(data)
+        objects.put(io.BytesIO(data), len(data), path)
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     folder, name = os.path.split(path)
@@ -180,11 +187,8 @@ def publish_bytes(data: bytes, path: str) -> None:
 def publish_file(local: str, path: str, beat: Beat | None = None) -> None:
     """Moves the finished file `local` to `path`, to be there whole or not at all; each piece sent is a `beat`."""
     if is_remote(path):
-        with open(local, "rb") as source, _beam().create(path, compression_type=_compression().UNCOMPRESSED) as target:
-            while piece := source.read(_SENT_BYTES):
-                target.write(piece)
-                if beat:
-                    beat()
+        with open(local, "rb") as source:
+            objects.put(source, os.fstat(source.fileno()).st_size, path, beat)
         os.remove(local)
         return
     with open(local, "rb") as file:
@@ -205,25 +209,12 @@ def _sync_directory(path: str) -> None:
 
 def delete(paths: list[str]) -> None:
     """Deletes files, and local directories with all that is in them; what is not there is no error."""
+    objects.delete([path for path in paths if is_remote(path)])
     for path in paths:
         if is_remote(path):
-            found = [file.path for file in match(path)]
-            if found:
-                _beam().delete(found)
-        elif os.path.isdir(path) and not os.path.islink(path):
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
-
-
-def _beam() -> Any:
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems
-
-
-def _compression() -> Any:
-    from apache_beam.io.filesystem import CompressionTypes
-
-    return CompressionTypes
