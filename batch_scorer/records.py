@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import zlib
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ EXCERPT_BYTES = 1_000  # of bytes shown to a person; far more than an excerpt's 
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 
 Partitions = tuple[tuple[str, str | None], ...]
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _PARTS = {"parquet": "rows", "jsonl": "bytes", "lines": "bytes"}  # what a range of a shard counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """One input file, looked into.
 
@@ -31,6 +31,7 @@ class InputFile:
         columns: the columns it has, with their types, fields of structs as `a.b`; None where it has none.
         partitions: columns that stand in its path (`year=2024/`), of those asked for and not in the file.
         damage: why it cannot be read, if so.
+        modified: when, in seconds since the epoch, if it is known.
     """
 
     path: str
@@ -42,6 +43,7 @@ class InputFile:
     columns: pa.Schema | None = None
     partitions: Partitions = ()
     damage: str | None = None
+    modified: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Shard:
 
     def to_json(self) -> str:
         """One line of the plan."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+        return _compact(vars(self))  # its fields, in their order
 
     @staticmethod
     def from_json(line: str) -> Shard:

@@ -25,7 +25,7 @@ _BUFFER_BYTES = 1 << 18
 _SENT_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class StoredFile:
     """A file as a listing shows it; `modified` is in seconds since the epoch, 0 where the store does not say."""
 
@@ -71,7 +71,8 @@ def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
         return sorted(f for f in files if not f.path.endswith("/")), {}
     # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
     found = local_files.find(pattern)
-    return sorted(_local_file(path, status) for path, status in found.files.items()), found.others
+    # In the order of their paths; each entry makes room for its file, since there may be a million.
+    return [StoredFile(path, *found.files.pop(path)) for path in sorted(found.files)], found.others
 
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:
@@ -79,15 +80,14 @@ def match_in(directory: str, pattern: str) -> list[StoredFile]:
     return match(join(directory if is_remote(directory) else glob.escape(directory), pattern))
 
 
-def _local_file(path: str, status: os.stat_result) -> StoredFile:
-    return StoredFile(path, status.st_size, status.st_mtime)
-
-
 def look_at(path: str) -> StoredFile | None:
     """The file `path` as a listing shows it now, if there is one."""
     if is_remote(path):
         return next((file for file in match(path) if file.path == path), None)
-    return _local_file(path, os.stat(path)) if os.path.isfile(path) else None
+    if not os.path.isfile(path):
+        return None
+    status = os.stat(path)
+    return StoredFile(path, status.st_size, status.st_mtime)
 
 
 def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
