@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -74,7 +73,7 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
     if asked and "=" in file.path:
         names = found.columns.names if found.columns is not None else []
         partitions = tuple((k, v) for k, v in _in_path(file.path).items() if k in asked and k not in names)
-        found = dataclasses.replace(found, partitions=partitions)
+        found = found._replace(partitions=partitions)
     if found.columns is not None and found.reviews:
         _check_columns(found, found.columns, fields)
     return found

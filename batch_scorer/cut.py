@@ -1,4 +1,4 @@
-"""Cut: input files, looked into -> shards. Of a million files it keeps some bytes each, and makes the rest when asked."""
+"""Cut: input files, looked into -> shards. Of a million files it keeps some bytes each, and makes the rest anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, groupby, islice
+from itertools import count, groupby, islice, pairwise
 
 from batch_scorer import read
 from batch_scorer.formats.inflate import is_compressed
@@ -26,7 +26,9 @@ class Files:
         self._row_groups: list[tuple[int, ...]] = []
         self._partitions: list[Partitions] = []
         self._damage: dict[int, str] = {}  # by the file's place
-        self._alike: dict[tuple[object, ...], tuple[object, ...]] = {}
+        # Thousands of files have the same of these, and one tuple serves all of them.
+        self._same_groups: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._same_partitions: dict[Partitions, Partitions] = {}
         self.estimated = False
 
     def add(self, file: InputFile) -> InputFile:
@@ -34,9 +36,8 @@ class Files:
         if file.damage is not None:
             self._damage[len(self._reviews)] = file.damage
         self._reviews.append(file.reviews)
-        # Thousands of files have the same, and one tuple serves all of them.
-        self._row_groups.append(self._alike.setdefault(file.row_groups, file.row_groups))
-        self._partitions.append(self._alike.setdefault(file.partitions, file.partitions))
+        self._row_groups.append(self._same_groups.setdefault(file.row_groups, file.row_groups))
+        self._partitions.append(self._same_partitions.setdefault(file.partitions, file.partitions))
         self.estimated = self.estimated or file.estimated
         return file
 
@@ -72,7 +73,7 @@ class Shards:
             self.reviews = array("q", (reviews for _, reviews in _cut(files, rows)))
         else:
             self._lefts = _lefts((shard for shard, _ in _cut(files, rows)), fields, limit)
-            self.reviews = array("q", (before - after for before, after in zip(self._lefts, self._lefts[1:])))
+            self.reviews = array("q", (before - after for before, after in pairwise(self._lefts)))
 
     def __len__(self) -> int:
         return len(self.reviews)
@@ -96,9 +97,18 @@ def _cut(files: Iterable[InputFile], rows: int) -> Iterator[tuple[Shard, int]]:
         for file in group:
             stamps = ((file.size_bytes, file.modified),)
             for part, reviews in [({}, 0)] if damaged else _cut_file(file, rows):
-                yield Shard(
-                    next(index), kind, (file.path,), partitions=partitions, damage=file.damage, stamps=stamps, **part
-                ), reviews
+                yield (
+                    Shard(
+                        next(index),
+                        kind,
+                        (file.path,),
+                        partitions=partitions,
+                        damage=file.damage,
+                        stamps=stamps,
+                        **part,
+                    ),
+                    reviews,
+                )
 
 
 def _cut_file(file: InputFile, rows: int) -> Iterator[tuple[dict[str, int], int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batch_scorer.artifact import Artifact
@@ -35,7 +35,7 @@ class Estimate:
     total_s: float
 
 
-def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
+def estimate(plan: Plan, shards: Iterable[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
     """Estimates a local run.
 
     Args:
@@ -57,7 +57,7 @@ def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: Score
     return Estimate(processes, start_s, rate, start_s + plan.reviews / rate)
 
 
-def _seconds_a_review(plan: Plan, shards: Sequence[Shard], scorer: Scorer) -> float:
+def _seconds_a_review(plan: Plan, shards: Iterable[Shard], scorer: Scorer) -> float:
     begin, reviews = time.perf_counter(), 0
     for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
         encoded, explanation, chosen, _ = score_chunk(chunk, scorer, plan.top_k)

@@ -53,81 +53,94 @@ def list_inputs(config: ScoreConfig) -> Listing:
     summaries, notices = [], []
     places, earlier = _Places(config.output), set[str]()
     for pattern in config.inputs:
-        _refuse_output_inside(config.output, pattern)
-        matched, others = storage.match_all(pattern)
         whole_directory = storage.is_directory(pattern)
-        # A million files are gone through once, and of none is more kept than is needed.
-        kinds, endings = Counter[str](), Counter[str]()
-        size_bytes = twice = 0
-        digest, here, strange = hashlib.sha256(), set[str](), None
+        if whole_directory and _is_inside(config.output, pattern):
+            what = "the output lies inside an input, where the next run would read it"
+            raise _overlap(what, config.output, pattern)
+        matched, others = storage.match_all(pattern)
+        found, here, twice = _Found(), set[str](), 0
         for file in matched:
-            name = os.path.basename(file.path)
-            place = places.of(file.path)
+            name, place = os.path.basename(file.path), places.of(file.path)
             if whole_directory and name.startswith(("_", ".")):
                 continue
             kind = config.input_format or _format_of(name)
-            if not kind:
-                strange = strange or file.path
-                endings[os.path.splitext(name)[1] or name] += 1
-                continue
-            kinds[kind] += 1
-            size_bytes += file.size_bytes
-            digest.update(f"{file.path}\0{file.size_bytes}\0{file.modified}\n".encode("utf-8", "surrogateescape"))
-            if place in here:
+            found.add(file, name, kind)
+            if kind is None or place in here:
                 continue
             here.add(place)
             if place in earlier:
                 twice += 1
-                continue
-            files.append(file)
-            formats.append(kind)
+            else:
+                files.append(file)
+                formats.append(kind)
         del matched
-        if strange and not whole_directory:
-            raise InputError(
-                "the format of an input cannot be told from its name",
-                where=strange,
-                expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
-                fix="say what it is with --input-format",
-            )
-        left_out = ", ".join([*_count_endings(endings), *_count_kinds(others)])
-        if pattern in others:
-            raise _no_file(pattern, others[pattern])
-        if not kinds:
-            raise InputError(
-                "no input file matches",
-                where=pattern,
-                expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
-                got=left_out or "nothing",
-                fix="check the path; quote globs so that the shell leaves them alone",
-            )
+        left_out = ", ".join([*_count_endings(found.endings), *_count_kinds(others)])
+        _refuse_unknown(pattern, found, others, left_out, whole_directory)
         if left_out:
             notices.append(f"{pattern}: left out {left_out}")
         if twice:
             notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")
-        if links := kinds.total() - len(here):
+        if links := found.kinds.total() - len(here):
             notices.append(f"{pattern}: {links:,} links to others of its files were left out")
         earlier |= here
-        summaries.append(
-            {
-                "input": pattern,
-                "formats": dict(sorted(kinds.items())),
-                "files": kinds.total(),
-                "bytes": size_bytes,
-                "fingerprint": digest.hexdigest(),
-            }
-        )
+        summaries.append(found.summary(pattern))
     return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
 
 
+class _Found:
+    """What an input has matched: counts alone, since there may be a million files."""
+
+    def __init__(self) -> None:
+        self.kinds = Counter[str]()
+        self.endings = Counter[str]()  # of files whose format cannot be told
+        self.strange: str | None = None  # the first of these
+        self._size_bytes, self._digest = 0, hashlib.sha256()
+
+    def add(self, file: StoredFile, name: str, kind: str | None) -> None:
+        if kind is None:
+            self.strange = self.strange or file.path
+            self.endings[os.path.splitext(name)[1] or name] += 1
+            return
+        self.kinds[kind] += 1
+        self._size_bytes += file.size_bytes
+        described = f"{file.path}\0{file.size_bytes}\0{file.modified}\n"
+        self._digest.update(described.encode("utf-8", "surrogateescape"))
+
+    def summary(self, pattern: str) -> dict[str, Any]:
+        return {
+            "input": pattern,
+            "formats": dict(sorted(self.kinds.items())),
+            "files": self.kinds.total(),
+            "bytes": self._size_bytes,
+            "fingerprint": self._digest.hexdigest(),
+        }
+
+
+def _refuse_unknown(pattern: str, found: _Found, others: dict[str, str], left_out: str, whole_directory: bool) -> None:
+    if found.strange and not whole_directory:
+        raise InputError(
+            "the format of an input cannot be told from its name",
+            where=found.strange,
+            expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
+            fix="say what it is with --input-format",
+        )
+    if pattern in others:
+        raise _no_file(pattern, others[pattern])
+    if not found.kinds:
+        raise InputError(
+            "no input file matches",
+            where=pattern,
+            expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
+            got=left_out or "nothing",
+            fix="check the path; quote globs so that the shell leaves them alone",
+        )
+
+
 def _format_of(name: str) -> str | None:
-    kind = _FORMAT_OF.get(os.path.splitext(plain_name(name))[1].lower())
+    plain = plain_name(name)
+    kind = _FORMAT_OF.get(os.path.splitext(plain)[1].lower())
     # Parquet compresses within: a compressed file of it could not be read in parts.
-    return None if kind == "parquet" and plain_name(name) != name else kind
-
-
-def _refuse_output_inside(output: str, pattern: str) -> None:
-    if storage.is_directory(pattern) and _is_inside(output, pattern):
-        raise _overlap("the output lies inside an input, where the next run would read it", output, pattern)
+    return None if kind == "parquet" and plain != name else kind
 
 
 def _is_inside(path: str, folder: str) -> bool:

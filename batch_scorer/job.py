@@ -20,9 +20,11 @@ from batch_scorer.escape import safe
 from batch_scorer.quiet import logged, quieten
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from batch_scorer.artifact import Artifact
+    from batch_scorer.cut import Shards
     from batch_scorer.plan import Plan
-    from batch_scorer.records import Shard
 
 
 def score(config: ScoreConfig) -> int:
@@ -60,7 +62,7 @@ def _score(config: ScoreConfig) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards = _planned(config)
+    model, made, shards = _planned(config, console)
     from batch_scorer import outputs, pipeline, progress, storage, stored_plan
 
     beam_options = pipeline.options(config)
@@ -68,12 +70,14 @@ def _score(config: ScoreConfig) -> int:
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
-            outputs.begin(config)
-            stored_plan.write_plan(made, shards, config.output)
+            with progress.steps(console) as say:
+                say("writing the plan")
+                outputs.begin(config)
+                stored_plan.write_plan(made, shards, config.output)
         except OSError as error:
             raise outputs.unwritable(config.output, error) from error
         every_s = 10.0 if storage.is_remote(config.output) else 0.5
-        done = progress.reviews_done(config.output)
+        done = progress.reviews_done(config.output, shards.reviews)
         try:
             with progress.progress(console, done, made.reviews, made.estimated, every_s):
                 pipeline.run(made, config, beam_options)
@@ -97,7 +101,7 @@ def dry_run(config: ScoreConfig) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards = _planned(config)
+    model, made, shards = _planned(config, console)
     from batch_scorer import pipeline
     from batch_scorer.estimate import estimate
 
@@ -111,12 +115,13 @@ def dry_run(config: ScoreConfig) -> int:
     return 0
 
 
-def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard]]:
+def _planned(config: ScoreConfig, console: Console) -> tuple[Artifact, Plan, Shards]:
     """Everything that can be refused, before anything is written."""
     quieten()
-    from batch_scorer import artifact, engine, outputs, plan
+    from batch_scorer import artifact, engine, outputs, plan, progress
 
     model = artifact.load(config.model or artifact.SHIPPED)
     engine.check_precision(model, config.precision)
-    made, shards = plan.make_plan(config, model.model_id)
+    with progress.steps(console) as say:
+        made, shards = plan.make_plan(config, model.model_id, say)
     return model, outputs.prepare(config, made), shards

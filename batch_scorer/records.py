@@ -20,9 +20,8 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 _PARTS = {"parquet": "rows", "jsonl": "bytes", "lines": "bytes"}  # what a range of a shard counts
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """One input file, looked into.
+class InputFile(NamedTuple):
+    """One input file, looked into; there may be millions, so that it is a tuple.
 
     Args:
         format: one of `config.FORMATS`.

@@ -80,14 +80,15 @@ def match_in(directory: str, pattern: str) -> list[StoredFile]:
     return match(join(directory if is_remote(directory) else glob.escape(directory), pattern))
 
 
+def _local_file(path: str, status: os.stat_result) -> StoredFile:
+    return StoredFile(path, status.st_size, status.st_mtime)
+
+
 def look_at(path: str) -> StoredFile | None:
     """The file `path` as a listing shows it now, if there is one."""
     if is_remote(path):
         return next((file for file in match(path) if file.path == path), None)
-    if not os.path.isfile(path):
-        return None
-    status = os.stat(path)
-    return StoredFile(path, status.st_size, status.st_mtime)
+    return _local_file(path, os.stat(path)) if os.path.isfile(path) else None
 
 
 def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
