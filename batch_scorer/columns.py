@@ -46,10 +46,9 @@ def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Itera
         InputError: a column is missing, or the text is not text, in the first file of which that is so.
     """
     remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
-    listed = zip(listing.files, listing.formats, strict=True)
     # Of one-review files there is nothing to be read.
     threads = 1 if set(listing.formats) == {"files"} else THREADS_REMOTE if remote else THREADS
-    found = ahead(lambda file: inspect(file, fields), listed, threads, 1 if remote else _BATCH)
+    found = ahead(lambda file: inspect(file, fields), listing, threads, 1 if remote else _BATCH)
     for done, file in enumerate(found):
         if done % _TOLD_FILES == 0:
             say(f"looking into {len(listing.files):,} files, {done:,} done")

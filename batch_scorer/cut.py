@@ -42,9 +42,8 @@ class Files:
         return file
 
     def __iter__(self) -> Iterator[InputFile]:
-        listed = zip(self._listing.files, self._listing.formats, strict=True)
         known = zip(self._reviews, self._row_groups, self._partitions, strict=True)
-        for i, ((file, kind), (reviews, row_groups, partitions)) in enumerate(zip(listed, known, strict=True)):
+        for i, ((file, kind), (reviews, row_groups, partitions)) in enumerate(zip(self._listing, known, strict=True)):
             yield InputFile(
                 file.path, kind, file.size_bytes, reviews, False, row_groups, None, partitions,
                 self._damage.get(i), file.modified,

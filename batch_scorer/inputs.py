@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,10 @@ class Listing:
     formats: tuple[str, ...]
     summaries: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[tuple[StoredFile, str]]:
+        """Each file with its format."""
+        return zip(self.files, self.formats, strict=True)
 
 
 def list_inputs(config: ScoreConfig) -> Listing:

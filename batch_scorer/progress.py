@@ -47,16 +47,19 @@ def steps(console: Console) -> Iterator[Callable[[str], None]]:
         with console.status("") as status:
             yield lambda words: status.update(Text(words))
         return
-    stop, said = threading.Event(), [""]
+    stop, said = threading.Event(), Text()
+
+    def say(words: str) -> None:
+        said.plain = words
 
     def tell() -> None:
         while not stop.wait(PLAIN_LINE_SECONDS):
-            console.print(said[-1])
+            console.print(said)
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
     try:
-        yield lambda words: said.__setitem__(0, words)
+        yield say
     finally:
         stop.set()
         thread.join()
