@@ -135,8 +135,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         rules = ["---", *["---:"] * (len(headings) - 1)]
         written += "".join(f"| {' | '.join(line)} |\n" for line in (headings, rules, *lines)) + "\n"
     machine = found["machine"]
-    return f"""{written}Seconds of each step, and of a whole process that plans, imports included; *processor*: what the steps
-took of it. Peak resident memory of the process, beside that before the first step.
+    return f"""{written}Seconds of each step, and of a whole process that plans, imports included; *processor*: what the
+steps took of it. Peak resident memory of the process, beside that before the first step.
 
 Machine: {machine["processor"]}, {machine["cores"]} cores, with a load of {found["load"]:.1f} at the beginning.
 """
