@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, groupby, islice, pairwise
+from itertools import groupby, islice, pairwise
+from typing import NamedTuple
 
 from batch_scorer import read
 from batch_scorer.formats.inflate import is_compressed
@@ -67,67 +68,70 @@ class Shards:
 
     def __init__(self, files: Iterable[InputFile], rows: int, fields: Fields, limit: int | None = None) -> None:
         self._files, self._rows = files, rows
-        self._lefts: Sequence[int] | None = None
-        if limit is None:
-            self.reviews = array("q", (reviews for _, reviews in _cut(files, rows)))
+        self._lefts = None if limit is None else _lefts(self._whole(), fields, limit)
+        if self._lefts is None:
+            self.reviews = array("q", (piece.reviews for piece in _cut(files, rows)))
         else:
-            self._lefts = _lefts((shard for shard, _ in _cut(files, rows)), fields, limit)
             self.reviews = array("q", (before - after for before, after in pairwise(self._lefts)))
 
     def __len__(self) -> int:
         return len(self.reviews)
 
     def __iter__(self) -> Iterator[Shard]:
-        shards = (shard for shard, _ in _cut(self._files, self._rows))
         if self._lefts is None:
-            return shards
-        return (_limited(shard, left) for shard, left in zip(shards, self._lefts[:-1], strict=False))
+            return self._whole()
+        return (_limited(shard, left) for shard, left in zip(self._whole(), self._lefts[:-1], strict=False))
+
+    def _whole(self) -> Iterator[Shard]:
+        """The shards as if there were no limit."""
+        for index, (files, _, part) in enumerate(_cut(self._files, self._rows)):
+            yield Shard(
+                index,
+                files[0].format,
+                tuple(file.path for file in files),
+                partitions=files[0].partitions,
+                damage=files[0].damage,
+                stamps=tuple((file.size_bytes, file.modified) for file in files),
+                **part,
+            )
 
 
-def _cut(files: Iterable[InputFile], rows: int) -> Iterator[tuple[Shard, int]]:
-    """Shards of about `rows` reviews, in the order of the files; each with how many reviews it has, about."""
-    index = count()
-    for (kind, partitions, damaged), group in groupby(files, lambda f: (f.format, f.partitions, f.damage is not None)):
+class _Piece(NamedTuple):
+    """What becomes a shard: a file or some one-review files, about how many reviews, and which part of the file."""
+
+    files: Sequence[InputFile]
+    reviews: int
+    part: dict[str, int]
+
+
+def _cut(files: Iterable[InputFile], rows: int) -> Iterator[_Piece]:
+    """Pieces of about `rows` reviews, in the order of the files."""
+    for (kind, _, damaged), group in groupby(files, lambda f: (f.format, f.partitions, f.damage is not None)):
         if kind == "files" and not damaged:
-            while some := [(file.path, (file.size_bytes, file.modified)) for file in islice(group, rows)]:
-                paths, stamps = zip(*some, strict=True)
-                yield Shard(next(index), "files", paths, partitions=partitions, stamps=stamps), len(paths)
-            continue
-        for file in group:
-            stamps = ((file.size_bytes, file.modified),)
-            for part, reviews in [({}, 0)] if damaged else _cut_file(file, rows):
-                yield (
-                    Shard(
-                        next(index),
-                        kind,
-                        (file.path,),
-                        partitions=partitions,
-                        damage=file.damage,
-                        stamps=stamps,
-                        **part,
-                    ),
-                    reviews,
-                )
+            while some := list(islice(group, rows)):
+                yield _Piece(some, len(some), {})
+        else:
+            for file in group:
+                yield from [_Piece((file,), 0, {})] if damaged else _cut_file(file, rows)
 
 
-def _cut_file(file: InputFile, rows: int) -> Iterator[tuple[dict[str, int], int]]:
-    """What tells the shards of a file apart, and the reviews of each."""
+def _cut_file(file: InputFile, rows: int) -> Iterator[_Piece]:
     if file.format == "parquet":
         first = 0
         for group, size in enumerate(file.row_groups):
             for start, stop in _ranges(size, rows):
                 part = {"start": first + start, "stop": first + stop, "row_group": group, "row_group_start": first}
-                yield part, stop - start
+                yield _Piece((file,), stop - start, part)
             first += size
     elif file.format == "csv" or is_compressed(file.path):
         # A quoted field may hold line ends, and a compressed file begins at its beginning: neither can be cut.
         if file.reviews:
-            yield {}, file.reviews
+            yield _Piece((file,), file.reviews, {})
     else:
         bytes_a_shard = max(1, round(rows * file.size_bytes / max(file.reviews, 1)))
         for start, stop in _ranges(file.size_bytes, bytes_a_shard):
-            before, after = (file.reviews * place // file.size_bytes for place in (start, stop))
-            yield {"start": start, "stop": stop}, after - before
+            reviews = file.reviews * stop // file.size_bytes - file.reviews * start // file.size_bytes
+            yield _Piece((file,), reviews, {"start": start, "stop": stop})
 
 
 def _lefts(shards: Iterable[Shard], fields: Fields, limit: int) -> array[int]:
