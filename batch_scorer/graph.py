@@ -88,10 +88,11 @@ class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
         return accumulator.add(element)
 
     def merge_accumulators(self, accumulators: Iterable[Total]) -> Total:
-        first, *others = accumulators  # Beam lets the first one be changed, and no other
-        for other in others:
-            first.add(other)
-        return first
+        each = iter(accumulators)
+        total = next(each)  # Beam lets the first one be changed, and no other
+        for other in each:
+            total.add(other)
+        return total
 
     def extract_output(self, accumulator: Total) -> Summary:
         return accumulator.summary()
