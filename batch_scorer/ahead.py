@@ -8,8 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+# More than there are cores: they wait for a disk, and for a store far longer.
+THREADS, THREADS_REMOTE = 4, 32
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def threads(remote: bool) -> int:
+    """How many threads are to read or write small files: on a disk, or in a store if that is `remote`."""
+    return THREADS_REMOTE if remote else THREADS
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T], threads: int, batch: int = 1) -> Iterator[R]:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from batch_scorer import storage
-from batch_scorer.ahead import ahead
+from batch_scorer.ahead import ahead, threads
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
@@ -27,8 +27,6 @@ _INSPECT = {
     "files": files.inspect,
 }
 Say = Callable[[str], None]  # is told, in a few words, what goes on
-# More threads than cores: they wait for the disk, and for a store far longer.
-THREADS, THREADS_REMOTE = 4, 32
 _BATCH, _TOLD_FILES = 16, 1_000
 _SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _PARTITION = re.compile(r"([^=]+)=(.*)")
@@ -47,8 +45,8 @@ def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Itera
     """
     remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
     # Of one-review files there is nothing to be read.
-    threads = 1 if set(listing.formats) == {"files"} else THREADS_REMOTE if remote else THREADS
-    found = ahead(lambda file: inspect(file, fields), listing, threads, 1 if remote else _BATCH)
+    many = 1 if set(listing.formats) == {"files"} else threads(remote)
+    found = ahead(lambda file: inspect(file, fields), listing, many, 1 if remote else _BATCH)
     for done, file in enumerate(found):
         if done % _TOLD_FILES == 0:
             say(f"looking into {len(listing.files):,} files, {done:,} done")

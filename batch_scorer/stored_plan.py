@@ -18,8 +18,8 @@ from batch_scorer.plan import Plan
 from batch_scorer.records import Shard
 
 PIECE_SHARDS = 1_000  # shards in one piece of the plan, at most
-PIECE_BYTES = 4 << 20  # in one piece, about: a shard of one-review files names thousands of them
-WRITERS = 8  # a file at a time would be slow in a store
+PIECE_BYTES = 1 << 20  # in one piece, about: a shard of one-review files names thousands of them
+WRITERS = 8  # threads: one piece after the other would be slow in a store, and all at once may not fit into memory
 # Where a setting of the plan is not called as its option is.
 _OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
 

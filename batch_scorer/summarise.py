@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from batch_scorer import profile, storage
-from batch_scorer.ahead import ahead
+from batch_scorer.ahead import ahead, threads
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
@@ -25,7 +25,6 @@ from batch_scorer.schema import SCHEMA_VERSION
 from batch_scorer.write import Part
 
 IDS_COMPARED = 5_000_000  # more would keep the one worker that sums up busy for too long
-READERS = 16  # threads that read ids: they wait for the store
 STAGES = ("read", "encode", "score", "explain", "write")
 
 
@@ -169,7 +168,7 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
         return np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids))
 
     # Ids may be long, hashes are not. Of five million, two of 64 bits are the same by chance once in a million runs.
-    found = list(ahead(hashes, parts, READERS))
+    found = list(ahead(hashes, parts, threads(storage.is_remote(output))))
     repeated = rows - len(np.unique(np.concatenate(found))) if found else 0
     if not repeated:
         return []

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer import columns
+from batch_scorer import ahead, columns
 from batch_scorer.columns import inspect, is_text, kept_schema, look_into
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
@@ -46,7 +46,7 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
 def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks_a_column(
     threads: int, batch: int, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns, "THREADS", threads)
+    monkeypatch.setattr(ahead, "THREADS", threads)
     monkeypatch.setattr(columns, "_BATCH", batch)
     paths = write(folder, *(f"{i:02d}.jsonl" for i in range(60)))
     said: list[str] = []
