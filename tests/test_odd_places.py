@@ -121,7 +121,7 @@ def test_cause_of_a_failure_keeps_its_message() -> None:
         try:
             raise error
         except Exception as raised:
-            return pipeline._cause(raised)
+            return pipeline._cause(pipeline._text(raised))
 
     assert "pyarrow.lib.ArrowInvalid: no double" == name(pa.ArrowInvalid("no double"))
     assert "MemoryError" == name(MemoryError())

@@ -86,9 +86,7 @@ def test_join_puts_single_slashes_between(base: str, parts: tuple[str, ...], joi
     assert joined == storage.join(base, *parts)
 
 
-@pytest.mark.parametrize(
-    ("path", "directory"), [("gs://bucket/in/", True), ("gs://bucket/in", False), ("gs://bucket/in/*.jsonl", False)]
-)
+@pytest.mark.parametrize(("path", "directory"), [("gs://bucket/in/", True), ("gs://bucket/in/*.jsonl", False)])
 def test_is_directory_in_a_store_goes_by_the_trailing_slash(path: str, directory: bool) -> None:
     assert directory == storage.is_directory(path)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scorer import storage
 from batch_scorer.stores import access, patience
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, rows
@@ -225,6 +226,12 @@ def test_store_that_denies_access_is_exit_2_for_inputs_output_and_model(
         assert f"where:    {bucket.path(place)}" in said
         assert "got:      403" in said and "credentials" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_name_below_which_there_are_objects_is_a_directory_as_one_with_a_slash_is(bucket: Bucket) -> None:
+    access.use(bucket.words)
+    found = {name: storage.is_directory(bucket.path(name)) for name in ("in", "in/", "in/a.jsonl", "none")}
+    assert {"in": True, "in/": True, "in/a.jsonl": False, "none": False} == found
 
 
 def test_bucket_or_object_that_is_not_there_is_exit_2_and_named(bucket: Bucket, tmp_path: Path) -> None:
