@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from batch_scorer import storage
-from batch_scorer.ahead import ahead, threads
+from batch_scorer.ahead import read_ahead
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
@@ -27,7 +27,7 @@ _INSPECT = {
     "files": files.inspect,
 }
 Say = Callable[[str], None]  # is told, in a few words, what goes on
-_BATCH, _TOLD_FILES = 16, 1_000
+_TOLD_FILES = 1_000
 _SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -44,9 +44,7 @@ def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Itera
         InputError: a column is missing, or the text is not text, in the first file of which that is so.
     """
     remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
-    # Of one-review files there is nothing to be read.
-    many = 1 if set(listing.formats) == {"files"} else threads(remote)
-    found = ahead(lambda file: inspect(file, fields), listing, many, 1 if remote else _BATCH)
+    found = read_ahead(lambda file: inspect(file, fields), listing, remote)
     for done, file in enumerate(found):
         if done % _TOLD_FILES == 0:
             say(f"looking into {len(listing.files):,} files, {done:,} done")

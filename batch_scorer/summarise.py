@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from batch_scorer import profile, storage
-from batch_scorer.ahead import ahead, threads
+from batch_scorer.ahead import read_ahead
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
@@ -168,7 +168,7 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
         return np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids))
 
     # Ids may be long, hashes are not. Of five million, two of 64 bits are the same by chance once in a million runs.
-    found = list(ahead(hashes, parts, threads(storage.is_remote(output))))
+    found = list(read_ahead(hashes, parts, storage.is_remote(output)))
     repeated = rows - len(np.unique(np.concatenate(found))) if found else 0
     if not repeated:
         return []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
-from batch_scorer.ahead import ahead
+from batch_scorer import ahead as module
+from batch_scorer.ahead import ahead, read_ahead
 
 WAIT_S = 20.0
 
@@ -67,6 +70,36 @@ def test_ahead_takes_no_more_than_two_batches_a_thread(batch: int) -> None:
         assert taken <= done + 2 * 3 * batch
     found.close()  # type: ignore[attr-defined]
     assert taken < 300
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_read_ahead_of_local_files_uses_threads_where_they_are_waited_for(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count()
+    monkeypatch.setattr(module, "time", SimpleNamespace(
+        perf_counter=lambda: next(clock), thread_time=lambda: 0.0 if waits else 1.0 * next(clock)
+    ))  # fmt: skip
+    here, elsewhere = [], []
+
+    def work(item: int) -> int:
+        (here if threading.current_thread() is threading.main_thread() else elsewhere).append(item)
+        return -item
+
+    assert [-item for item in range(2_100)] == list(read_ahead(work, range(2_100), remote=False))
+    tried = [*range(16), *range(1_000, 1_016), *range(2_000, 2_016)]
+    assert (tried if waits else list(range(2_100))) == here
+    assert sorted(here + elsewhere) == list(range(2_100))
+
+
+def test_read_ahead_in_a_store_waits_for_no_file_alone() -> None:
+    together = threading.Barrier(20)
+
+    def work(item: int) -> int:
+        together.wait(WAIT_S)
+        return item
+
+    assert list(range(40)) == list(read_ahead(work, range(40), remote=True))
 
 
 def test_ahead_given_up_does_not_do_the_rest() -> None:

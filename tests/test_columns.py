@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer import ahead, columns
+from batch_scorer import columns
+from batch_scorer.ahead import read_ahead
 from batch_scorer.columns import inspect, is_text, kept_schema, look_into
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
@@ -41,13 +42,11 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
     assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
 
 
-@pytest.mark.parametrize("threads", [1, 8])
-@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("remote", [True, False])  # by threads in any case, or as it comes
 def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks_a_column(
-    threads: int, batch: int, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+    remote: bool, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "THREADS", threads)
-    monkeypatch.setattr(columns, "_BATCH", batch)
+    monkeypatch.setattr(columns, "read_ahead", lambda work, files, _: read_ahead(work, files, remote))
     paths = write(folder, *(f"{i:02d}.jsonl" for i in range(60)))
     said: list[str] = []
     settings = config(folder)
