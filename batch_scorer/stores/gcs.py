@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
@@ -81,7 +82,7 @@ def explain(error: Exception) -> Trouble | None:
 
     log_in = "run `gcloud auth application-default login`, or name a key's file in GOOGLE_APPLICATION_CREDENTIALS"
     if isinstance(error, GoogleAPICallError):
-        return Trouble(error.code, error.message, log_in if error.code == 401 else None)
+        return Trouble(error.code, _message(error), log_in if error.code == 401 else None)
     if isinstance(error, DataCorruption):
         return Trouble(None, str(error))
     if isinstance(error, InvalidResponse):
@@ -94,6 +95,13 @@ def explain(error: Exception) -> Trouble | None:
             None if lost else 401, str(error), None if lost else f"{log_in} (--no_auth after -- goes without)"
         )
     return None
+
+
+def _message(error: Any) -> str:
+    """What the store says, without all that the library puts around it."""
+    with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
+        return str(error.response.json()["error"]["message"])
+    return str(error.message)
 
 
 def _entry(blob: Any) -> Entry:

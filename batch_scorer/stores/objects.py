@@ -88,6 +88,9 @@ class _Sent:
     def tell(self) -> int:
         return self._source.tell()
 
+    def close(self) -> None:
+        """Leaves the source open: it may have to be sent once more."""
+
 
 def delete(paths: Sequence[str]) -> None:
     """Deletes objects; what is not there is no error."""
