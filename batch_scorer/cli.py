@@ -1,74 +1,19 @@
-"""The command line: options in, one config out, which a command of `commands` takes; exits."""
+"""The command line: `score`, whose options become one config, beside the commands of `cli_look`; exits."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import click
 
-from batch_scorer import __version__
+from batch_scorer import __version__, cli_look
+from batch_scorer.cli_frame import SETTINGS, BeamCommand, EscapingGroup, reports_errors
 from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig, without_secrets
-from batch_scorer.errors import OptionError, ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import report, visible
-
-_SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
+from batch_scorer.errors import OptionError
 
 
-class BeamCommand(click.Command):
-    """A command whose arguments after `--` go to Beam untouched, so that a typo before it stays an error."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta["beam_options"] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
-
-
-class EscapingGroup(click.Group):
-    """A group whose complaints about words of the command line quote them visibly."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _escaped():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _escaped():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _escaped() -> Iterator[None]:
-    try:
-        yield
-    except getattr(click.exceptions, "NoArgsIsHelpError", ()):
-        raise  # its message is the help
-    except click.UsageError as error:
-        raise click.UsageError(visible(error.format_message()), error.ctx) from None
-
-
-def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns our errors into a message and an exit code."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except ScorerError as error:
-            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(report(error), err=True)
-            if isinstance(error, (StoppedError, WorkerError)):
-                sys.stdout.flush()
-                os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss
-            sys.exit(error.exit_code)
-
-    return wrapped
-
-
-@click.group(cls=EscapingGroup, context_settings=_SETTINGS)
+@click.group(cls=EscapingGroup, context_settings=SETTINGS)
 @click.version_option(__version__)
 def main() -> None:
     """Scores the sentiment of text reviews and says which words made it so.
@@ -81,7 +26,7 @@ def main() -> None:
     """
 
 
-@main.command(cls=BeamCommand, context_settings=_SETTINGS)
+@main.command(cls=BeamCommand, context_settings=SETTINGS)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--output", required=True, metavar="DIR", help="Directory for the results; new or empty.")
 @click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
@@ -116,6 +61,7 @@ def main() -> None:
 @click.option("--log-file", metavar="FILE", help="Write a log, for finding faults; it holds no review.")
 @click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
+@click.option("--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @click.pass_context
@@ -205,42 +151,5 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-@main.command(context_settings=_SETTINGS)
-@click.argument("text")
-@click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
-@click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words to list.")
-@click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
-@reports_errors
-def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
-    """Scores one review, TEXT, and shows what each word adds to its score. `-` reads it from standard input.
-
-    A word's colour says which way it pushes the score, and how strong it is how much attention the word has. Where
-    there is no colour, the listed words carry their contribution.
-
-    \b
-    Examples:
-      batch-scorer explain "Slow to start, but what a finish."
-      batch-scorer explain - --json < review.txt
-    """
-    from batch_scorer import commands
-
-    commands.explain(text, model, top_k, as_json)
-
-
-@main.command(context_settings=_SETTINGS)
-@click.argument("path", metavar="MODEL|OUT", required=False)
-@click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show of a run.")
-@reports_errors
-def inspect(path: str | None, rows: int) -> None:
-    """Shows what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
-
-    A model is verified as before a run: hashes, shapes, and the score of its probe text.
-
-    \b
-    Examples:
-      batch-scorer inspect
-      batch-scorer inspect out --rows 20
-    """
-    from batch_scorer import commands
-
-    commands.inspect(path, rows)
+for command in (cli_look.explain, cli_look.inspect):
+    main.add_command(command)

@@ -51,6 +51,7 @@ class ScoreConfig:
         allow_unreadable: whether damaged files do not count against success.
         excerpts: whether rows of `errors` begin with some of the record.
         worker_timeout_s: how long a local worker may take for one step before it counts as hanging.
+        price_per_vcpu_hour: in any currency; for what a job of a service would cost.
         run_id: the run's name; None takes it from the plan.
         resume, overwrite: what to do with an output directory that is not empty.
         log_file: where to write what is logged, at every level; None for nowhere.
@@ -77,6 +78,7 @@ class ScoreConfig:
     allow_unreadable: bool = False
     excerpts: bool = True
     worker_timeout_s: float = 45.0
+    price_per_vcpu_hour: float | None = None
     run_id: str | None = None
     resume: bool = False
     overwrite: bool = False

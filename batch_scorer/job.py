@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,8 @@ from batch_scorer.escape import safe
 from batch_scorer.quiet import logged, quieten
 
 if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     from batch_scorer.artifact import Artifact
     from batch_scorer.plan import Plan
     from batch_scorer.records import Shard
@@ -36,8 +37,8 @@ def score(config: ScoreConfig) -> int:
         UnavailableError: a store did not answer.
     """
     try:
-        with _terminated_like_interrupted(), logged(config.log_file):
-            return _score(config)
+        with _Stop() as stop, logged(config.log_file):
+            return _score(config, stop)
     except UnavailableError as error:
         error.fix = f"{error.fix}; then {config.how_to_resume()}"
         raise
@@ -50,25 +51,42 @@ def score(config: ScoreConfig) -> int:
         ) from None
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM end the body as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class _Stop:
+    """Lets SIGTERM end the body as Ctrl-C does, and remembers both: what is imported meanwhile may swallow either."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __enter__(self) -> _Stop:
+        numbers = [signal.SIGTERM]
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # what runs in the background ignores it
+            numbers.append(signal.SIGINT)
+        self._before = {number: signal.signal(number, self._stop) for number in numbers}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Ends the body if that was asked for and came to nothing."""
+        if self._asked:
+            raise KeyboardInterrupt
 
 
-def _score(config: ScoreConfig) -> int:
+def _score(config: ScoreConfig, stop: _Stop) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards = _planned(config)
+    model, made, shards, beam_options = _planned(config)
     from batch_scorer import outputs, pipeline, progress, storage, stored_plan
 
-    beam_options = pipeline.options(config)
     console.print(f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}")
+    stop.heed()
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
@@ -80,7 +98,8 @@ def _score(config: ScoreConfig) -> int:
         done = progress.reviews_done(config.output)
         try:
             with progress.progress(console, done, made.reviews, made.estimated, every_s):
-                pipeline.run(made, config, beam_options)
+                if not pipeline.run(made, config, beam_options, lambda line: console.print(safe(line))):
+                    return 0
         except (KeyboardInterrupt, JobError):
             if not outputs.is_complete(config.output):
                 raise  # else all was done but the end of its processes
@@ -101,27 +120,37 @@ def dry_run(config: ScoreConfig) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards = _planned(config)
-    from batch_scorer import pipeline
-    from batch_scorer.estimate import estimate
+    model, made, shards, beam_options = _planned(config)
+    from batch_scorer import dataflow, pipeline
+    from batch_scorer.estimate import estimate, estimate_on_dataflow
 
-    beam_options = pipeline.options(config)
-    local = pipeline.is_local(beam_options)
     console.print(f"would score {terminal.plan_line(made, model)}")
     terminal.plan_card(console, config, made)
-    if local and made.reviews:
+    if pipeline.is_local(beam_options) and made.reviews:
         terminal.estimate_line(console, estimate(made, shards, model, config, time.monotonic() - start))
+    if dataflow.is_chosen(beam_options) and made.reviews:
+        pool = dataflow.pool(made, beam_options)
+        found = estimate_on_dataflow(made, shards, model, pool, config.price_per_vcpu_hour)
+        terminal.estimate_on_dataflow(console, pool, found)
     console.print("nothing was written")
     return 0
 
 
-def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard]]:
+def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard], PipelineOptions]:
     """Everything that can be refused, before anything is written."""
     quieten()
+    # What a runner lacks is said before its stores are asked; without one, Beam is imported when all else is well.
+    beam_options = _beam_options(config) if config.beam_options else None
     from batch_scorer import artifact, engine, outputs, plan, storage
 
     storage.use_options(config.beam_options)
     model = artifact.load(config.model or artifact.SHIPPED)
     engine.check_precision(model, config.precision)
     made, shards = plan.make_plan(config, model.model_id)
-    return model, outputs.prepare(config, made), shards
+    return model, outputs.prepare(config, made), shards, beam_options or _beam_options(config)
+
+
+def _beam_options(config: ScoreConfig) -> PipelineOptions:
+    from batch_scorer import pipeline
+
+    return pipeline.options(config)

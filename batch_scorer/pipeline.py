@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import threading
 import traceback
 
@@ -12,9 +13,10 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from batch_scorer import storage, stored_plan, watch, worker
+from batch_scorer import dataflow, follow, storage, stored_plan, watch, worker
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import OptionError, PipelineError, WorkerError
+from batch_scorer.errors import OptionError, PipelineError, StoppedError, WorkerError
+from batch_scorer.follow import FailedJobError, Tell
 from batch_scorer.graph import build
 from batch_scorer.plan import Plan
 from batch_scorer.watch import Watch
@@ -31,7 +33,7 @@ def options(config: ScoreConfig) -> PipelineOptions:
     """Beam's options, with our defaults where the user gave none.
 
     Raises:
-        OptionError: Beam does not know one of them, or the runner lacks one.
+        OptionError: Beam does not know one of them, the runner lacks one, or cannot reach what the config names.
     """
     given = PipelineOptions(list(config.beam_options))
     known = PipelineOptions([]).get_all_options()
@@ -49,9 +51,11 @@ def options(config: ScoreConfig) -> PipelineOptions:
             got=stray[0] if stray else f"--{unknown[0]}",
             fix="see the options of your runner in Beam's documentation",
         )
+    if dataflow.is_chosen(given):
+        dataflow.check(config, given)
     if not is_local(given):
         try:
-            beam.Pipeline(options=PipelineOptions(list(config.beam_options)))  # looks for the runner and what it needs
+            beam.Pipeline(options=given)  # looks for the runner and what it needs, on a copy of the options
         except (ValueError, ImportError, AttributeError) as error:
             raise OptionError(
                 "Beam refuses its options",
@@ -79,16 +83,29 @@ def is_local(beam_options: PipelineOptions) -> bool:
     return beam_options.view_as(StandardOptions).runner in (None, *LOCAL_RUNNERS)
 
 
-def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
+def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions, tell: Tell = lambda line: None) -> bool:
     """Runs the job to its end.
 
+    Args:
+        tell: takes a line for the user.
+
+    Returns:
+        Whether a job ran, and not only a description of it was made.
+
     Raises:
-        PipelineError: a step failed.
+        PipelineError: a step failed, or a service ended the job.
         WorkerError: a local worker died or hangs.
+        StoppedError: the user leaves a job that goes on elsewhere.
     """
     try:
         if is_local(beam_options):
             _run_here(plan, config, beam_options)
+        elif dataflow.is_chosen(beam_options):
+            with tempfile.TemporaryDirectory(prefix="batch-scorer-") as folder:
+                dataflow.complete(plan, beam_options, folder)
+                pipeline = beam.Pipeline(options=beam_options)
+                build(pipeline, plan, config)
+                return follow.run(pipeline, config, tell)
         else:
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, plan, config)
@@ -96,15 +113,24 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
     except WorkerError as error:
         error.fix = config.how_to_resume()
         raise
+    except FailedJobError as error:
+        raise _failure(error.reason, error.job.url, config, "a --machine_type with more of it") from error
+    except (StoppedError, PipelineError):
+        raise
     except Exception as error:
-        raise _failure(error, config) from error
+        raise _failure(_text(error), config.output, config) from error
+    return True
 
 
 def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> None:
     """Runs the job in this process, or in more (what `--direct_running_mode=multi_processing` does), and watches it."""
     workers = process_count(plan, config.workers)
     base = None if storage.is_remote(config.output) else storage.join(config.output, STAGING)
-    with Watch(base, config.worker_timeout_s, lambda i: str(stored_plan.shard_at(config.output, i))) as eye:
+
+    def name_of(index: int) -> str:
+        return str(stored_plan.shard_at(config.output, index))
+
+    with Watch(base, config.worker_timeout_s, name_of, awaits=workers > 1) as eye:
         command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
         # By name: `DirectRunner` would first look for a runner on the network.
         runner = FnApiRunner(default_environment=command if workers > 1 else None)
@@ -152,7 +178,8 @@ class _Running(threading.Thread):
 
 def _is_of_a_step(error: BaseException | None) -> bool:
     """Whether a step of the graph failed, rather than the connection to its worker."""
-    return error is not None and (_ours(error) is not None or "[while running '" in _text(error))
+    text = _text(error)
+    return error is not None and (_ours(text) is not None or "[while running '" in text)
 
 
 def _text(error: BaseException | None) -> str:
@@ -160,44 +187,46 @@ def _text(error: BaseException | None) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _ours(error: BaseException | None) -> re.Match[str] | None:
-    """An error of ours in the text of `error` and all that led to it."""
-    text = _text(error)
+def _ours(text: str) -> re.Match[str] | None:
+    """An error of ours in the text of an error and all that led to it."""
+    text = re.sub(r" \[while running '[^'\n]*'\]", "", text)  # Beam puts it behind whatever line is the last
     return re.search(r"batch_scorer\.errors\.\w+: (?P<what>.*)(?P<details>(?:\n  [a-z ]+: .*)*)", text)
 
 
-def _failure(error: Exception, config: ScoreConfig) -> PipelineError:
+def _failure(text: str, where: str, config: ScoreConfig, less: str = "fewer --workers") -> PipelineError:
     """What went wrong in a worker, and what to do about it.
 
     Beam hands on a worker's exception as a copy without its details, or as a traceback in text; both are in the text of
-    the whole chain.
+    the whole chain. A service sends the traceback in a message.
+
+    Args:
+        text: of the whole chain, or of the message.
+        where: it is, if it does not say itself.
+        less: what helps in want of memory.
     """
-    ours = _ours(error)
+    ours = _ours(text)
     if ours is None:
-        cause = _cause(error)
+        cause = _cause(text)
         scarce = any(word in cause for word in _SCARCE)
-        mend = "give it more memory, or fewer --workers" if scarce else "mend the cause"
-        return PipelineError(
-            "the job failed", where=config.output, got=cause, fix=f"{mend}, then {config.how_to_resume()}"
-        )
-    told = dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))
+        mend = f"give it more memory, or {less}" if scarce else "mend the cause"
+        return PipelineError("the job failed", where=where, got=cause, fix=f"{mend}, then {config.how_to_resume()}")
+    told = {"where": where, **dict(re.findall(r"\n  ([a-z ]+): +(.*)", ours["details"]))}
     return PipelineError(
         f"the job failed: {ours['what']}",
-        where=told.get("where"),
+        where=told["where"],
         expected=told.get("expected"),
         got=told.get("got"),
         fix=f"{told.get('to fix', 'mend the cause')}; then {config.how_to_resume()}",
     )
 
 
-def _cause(error: Exception) -> str:
+def _cause(text: str) -> str:
     """What an exception that is not ours says, on one line."""
     # The class as a traceback has it, with its module or not, and what it says.
-    lines = _text(error).splitlines()
     said = [
         line
-        for line in lines
+        for line in text.splitlines()
         if not line.endswith("recent call last):")
         and re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)
     ]
-    return said[0][:500] if said else type(error).__name__
+    return (said or text.strip().splitlines()[-1:] or ["no reason was given"])[0][:500]

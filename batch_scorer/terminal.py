@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,8 +18,11 @@ from batch_scorer import storage
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import safe
-from batch_scorer.estimate import Estimate
+from batch_scorer.estimate import VCPU_SHARE, DataflowEstimate, Estimate
 from batch_scorer.plan import Plan
+
+if TYPE_CHECKING:
+    from batch_scorer.dataflow import Pool
 
 
 def console() -> Console:
@@ -92,6 +95,22 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
     console.print(
         f"about {_duration(estimate.total_s)} on this machine: {estimate.start_s:,.0f} s to start, then "
         f"{estimate.reviews_per_s:,.0f} reviews/s in {estimate.processes} {processes}",
+        highlight=False,
+    )
+
+
+def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:
+    """How long a run on Dataflow would take, what it would cost, and what that takes for granted."""
+    workers, vcpus = pool.workers_max, pool.workers_max * pool.vcpus_each
+    cost = "" if estimate.cost is None else f", {estimate.cost:,.2f} at the given price"
+    console.print(
+        f"about {_duration(estimate.total_s)} on Dataflow: {workers:,} {safe(pool.machine)} "
+        f"{'worker' if workers == 1 else 'workers'}, {vcpus:,} vCPUs; {estimate.vcpu_hours:,.1f} vCPU-hours{cost}",
+        highlight=False,
+    )
+    console.print(
+        f"  assumed: a vCPU, which is a hyperthread, does {VCPU_SHARE:.0%} of what a process does here "
+        f"({estimate.here_per_s:,.0f} reviews/s), and workers take {_duration(estimate.start_s)} to start",
         highlight=False,
     )
 

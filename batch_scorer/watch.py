@@ -112,14 +112,16 @@ class Watch:
         base: where to make the directory, None for the system's place for temporary files.
         timeout_s: how long a worker may take for one step.
         name_of: the name of a shard, by its number.
+        awaits: whether workers are to come, each a process of its own.
     """
 
-    def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str]) -> None:
+    def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str], awaits: bool = False) -> None:
         if base:
             os.makedirs(base, mode=0o700, exist_ok=True)
         self.directory = tempfile.mkdtemp(prefix="workers-", dir=base)
         os.mkdir(temporary(self.directory))
         self._timeout_s, self._name_of = timeout_s, name_of
+        self._awaits, self._awaited_s = awaits, 0.0
         self._workers: dict[int, _Worker] = {}
         self._codes: list[int] = []
         self._checked = time.monotonic()
@@ -149,7 +151,7 @@ class Watch:
         """Looks at each worker; to be called every `CHECK_SECONDS`.
 
         Raises:
-            WorkerError: one died or hangs.
+            WorkerError: one died or hangs, or none comes.
         """
         now = time.monotonic()
         # The driver itself may have stood still, by Ctrl-Z for instance, and its workers with it.
@@ -172,6 +174,10 @@ class Watch:
             stuck = worker.still_s > limit_s and doing(told) != IDLE
             if stuck or (worker.silent_s > limit_s and pid != os.getpid()):
                 raise self._hangs(pid, doing(told), limit_s)
+        if self._awaits and not self._workers:
+            self._awaited_s += passed
+            if self._awaited_s > max(self._timeout_s, LOADING_SECONDS):
+                raise WorkerError("no worker has started", where="starting the workers", got="none")
 
     def _pids(self) -> list[int]:
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.model import Architecture
 from batch_scorer.profile import measure
 from batch_scorer.tokenizer import RESERVED
+from tests.stubs.environment import Environment, install
 
 # Examples cost little but the machines that run them vary; a slow example is no failure.
 settings.register_profile("default", deadline=None, derandomize=True)
@@ -125,6 +126,12 @@ def config(tmp_path: Path, tiny_model: Path) -> Callable[..., ScoreConfig]:
         return ScoreConfig(inputs=tuple(str(i) for i in inputs), **{**defaults, **changes})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment into which the wheel for workers is installed."""
+    return install(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ OPTIONS = {
     *("--output", "--model", "--input-format", "--text-column", "--id-column", "--keep", "--top-k", "--workers"),
     *("--shard-rows", "--max-text-bytes", "--precision", "--max-error-rate", "--allow-unreadable", "--run-id"),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
-    *("--no-excerpt", "--worker-timeout", "--log-file"),
+    *("--no-excerpt", "--worker-timeout", "--log-file", "--price-per-vcpu-hour"),
 }
 
 # Stands in for `-m batch_scorer`, and says afterwards which of the heavy modules it has imported.

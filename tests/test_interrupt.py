@@ -125,3 +125,30 @@ def test_job_stopped_when_all_is_written_is_done(tmp_path: Path, tiny_model: Pat
     job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert (0, "") == (job.returncode, job.stderr)
     assert "6 reviews scored" in job.stdout and (tmp_path / "out/_SUCCESS").exists()
+
+
+STOPPED_DEAF = """
+import os, signal, sys
+from batch_scorer import cli, plan
+make_plan = plan.make_plan
+def swallows(*args):
+    try:
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    except BaseException:
+        pass
+    return make_plan(*args)
+plan.make_plan = swallows
+cli.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_job_stopped_while_some_import_swallows_that_ends_all_the_same(
+    name: str, tmp_path: Path, tiny_model: Path, reviews_file: Path
+) -> None:
+    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
+    command = [sys.executable, "-c", STOPPED_DEAF, name, *map(str, words)]
+    job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (1, "error: interrupted") == (job.returncode, job.stderr.splitlines()[0])
+    assert not (tmp_path / "out").exists()

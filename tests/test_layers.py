@@ -43,12 +43,14 @@ shard
 review
 worker
 graph
+wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs
 highlight
 commands
 job
+cli_frame cli_look
 cli
 __main__
 """
@@ -56,6 +58,7 @@ ORDER = {name: place for place, name in enumerate(LAYERS.split())}
 MODULES = sorted((ROOT / "batch_scorer").rglob("*.py"))
 TRAIN = sorted((ROOT / "train").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+DEPLOY = sorted((ROOT / "deploy").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -104,12 +107,12 @@ def test_layers_name_only_modules_that_exist() -> None:
     assert set() == set(ORDER) - {name_of(path) for path in MODULES}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS, *DEPLOY], ids=lambda path: path.stem)
 def test_module_has_at_most_250_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MODULES, *TRAIN, *BENCHMARKS, *DEPLOY], ids=lambda path: path.stem)
 def test_module_says_what_it_is(path: Path) -> None:
     if path.name == "__main__.py":
         return

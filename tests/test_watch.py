@@ -146,6 +146,19 @@ def test_way_in_which_a_worker_died_is_told_and_the_thread_that_knew_is_silent(
     assert ("", "") == tuple(capfd.readouterr())
 
 
+@pytest.mark.parametrize(("awaits", "raised"), [(True, WorkerError), (False, None)])
+def test_driver_that_never_starts_a_worker_ends_where_workers_are_to_come(
+    awaits: bool, raised: type[Exception] | None, clock: list[float], tmp_path: Path
+) -> None:
+    with Watch(str(tmp_path), 3.0, str, awaits) as eye:
+        check_for(44, eye, clock)
+        if raised is None:
+            check_for(60, eye, clock)
+        else:
+            with pytest.raises(raised, match="no worker has started"):
+                check_for(60, eye, clock)
+
+
 def test_worker_that_ended_in_peace_is_not_missed(eye: Watch, clock: list[float], child: Child) -> None:
     child.tell(7, 1)
     eye.check()

@@ -1,0 +1,48 @@
+"""The commands that look at what is there, a review, a model or a run: options in, one call of `commands`."""
+
+from __future__ import annotations
+
+import click
+
+from batch_scorer.cli_frame import SETTINGS, reports_errors
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("text")
+@click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
+@click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
+@reports_errors
+def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
+    """Scores one review, TEXT, and shows what each word adds to its score. `-` reads it from standard input.
+
+    A word's colour says which way it pushes the score, and how strong it is how much attention the word has. Where
+    there is no colour, the listed words carry their contribution.
+
+    \b
+    Examples:
+      batch-scorer explain "Slow to start, but what a finish."
+      batch-scorer explain - --json < review.txt
+    """
+    from batch_scorer import commands
+
+    commands.explain(text, model, top_k, as_json)
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("path", metavar="MODEL|OUT", required=False)
+@click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show of a run.")
+@reports_errors
+def inspect(path: str | None, rows: int) -> None:
+    """Shows what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
+
+    A model is verified as before a run: hashes, shapes, and the score of its probe text.
+
+    \b
+    Examples:
+      batch-scorer inspect
+      batch-scorer inspect out --rows 20
+    """
+    from batch_scorer import commands
+
+    commands.inspect(path, rows)

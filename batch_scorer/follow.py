@@ -1,0 +1,160 @@
+"""A job on Dataflow, followed from its submission to its end: its states are told, its failure is made an error.
+
+In: Beam's pipeline, built. Out: nothing, or the error that the service names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.runner import PipelineState
+
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import PipelineError, StoppedError
+
+POLL_SECONDS = 5.0
+LOST_SECONDS = 600.0  # without an answer of the service; the job goes on meanwhile
+REASON_SECONDS = 50.0  # a failed job may take half a minute to say why
+Tell = Callable[[str], None]
+
+
+class FailedJobError(Exception):
+    """A job failed on the service.
+
+    Args:
+        job: where to look at it.
+        reason: what its workers or the service said, tracebacks and all.
+    """
+
+    def __init__(self, job: Job, reason: str) -> None:
+        super().__init__(reason)
+        self.job, self.reason = job, reason
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted job."""
+
+    id: str
+    project: str
+    region: str
+
+    @property
+    def url(self) -> str:
+        """Its page for a person."""
+        return f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{self.id}?project={self.project}"
+
+    @property
+    def how_to_cancel(self) -> str:
+        """The command that ends it."""
+        return f"gcloud dataflow jobs cancel {self.id} --project={self.project} --region={self.region}"
+
+
+def run(pipeline: beam.Pipeline, config: ScoreConfig, tell: Tell) -> bool:
+    """Submits the job and follows it to its end.
+
+    Args:
+        tell: takes a line for the user.
+
+    Returns:
+        Whether a job ran: not so where Beam was asked for a template, or for a dry run of its own.
+
+    Raises:
+        FailedJobError: the job failed.
+        PipelineError: the service refuses the job, it was cancelled, or the service does not answer any more.
+        StoppedError: by Ctrl-C or SIGTERM; the job goes on.
+    """
+    google = pipeline.options.view_as(GoogleCloudOptions)
+    result = _submit(pipeline, google.job_name, config)
+    if not getattr(result, "has_job", False):
+        made = google.template_location
+        tell(f"no job was started: its template is {made}" if made else "no job was started, as Beam's --dry_run asks")
+        return False
+    job = Job(result.job_id(), google.project, google.region)
+    tell(f"job {google.job_name}: {job.url}")
+    try:
+        state = _wait(result, job, config, tell)
+        if state == PipelineState.FAILED:
+            raise FailedJobError(job, _reason(pipeline.runner.dataflow_client, job))
+    except KeyboardInterrupt:
+        raise StoppedError(
+            "interrupted; the job goes on",
+            where=job.url,
+            fix=f"to end it, `{job.how_to_cancel}`; to go on once it has ended, {config.how_to_resume()}",
+        ) from None
+    if state != PipelineState.DONE:
+        raise PipelineError(f"the job was {_word(state)}", where=job.url, fix=f"to go on, {config.how_to_resume()}")
+    return True
+
+
+def _submit(pipeline: beam.Pipeline, name: str, config: ScoreConfig) -> Any:
+    from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
+    from google.api_core.exceptions import Conflict, GoogleAPICallError
+
+    try:
+        return pipeline.run()
+    except (DataflowJobAlreadyExistsError, Conflict) as error:
+        raise PipelineError(
+            "a job of this name is active already",
+            where=f"job {name}",
+            got=" ".join(str(error).split()),
+            fix=f"wait for its end, or cancel it, and {config.how_to_resume()}; if it is another run, give --job_name",
+        ) from error
+    except GoogleAPICallError as error:
+        raise PipelineError(
+            "the service refuses the job",
+            where=f"job {name}",
+            got=" ".join(str(error).split()),
+            fix=f"mend the cause, then {config.how_to_resume()}",
+        ) from error
+
+
+def _wait(result: Any, job: Job, config: ScoreConfig, tell: Tell) -> str:
+    """Polls the job until it ends; returns how."""
+    before, answered = "", time.monotonic()
+    while True:
+        try:
+            state: str = result.state
+            answered = time.monotonic()
+        except Exception as error:  # whatever a network and two libraries raise
+            if time.monotonic() - answered > LOST_SECONDS:
+                raise PipelineError(
+                    "the service does not answer any more; the job may go on",
+                    where=job.url,
+                    got=f"{type(error).__name__}: {' '.join(str(error).split())}",
+                    fix=f"look at it there; once it has ended, {config.how_to_resume()}",
+                ) from error
+        else:
+            if state != before:
+                tell(f"job {_word(state)}")
+                before = state
+            if PipelineState.is_terminal(state):
+                return state
+        time.sleep(POLL_SECONDS)
+
+
+def _word(state: str) -> str:
+    return state.lower().replace("_", " ")
+
+
+def _reason(client: Any, job: Job) -> str:
+    """Why the job failed: the first error with a traceback, which is a worker's, or else the first error."""
+    end = time.monotonic() + REASON_SECONDS
+    while not (errors := list(_errors(client, job))) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+    traced = [text for text in errors if "Traceback" in text]
+    return (traced or errors or ["the service gives no reason"])[0]
+
+
+def _errors(client: Any, job: Job) -> Iterator[str]:
+    page = None
+    while True:
+        messages, page = client.list_messages(job.id, page_token=page, minimum_importance="JOB_MESSAGE_ERROR")
+        yield from (message.message_text for message in messages)
+        if not page:
+            return
