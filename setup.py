@@ -32,10 +32,12 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.70"],
         "aws": ["apache-beam[aws]>=2.70"],
         "test": [
+            "apache-beam[gcp,aws]>=2.70",
             "build>=1.2",
             "duckdb>=1.1",
             "hypothesis>=6.100",
             "matplotlib>=3.8",
+            "moto[server]>=5.0",
             "mypy>=1.11",
             "pytest>=8.0",
             "ruff>=0.6",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from urllib.parse import unquote
 
 import pyarrow as pa
 
+from batch_scorer import storage
+from batch_scorer.ahead import ahead, threads
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
 from batch_scorer.formats import delimited, files, jsonl, lines, parquet
-from batch_scorer.inputs import short
+from batch_scorer.inputs import Listing, short
 from batch_scorer.records import DAMAGE, Fields, InputFile, first_line
 from batch_scorer.storage import StoredFile
 
@@ -24,9 +26,31 @@ _INSPECT = {
     "lines": lines.inspect,
     "files": files.inspect,
 }
+Say = Callable[[str], None]  # is told, in a few words, what goes on
+_BATCH, _TOLD_FILES = 16, 1_000
 _SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def say_nothing(_: str) -> None:
+    """For whoever need not know."""
+
+
+def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Iterator[InputFile]:
+    """Looks into each file, in the order of the listing, and some of them ahead of the caller.
+
+    Raises:
+        InputError: a column is missing, or the text is not text, in the first file of which that is so.
+    """
+    remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
+    # Of one-review files there is nothing to be read.
+    many = 1 if set(listing.formats) == {"files"} else threads(remote)
+    found = ahead(lambda file: inspect(file, fields), listing, many, 1 if remote else _BATCH)
+    for done, file in enumerate(found):
+        if done % _TOLD_FILES == 0:
+            say(f"looking into {len(listing.files):,} files, {done:,} done")
+        yield file
 
 
 def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
@@ -42,10 +66,11 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
         found = _INSPECT[kind](file, fields)
     except DAMAGE as error:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
-    asked = {fields.id, *(kept.name for kept in fields.kept)}
-    names = found.columns.names if found.columns is not None else []
-    partitions = tuple((k, v) for k, v in _in_path(file.path).items() if k in asked and k not in names)
-    found = dataclasses.replace(found, partitions=partitions)
+    asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
+    if asked and "=" in file.path:
+        names = found.columns.names if found.columns is not None else []
+        partitions = tuple((k, v) for k, v in _in_path(file.path).items() if k in asked and k not in names)
+        found = found._replace(partitions=partitions)
     if found.columns is not None and found.reviews:
         _check_columns(found, found.columns, fields)
     return found
@@ -114,13 +139,21 @@ def is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def kept_schema(looked_into: Sequence[InputFile], fields: Fields) -> pa.Schema:
+def kept_schema(looked_into: Iterable[InputFile], fields: Fields) -> pa.Schema:
     """The type of each kept column in the output: that of the inputs, or the one that holds all of theirs.
+
+    Args:
+        looked_into: is gone through once.
 
     Raises:
         InputError: the types cannot be brought together, or no input has such a column.
     """
-    return pa.schema([_kept_field(kept, looked_into) for kept in fields.kept])
+    seen, damaged = [_Seen(kept) for kept in fields.kept], False
+    for file in looked_into:
+        damaged = damaged or file.damage is not None
+        for column in seen:
+            column.add(file)
+    return pa.schema([column.field(damaged) for column in seen])
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
@@ -138,34 +171,48 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
 
 
-def _kept_field(kept: Kept, looked_into: Sequence[InputFile]) -> pa.Field:
-    kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
-    values: dict[str | None, None] = {}
-    for file in looked_into:
-        if file.columns is not None and kept.name in file.columns.names:
-            kind = file.columns.field(kept.name).type
+class _Seen:
+    """A kept column as the files have it."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
+        self._in_paths = False
+        self._whole_numbers = True  # all that stand in paths
+
+    def add(self, file: InputFile) -> None:
+        name = self._kept.name
+        if file.columns is not None and name in file.columns.names:
+            kind = file.columns.field(name).type
             kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            kinds[_without_views(kind)] = None
-        values |= {value: None for name, value in file.partitions if name == kept.name}
-    if values:
-        whole_numbers = all(value is None or _INTEGER.fullmatch(value) for value in values)
-        kinds[pa.int64() if whole_numbers else pa.string()] = None
-    if not kinds and any(file.damage for file in looked_into):
-        return pa.field(kept.output_name, pa.null())
-    if not kinds:
-        raise InputError(
-            f"no input has a column {kept.name!r} to keep",
-            where=f"--keep {kept.name}",
-            expected="a column, or a directory `NAME=VALUE` in the path",
-            fix="leave --keep out; line files and one-review files have no columns",
-        )
-    try:
-        schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
-    except pa.ArrowException as error:
-        raise InputError(
-            f"the kept column {kept.name!r} has types that do not go together",
-            where=f"--keep {kept.name}",
-            got=", ".join(str(kind) for kind in kinds),
-            fix="score the inputs in separate runs, or leave the column out",
-        ) from error
+            self._kinds[_without_views(kind)] = None
+        for key, value in file.partitions:
+            if key == name:
+                self._in_paths = True
+                self._whole_numbers = self._whole_numbers and (value is None or bool(_INTEGER.fullmatch(value)))
+
+    def field(self, damaged: bool) -> pa.Field:
+        """The column in the output; `damaged` tells whether there are files that cannot be read."""
+        kept, kinds = self._kept, [*self._kinds]
+        if self._in_paths:
+            kind = pa.int64() if self._whole_numbers else pa.string()
+            kinds += [] if kind in kinds else [kind]
+        if not kinds and damaged:
+            return pa.field(kept.output_name, pa.null())
+        if not kinds:
+            raise InputError(
+                f"no input has a column {kept.name!r} to keep",
+                where=f"--keep {kept.name}",
+                expected="a column, or a directory `NAME=VALUE` in the path",
+                fix="leave --keep out; line files and one-review files have no columns",
+            )
+        try:
+            schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
+            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the kept column {kept.name!r} has types that do not go together",
+                where=f"--keep {kept.name}",
+                got=", ".join(str(kind) for kind in kinds),
+                fix="score the inputs in separate runs, or leave the column out",
+            ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ class Estimate:
     total_s: float
 
 
-def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
+def estimate(plan: Plan, shards: Iterable[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
     """Estimates a local run.
 
     Args:
@@ -65,7 +65,7 @@ def estimate(plan: Plan, shards: Sequence[Shard], model: Artifact, config: Score
 
 
 def _seconds_a_review(
-    plan: Plan, shards: Sequence[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
+    plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
 ) -> float:
     begin, reviews = clock(), 0
     for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
@@ -97,7 +97,7 @@ class DataflowEstimate:
 
 
 def estimate_on_dataflow(
-    plan: Plan, shards: Sequence[Shard], model: Artifact, pool: Pool, price: float | None
+    plan: Plan, shards: Iterable[Shard], model: Artifact, pool: Pool, price: float | None
 ) -> DataflowEstimate:
     """Estimates a run on Dataflow with all of the pool's workers.
 

@@ -21,7 +21,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.plan import Plan
 from batch_scorer.records import Shard
-from batch_scorer.summarise import STAGES, Counts, Summary
+from batch_scorer.summarise import STAGES, Counts, Summary, Total
 from batch_scorer.watch import LOADING, Pulse
 
 
@@ -82,17 +82,21 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
 class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
     """Adds up what the shards did."""
 
-    def create_accumulator(self) -> Summary:
-        return Summary()
+    def create_accumulator(self) -> Total:
+        return Total()
 
-    def add_input(self, accumulator: Summary, element: Summary) -> Summary:
-        return accumulator + element
+    def add_input(self, accumulator: Total, element: Summary) -> Total:
+        return accumulator.add(element)
 
-    def merge_accumulators(self, accumulators: Iterable[Summary]) -> Summary:
-        return summarise.fold(accumulators)
+    def merge_accumulators(self, accumulators: Iterable[Total]) -> Total:
+        each = iter(accumulators)
+        total = next(each)  # Beam lets the first one be changed, and no other
+        for other in each:
+            total.add(other)
+        return total
 
-    def extract_output(self, accumulator: Summary) -> Summary:
-        return accumulator
+    def extract_output(self, accumulator: Total) -> Summary:
+        return accumulator.summary()
 
 
 class Commit(beam.DoFn):  # type: ignore[misc]

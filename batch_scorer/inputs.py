@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,23 @@ _FORMAT_OF = {
 
 @dataclass(frozen=True)
 class Listing:
-    """The files that the inputs name, each once, with its format; per input a summary; notices for the user."""
+    """What the inputs name.
 
-    files: tuple[tuple[StoredFile, str], ...]
+    Args:
+        files: each once.
+        formats: of each of them.
+        summaries: per input, what it matched.
+        notices: for the user.
+    """
+
+    files: tuple[StoredFile, ...]
+    formats: tuple[str, ...]
     summaries: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[tuple[StoredFile, str]]:
+        """Each file with its format."""
+        return zip(self.files, self.formats, strict=True)
 
 
 def list_inputs(config: ScoreConfig) -> Listing:
@@ -41,77 +53,99 @@ def list_inputs(config: ScoreConfig) -> Listing:
         InputError: an input matches nothing, or a file's format cannot be told.
         OutputError: the output lies inside an input.
     """
-    found: dict[str, tuple[StoredFile, str]] = {}
-    identity = _Identity()
+    files: list[StoredFile] = []
+    formats: list[str] = []
     summaries, notices = [], []
+    places, earlier = _Places(config.output), set[str]()
     for pattern in config.inputs:
-        _refuse_output_inside(config.output, pattern)
-        matched, others = storage.match_all(pattern)
         whole_directory = storage.is_directory(pattern)
-        known: list[tuple[StoredFile, str]] = []
-        unknown: list[StoredFile] = []
+        if whole_directory and _is_inside(config.output, pattern):
+            what = "the output lies inside an input, where the next run would read it"
+            raise _overlap(what, config.output, pattern)
+        matched, others = storage.match_all(pattern)
+        found, here, twice = _Found(), set[str](), 0
         for file in matched:
-            name = os.path.basename(file.path)
-            _refuse_inside_output(config.output, file.path)
+            name, place = os.path.basename(file.path), places.of(file.path)
             if whole_directory and name.startswith(("_", ".")):
                 continue
             kind = config.input_format or _format_of(name)
-            if kind:
-                known.append((file, kind))
+            found.add(file, name, kind)
+            if kind is None or place in here:
+                continue
+            here.add(place)
+            if place in earlier:
+                twice += 1
             else:
-                unknown.append(file)
-        if unknown and not whole_directory:
-            raise InputError(
-                "the format of an input cannot be told from its name",
-                where=unknown[0].path,
-                expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
-                fix="say what it is with --input-format",
-            )
-        left_out = ", ".join([*_count_names(file.path for file in unknown), *_count_kinds(others)])
-        if pattern in others:
-            raise _no_file(pattern, others[pattern])
-        if not known:
-            raise InputError(
-                "no input file matches",
-                where=pattern,
-                expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
-                got=left_out or "nothing",
-                fix="check the path; quote globs so that the shell leaves them alone",
-            )
+                files.append(file)
+                formats.append(kind)
+        del matched
+        left_out = ", ".join([*_count_endings(found.endings), *_count_kinds(others)])
+        _refuse_unknown(pattern, found, others, left_out, whole_directory)
         if left_out:
             notices.append(f"{pattern}: left out {left_out}")
-        notices += _repeated(pattern, Counter(identity.of(file) for file, _ in known), found)
-        digest = hashlib.sha256()
-        for file, _ in known:
-            digest.update(f"{file.path}\0{file.size_bytes}\0{file.modified}\n".encode("utf-8", "surrogateescape"))
-        for file, kind in known:
-            found.setdefault(identity.of(file), (file, kind))
-        summaries.append(
-            {
-                "input": pattern,
-                "formats": dict(sorted(Counter(kind for _, kind in known).items())),
-                "files": len(known),
-                "bytes": sum(file.size_bytes for file, _ in known),
-                "fingerprint": digest.hexdigest(),
-            }
+        if twice:
+            notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")
+        if links := found.kinds.total() - len(here):
+            notices.append(f"{pattern}: {links:,} links to others of its files were left out")
+        earlier |= here
+        summaries.append(found.summary(pattern))
+    return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
+
+
+class _Found:
+    """What an input has matched: counts alone, since there may be a million files."""
+
+    def __init__(self) -> None:
+        self.kinds = Counter[str]()
+        self.endings = Counter[str]()  # of files whose format cannot be told
+        self.strange: str | None = None  # the first of these
+        self._size_bytes, self._digest = 0, hashlib.sha256()
+
+    def add(self, file: StoredFile, name: str, kind: str | None) -> None:
+        if kind is None:
+            self.strange = self.strange or file.path
+            self.endings[os.path.splitext(name)[1] or name] += 1
+            return
+        self.kinds[kind] += 1
+        self._size_bytes += file.size_bytes
+        described = f"{file.path}\0{file.size_bytes}\0{file.modified}\n"
+        self._digest.update(described.encode("utf-8", "surrogateescape"))
+
+    def summary(self, pattern: str) -> dict[str, Any]:
+        return {
+            "input": pattern,
+            "formats": dict(sorted(self.kinds.items())),
+            "files": self.kinds.total(),
+            "bytes": self._size_bytes,
+            "fingerprint": self._digest.hexdigest(),
+        }
+
+
+def _refuse_unknown(pattern: str, found: _Found, others: dict[str, str], left_out: str, whole_directory: bool) -> None:
+    if found.strange and not whole_directory:
+        raise InputError(
+            "the format of an input cannot be told from its name",
+            where=found.strange,
+            expected=f"a name that ends in {', '.join(_FORMAT_OF)}",
+            fix="say what it is with --input-format",
         )
-    return Listing(tuple(found.values()), tuple(summaries), tuple(notices))
+    if pattern in others:
+        raise _no_file(pattern, others[pattern])
+    if not found.kinds:
+        raise InputError(
+            "no input file matches",
+            where=pattern,
+            expected=f"files ending in {', '.join(_FORMAT_OF)}" if whole_directory else "a file, directory or glob",
+            got=left_out or "nothing",
+            fix="check the path; quote globs so that the shell leaves them alone",
+        )
 
 
 def _format_of(name: str) -> str | None:
-    kind = _FORMAT_OF.get(os.path.splitext(plain_name(name))[1].lower())
+    plain = plain_name(name)
+    kind = _FORMAT_OF.get(os.path.splitext(plain)[1].lower())
     # Parquet compresses within: a compressed file of it could not be read in parts.
-    return None if kind == "parquet" and plain_name(name) != name else kind
-
-
-def _refuse_output_inside(output: str, pattern: str) -> None:
-    if storage.is_directory(pattern) and _is_inside(output, pattern):
-        raise _overlap("the output lies inside an input, where the next run would read it", output, pattern)
-
-
-def _refuse_inside_output(output: str, path: str) -> None:
-    if _is_inside(path, output):
-        raise _overlap("an input lies inside the output, where --overwrite would delete it", output, path)
+    return None if kind == "parquet" and plain != name else kind
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -131,30 +165,46 @@ def _overlap(what: str, output: str, name: str) -> OutputError:
     )
 
 
-class _Identity:
-    """What tells whether two paths name the same file: where links lead to."""
+class _Places:
+    """Where paths lead to, links followed: whether two name the same file, and whether one lies in the output."""
 
-    def __init__(self) -> None:
-        self._folders: dict[str, str] = {}  # a folder may hold a million files
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._above, self._name = os.path.split(output if storage.is_remote(output) else os.path.realpath(output))
+        self._folders: dict[str, tuple[str, str | None]] = {}  # each may hold a million files
+        self._named: dict[str, str] = {}
 
-    def of(self, file: StoredFile) -> str:
-        if storage.is_remote(file.path):
-            return file.path
-        if os.path.islink(file.path):
-            return os.path.realpath(file.path)
-        folder, name = os.path.split(file.path)
+    def of(self, path: str) -> str:
+        """What is equal for all paths of a file: one of them, and the same string if it is `path`.
+
+        Raises:
+            OutputError: the file lies in the output.
+        """
+        if storage.is_remote(path):
+            if _is_inside(path, self._output):
+                raise _inside_output(self._output, path)
+            return path
+        real = os.path.realpath(path) if os.path.islink(path) else path
+        folder, name = os.path.split(real)
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
-        return os.path.join(self._folders[folder], name)
+            self._folders[folder] = self._look_at(folder)
+        named, taken = self._folders[folder]
+        if taken is not None and taken in ("", name):
+            raise _inside_output(self._output, path)
+        place = os.path.join(named, name)
+        return real if place == real else place
+
+    def _look_at(self, folder: str) -> tuple[str, str | None]:
+        """The name that stands for a folder, and that of what is the output in it; "" if all is."""
+        there = os.path.realpath(folder)
+        named = self._named.setdefault(there, folder)
+        if _is_inside(there, self._output):
+            return named, ""
+        return named, self._name if there == self._above else None
 
 
-def _repeated(pattern: str, names: Counter[str], found: Collection[str]) -> Iterator[str]:
-    """Notices of files that come more than once."""
-    twice, links = sum(name in found for name in names), names.total() - len(names)
-    if twice:
-        yield f"{pattern}: {twice:,} files were named by an earlier input too and are scored once"
-    if links:
-        yield f"{pattern}: {links:,} links to others of its files were left out"
+def _inside_output(output: str, path: str) -> OutputError:
+    return _overlap("an input lies inside the output, where --overwrite would delete it", output, path)
 
 
 def _no_file(pattern: str, kind: str) -> InputError:
@@ -167,8 +217,7 @@ def _no_file(pattern: str, kind: str) -> InputError:
     )
 
 
-def _count_names(paths: Iterable[str]) -> list[str]:
-    endings = Counter(os.path.splitext(path)[1] or os.path.basename(path) for path in paths)
+def _count_endings(endings: Counter[str]) -> list[str]:
     return [f"{count:,} x {short(ending)}" for ending, count in endings.most_common(5)]
 
 

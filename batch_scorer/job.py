@@ -20,10 +20,11 @@ from batch_scorer.quiet import logged, quieten
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
+    from rich.console import Console
 
     from batch_scorer.artifact import Artifact
+    from batch_scorer.cut import Shards
     from batch_scorer.plan import Plan
-    from batch_scorer.records import Shard
 
 
 def score(config: ScoreConfig) -> int:
@@ -69,8 +70,11 @@ class _Stop:
             signal.signal(number, handler)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        raise KeyboardInterrupt
+        first, self._asked = not self._asked, True
+        handler = signal.getsignal(signal.SIGINT)  # perhaps Beam's by now, which stops the job server that it started
+        if first and callable(handler) and handler != self._stop:
+            handler(number, frame)
+        raise KeyboardInterrupt  # unless that did
 
     def heed(self) -> None:
         """Ends the body if that was asked for and came to nothing."""
@@ -82,7 +86,7 @@ def _score(config: ScoreConfig, stop: _Stop) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards, beam_options = _planned(config)
+    model, made, shards, beam_options = _planned(config, console)
     from batch_scorer import outputs, pipeline, progress, storage, stored_plan
 
     console.print(f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}")
@@ -90,12 +94,14 @@ def _score(config: ScoreConfig, stop: _Stop) -> int:
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
-            outputs.begin(config)
-            stored_plan.write_plan(made, shards, config.output)
+            with progress.steps(console) as say:
+                say("writing the plan")
+                outputs.begin(config)
+                stored_plan.write_plan(made, shards, config.output)
         except OSError as error:
             raise outputs.unwritable(config.output, error) from error
         every_s = 10.0 if storage.is_remote(config.output) else 0.5
-        done = progress.reviews_done(config.output)
+        done = progress.reviews_done(config.output, shards.reviews)
         try:
             with progress.progress(console, done, made.reviews, made.estimated, every_s):
                 if not pipeline.run(made, config, beam_options, lambda line: console.print(safe(line))):
@@ -120,7 +126,7 @@ def dry_run(config: ScoreConfig) -> int:
     from batch_scorer import terminal
 
     console, start = terminal.console(), time.monotonic()
-    model, made, shards, beam_options = _planned(config)
+    model, made, shards, beam_options = _planned(config, console)
     from batch_scorer import dataflow, pipeline
     from batch_scorer.estimate import estimate, estimate_on_dataflow
 
@@ -136,17 +142,18 @@ def dry_run(config: ScoreConfig) -> int:
     return 0
 
 
-def _planned(config: ScoreConfig) -> tuple[Artifact, Plan, list[Shard], PipelineOptions]:
+def _planned(config: ScoreConfig, console: Console) -> tuple[Artifact, Plan, Shards, PipelineOptions]:
     """Everything that can be refused, before anything is written."""
     quieten()
     # What a runner lacks is said before its stores are asked; without one, Beam is imported when all else is well.
     beam_options = _beam_options(config) if config.beam_options else None
-    from batch_scorer import artifact, engine, outputs, plan, storage
+    from batch_scorer import artifact, engine, outputs, plan, progress, storage
 
     storage.use_options(config.beam_options)
     model = artifact.load(config.model or artifact.SHIPPED)
     engine.check_precision(model, config.precision)
-    made, shards = plan.make_plan(config, model.model_id)
+    with progress.steps(console) as say:
+        made, shards = plan.make_plan(config, model.model_id, say)
     return model, outputs.prepare(config, made), shards, beam_options or _beam_options(config)
 
 

@@ -28,11 +28,11 @@ class Found:
     """What a pattern stands for.
 
     Args:
-        files: each regular file, links to such followed, with its status.
+        files: each regular file, links to such followed, with its size in bytes and its date.
         others: path and kind of what can't be read as a file, or isn't looked into.
     """
 
-    files: dict[str, os.stat_result] = field(default_factory=dict)
+    files: dict[str, tuple[int, float]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
     def add(self, path: str) -> None:
@@ -48,7 +48,7 @@ class Found:
                 self.others[path] = "file that may not be read"
             return
         if stat.S_ISREG(status.st_mode):
-            self.files[path] = status
+            self.files[path] = status.st_size, status.st_mtime
             return
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "thing that is no file")
         if kind != "directory":

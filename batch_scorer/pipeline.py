@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from batch_scorer import dataflow, follow, storage, stored_plan, watch, worker
+from batch_scorer import dataflow, follow, portable, storage, stored_plan, watch, worker
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, StoppedError, WorkerError
 from batch_scorer.follow import FailedJobError, Tell
@@ -27,6 +27,7 @@ GRACE_SECONDS = 2.0
 # Want of memory, as Python, threads, malloc, C++ and the loader of shared libraries say it.
 _SCARCE = ("MemoryError", "new thread", "allocate memory", "bad_alloc", "failed to map segment")
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+MULTI_PROCESSING = "multi_processing"
 
 
 def options(config: ScoreConfig) -> PipelineOptions:
@@ -63,6 +64,8 @@ def options(config: ScoreConfig) -> PipelineOptions:
                 got=" ".join(str(error).split()),
                 fix="see the options of your runner in Beam's documentation",
             ) from error
+        if not dataflow.is_chosen(given):
+            portable.settle(given, config.beam_options)
     return given
 
 
@@ -109,7 +112,8 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions, tell: Te
         else:
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, plan, config)
-            pipeline.run().wait_until_finish()
+            with portable.hushed_workers(pipeline.runner, config.log_file):
+                pipeline.run().wait_until_finish()
     except WorkerError as error:
         error.fix = config.how_to_resume()
         raise
@@ -133,8 +137,12 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
     with Watch(base, config.worker_timeout_s, name_of, awaits=workers > 1) as eye:
         command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
         # By name: `DirectRunner` would first look for a runner on the network.
-        runner = FnApiRunner(default_environment=command if workers > 1 else None)
-        beam_options.view_as(DirectOptions).direct_num_workers = workers
+        direct = beam_options.view_as(DirectOptions)
+        apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
+        runner = FnApiRunner(default_environment=command if apart else None)
+        direct.direct_num_workers = workers
+        if direct.direct_running_mode == MULTI_PROCESSING:
+            direct.direct_running_mode = "in_memory"  # else Beam starts workers that nobody watches
         if config.log_file:
             beam_options.view_as(WorkerOptions).default_sdk_harness_log_level = "DEBUG"
         beam_options.view_as(StandardOptions).runner = "FnApiRunner"
@@ -229,4 +237,5 @@ def _cause(text: str) -> str:
         if not line.endswith("recent call last):")
         and re.match(r"(\w+\.)+\w+: \S|\w+(Error|Exception|Interrupt)\b", line)
     ]
-    return (said or text.strip().splitlines()[-1:] or ["no reason was given"])[0][:500]
+    details = re.search(r'^\s+details = "(.+)"$', text, re.MULTILINE)  # of gRPC, whose errors take several lines
+    return details[1] if details else (said or text.strip().splitlines()[-1:] or ["no reason was given"])[0][:500]

@@ -21,6 +21,7 @@ def quieten() -> None:
     if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
         return
     root.setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
+    root.addHandler(logging.NullHandler())  # else Beam's first words make it one that prints, whoever speaks
     for name in ("apache_beam", "tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -49,6 +50,7 @@ def logged(path: str | None) -> Iterator[None]:
         root.removeHandler(handler)
         root.setLevel(level)
         handler.close()
+        quieten()  # what Beam has to say on its way out finds no log any more
 
 
 @contextmanager
@@ -76,6 +78,23 @@ def hushed() -> Iterator[None]:
             passing.flush()
             os.dup2(shown, 2)
             os.close(shown)
+
+
+@contextmanager
+def diverted(path: str | None) -> Iterator[None]:
+    """Adds to the file `path`, or drops, what is written to standard error: by this process, and by those it starts."""
+    ours = sys.stderr
+    ours.flush()
+    shown, log = os.dup(2), os.open(path or os.devnull, os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 2)
+    try:
+        yield
+    finally:
+        sys.stderr = ours  # a thread may be in the middle of `hushed`
+        ours.flush()
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(log)
 
 
 def _is_standard_error(stream: TextIO) -> bool:

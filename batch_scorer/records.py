@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import zlib
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ EXCERPT_BYTES = 1_000  # of bytes shown to a person; far more than an excerpt's 
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 
 Partitions = tuple[tuple[str, str | None], ...]
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _PARTS = {"parquet": "rows", "jsonl": "bytes", "lines": "bytes"}  # what a range of a shard counts
 
 
-@dataclass(frozen=True)
-class InputFile:
-    """One input file, looked into.
+class InputFile(NamedTuple):
+    """One input file, looked into; there may be millions, so that it is a tuple.
 
     Args:
         format: one of `config.FORMATS`.
@@ -31,6 +30,7 @@ class InputFile:
         columns: the columns it has, with their types, fields of structs as `a.b`; None where it has none.
         partitions: columns that stand in its path (`year=2024/`), of those asked for and not in the file.
         damage: why it cannot be read, if so.
+        modified: when, in seconds since the epoch, if it is known.
     """
 
     path: str
@@ -42,6 +42,7 @@ class InputFile:
     columns: pa.Schema | None = None
     partitions: Partitions = ()
     damage: str | None = None
+    modified: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Shard:
 
     def to_json(self) -> str:
         """One line of the plan."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+        return _compact(vars(self))  # its fields, in their order
 
     @staticmethod
     def from_json(line: str) -> Shard:

@@ -23,7 +23,7 @@ use_options, beating = access.use, patience.beating
 _BUFFER_BYTES = 1 << 18
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class StoredFile:
     """A file as a listing shows it; `modified` is in seconds since the epoch, 0 where the store does not say."""
 
@@ -74,7 +74,8 @@ def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
         return sorted(_remote_file(path, entry) for path, entry in listing.find(pattern)), {}
     # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
     found = local_files.find(pattern)
-    return sorted(_local_file(path, status) for path, status in found.files.items()), found.others
+    # In the order of their paths; each entry makes room for its file, since there may be a million.
+    return [StoredFile(path, *found.files.pop(path)) for path in sorted(found.files)], found.others
 
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:

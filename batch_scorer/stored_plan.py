@@ -7,45 +7,83 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from batch_scorer import storage
+from batch_scorer.ahead import ahead
 from batch_scorer.errors import OutputError
 from batch_scorer.plan import Plan
 from batch_scorer.records import Shard
 
-PIECE_SHARDS = 1_000  # shards in one piece of the plan
+PIECE_SHARDS = 1_000  # shards in one piece of the plan, at most
+PIECE_BYTES = 1 << 20  # in one piece, about: a shard of one-review files names thousands of them
+WRITERS = 8  # threads: one piece after the other would be slow in a store, and all at once may not fit into memory
 # Where a setting of the plan is not called as its option is.
 _OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
 
 
-def write_plan(plan: Plan, shards: Sequence[Shard], output: str) -> None:
-    """Writes the pieces, then `plan.json`, which names them."""
-    names = []
-    for number, start in enumerate(range(0, len(shards), PIECE_SHARDS)):
-        names.append(_piece_name(number))
-        lines = "".join(shard.to_json() + "\n" for shard in shards[start : start + PIECE_SHARDS])
-        storage.publish_bytes(lines.encode(), storage.join(output, names[-1]))
+def write_plan(plan: Plan, shards: Iterable[Shard], output: str) -> None:
+    """Writes the pieces, a few at a time and in memory, then `plan.json`, which names them."""
+
+    def publish(piece: tuple[int, bytes]) -> str:
+        name = _piece_name(piece[0])
+        storage.publish_bytes(piece[1], storage.join(output, name))
+        return name
+
+    names = list(ahead(publish, enumerate(_pieces(shards)), WRITERS))
     document = json.dumps({**plan.to_json(), "pieces": names}, indent=2) + "\n"
     storage.publish_bytes(document.encode(), storage.join(output, "plan.json"))
 
 
+def _pieces(shards: Iterable[Shard]) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    size = 0
+    for shard in shards:
+        lines.append(shard.to_json().encode() + b"\n")
+        size += len(lines[-1])
+        if len(lines) == PIECE_SHARDS or size >= PIECE_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    if lines:
+        yield b"".join(lines)
+
+
 def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
-    """The shards of the plan in `output`, one piece in memory at a time."""
-    for number in range(-(-shard_count // PIECE_SHARDS)):
-        for line in storage.read_bytes(storage.join(output, _piece_name(number))).decode().splitlines():
-            yield Shard.from_json(line)
+    """The shards of the plan in `output`, one piece in memory at a time.
+
+    Raises:
+        OSError: a piece is missing.
+        ValueError: one is damaged.
+    """
+    pieces, index = count(), 0
+    while index < shard_count:
+        for line in _lines(output, next(pieces)):
+            shard = Shard.from_json(line)
+            if shard.index != index:
+                raise ValueError(f"the plan in {output} is damaged: shard {shard.index} where shard {index} should be")
+            yield shard
+            index += 1
 
 
 def _piece_name(number: int) -> str:
     return f"plan/{number:05d}.jsonl"
 
 
+def _lines(output: str, number: int) -> list[str]:
+    return storage.read_bytes(storage.join(output, _piece_name(number))).decode().splitlines()
+
+
 def shard_at(output: str, index: int) -> Shard:
     """Shard `index` of the plan in `output`."""
-    piece = storage.read_bytes(storage.join(output, _piece_name(index // PIECE_SHARDS))).decode()
-    return Shard.from_json(piece.splitlines()[index % PIECE_SHARDS])
+    # No piece before this one can hold it.
+    for number in count(index // PIECE_SHARDS):
+        lines = _lines(output, number)
+        first = Shard.from_json(lines[0]).index
+        if index < first + len(lines):
+            return Shard.from_json(lines[index - first])
+    raise AssertionError  # the piece that would be next is missing, and that is an OSError
 
 
 def resumed(plan: Plan, output: str) -> Plan:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from batch_scorer import profile, storage
+from batch_scorer.ahead import ahead, threads
 from batch_scorer.artifact import Artifact
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
@@ -22,7 +24,7 @@ from batch_scorer.profile import Profile
 from batch_scorer.schema import SCHEMA_VERSION
 from batch_scorer.write import Part
 
-IDS_COMPARED = 5_000_000  # more would not fit the memory of the one worker that sums up
+IDS_COMPARED = 5_000_000  # more would keep the one worker that sums up busy for too long
 STAGES = ("read", "encode", "score", "explain", "write")
 
 
@@ -36,13 +38,17 @@ class Counts:
     unreadable: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Counts(*(a + b for a, b in pairs))
+        return Counts(
+            self.read + other.read,
+            self.scored + other.scored,
+            self.rejected + other.rejected,
+            self.unreadable + other.unreadable,
+        )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What some shards did, together; `a + b` is the summary of both.
+    """What some shards did, together.
 
     Args:
         shards: how many.
@@ -56,23 +62,36 @@ class Summary:
     profile: Profile = profile.EMPTY
     timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
-    def __add__(self, other: Summary) -> Summary:
-        timings = {stage: self.timings[stage] + other.timings[stage] for stage in STAGES}
-        return Summary(
-            self.shards + other.shards,
-            self.counts + other.counts,
-            self.parts + other.parts,
-            self.profile + other.profile,
-            timings,
-        )
+
+class Total:
+    """Adds up, in place: a list of all parts that grew by making a new one would be copied a hundred thousand times."""
+
+    def __init__(self) -> None:
+        self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
+        self.parts: list[Part] = []
+        self.timings = dict.fromkeys(STAGES, 0.0)
+
+    def add(self, other: Summary | Total) -> Total:
+        """Adds what `other` has, which stays as it is; returns itself."""
+        self.shards += other.shards
+        self.counts += other.counts
+        self.parts += other.parts
+        self.profile += other.profile
+        for stage in STAGES:
+            self.timings[stage] += other.timings[stage]
+        return self
+
+    def summary(self) -> Summary:
+        """What was added so far."""
+        return Summary(self.shards, self.counts, tuple(self.parts), self.profile, dict(self.timings))
 
 
 def fold(summaries: Iterable[Summary]) -> Summary:
     """All of `summaries` together."""
-    total = Summary()
+    total = Total()
     for summary in summaries:
-        total += summary
-    return total
+        total.add(summary)
+    return total.summary()
 
 
 def marker_path(output: str, index: int) -> str:
@@ -142,11 +161,15 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
     rows = sum(part.rows for part in parts)
     if plan.fields.id is None or rows > IDS_COMPARED:
         return []
-    ids = []
-    for part in parts:
+
+    def hashes(part: Part) -> npt.NDArray[np.int64]:
         with storage.open_read(storage.join(output, part.path)) as file, pq.ParquetFile(file) as parquet:
-            ids += parquet.read(["record_id"])["record_id"].chunks
-    repeated = rows - pc.count_distinct(pa.chunked_array(ids, pa.string())).as_py()
+            ids = parquet.read(["record_id"])["record_id"]
+        return np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids))
+
+    # Ids may be long, hashes are not. Of five million, two of 64 bits are the same by chance once in a million runs.
+    found = list(ahead(hashes, parts, threads(storage.is_remote(output))))
+    repeated = rows - len(np.unique(np.concatenate(found))) if found else 0
     if not repeated:
         return []
     return [f"{repeated:,} reviews have an id (column {plan.fields.id!r}) that an earlier one has too"]
@@ -198,8 +221,10 @@ def commit(
         "profile": {"run": summary.profile.to_json(), "training": artifact.training_profile.to_json()},
         "timings": {stage: round(seconds, 3) for stage, seconds in summary.timings.items()},
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
-    storage.publish_bytes(text.encode(), storage.join(config.output, "manifest.json"))
+    text = io.StringIO()  # `json.dumps` would first hold millions of pieces of it
+    text.writelines(json.JSONEncoder(indent=2).iterencode(manifest))
+    text.write("\n")
+    storage.publish_bytes(text.getvalue().encode(), storage.join(config.output, "manifest.json"))
     if manifest["not_a_success"] is None:
         storage.publish_bytes(b"", storage.join(config.output, "_SUCCESS"))
     return manifest

@@ -30,7 +30,7 @@ ROW_GROUP_BYTES = 128 << 20  # or as many rows as take so much: 50 000 may have 
 STAGING = ".staging"  # in a local output: same file system, so that a finished part can be moved into place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A finished file of the output; `path` is relative to the output directory."""
 

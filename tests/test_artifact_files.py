@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apache_beam.io.localfilesystem import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -27,8 +26,10 @@ from batch_scorer.artifact_files import HEADER_BYTES, LARGEST_WEIGHT, MODEL_BYTE
 from batch_scorer.errors import ArtifactError
 from batch_scorer.folded_engine import FoldedEngine
 from batch_scorer.model import Architecture
+from batch_scorer.stores import access
 from batch_scorer.tokenizer import RESERVED, START
 from tests.conftest import TINY, WORDS, random_tensors, save_tiny
+from tests.stubs import gcs
 from tests.test_artifact import FILES, json_values, manifest_of, refusal, reseal, seal
 
 FLIPS = 200  # in each file
@@ -396,34 +397,26 @@ def test_any_value_in_the_place_of_one_in_the_header_is_refused_or_says_the_same
         weights_refusal(copy, safetensors(header))
 
 
-class Elsewhere(LocalFileSystem):  # type: ignore[misc]
-    """A store that Beam reaches by the scheme `elsewhere://`: this machine's files."""
-
-    @classmethod
-    def scheme(cls) -> str:
-        return "elsewhere"
-
-    def open(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        return super().open(path.removeprefix("elsewhere:/"), *args, **kwargs)
-
-
-def test_artefact_in_a_store_is_loaded_and_verified_as_one_on_this_machine(copy: Path, tiny: Artifact) -> None:
-    place = f"elsewhere:/{copy}"
-    assert tiny.model_id == artifact.load(place).model_id
-    for file in FILES:
-        whole = (copy / file).read_bytes()
-        os.truncate(copy / file, 1 << 40)
-        assert (f"{place}/{file}", "more") == (refusal_of(place).where, refusal_of(place).got)
-        (copy / file).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert f"{place}/{file}" in str(refusal_of(place).where)
-        (copy / file).unlink()
-        assert f"{place}/{file}" == refusal_of(place).where
-        (copy / file).write_bytes(whole)
-
-
-def test_store_that_beam_does_not_know_is_refused_as_such() -> None:
-    error = refusal_of("nowhere://bucket/model")
-    assert ("the model artefact cannot be read", "nowhere://bucket/model/MODEL_ID") == (error.what, error.where)
+def test_artefact_in_a_store_is_loaded_and_verified_as_one_on_this_machine(
+    copy: Path, tiny: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access._client.cache_clear()  # of the server of another test
+    place = "gs://bucket/model"
+    with gcs.serving("bucket") as store:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+        for file in FILES:
+            store.put("bucket", f"model/{file}", (copy / file).read_bytes())
+        assert tiny.model_id == artifact.load(place).model_id
+        for file in FILES:
+            whole = (copy / file).read_bytes()
+            store.put("bucket", f"model/{file}", whole[:-1] + bytes([whole[-1] ^ 1]))
+            assert f"{place}/{file}" in str(refusal_of(place).where)
+            del store.buckets["bucket"][f"model/{file}"]
+            assert f"{place}/{file}" == refusal_of(place).where
+            store.put("bucket", f"model/{file}", whole)
+        store.put("bucket", "model/MODEL_ID", b"0" * 10_000)
+        assert (f"{place}/MODEL_ID", "more") == (refusal_of(place).where, refusal_of(place).got)
+    access._client.cache_clear()
 
 
 def refusal_of(place: str) -> ArtifactError:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer.columns import inspect, is_text, kept_schema
+from batch_scorer import ahead, columns
+from batch_scorer.columns import inspect, is_text, kept_schema, look_into
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.inputs import list_inputs
@@ -28,7 +29,7 @@ def parquet(path: Path, **columns: pa.Array) -> Path:
 
 def look(config: ScoreConfig) -> list[InputFile]:
     """Lists the inputs and looks into each."""
-    return [inspect(file, wanted_fields(config)) for file in list_inputs(config).files]
+    return [inspect(file, wanted_fields(config)) for file in list_inputs(config)]
 
 
 def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folder: Path, config: MakeConfig) -> None:
@@ -38,6 +39,29 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
         look(config(path))
     assert (str(path), "columns id, texts") == (refused.value.where, refused.value.got)
     assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("batch", [1, 16])
+def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks_a_column(
+    threads: int, batch: int, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "THREADS", threads)
+    monkeypatch.setattr(columns, "_BATCH", batch)
+    paths = write(folder, *(f"{i:02d}.jsonl" for i in range(60)))
+    said: list[str] = []
+    settings = config(folder)
+
+    found = list(look_into(list_inputs(settings), wanted_fields(settings), said.append))
+
+    assert look(settings) == found
+    assert paths == [file.path for file in found]
+    assert ["looking into 60 files, 0 done"] == said
+    for i in (50, 33, 34):
+        Path(paths[i]).write_text('{"other": "a"}\n')
+    with pytest.raises(InputError, match="the column 'text' is missing") as refused:
+        list(look_into(list_inputs(settings), wanted_fields(settings)))
+    assert paths[33] == refused.value.where
 
 
 @pytest.mark.parametrize(

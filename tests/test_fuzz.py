@@ -413,7 +413,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
 ) -> None:
     marker = loaders.marked(tmp_path)
     out, plan = str(tmp_path / "marked"), loaders.plan_of(1)
-    assert 6 == progress.reviews_done(out)()
+    assert 6 == progress.reviews_done(out, [6])()
     sound = summarise.finished_shard(0, plan, out)
     assert sound is not None
     assert 6 == sound.counts.read
@@ -423,7 +423,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
     Path(summarise.marker_path(out, 0)).write_bytes(damaged)
 
     assert summarise.finished_shard(0, plan, out) is None
-    progress.reviews_done(out)()
+    assert 6 == progress.reviews_done(out, [6])()
 
 
 def test_marker_of_another_shard_is_none(tmp_path: Path) -> None:

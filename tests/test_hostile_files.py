@@ -62,7 +62,7 @@ def test_what_is_no_file_is_left_out_with_a_notice(pattern: str, more: set[str],
     listing = list_inputs(config(f"{odd}/{pattern}"))
 
     expected = ["a.jsonl"] if pattern == "*.jsonl" else ["a.jsonl", "sub/b.jsonl"]
-    assert expected == [os.path.relpath(file.path, odd) for file, _ in listing.files]
+    assert expected == [os.path.relpath(file.path, odd) for file in listing.files]
     (notice,) = listing.notices
     head, _, said = notice.partition(": left out ")
     assert (f"{odd}/{pattern}", LEFT_OUT | more) == (head, set(said.split(", ")))
@@ -122,7 +122,7 @@ def test_directory_that_may_not_be_read_is_left_out_with_a_notice(
     listing = list_inputs(config(folder))
 
     assert (f"{folder}: left out 1 x directory that may not be read (closed)",) == listing.notices
-    assert ["a.jsonl"] == [os.path.basename(file.path) for file, _ in listing.files]
+    assert ["a.jsonl"] == [os.path.basename(file.path) for file in listing.files]
 
 
 def test_names_of_what_is_left_out_are_shown_in_part(folder: Path, config: MakeConfig) -> None:
@@ -142,7 +142,7 @@ def test_links_round_in_circles_give_each_file_once(pattern: str, folder: Path, 
 
     listing = list_inputs(config(f"{folder}/{pattern}"))
 
-    found = [os.path.realpath(file.path) for file, _ in listing.files]
+    found = [os.path.realpath(file.path) for file in listing.files]
     assert [str(folder / "sub/a.jsonl"), str(folder / "sub/deep/b.jsonl")] == sorted(found)
 
 

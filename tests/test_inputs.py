@@ -24,7 +24,7 @@ def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
     listing = list_inputs(config(folder))
 
     expected = list(zip(known, ["jsonl", "jsonl", "files", "parquet", "parquet"], strict=True))
-    assert expected == [(file.path, kind) for file, kind in listing.files]
+    assert expected == [(file.path, kind) for file, kind in listing]
     assert () == listing.notices
     (summary,) = listing.summaries
     counts = {"input": str(folder), "formats": {"files": 1, "jsonl": 2, "parquet": 2}, "files": 5, "bytes": 70}
@@ -42,7 +42,7 @@ def test_list_inputs_files_named_twice_are_scored_once_with_a_notice(folder: Pat
 
     listing = list_inputs(config(named[1], folder))
 
-    assert [named[1], named[0], named[2]] == [file.path for file, _ in listing.files]
+    assert [named[1], named[0], named[2]] == [file.path for file in listing.files]
     assert (f"{folder}: 1 files were named by an earlier input too and are scored once",) == listing.notices
 
 
@@ -51,7 +51,7 @@ def test_list_inputs_with_a_format_given_takes_every_name_as_that(folder: Path, 
 
     listing = list_inputs(config(folder, input_format="jsonl"))
 
-    assert [(path, "jsonl") for path in named] == [(file.path, kind) for file, kind in listing.files]
+    assert [(path, "jsonl") for path in named] == [(file.path, kind) for file, kind in listing]
 
 
 @pytest.mark.parametrize("name", ["a[1].jsonl", "_a.jsonl", ".a.jsonl"])
@@ -59,7 +59,7 @@ def test_list_inputs_unusual_name_that_exists_is_taken_literally(name: str, fold
     write(folder, "a1.jsonl")
     (named,) = write(folder, name)
 
-    assert [named] == [file.path for file, _ in list_inputs(config(named)).files]
+    assert [named] == [file.path for file in list_inputs(config(named)).files]
 
 
 @pytest.mark.parametrize("change", ["content", "time", "name", "another"])
@@ -120,10 +120,26 @@ def test_list_inputs_input_inside_the_output_is_refused(folder: Path, config: Ma
         list_inputs(config(f"{tmp_path}/**/*.jsonl", output=str(folder)))
 
 
-def test_list_inputs_file_named_in_two_ways_is_listed_once(folder: Path, config: MakeConfig) -> None:
-    write(folder, "a.jsonl")
+def test_list_inputs_that_are_the_output_itself_are_refused(folder: Path, config: MakeConfig) -> None:
+    named = write(folder, "a.jsonl", "b.jsonl")
 
-    assert 1 == len(list_inputs(config(folder / "a.jsonl", f"{folder}/./a.jsonl", folder)).files)
+    with pytest.raises(OutputError, match="an input lies inside the output") as refused:
+        list_inputs(config(f"{folder}/*.jsonl", output=named[1]))
+    assert f"input {named[1]}" == refused.value.got
+
+
+@pytest.mark.parametrize("name", ["in/./a.jsonl", "in//a.jsonl", "in/../in/a.jsonl", "link/a.jsonl", "other.jsonl"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_list_inputs_file_named_in_two_ways_is_listed_once(
+    name: str, order: int, folder: Path, config: MakeConfig, tmp_path: Path
+) -> None:
+    write(folder, "a.jsonl")
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "other.jsonl").symlink_to(folder / "a.jsonl")
+    inputs = [f"{tmp_path}/in/a.jsonl", f"{tmp_path}/{name}"]
+
+    assert inputs[::order][:1] == [file.path for file in list_inputs(config(*inputs[::order])).files]
+    assert 1 == len(list_inputs(config(*inputs, folder)).files)
 
 
 @pytest.mark.parametrize(("pattern", "output"), [("in", "in-out"), ("in", "out"), ("in/a.jsonl", "in/out")])

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 # One module may import those above it, never those below or beside it in the same line's right.
 LAYERS = """
 errors config
+ahead
 escape
 quiet
 local_files
@@ -29,6 +30,7 @@ formats.inflate
 formats.arrow formats.stream formats.parquet formats.jsonl formats.delimited formats.lines formats.files
 inputs columns
 read
+cut
 plan
 stored_plan
 encode
@@ -43,7 +45,7 @@ shard
 review
 worker
 graph
-wheel dataflow follow
+portable wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs

@@ -68,13 +68,20 @@ def test_csv_file_that_lost_a_kept_column_since_planning_is_unreadable(tmp_path:
     assert ("unreadable", True) == (rejected.code, "no column who" in rejected.message)
 
 
-def test_progress_counts_in_an_output_with_brackets_and_passes_over_a_damaged_marker(tmp_path: Path) -> None:
+def test_progress_counts_in_an_output_with_brackets_and_passes_over_what_is_no_marker(tmp_path: Path) -> None:
     shards = tmp_path / "out [1]" / "shards"
     shards.mkdir(parents=True)
-    (shards / "00000.json").write_text('{"counts": {"read": 3}}')
-    (shards / "00001.json").write_text("{")
-    (shards / "00002.json").write_text("[]")
-    assert 3 == progress.reviews_done(str(tmp_path / "out [1]"))()
+    for name in (
+        "00000.json",
+        "00002.json",
+        "00003.json",
+        "notes.json",
+        "\u0661.json",
+        ".00001.json.1.draft",
+        "-1.json",
+    ):
+        (shards / name).touch()
+    assert 3 + 5 == progress.reviews_done(str(tmp_path / "out [1]"), [3, 4, 5])()
 
 
 @pytest.mark.parametrize("option", ["--output", "--model", "--text-column", "--id-column", "--run-id"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scorer import stored_plan
+from batch_scorer import read, stored_plan
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OutputError
 from batch_scorer.plan import make_plan
@@ -77,6 +79,7 @@ def test_plan_any_shard_rows_covers_every_row_byte_and_file_once(
         expected |= {("jsonl", str(path)): list(range(size))} if (size := path.stat().st_size) else {}
     assert expected == covered
     assert list(range(plan.shard_count)) == [shard.index for shard in shards]
+    assert plan.reviews == sum(shards.reviews)
     assert 1 + texts + sum(lines) + sum(map(sum, groups)) == plan.reviews
 
 
@@ -125,9 +128,97 @@ def test_plan_same_inputs_and_options_gives_the_same_plan(reviews_file: Path, co
     once = make_plan(config(reviews_file, shard_rows=2), "model")
     again = make_plan(config(reviews_file, shard_rows=2, workers=9, output="elsewhere", max_error_rate=0.5), "model")
 
-    assert once == again
+    assert once[0] == again[0]
+    assert list(once[1]) == list(again[1])
     assert once[0].plan_hash[:12] == once[0].run_id
     assert 64 == len(once[0].plan_hash)
+
+
+# The hashes of plans that an earlier version made: it has to go on with them.
+HASHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "64": ("a1cf0ecfa26159f85e8794117fd89436b032dd1fea9de54e9e5f1c90faa15ba1", {}),
+    "rows": ("9ab3c4f6bbeb435f0c2082f4ae75e297ad5adaabaec978024403450c9f3d792a", {"shard_rows": 7}),
+    "limit": ("9e3ec79c801f9a0dd0eec62a6dafaa35cb9a81c753f49397f3a4616c0a9738d4", {"shard_rows": 3, "limit": 60}),
+    "kept": (
+        "7adae87720aec16bfe263b458a38492f03726870e55ce38e7cc3eb8023f72cbf",
+        {"inputs": ("in/*/a.jsonl",), "kept": (Kept("year", "year"), Kept("n", "out")), "id_column": "id"},
+    ),
+    "lines": (
+        "0087590e96d96add9847784df9368981e590f5d7008d4320621ad232832871f0",
+        {"inputs": ("in/year=2024/a.jsonl", "in/year=2023"), "input_format": "lines"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HASHES)
+def test_plan_of_unchanged_inputs_has_the_hash_that_it_had_in_earlier_versions(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # paths are hashed as they are given
+    for year in (2023, 2024):
+        here = Path(f"in/year={year}")
+        here.mkdir(parents=True)
+        for i in range(5):
+            (here / f"{i}.txt").write_text("good " * i)
+        (here / "a.jsonl").write_text(
+            "".join(json.dumps({"id": i, "text": "x" * i, "n": i}) + "\n" for i in range(300))
+        )
+        (here / "b.csv").write_text("id,text,n\n1,good,2\n2,bad,3\n")
+        (here / "bad.parquet").write_bytes(b"PAR1")
+        (here / "left_out.xml").touch()
+    Path("in/year=2024/link.jsonl").symlink_to("a.jsonl")
+    for path in Path("in").rglob("*.*"):
+        if not path.is_symlink():
+            os.utime(path, (0, 1_000.125 + len(path.name)))
+    stood, changes = HASHES[case]
+
+    plan, _ = make_plan(ScoreConfig(**{"inputs": ("in",), "output": "out", **changes}), "model")
+
+    assert stood == plan.plan_hash
+
+
+@pytest.mark.parametrize("limit", [None, 1, 7, 23, 40, 1_000])
+def test_shards_gone_through_again_are_the_same_and_their_reviews_add_up(
+    limit: int | None, folder: Path, config: MakeConfig
+) -> None:
+    write_parquet(folder / "a.parquet", [3, 8])
+    (folder / "b.jsonl").write_text('{"text": "a"}\n' * 11)
+    (folder / "c.parquet").write_bytes(b"PAR1")
+    for i in range(9):
+        (folder / f"d{i}.txt").write_text("a")
+    (folder / "e.csv").write_text("text\na\nb\nc\n")
+
+    plan, shards = make_plan(config(folder, shard_rows=4, limit=limit), "model")
+
+    assert list(shards) == list(shards)
+    assert len(shards) == plan.shard_count == len(list(shards))
+    assert min(limit or 34, 34) == plan.reviews == sum(shards.reviews)
+    for shard, reviews in zip(shards, shards.reviews, strict=True):
+        found = 0 if shard.damage else len(list(read.records(shard, plan.fields))[: shard.max_records])
+        assert abs(found - reviews) <= (shard.format == "jsonl" and limit is None)  # of bytes, it is a guess
+
+
+@pytest.mark.parametrize("ending", [".txt", ".jsonl"])
+def test_plan_of_more_files_takes_a_few_hundred_bytes_more_of_each(
+    ending: str, folder: Path, config: MakeConfig, tmp_path: Path
+) -> None:
+    def peak(files: int) -> int:
+        """Bytes at most, from the listing until the plan is written."""
+        here = folder / f"{files}"
+        here.mkdir()
+        for i in range(files):
+            (here / f"{i:04d}{ending}").write_text('{"text": "a"}\n')
+        tracemalloc.start()
+        try:
+            plan, shards = make_plan(config(here), "model")
+            write_plan(plan, shards, str(tmp_path / f"out-{files}"))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # what is imported and cached
+    few, many = peak(1_500), peak(4_500)  # more than a piece of the plan in both
+    assert (many - few) / 3_000 < 500
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -191,13 +282,20 @@ def test_resumed_unchanged_keeps_the_run_id_that_stands(reviews_file: Path, conf
     assert stood == resumed(make_plan(config(reviews_file), "model")[0], str(tmp_path / "out"))
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 500, 1 << 20])
 @pytest.mark.parametrize("piece_shards", [1, 2, 5, 6, 7, 1_000])
 def test_write_plan_in_pieces_is_read_back_in_order(
-    piece_shards: int, reviews_file: Path, config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    piece_shards: int,
+    piece_bytes: int,
+    reviews_file: Path,
+    config: MakeConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stored_plan, "PIECE_SHARDS", piece_shards)
-    plan, shards = make_plan(config(reviews_file, shard_rows=1), "model")
-    output = tmp_path / "out"
+    monkeypatch.setattr(stored_plan, "PIECE_BYTES", piece_bytes)
+    plan, cut = make_plan(config(reviews_file, shard_rows=1), "model")
+    output, shards = tmp_path / "out", list(cut)
 
     write_plan(plan, shards, str(output))
 
@@ -206,6 +304,26 @@ def test_write_plan_in_pieces_is_read_back_in_order(
     document = json.loads((output / "plan.json").read_text())
     assert {**plan.to_json(), "pieces": document["pieces"]} == document
     assert document["pieces"] == sorted(f"plan/{path.name}" for path in (output / "plan").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["a line gone", "a line twice", "a piece gone"])
+def test_read_shards_of_a_damaged_plan_never_gives_other_shards(
+    damage: str, reviews_file: Path, config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_plan, "PIECE_SHARDS", 2)
+    plan, shards = make_plan(config(reviews_file, shard_rows=1), "model")
+    write_plan(plan, shards, str(tmp_path))
+    piece = tmp_path / "plan" / "00001.jsonl"
+    lines = piece.read_text().splitlines(keepends=True)
+    piece.write_text("".join(lines[1:] if damage == "a line gone" else [*lines[:1], *lines]))
+    if damage == "a piece gone":
+        piece.unlink()
+
+    read_back = read_shards(str(tmp_path), plan.shard_count)
+
+    assert list(shards)[:2] == [next(read_back), next(read_back)]
+    with pytest.raises((OSError, ValueError)):
+        list(islice(read_back, damage == "a line twice", None))
 
 
 SHARDS = st.builds(

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.plan import Plan, make_plan
 from batch_scorer.profile import measure
-from batch_scorer.summarise import STAGES, Counts, Summary, commit, finished_shard, fold, verdict, write_marker
+from batch_scorer.summarise import STAGES, Counts, Summary, Total, commit, finished_shard, fold, verdict, write_marker
 from batch_scorer.write import Part
 
 MakeConfig = Callable[..., ScoreConfig]
@@ -126,20 +127,29 @@ def test_finished_shard_with_a_damaged_marker_is_done_again(
     assert finished_shard(0, plan, str(output)) is None
 
 
-@given(st.lists(SUMMARIES, max_size=5), st.integers(0, 5))
-def test_fold_of_parts_of_a_list_folded_is_the_fold_of_the_list(summaries: list[Summary], cut: int) -> None:
+@given(st.lists(SUMMARIES, max_size=6), st.randoms())
+def test_total_of_summaries_added_in_any_tree_is_their_fold(summaries: list[Summary], rng: Random) -> None:
     whole = fold(summaries)
 
-    assert whole == fold(summaries[:cut]) + fold(summaries[cut:])
-    assert whole == Summary() + whole == whole + Summary()
+    totals = [Total().add(summary) for summary in summaries] or [Total()]
+    while len(totals) > 1:
+        at = rng.randrange(len(totals) - 1)
+        totals[at].add(totals.pop(at + 1))
+    assert whole == totals[0].summary() == Total().add(whole).summary() == totals[0].add(Total()).summary()
+    assert [part for s in summaries for part in s.parts] == list(whole.parts)
     assert sum(s.counts.read for s in summaries) == whole.counts.read
     assert sum(s.timings["score"] for s in summaries) == whole.timings["score"]
     assert sum(s.profile.reviews for s in summaries) == whole.profile.reviews == sum(whole.profile.length)
 
 
-@given(SUMMARIES, SUMMARIES, SUMMARIES)
-def test_add_of_three_summaries_is_associative(a: Summary, b: Summary, c: Summary) -> None:
-    assert (a + b) + c == a + (b + c)
+def test_total_adds_in_place_and_leaves_what_it_adds_alone(done: Summary) -> None:
+    total, other = Total().add(done), Total().add(done)
+    parts, summed = total.parts, total.summary()
+
+    assert total is total.add(other)
+    assert parts is total.parts
+    assert done == other.summary() == summed
+    assert 2 == total.shards
 
 
 @pytest.mark.parametrize(
@@ -175,7 +185,7 @@ def test_commit_of_every_shard_writes_the_manifest_and_success(
 ) -> None:
     manifest = finish(fold([done] * 3), plan, tiny, config(max_error_rate=0.5))
 
-    assert manifest == json.loads((output / "manifest.json").read_text())
+    assert json.dumps(manifest, indent=2) + "\n" == (output / "manifest.json").read_text()
     assert {"read": 9, "scored": 6, "rejected": 3, "unreadable": 0} == manifest["counts"]
     assert ["errors"] * 3 + ["predictions"] * 3 == [part["path"].split("/")[0] for part in manifest["parts"]]
     assert (plan.run_id, 0.75) == (manifest["run_id"], manifest["timings"]["read"])

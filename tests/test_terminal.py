@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import threading
 import time
 from pathlib import Path
@@ -62,14 +61,50 @@ def test_error_counts_are_listed_by_stage_and_code() -> None:
     assert [["decode", "malformed_json", "2"], ["encode", "no_words", "1,234"]] == lines[-2:]
 
 
-def test_reviews_done_counts_each_marker_once(tmp_path: Path) -> None:
+def test_reviews_done_counts_shards_with_markers_as_they_were_planned(tmp_path: Path) -> None:
     shards = tmp_path / "shards"
-    shards.mkdir()
-    poll = progress.reviews_done(str(tmp_path))
+    poll = progress.reviews_done(str(tmp_path), [10, 7, 5])
     assert 0 == poll()
-    for index, read in enumerate((10, 5)):
-        (shards / f"{index:05d}.json").write_text(json.dumps({"counts": {"read": read}}))
+    shards.mkdir()
+    for index in (2, 0):
+        (shards / f"{index:05d}.json").touch()
     assert [15, 15] == [poll(), poll()]
+
+
+def test_steps_outside_a_terminal_say_what_takes_long_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = console()
+    with progress.steps(on) as say:
+        say("[b]quick")
+    assert "" == shown(on)
+    monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.01)
+    with progress.steps(on) as say:
+        say("[b]slow")
+        while "\n" not in shown(on):
+            pass
+    assert "[b]slow" == shown(on).splitlines()[0]
+
+
+def test_steps_in_a_terminal_show_each_step_and_leave_no_line() -> None:
+    on = Console(file=io.StringIO(), width=200, force_terminal=True, markup=False)
+    with progress.steps(on) as say:
+        say("looking into [b]")
+        on.print("beside it")
+    assert "looking into [b]" in shown(on)
+    assert shown(on).endswith("\x1b[2K")  # the spinner's line, erased
+
+
+def test_polls_take_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    now = iter([0.0, 2.0, 20.0, 20.01])  # a poll of two seconds, and one of a hundredth
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            return len(pauses) == 3
+
+    assert [7, 7] == list(progress._polls(lambda: 7, 0.5, Stop()))
+    assert [0.5, 18.0, 0.5] == pauses
 
 
 def test_progress_outside_a_terminal_prints_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:

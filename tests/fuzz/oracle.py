@@ -118,7 +118,8 @@ class Work:
     def planned(self, **changes: Any) -> tuple[Plan, list[Shard]]:
         paths = tuple(str(path) for path in self.paths)
         config = ScoreConfig(inputs=paths, output=str(self.scratch / "out"), **{**self.config, **changes})
-        return make_plan(config, "0" * 12)
+        plan, shards = make_plan(config, "0" * 12)
+        return plan, list(shards)
 
 
 def small(shard_rows: int, plan: Plan) -> int:

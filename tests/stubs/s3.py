@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+from urllib.request import Request as Post
+from urllib.request import urlopen
 
 import boto3
 from botocore.config import Config
@@ -73,6 +75,8 @@ def serving() -> Iterator[Store]:
     wrapped.store = Store(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
+    # Moto keeps what it holds in its modules: else the objects of another test would be there.
+    urlopen(Post(f"{wrapped.store.url}/moto-api/reset", method="POST")).close()
     try:
         yield wrapped.store
     finally:
@@ -112,7 +116,7 @@ class _Recorder:
             environ["wsgi.input"].read(min(fault.cut_after, size))
             return _cut(environ)
         if fault.status and not fault.after:
-            environ["wsgi.input"].read()
+            environ["wsgi.input"].read(size)
             return _error(fault.status, start_response)
         if fault.cut_after is None and not fault.after:
             return self._application(environ, start_response)  # type: ignore[no-any-return]

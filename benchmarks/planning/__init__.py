@@ -1,0 +1,1 @@
+"""What planning a million files takes, and summing up a hundred thousand shards."""
