@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from batch_scorer.inputs import _FORMAT_OF
 from batch_scorer.profile import FOREIGN_SHARE, LENGTH_SHIFT, OOV_SHARE, SHIFT_REVIEWS
 from batch_scorer.read import CHUNK_CHARACTERS
 from batch_scorer.schema import ERROR_CODES
+from batch_scorer.stores import access, gcs, patience, s3
 from batch_scorer.write import ROW_GROUP_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -51,3 +53,20 @@ def test_limits_are_those_of_the_code() -> None:
         "| Parquet: footer | 64 MiB",
     ):
         assert text in PAGE
+
+
+def test_patience_with_stores_and_their_options_are_those_of_the_code() -> None:
+    section = PAGE[PAGE.index("## Stores") : PAGE.index("## Limits")]
+    assert 7 == len(patience.WAITS_S) + 1 and 60 == round(sum(patience.WAITS_S), -1)
+    *statuses, last = map(str, patience._TRANSIENT)
+    options = re.findall(r'options\.get\("(\w+)"\)', "".join(map(inspect.getsource, (gcs, s3))))
+    assert 8 < len(options)
+    for text in (
+        f"{patience.ANSWER_S:.0f} seconds without an answer ({patience.CONNECT_S:.0f} for a connection)",
+        f"statuses {', '.join(statuses)} and {last}.",
+        f"Seven tries in all, after waits of {min(patience.WAITS_S):.0f} to {max(patience.WAITS_S):.0f} seconds",
+        *(f"`{scheme}://`" for scheme in access.EXTRAS),
+        *(f"batch-scorer[{extra}]" for extra in access.EXTRAS.values()),
+        *(f"`--{option}`" for option in options),
+    ):
+        assert text in section
