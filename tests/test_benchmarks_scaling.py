@@ -164,7 +164,7 @@ def test_command_writes_what_it_prints_and_a_figure(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(cases, "MIDDLE", 10**6)
     monkeypatch.setattr(cases, "POOLS", ((10**6, 4),))
     monkeypatch.setattr(cases, "TROUBLE_SIZES", (15_625,))
-    monkeypatch.setattr(cases.run, "__defaults__", ((10**6,),))
+    monkeypatch.setattr(cases, "CORPORA", (10**6,))
     result = CliRunner().invoke(command.main, ["--output", str(tmp_path), "--price", "2"])
     assert 0 == result.exit_code, result.output
     assert (tmp_path / "scaling.md").read_text() == result.output

@@ -6,7 +6,6 @@ In: `Costs`, a price, a seed. Out: what each took, as `scaling.json` holds it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.scaling.costs import Cluster, Costs, cut, default_rows, default_workers, ideal_hours
@@ -83,9 +82,7 @@ def case(
     return Case(reviews, rows, workers, tuple(sorted(runs, key=lambda run: run.makespan_s)))
 
 
-def run(
-    costs: Costs, price: float, machine_s: float, trip_s: float, seed: int, corpora: Sequence[int] = CORPORA
-) -> dict[str, Any]:
+def run(costs: Costs, price: float, machine_s: float, trip_s: float, seed: int) -> dict[str, Any]:
     """Everything, as `scaling.json` holds it.
 
     Args:
@@ -106,7 +103,7 @@ def run(
         "corpora": [
             {kind: told(n, default_rows(n), default_workers(n), trouble)
              for kind, trouble in (("alike", ALIKE), ("usual", USUAL))}
-            for n in corpora
+            for n in CORPORA
         ],
         "workers": [told(MIDDLE, default_rows(MIDDLE), workers, USUAL) for workers in WORKERS],
         "sizes": [
@@ -115,5 +112,5 @@ def run(
         "troubles": {
             name: [told(MIDDLE, rows, middle, trouble) for rows in TROUBLE_SIZES] for name, trouble in TROUBLES.items()
         },
-        "limits": [{"reviews": n, **dataclasses.asdict(limits(n, trip_s))} for n in corpora],
+        "limits": [{"reviews": n, **dataclasses.asdict(limits(n, trip_s))} for n in CORPORA],
     }  # fmt: skip

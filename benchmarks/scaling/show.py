@@ -22,7 +22,7 @@ def corpora_cells(found: Mapping[str, Any]) -> Cells:
     for line in found["corpora"]:
         alike, usual = line["alike"], line["usual"]
         cells.append([
-            _power(usual["reviews"]), f"{usual['rows']:,}", f"{usual['shards']:,}", str(usual["workers"]),
+            _count(usual["reviews"]), f"{usual['rows']:,}", f"{usual['shards']:,}", str(usual["workers"]),
             _minutes(alike["seconds"]), _minutes(usual["seconds"]), _minutes(usual["slowest_seconds"]),
             f"{usual['vcpu_hours']:,.1f}", f"{usual['cost']:,.2f}", f"{usual['over_ideal']:.2f}",
         ])  # fmt: skip
@@ -71,7 +71,7 @@ def limit_cells(found: Mapping[str, Any]) -> Cells:
     """A line a corpus, in the order of `LIMITS`."""
     return [
         [
-            _power(line["reviews"]), f"{line['shards']:,}", f"{line['plan_mb']:,.2f}", f"{line['read_plan_s']:,.1f}",
+            _count(line["reviews"]), f"{line['shards']:,}", f"{line['plan_mb']:,.2f}", f"{line['read_plan_s']:,.1f}",
             f"{line['markers_mb']:,.1f}", f"{line['poll_s']:,.1f}", f"{line['fold_s']:,.1f}",
             f"{line['fold_mb']:,.1f}", f"{line['manifest_mb']:,.1f}",
         ]
@@ -81,7 +81,7 @@ def limit_cells(found: Mapping[str, Any]) -> Cells:
 
 def tables(found: Mapping[str, Any]) -> dict[str, str]:
     """Each table as Markdown, by its title."""
-    pools = [f"{_power(c[0]['reviews'])} on {c[0]['workers']}" for c in found["sizes"]]
+    pools = [f"{_count(c[0]['reviews'])} on {c[0]['workers']}" for c in found["sizes"]]
     sizes = [f"{case['rows']:,} a shard, min" for case in found["troubles"]["none"]]
     trouble = ("trouble", *sizes, "shards lost", "time lost", "idle", "over scoring alone")
     return {
@@ -102,7 +102,7 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:,.1f}"
 
 
-def _power(reviews: int) -> str:
+def _count(reviews: int) -> str:
     return f"{reviews:,}"
 
 
