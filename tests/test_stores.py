@@ -112,8 +112,11 @@ def test_job_on_a_store_gives_the_rows_of_a_local_one_by_one_upload_a_part(
     workers = 2 if bucket.scheme == "s3" else 1
     local = ("--output", tmp_path / "local", "--model", tiny_model, "--run-id", "r", "--shard-rows", 4)
     assert 0 == run("score", inputs, *local, "--id-column", "id", "--max-error-rate", 1, "--workers", 1).exit_code
-    result = bucket.score("--workers", workers)
+    result = bucket.score("--workers", workers, "--log-file", tmp_path / "log")
     assert 0 == result.exit_code, result.output
+    logged = (tmp_path / "log").read_text()
+    assert "DEBUG" in logged
+    assert [] == [held for held in (*s3.SECRETS.values(), "film", "naïve") if held in logged]
     assert "14 reviews scored" in result.output
     found = bucket.fetch("out", tmp_path / "fetched")
     for kind in ("predictions", "errors"):
