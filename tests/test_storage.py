@@ -86,11 +86,6 @@ def test_join_puts_single_slashes_between(base: str, parts: tuple[str, ...], joi
     assert joined == storage.join(base, *parts)
 
 
-@pytest.mark.parametrize(("path", "directory"), [("gs://bucket/in/", True), ("gs://bucket/in/*.jsonl", False)])
-def test_is_directory_in_a_store_goes_by_the_trailing_slash(path: str, directory: bool) -> None:
-    assert directory == storage.is_directory(path)
-
-
 def test_publish_bytes_over_an_older_file_replaces_it_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "file"
     storage.publish_bytes(b"old and longer", str(path))

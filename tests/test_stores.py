@@ -113,8 +113,11 @@ def test_job_on_a_store_gives_the_rows_of_a_local_one_by_one_upload_a_part(
     workers = 2 if bucket.scheme == "s3" else 1
     local = ("--output", tmp_path / "local", "--model", tiny_model, "--run-id", "r", "--shard-rows", 4)
     assert 0 == run("score", inputs, *local, "--id-column", "id", "--max-error-rate", 1, "--workers", 1).exit_code
-    result = bucket.score("--workers", workers)
+    result = bucket.score("--workers", workers, "--log-file", tmp_path / "log")
     assert 0 == result.exit_code, result.output
+    logged = (tmp_path / "log").read_text()
+    assert "DEBUG" in logged
+    assert [] == [held for held in (*s3.SECRETS.values(), "film", "naïve") if held in logged]
     assert "14 reviews scored" in result.output
     found = bucket.fetch("out", tmp_path / "fetched")
     for kind in ("predictions", "errors"):
@@ -155,6 +158,17 @@ def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_what_is_not_
     assert b"mine" == bucket.store.read("bucket", "out/notes.txt")
 
 
+_undisturbed: dict[str, dict[str, bytes]] = {}  # by scheme: bytes depend on no more, and a job takes seconds
+
+
+def undisturbed(bucket: Bucket, tmp_path: Path) -> dict[str, bytes]:
+    """The parts that a job writes if nothing goes wrong."""
+    if bucket.scheme not in _undisturbed:
+        assert 0 == bucket.score("--workers", 1).exit_code
+        _undisturbed[bucket.scheme] = part_bytes(bucket.fetch("out", tmp_path / "undisturbed"))
+    return _undisturbed[bucket.scheme]
+
+
 def each_once(*faults: Fault) -> Callable[[Request], Fault | None]:
     """The first request of each kind about each object goes wrong, in one way after the other."""
     ways, seen = cycle(faults), set[tuple[str, str]]()
@@ -171,8 +185,7 @@ def each_once(*faults: Fault) -> Callable[[Request], Fault | None]:
 
 @pytest.mark.usefixtures("no_waits")
 def test_store_that_fails_now_and_then_changes_no_byte(bucket: Bucket, tmp_path: Path) -> None:
-    assert 0 == bucket.score("--workers", 1).exit_code
-    expected = part_bytes(bucket.fetch("out", tmp_path / "undisturbed"))
+    expected = undisturbed(bucket, tmp_path)
     bucket.store.fault = each_once(Fault(503), Fault(cut_after=10), Fault(503, after=True), Fault(delay_s=0.2))
     result = bucket.score("--workers", 1, output="other")
     bucket.store.fault = lambda request: None
@@ -186,8 +199,7 @@ def test_store_that_takes_a_part_no_more_ends_the_job_and_resuming_gives_the_sam
     bucket: Bucket, tmp_path: Path
 ) -> None:
     fault = Fault(503) if bucket.scheme == "s3" else Fault(cut_after=1_000)
-    assert 0 == bucket.score("--workers", 1).exit_code
-    expected = part_bytes(bucket.fetch("out", tmp_path / "undisturbed"))
+    expected = undisturbed(bucket, tmp_path)
     lost = "other/predictions/part-00001.parquet"
     bucket.store.fault = lambda request: fault if request.target.endswith(lost) and request.method != "GET" else None
     failed = bucket.score("--workers", 1, output="other")
@@ -201,6 +213,26 @@ def test_store_that_takes_a_part_no_more_ends_the_job_and_resuming_gives_the_sam
     resumed = bucket.score("--workers", 1, "--resume", output="other")
     assert 0 == resumed.exit_code, resumed.output
     assert expected == part_bytes(bucket.fetch("other", tmp_path / "resumed"))
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_store_that_gives_an_input_no_more_ends_the_job_rather_than_passing_for_damage(bucket: Bucket) -> None:
+    # Arrow reads the one, and ours the other.
+    lost = {"gs": "in/b.parquet", "s3": "in/a.jsonl"}[bucket.scheme]
+
+    def fault(request: Request) -> Fault | None:
+        planned = "out/plan.json" in bucket.store.uploads("bucket")
+        # Not where the object is only looked at: that, too, would end the job.
+        reads = request.is_download if bucket.scheme == "gs" else request.method == "GET"
+        return Fault(503) if planned and reads and request.target.endswith(lost) else None
+
+    bucket.store.fault = fault
+    failed = bucket.score("--workers", 1)
+    bucket.store.fault = lambda request: None
+    assert 1 == failed.exit_code, failed.output
+    assert "the object store does not answer as it should" in failed.output
+    assert f"where:    {bucket.path(lost)}" in failed.output and "--resume" in failed.output
+    assert "out/_SUCCESS" not in bucket.store.names("bucket", "out/")
 
 
 def refused(*words: object, beam: tuple[str, ...] = ()) -> str:

@@ -11,6 +11,7 @@ from batch_scorer.stores.store import Entry, Page
 
 _ONE_PIECE_BYTES = 64 << 20  # larger files are sent in pieces, which become an object when all are there
 _BATCH = 1_000  # objects to delete in one request, the most that the store takes
+_CONNECTIONS = 32  # as many as threads that look into files while a job is planned
 _BUSY = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded")
 
 
@@ -32,6 +33,7 @@ class S3:
             connect_timeout=CONNECT_S,
             read_timeout=ANSWER_S,
             retries={"total_max_attempts": 1},
+            max_pool_connections=_CONNECTIONS,
             signature_version=UNSIGNED if options.get("no_auth") else None,
         )
         self._client = boto3.session.Session().client(

@@ -341,11 +341,13 @@ def _list(store: Store, bucket: str, query: dict[str, str]) -> _Answer:
         if len(items) + len(folders) == limit:
             page["nextPageToken"] = last
             break
+        if folders and name.startswith(folders[-1]):
+            continue
         last = name
         head, found, _ = name[len(prefix) :].partition(delimiter or "\0")
         if found and delimiter:
-            if prefix + head + delimiter not in folders:
-                folders.append(prefix + head + delimiter)
+            folders.append(prefix + head + delimiter)
+            last = folders[-1] + "\U0010ffff"  # the next page begins behind all that is in it
         else:
             items.append(_described(bucket, name, store.buckets[bucket][name]))
     return _json(page | ({"items": items} if items else {}) | ({"prefixes": folders} if folders else {}))
