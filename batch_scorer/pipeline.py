@@ -134,11 +134,11 @@ def _run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) ->
     def name_of(index: int) -> str:
         return str(stored_plan.shard_at(config.output, index))
 
-    with Watch(base, config.worker_timeout_s, name_of, awaits=workers > 1) as eye:
+    direct = beam_options.view_as(DirectOptions)
+    apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
+    with Watch(base, config.worker_timeout_s, name_of, awaits=apart) as eye:
         command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
         # By name: `DirectRunner` would first look for a runner on the network.
-        direct = beam_options.view_as(DirectOptions)
-        apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
         runner = FnApiRunner(default_environment=command if apart else None)
         direct.direct_num_workers = workers
         if direct.direct_running_mode == MULTI_PROCESSING:

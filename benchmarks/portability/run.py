@@ -100,7 +100,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
             for name, options in ways.items():
                 say(f"{name}: {' '.join(options)}")
                 output = place / name.replace(" ", "-")
-                sides.append(_score(name, reviews, output, settings.model, options))
+                sides.append(score(name, reviews, output, settings.model, options))
     compare(sides)
     return {
         "data": Path(settings.source.file).name,
@@ -112,7 +112,15 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _score(name: str, reviews: Path, output: Path, model: str, options: Sequence[str]) -> Side:
+def score(name: str, reviews: Path, output: Path, model: str, options: Sequence[str]) -> Side:
+    """Runs the command one way.
+
+    Args:
+        options: of this way.
+
+    Raises:
+        JobError: it failed.
+    """
     words = ["score", str(reviews), "--output", str(output), "--overwrite", "--id-column", "id", "--run-id", RUN_ID]
     command = [sys.executable, "-m", "batch_scorer", *words, "--model", model, *options]
     ran = run_watched(command, ROOT, {**os.environ, **ENVIRONMENT})
