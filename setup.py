@@ -40,6 +40,7 @@ setup(
             "moto[server]>=5.0",
             "mypy>=1.11",
             "pytest>=8.0",
+            "pytest-xdist>=3.6",
             "ruff>=0.6",
             "scikit-learn>=1.5",
             "setuptools>=70.1",

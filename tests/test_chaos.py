@@ -31,7 +31,8 @@ CHAINS = (
     (1, ("driver killed", "all killed", "rot after a crash", "stale drafts after a crash", "SIGTERM", "Ctrl-C",
          "clock jumps")),
     (1, ("input removed", "input truncated", "input replaced", "output read-only", "disk full", "two jobs")),
-    (2, ("worker killed", "worker hangs", "worker killed while loading", "memory limit")),
+    (2, ("worker killed", "worker hangs", "worker killed while loading")),
+    (2, ("memory limit",)),  # a job that has little left may be done before both workers are at work
 )  # fmt: skip
 KINDS = [name for _, names in CHAINS for name in names]
 MOMENTS = {"worker killed while loading": Moment("worker", 0, 0.2), "two jobs": Moment("planned", 0, 0.0)}
