@@ -5,6 +5,7 @@
 #   ./run_local.sh INPUT... --output DIR    your reviews; arguments as for `batch-scorer score`
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+extras="[report]"
 source "$here/scripts/venv.sh"
 
 if [ $# -gt 0 ]; then

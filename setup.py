@@ -16,7 +16,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["batch_scorer", "batch_scorer.*"]),
-    package_data={"batch_scorer": ["models/**/*", "samples/**/*", "py.typed"]},
+    package_data={"batch_scorer": ["models/**/*", "samples/**/*", "report/page.*", "py.typed"]},
     # The README says what each of these is for.
     install_requires=[
         "apache-beam>=2.70",
@@ -31,19 +31,28 @@ setup(
     extras_require={
         "gcp": ["apache-beam[gcp]>=2.70"],
         "aws": ["apache-beam[aws]>=2.70"],
+        "report": ["altair>=5.4", "duckdb>=1.3", "jinja2>=3.1", "vl-convert-python>=1.7"],  # workers do without it
         "test": [
+            "batch-scorer[report]",
             "apache-beam[gcp,aws]>=2.70",
+            "axe-playwright-python>=0.1.5",
             "build>=1.2",
-            "duckdb>=1.1",
             "hypothesis>=6.100",
+            "ipykernel>=6.29",
             "matplotlib>=3.8",
             "moto[server]>=5.0",
             "mypy>=1.11",
+            "nbclient>=0.10",
+            "pandas>=2.2",
+            "playwright>=1.45",
+            "polars>=1.10",
+            "pyspark>=3.5",
             "pytest>=8.0",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
             "scikit-learn>=1.5",
             "setuptools>=70.1",
+            "sqlglot>=25.0",
         ],
         "evaluate": ["matplotlib>=3.8"],
         "bench": [

@@ -50,6 +50,13 @@ pipeline
 estimate
 progress terminal outputs
 highlight
+runs
+views
+tables
+report.findings
+report.gather report.texts report.charts
+report.page
+compare
 commands
 job
 cli_frame cli_look

@@ -1,0 +1,131 @@
+"""The outputs of runs, as those who look at them find them: what a run did, and which files hold its rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from batch_scorer import storage
+from batch_scorer.ahead import read_ahead
+from batch_scorer.documents import MANIFEST, first_fault
+from batch_scorer.errors import RefusedError
+
+_PART = re.compile(r"(predictions|errors)/part-\d{5,}\.parquet")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that came to its end.
+
+    Args:
+        output: its directory, as given.
+        manifest: its `manifest.json`.
+        plan: its `plan.json`.
+        complete: whether it is a success (`_SUCCESS`).
+        predictions, errors: paths of the parts, in the order of the inputs; of a run without such rows, none.
+    """
+
+    output: str
+    manifest: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    complete: bool
+    predictions: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the kept columns, as they stand in `predictions`."""
+        return tuple(kept["output_name"] for kept in self.plan["kept"])
+
+
+def open_run(output: str) -> Run:
+    """The run whose output stands in the directory `output`, local or in a store.
+
+    Raises:
+        RefusedError: there is no run, it has not come to its end, or its documents are damaged.
+    """
+    if not storage.exists(storage.join(output, "plan.json")):
+        raise RefusedError(
+            "there is no run",
+            where=output,
+            expected="the output of `batch-scorer score` (plan.json)",
+            got="a directory without one" if storage.exists(output) else "nothing there",
+            fix="give the directory that was given to `score` as --output",
+        )
+    if not storage.exists(storage.join(output, "manifest.json")):
+        raise RefusedError(
+            "the run has not come to its end",
+            where=output,
+            expected="manifest.json, which is written last",
+            got="no manifest.json",
+            fix="run the same `batch-scorer score` with --resume",
+        )
+    try:
+        plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
+        manifest = json.loads(storage.read_bytes(storage.join(output, "manifest.json")))
+        [kept["output_name"] for kept in plan["kept"]]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _damaged(output, f"{type(error).__name__}: {error}") from error
+    fault = first_fault(MANIFEST, manifest)
+    if fault is not None:
+        raise _damaged(output, f"manifest.json, {fault.where}: {fault.got} where {fault.expected} should be")
+    paths = [part["path"] for part in manifest["parts"]]
+    for path in paths:
+        if not _PART.fullmatch(path):  # `..` leads to anybody's files
+            raise _damaged(output, f"manifest.json names {path!r:.200}, which is no part of a run")
+
+    def parts(kind: str) -> tuple[str, ...]:
+        return tuple(storage.join(output, path) for path in paths if path.startswith(kind))
+
+    complete = storage.exists(storage.join(output, "_SUCCESS"))
+    return Run(output, manifest, plan, complete, parts("predictions"), parts("errors"))
+
+
+def _damaged(output: str, got: str) -> RefusedError:
+    return RefusedError(
+        "the output of the run is damaged",
+        where=output,
+        expected="plan.json, manifest.json and the parts that it names",
+        got=got,
+        fix="run the same `batch-scorer score` with --resume, which mends what is missing",
+    )
+
+
+@contextmanager
+def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
+    """The same runs with their parts on this machine: those in a store are copied for as long as the body runs.
+
+    Raises:
+        RefusedError: a part is missing.
+    """
+    with TemporaryDirectory(prefix="batch-scorer-") as folder:
+
+        def fetch(pair: tuple[str, str]) -> str:
+            path, local = pair
+            with storage.open_read(path) as source, open(local, "wb") as target:
+                while data := source.read(1 << 20):
+                    target.write(data)
+            return local
+
+        def at_hand(number: int, run: Run) -> Run:
+            if not storage.is_remote(run.output):
+                missing = [path for path in (*run.predictions, *run.errors) if not os.path.isfile(path)]
+                if missing:
+                    raise _damaged(run.output, f"{missing[0]} is missing")
+                return run
+            kinds = []
+            for kind, paths in (("predictions", run.predictions), ("errors", run.errors)):
+                place = Path(folder, str(number), kind)
+                place.mkdir(parents=True)
+                pairs = [(path, str(place / f"part-{i:05d}.parquet")) for i, path in enumerate(paths)]
+                kinds.append(tuple(read_ahead(fetch, pairs, True)))
+            return replace(run, predictions=kinds[0], errors=kinds[1])
+
+        yield tuple(at_hand(number, run) for number, run in enumerate(runs))

@@ -1,0 +1,61 @@
+"""Runs -> a DuckDB connection in which their views stand, bounded in memory and without a way to any network."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from batch_scorer.errors import RefusedError
+from batch_scorer.runs import Run, fetched
+from batch_scorer.views import literal, statements
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "400MB"  # what does not fit goes to the disk
+
+
+def needed(package: str, command: str) -> Any:
+    """The module `package`, which is installed with the extra `report`.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise RefusedError(
+            f"`batch-scorer {command}` needs a package that is not installed",
+            expected=f"the package {package.partition('.')[0]}",
+            got=str(error),
+            fix="pip install 'batch-scorer[report]', or from a checkout: pip install -e '.[report]'",
+        ) from error
+
+
+@contextmanager
+def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection]:
+    """A connection with the views of `views` for each group of runs, their names beginning with that of the group.
+
+    ``tables("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
+
+    Raises:
+        RefusedError: DuckDB is not installed, or a part is missing.
+    """
+    duckdb = needed("duckdb", command)
+    everything = [run for runs in groups.values() for run in runs]
+    with fetched(everything) as here, TemporaryDirectory(prefix="batch-scorer-") as folder:
+        left = iter(here)
+        connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+        try:
+            connection.execute(f"set memory_limit = {literal(MEMORY)}")
+            connection.execute(f"set temp_directory = {literal(folder)}")
+            connection.execute("set enable_progress_bar = false")
+            for name, runs in groups.items():
+                for statement in statements([next(left) for _ in runs], f"{name}_"):
+                    connection.execute(statement)
+            yield connection
+        finally:
+            connection.close()
