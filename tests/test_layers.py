@@ -15,6 +15,7 @@ errors config
 ahead
 escape
 quiet
+events
 local_files
 stores.patience
 stores.store stores.reader
@@ -49,6 +50,8 @@ portable wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs
+cards
+ending
 highlight
 runs
 views
@@ -59,7 +62,9 @@ report.page
 compare
 commands
 job
-cli_frame cli_look
+cli_frame
+complete
+cli_look
 cli
 __main__
 """
