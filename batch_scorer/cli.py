@@ -42,7 +42,7 @@ def main() -> None:
     """
 
 
-@main.command(cls=BeamCommand, context_settings=SETTINGS)
+@main.command(cls=BeamCommand, context_settings=SETTINGS, short_help="Score reviews: files in, Parquet out.")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete.files)
 @option(_FIRST, "--output", required=True, metavar="DIR", shell_complete=complete.directories,
         help="Directory for the results; new or empty.")  # fmt: skip
@@ -106,6 +106,7 @@ def score(
     one review a file, compressed or not.
 
     Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record.
+
     \b
     Examples:
       batch-scorer score reviews.parquet --output out --id-column review_id --keep label=true_label

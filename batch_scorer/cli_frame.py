@@ -107,7 +107,7 @@ def _escaped() -> Iterator[None]:
 def program() -> str:
     """What to write in a shell, here and now, to call this program again."""
     called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    if called.parts[-2:] == ("batch_scorer", "__main__.py"):
         return f"{_from_here(Path(sys.executable))} -m batch_scorer"
     if called.name != PROGRAM or shutil.which(PROGRAM) == str(called.absolute()):
         return PROGRAM

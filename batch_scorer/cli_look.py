@@ -11,7 +11,7 @@ from batch_scorer import complete
 from batch_scorer.cli_frame import SETTINGS, Command, program, reports_errors
 
 
-@click.command(cls=Command, context_settings=SETTINGS)
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Score one review and show what each word adds.")
 @click.argument("text")
 @click.option("--model", metavar="DIR", shell_complete=complete.directories,
               help="Model artefact.  [default: the shipped model]")  # fmt: skip
@@ -34,7 +34,7 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
     commands.explain(text, model, top_k, as_json)
 
 
-@click.command(cls=Command, context_settings=SETTINGS)
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what is in a model, or in the output of a run.")
 @click.argument("path", metavar="MODEL|OUT", required=False, shell_complete=complete.directories)
 @click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show of a run.")
 @reports_errors
@@ -57,7 +57,7 @@ def inspect(path: str | None, rows: int) -> None:
     commands.inspect(path, rows, program())
 
 
-@click.command(cls=Command, context_settings=SETTINGS)
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print what a shell needs for completion.")
 @click.argument("shell", type=click.Choice(complete.SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

@@ -103,9 +103,7 @@ def summary(console: Console, config: ScoreConfig, ended: Ended) -> None:
     terminal.notes(console, manifest)
     if counts["scored"]:
         terminal.row(console, label, f"{share:.1%}")
-    of = "" if ended.processes is None else f" of {ended.processes} process{'es' * (ended.processes > 1)}"
-    shares = ", ".join(f"{stage} {share:.0%}" for stage, share in ended.shares.items())
-    terminal.row(console, "time", f"{shares}{of}")
+    terminal.row(console, "time", _shares(ended))
     terminal.row(console, "predictions", storage.join(config.output, "predictions", "*.parquet"), fold=False)
     if counts["rejected"] or counts["unreadable"]:
         terminal.row(console, "errors", storage.join(config.output, "errors", "*.parquet"), fold=False)
@@ -122,6 +120,12 @@ def summary(console: Console, config: ScoreConfig, ended: Ended) -> None:
 
 def _wall(seconds: float) -> str:
     return f"{seconds:,.1f} s" if seconds < 600 else terminal.duration(seconds)
+
+
+def _shares(ended: Ended) -> str:
+    shown = [f"{stage} {share:.0%}" for stage, share in ended.shares.items() if share >= 0.005]
+    of = "of the workers" if ended.processes is None else f"of {ended.processes} process{'es' * (ended.processes > 1)}"
+    return f"{', '.join(shown) or 'none'} {of}"
 
 
 def _codes(rejected: Mapping[str, int]) -> str:

@@ -92,12 +92,12 @@ def steps(console: Console, plain: bool = False) -> Iterator[Callable[[str], Non
     def say(words: str) -> None:
         said.plain = words
 
-    def tell() -> None:
+    def repeat() -> None:
         while not stop.wait(PLAIN_LINE_SECONDS):
             console.print(said)
             tell("step", said.plain)
 
-    thread = threading.Thread(target=tell, daemon=True)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield say
