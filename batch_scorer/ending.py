@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import math
+import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -124,8 +126,8 @@ def _wall(seconds: float) -> str:
 
 def _shares(ended: Ended) -> str:
     shown = [f"{stage} {share:.0%}" for stage, share in ended.shares.items() if share >= 0.005]
-    of = "of the workers" if ended.processes is None else f"of {ended.processes} process{'es' * (ended.processes > 1)}"
-    return f"{', '.join(shown) or 'none'} {of}"
+    of = "" if ended.processes is None else f" ({ended.processes} process{'es' * (ended.processes > 1)})"
+    return f"{', '.join(shown) or 'none'}{of}"
 
 
 def _codes(rejected: Mapping[str, int]) -> str:
@@ -149,9 +151,15 @@ def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = 
     at = shlex.quote(output)
     commands = [] if inspected else [f"{program} inspect {at}"]
     if inputs:
-        texts = "".join(f" --text-from {shlex.quote(name)}" for name in inputs) if len(inputs) <= INPUTS_SHOWN else ""
-        commands += [f"{program} report {at}{texts}", f"{program} sql {at}"]
+        texts = "".join(f" --text-from {shlex.quote(name)}" for name in inputs)
+        there = len(inputs) <= INPUTS_SHOWN and all(map(_is_there, inputs))
+        commands += [f"{program} report {at}{texts if there else ''}", f"{program} sql {at}"]
     return commands
+
+
+def _is_there(name: str) -> bool:
+    """Whether an input can be read from here, where perhaps it was not given."""
+    return storage.is_remote(name) or os.path.exists(name) or any(glob.iglob(name))
 
 
 def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, str]]:

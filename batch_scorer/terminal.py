@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batch_scorer.dataflow import Pool
 
 LABEL_WIDTH = 15
+WIDE = 60  # columns, from which tables are shown in full
 _BLOCKS, _ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " _.-:=+*#"
 
 
@@ -141,16 +142,18 @@ def card(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def results(console: Console, rows: list[dict[str, Any]], title: str) -> None:
-    """Some predictions: id, score, and the words that weighed most, coloured by their sign."""
+    """Some predictions: id, score, and where there is room the words that weighed most, coloured by their sign."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
     for name, justify in (("record_id", "left"), ("label", "left"), ("P(positive)", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("words that weighed most")
+    wide, id_width = console.width >= WIDE, min(28, max(console.width - 26, 8))
+    if wide:
+        table.add_column("words that weighed most")
     for row in rows:
         words = Text(" ").join(_word(token) for token in row["top_contributing"][:4])
         label = Text(safe(row["predicted_label"], 20), "green" if row["predicted_label"] == "positive" else "red")
-        identity = Text(safe(row["record_id"], 28, keep_end=True))
-        table.add_row(identity, label, f"{row['probability']:.3f}", words)
+        identity = Text(safe(row["record_id"], id_width, keep_end=True))
+        table.add_row(identity, label, f"{row['probability']:.3f}", *([words] if wide else []))
     console.print(table)
 
 
@@ -160,13 +163,14 @@ def _word(token: Mapping[str, Any]) -> Text:
 
 
 def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> None:
-    """Rejected records by stage and code, with what the code means."""
+    """Rejected records by stage and code, and where there is room what the code means."""
     table = Table(title="rejected", title_justify="left", title_style="bold", box=None)
-    for name in ("stage", "code", "records", "meaning"):
+    wide = console.width >= WIDE
+    for name in ("stage", "code", "records", "meaning")[: 4 if wide else 3]:
         table.add_column(name, justify="right" if name == "records" else "left", no_wrap=name != "meaning")
     for (stage, code), count in sorted(counts.items()):
         _, meaning = ERROR_CODES.get(code, ("", ""))
-        table.add_row(Text(safe(stage)), Text(safe(code)), f"{count:,}", meaning)
+        table.add_row(Text(safe(stage)), Text(safe(code)), f"{count:,}", *([meaning] if wide else []))
     console.print(table)
 
 
