@@ -61,7 +61,7 @@ def inspect(path: str | None, rows: int) -> None:
 @click.argument("shell", type=click.Choice(complete.SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Prints what SHELL needs to complete commands, options, file names, and columns of the first INPUT.
+    """Prints what a shell needs to complete commands, options, file names, and columns of the first INPUT.
 
     \b
     Put this line into ~/.bashrc, or with zsh into ~/.zshrc:

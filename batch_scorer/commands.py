@@ -111,6 +111,7 @@ def inspect(path: str | None, rows: int, program: str) -> None:
             where=path,
             expected="a model artefact (MODEL_ID) or the output of `batch-scorer score` (plan.json)",
             got="neither" if storage.exists(path) else "nothing there",
+            fix="give a model's directory, or the one that was given to `score` as --output",
         )
 
 

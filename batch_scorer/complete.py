@@ -9,7 +9,6 @@ import bz2
 import csv
 import glob
 import gzip
-import io
 import json
 import os
 from typing import IO, Any
@@ -73,11 +72,11 @@ def columns_of(path: str) -> list[str]:
     if kind == "parquet":
         return _of_parquet(path)
     with _opened(path) as file:
-        head = file.read(LOOKED_AT_BYTES).decode("utf-8-sig", "replace")
+        line = file.readline(LOOKED_AT_BYTES).decode("utf-8-sig", "replace")
     if kind == "json":
-        return _of_object(json.loads(head.partition("\n")[0]))
+        return _of_object(json.loads(line))
     delimiter = "\t" if _plain(path).endswith((".tsv", ".tab")) else ","
-    return next(csv.reader(io.StringIO(head), delimiter=delimiter))
+    return next(csv.reader([line], delimiter=delimiter))
 
 
 def _plain(path: str) -> str:
