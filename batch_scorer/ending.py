@@ -24,6 +24,7 @@ from batch_scorer.events import ERROR, WARNING, tell
 INPUTS_SHOWN = 3
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 CODES_SHOWN = 5
+OTHER = "start-up and other"
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Ended:
     def shares(self) -> dict[str, float]:
         """Where the time of the workers went.
 
-        What is in no stage is `start-up and other`; how much, is known of a local job that was not resumed.
+        What is in no stage is `OTHER`; how much, is known of a local job that was not resumed.
         """
         timings = dict(self.manifest["timings"])
         rest = (self.processes or 0) * self.seconds - sum(timings.values())
         if self.processes and not self.before and rest > 0:
-            timings = {"start-up and other": rest, **timings}
+            timings = {OTHER: rest, **timings}
         total = sum(timings.values()) or 1
         return {stage: seconds / total for stage, seconds in timings.items()}
 
@@ -95,7 +96,7 @@ def summary(console: Console, config: ScoreConfig, ended: Ended) -> None:
     """Shows the end on `console`, and tells of it."""
     manifest, counts = ended.manifest, ended.manifest["counts"]
     label, share = positive_share(manifest)
-    earlier = f", {ended.before:,} of them before" if ended.before else ""
+    earlier = f", {ended.before:,} of them earlier," if ended.before else ""
     line = (
         f"{counts['scored']:,} reviews scored{earlier} in {_wall(ended.seconds)} ({ended.reviews_per_s:,.0f}/s), "
         f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable"
@@ -105,7 +106,7 @@ def summary(console: Console, config: ScoreConfig, ended: Ended) -> None:
     terminal.notes(console, manifest)
     if counts["scored"]:
         terminal.row(console, label, f"{share:.1%}")
-    terminal.row(console, "time", _shares(ended))
+    terminal.row(console, "time" if OTHER in ended.shares else "worker time", _shares(ended))
     terminal.row(console, "predictions", storage.join(config.output, "predictions", "*.parquet"), fold=False)
     if counts["rejected"] or counts["unreadable"]:
         terminal.row(console, "errors", storage.join(config.output, "errors", "*.parquet"), fold=False)

@@ -57,7 +57,7 @@ def told(config: ScoreConfig) -> Iterator[None]:
 def _screen(config: ScoreConfig) -> Iterator[None]:
     """Standard error, whatever others do to it meanwhile."""
     with _own_standard_error() as stream:
-        handler = logging.StreamHandler(stream)
+        handler = _Screen(stream)
         if config.log_format == JSON:
             handler.setFormatter(_AsJson())
             handler.setLevel({QUIET: WARNING, USUAL: INFO, VERBOSE: DETAIL}[config.verbosity])
@@ -72,6 +72,13 @@ def _screen(config: ScoreConfig) -> Iterator[None]:
             yield
         finally:
             _log.removeHandler(handler)
+
+
+class _Screen(logging.StreamHandler[TextIO]):
+    """A handler that says nothing where nobody listens any more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leaves it at that: the job goes on."""
 
 
 @contextmanager

@@ -109,7 +109,8 @@ def _score(config: ScoreConfig, stop: _Stop) -> int:
         except OSError as error:
             raise outputs.unwritable(config.output, error) from error
         every_s = 10.0 if storage.is_remote(config.output) else 0.5
-        on_shard = progress.tell_shard(config.output, made.shard_count, made.run_id) if plain else None
+        heard = plain or config.log_file is not None
+        on_shard = progress.tell_shard(config.output, made.shard_count, made.run_id) if heard else None
         done = progress.reviews_done(config.output, shards.reviews, on_shard)
         before = done() if config.resume else 0
 

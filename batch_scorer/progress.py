@@ -167,8 +167,9 @@ def _lines(
             continue
         said, rate = now, (done - before) / (now - start)
         left_s = max(total - done, 0) / rate if rate else None
-        left = "" if left_s is None else f", {left_s:,.0f} s left"
-        line = f"{done:,} of {about}{total:,} reviews, {rate:,.0f}/s{left}"
+        line = f"{done:,} of {about}{total:,} reviews"
+        if left_s is not None:
+            line += f", {rate:,.0f}/s, {left_s:,.0f} s left"
         console.print(line, highlight=False)
         fields = {"done": done, "total": total, "estimated": estimated, "reviews_per_s": round(rate, 1)}
         tell("progress", line, **fields, left_s=left_s and round(left_s))
