@@ -165,8 +165,10 @@ def _is_there(name: str) -> bool:
 
 def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, str]]:
     """How a run that is not a success becomes one: what that means, and the command."""
-    more, accepts = [], []
+    more, accepts, ways = [], [], []
     if counts["unreadable"] and not config.allow_unreadable:
+        retry = config.again() or "the same command with --resume"
+        ways.append(("read again what could not be read, if it was the disk or the network:", retry))
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     rate = counts["rejected"] / (counts["read"] or 1)
@@ -174,7 +176,7 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, 
         more += ["--max-error-rate", f"{min(math.ceil(rate * 100) / 100, 1):g}"]
         accepts.append("records that are rejected")
     command = config.again(*more) or f"the same command with {shlex.join(['--resume', *more])}"
-    return [(f"accept {' and '.join(accepts)}, without scoring anew:", command)]
+    return [*ways, (f"accept {' and '.join(accepts)}, without scoring anew:", command)]
 
 
 def _tell(config: ScoreConfig, ended: Ended, line: str, positive: tuple[str, float]) -> None:

@@ -112,8 +112,10 @@ def test_run_that_is_no_success_ends_with_the_command_that_accepts_it(
     counts: dict[str, int], expected: list[str]
 ) -> None:
     ended = Ended(manifest(counts=counts, not_a_success="why"), 5.0, 0, 1, None)
-    *_, what, command = shown(CONFIG, ended)
-    assert what.startswith("  or           accept ")
+    *before, what, command = shown(CONFIG, ended)
+    assert what.lstrip().removeprefix("or").lstrip().startswith("accept ")
+    again = "               batch-scorer score 'my file.jsonl' --output 'the output' --resume"
+    assert (counts["unreadable"] > 0) == (before[-1] == again)
     given = ["batch-scorer", "score", "my file.jsonl", "--output", "the output", "--resume", *expected]
     assert given == shlex.split(command)
     rate = click.Context(main).command.commands["score"].make_context("score", given[2:]).params["max_error_rate"]  # type: ignore[attr-defined]

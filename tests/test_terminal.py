@@ -44,6 +44,16 @@ def test_results_show_what_is_in_the_rows_and_four_words_each() -> None:
     assert 2 * 4 == shown(on).count("good +1.25")
 
 
+def test_tables_in_a_narrow_terminal_leave_out_what_would_be_cut_to_pieces() -> None:
+    on = Console(file=io.StringIO(), width=40, color_system=None)
+    terminal.results(on, [prediction(record_id="a/long/path/to/reviews.jsonl#12345")], "some")
+    terminal.error_counts(on, {("decode", "malformed_json"): 2})
+    lines = shown(on).splitlines()
+    assert " …s.jsonl#12345  positive        0.900" in [line.rstrip() for line in lines]
+    assert "meaning" not in shown(on) and "good" not in shown(on)
+    assert [] == [line for line in lines if len(line.rstrip()) > 40]
+
+
 def test_results_with_hostile_ids_and_words_show_them_as_text() -> None:
     on = console()
     hostile = "[/]\x1b[2J[blink]"
