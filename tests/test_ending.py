@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from batch_scorer import ending, events, terminal
-from batch_scorer.cards import positive_share, run_card
+from batch_scorer import ending, events
 from batch_scorer.cli import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.ending import Ended, summary
@@ -151,28 +150,6 @@ def test_codes_are_counted_over_all_parts_or_not_at_all(tmp_path: Path) -> None:
     assert [("no_words", 4), ("missing_text", 1)] == list((found or {}).items())
     (tmp_path / parts[0]["path"]).write_bytes(b"damaged")
     assert ending.rejected_by_code(str(tmp_path), run) is None
-
-
-def test_share_is_of_the_label_where_the_scores_can_tell() -> None:
-    assert ("positive", 0.25) == positive_share(manifest())
-    assert ("positive", 0.75) == positive_share(manifest(threshold=0.2))
-    assert ("P >= 0.5", 0.25) == positive_share(manifest(threshold=0.47))
-
-
-def test_card_of_a_run_draws_its_scores_and_measures_its_shift() -> None:
-    on = Console(file=io.StringIO(), width=100, color_system=None)
-    run_card(on, "out", manifest(), True)
-    assert isinstance(on.file, io.StringIO)
-    lines = [line.rstrip() for line in on.file.getvalue().splitlines()]
-    assert " P(positive)  0   █ █    ██          1" in lines
-    assert [] != [line for line in lines if "scores 0.00, lengths 0.00, unknown words 0.00" in line]
-
-
-@pytest.mark.parametrize(("encoding", "expected"), [("utf-8", "▁ █▄"), ("ascii", "_ #:")])
-def test_bars_show_every_bin_that_holds_anything(encoding: str, expected: str) -> None:
-    on = Console(file=io.TextIOWrapper(io.BytesIO(), encoding))
-    assert expected == terminal.bars(on, [1, 0, 1_000, 500])
-    assert "  " == terminal.bars(on, [0, 0])
 
 
 def test_end_is_told_as_events_too(caplog: pytest.LogCaptureFixture) -> None:
