@@ -7,10 +7,26 @@ from typing import Any
 
 import click
 
-from batch_scorer import __version__, cli_look
-from batch_scorer.cli_frame import SETTINGS, BeamCommand, EscapingGroup, reports_errors
-from batch_scorer.config import FLOAT32, FORMATS, PRECISIONS, Kept, ScoreConfig, without_secrets
+from batch_scorer import __version__, cli_look, complete
+from batch_scorer.cli_frame import SETTINGS, BeamCommand, EscapingGroup, option, program, reports_errors
+from batch_scorer.config import (
+    FLOAT32,
+    FORMATS,
+    LOG_FORMATS,
+    PRECISIONS,
+    QUIET,
+    TEXT,
+    USUAL,
+    VERBOSE,
+    Kept,
+    ScoreConfig,
+    without_secrets,
+)
 from batch_scorer.errors import OptionError
+
+# The sections of the help of `score`.
+_FIRST, _INPUT, _OUTPUT = "Options that matter first", "Input", "Output"
+_MODEL, _RUN, _MESSAGES = "Model", "Run", "Messages"
 
 
 @click.group(cls=EscapingGroup, context_settings=SETTINGS)
@@ -20,50 +36,59 @@ def main() -> None:
 
     \b
     Examples:
-      batch-scorer score reviews.parquet --output out
+      batch-scorer score reviews.parquet --output out --id-column review_id
       batch-scorer inspect out
       batch-scorer explain "Slow to start, but what a finish."
     """
 
 
-@main.command(cls=BeamCommand, context_settings=SETTINGS)
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--output", required=True, metavar="DIR", help="Directory for the results; new or empty.")
-@click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
-@click.option("--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto goes by file names.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column of the review.")
-@click.option("--id-column", metavar="NAME", help="Column of its id.  [default: source#offset]")
-@click.option("--keep", multiple=True, metavar="NAME[=NEW]", help="Column to carry into the output; may be repeated.")
-@click.option("--encoding", default="utf-8", metavar="NAME", help="Of CSV, line and one-review files.")
-@click.option("--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
-@click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default=FLOAT32,
-              help="Of the network's products; bfloat16 is faster where the processor multiplies it.")  # fmt: skip
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Local processes.  [default: one a core, fewer if few reviews]",
+@main.command(cls=BeamCommand, context_settings=SETTINGS, short_help="Score reviews: files in, Parquet out.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete.files)
+@option(_FIRST, "--output", required=True, metavar="DIR", shell_complete=complete.directories,
+        help="Directory for the results; new or empty.")  # fmt: skip
+@option(_FIRST, "--text-column", default="text", metavar="NAME", shell_complete=complete.columns,
+        help="Column of the review.")  # fmt: skip
+@option(_FIRST, "--id-column", metavar="NAME", shell_complete=complete.columns,
+        help="Column of its id.  [default: source#offset]")  # fmt: skip
+@option(_FIRST, "--keep", multiple=True, metavar="NAME[=NEW]", shell_complete=complete.columns,
+        help="Column to carry into the output; may be repeated.")  # fmt: skip
+@option(_FIRST, "--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
+@option(_FIRST, "--dry-run", is_flag=True,
+        help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
+@option(
+    _INPUT, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto goes by file names."
 )
-@click.option(
-    "--shard-rows", type=click.IntRange(1), metavar="N", help="Reviews in a shard, about.  [default: from the plan]"
-)
-@click.option(
-    "--max-text-bytes", type=click.IntRange(1), default=1_000_000, metavar="N", help="Larger texts are rejected."
-)
-@click.option("--max-error-rate", type=click.FloatRange(0, 1), default=0.01, metavar="X",
-              help="Share of rejected records above which the exit code is 3.")  # fmt: skip
-@click.option("--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
-@click.option("--no-excerpt", is_flag=True, help="Rejected records leave nothing of their text in DIR/errors.")
-@click.option("--worker-timeout", type=click.FloatRange(1), default=45, metavar="SECONDS",
-              help="A local worker that takes longer for one step ends the job.")  # fmt: skip
-@click.option("--log-file", metavar="FILE", help="Write a log, for finding faults; it holds no review.")
-@click.option("--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
-@click.option("--dry-run", is_flag=True, help="Show what would be done and how long it would take; write nothing.")
-@click.option("--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
-@click.option("--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
-@click.option("--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
+@option(_INPUT, "--encoding", default="utf-8", metavar="NAME", help="Of CSV, line and one-review files.")
+@option(_INPUT, "--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
+@option(_INPUT, "--max-text-bytes", type=click.IntRange(1), default=1_000_000, metavar="N",
+        help="Larger texts are rejected.")  # fmt: skip
+@option(_OUTPUT, "--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
+@option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
+@option(_OUTPUT, "--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words listed a review; 0 for none.")
+@option(_OUTPUT, "--no-excerpt", is_flag=True, help="Rejected records leave nothing of their text in DIR/errors.")
+@option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
+@option(_MODEL, "--model", metavar="DIR", shell_complete=complete.directories,
+        help="Model artefact.  [default: the shipped model]")  # fmt: skip
+@option(_MODEL, "--precision", type=click.Choice(PRECISIONS), default=FLOAT32,
+        help="Of the network's products; bfloat16 is faster where the processor multiplies it.")  # fmt: skip
+@option(_RUN, "--workers", type=click.IntRange(1), metavar="N",
+        help="Local processes.  [default: one a core, fewer if few reviews]")  # fmt: skip
+@option(_RUN, "--max-error-rate", type=click.FloatRange(0, 1), default=0.01, metavar="X",
+        help="Share of rejected records above which the exit code is 3.")  # fmt: skip
+@option(_RUN, "--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
+@option(_RUN, "--shard-rows", type=click.IntRange(1), metavar="N",
+        help="Reviews in a shard, about.  [default: from the plan]")  # fmt: skip
+@option(_RUN, "--worker-timeout", type=click.FloatRange(1), default=45, metavar="SECONDS",
+        help="A local worker that takes longer for one step ends the job.")  # fmt: skip
+@option(_RUN, "--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
+@option(_MESSAGES, "-q", "--quiet", is_flag=True,
+        help="Say nothing but warnings and errors, on standard error.")  # fmt: skip
+@option(_MESSAGES, "-v", "--verbose", is_flag=True,
+        help="Say what the job is doing: versions, plan, each shard as it is done, its time.")  # fmt: skip
+@option(_MESSAGES, "--log-format", type=click.Choice(LOG_FORMATS), default=TEXT,
+        help="json: an object a line, on standard error and in the log file.")  # fmt: skip
+@option(_MESSAGES, "--log-file", metavar="FILE", shell_complete=complete.files,
+        help="Write a log, for finding faults; it holds no review.")  # fmt: skip
 @click.pass_context
 @reports_errors
 def score(
@@ -73,19 +98,21 @@ def score(
     dry_run: bool,
     no_excerpt: bool,
     worker_timeout: float,
+    quiet: bool,
+    verbose: bool,
     **options: Any,
 ) -> None:
     """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
     one review a file, compressed or not.
 
-    Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record. Options for
-    Beam's runner go after `--`.
+    Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record.
 
     \b
     Examples:
       batch-scorer score reviews.parquet --output out --id-column review_id --keep label=true_label
       batch-scorer score 'exports/*.csv.gz' letters/ --output out --limit 1000
       batch-scorer score reviews.jsonl --output out --text-column review.body --dry-run
+      batch-scorer score reviews.parquet --output out --log-format json 2> events.jsonl
       batch-scorer score gs://bucket/reviews/*.parquet --output gs://bucket/out -- \\
           --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
 
@@ -102,6 +129,8 @@ def score(
         kept=_kept(keep),
         excerpts=not no_excerpt,
         worker_timeout_s=worker_timeout,
+        verbosity=QUIET if quiet else VERBOSE if verbose else USUAL,
+        program=program(),
         command=without_secrets(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
@@ -113,6 +142,8 @@ def score(
         raise OptionError("--delimiter is not one character", got=repr(config.delimiter), fix="for a tab: $'\\t'")
     if config.resume and config.overwrite:
         raise OptionError("--resume and --overwrite exclude each other", fix="give one of them")
+    if quiet and verbose:
+        raise OptionError("--quiet and --verbose exclude each other", fix="give one of them")
     from batch_scorer import job
 
     sys.exit(job.dry_run(config) if dry_run else job.score(config))
@@ -151,5 +182,5 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-for command in (cli_look.explain, cli_look.inspect):
+for command in (cli_look.inspect, cli_look.explain, cli_look.completion):
     main.add_command(command)

@@ -3,21 +3,67 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
+from batch_scorer.config import JSON, PROGRAM
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import report, visible
+from batch_scorer.events import error_line
 
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
 
-class BeamCommand(click.Command):
+class _Option(click.Option):
+    """An option that stands in a section of the help."""
+
+    def __init__(self, *args: Any, section: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
+
+
+def option(section: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
+    """`click.option` in a section of the help; sections appear in the order of their first options."""
+    return click.option(*names, cls=_Option, section=section, **settings)
+
+
+class Command(click.Command):
+    """A command whose help shows its options by sections, aligned with each other."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        # What stands in no section, --help, comes last.
+        for param in sorted(self.get_params(ctx), key=lambda param: not hasattr(param, "section")):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                title = "Others" if sections and sections.keys() != {"Options"} else "Options"
+                sections.setdefault(getattr(param, "section", title), []).append(record)
+        width = min(max((len(names) for records in sections.values() for names, _ in records), default=0), 30)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl([(names.ljust(width), text) for names, text in records])
+
+
+class Group(Command, click.Group):
+    """A group whose help shows options by sections, and commands in the order in which one comes to need them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class BeamCommand(Command):
     """A command whose arguments after `--` go to Beam untouched, so that a typo before it stays an error."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -25,13 +71,23 @@ class BeamCommand(click.Command):
         ctx.meta["beam_options"] = tuple(args[at + 1 :])
         return super().parse_args(ctx, args[:at])
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        with formatter.section("Beam"):
+            text = "Options of Beam and its runner; without any, the job runs on this machine."
+            formatter.write_dl([("-- BEAM OPTIONS".ljust(30), text)])
 
-class EscapingGroup(click.Group):
-    """A group whose complaints about words of the command line quote them visibly."""
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- BEAM OPTIONS]"]
+
+
+class EscapingGroup(Group):
+    """A group whose complaints about words of the command line quote them visibly; it heeds NO_COLOR, FORCE_COLOR."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        colours = False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
         with _escaped():
-            return super().make_context(*args, **kwargs)
+            return super().make_context(*args, **{"color": colours, **kwargs})
 
     def invoke(self, ctx: click.Context) -> Any:
         with _escaped():
@@ -48,16 +104,38 @@ def _escaped() -> Iterator[None]:
         raise click.UsageError(visible(error.format_message()), error.ctx) from None
 
 
+def program() -> str:
+    """What to write in a shell, here and now, to call this program again."""
+    called = Path(sys.argv[0])
+    if called.parts[-2:] == ("batch_scorer", "__main__.py"):
+        return f"{_from_here(Path(sys.executable))} -m batch_scorer"
+    if called.name != PROGRAM or shutil.which(PROGRAM) == str(called.absolute()):
+        return PROGRAM
+    return _from_here(called)
+
+
+def _from_here(path: Path) -> str:
+    found = shutil.which(path.name)
+    if found and Path(found).absolute() == path.absolute():
+        return path.name
+    with suppress(ValueError):  # it lies elsewhere
+        path = path.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(path))
+
+
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns our errors into a message and an exit code."""
+    """Turns our errors into a message, or a line of JSON if that is the command's --log-format, and an exit code."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except ScorerError as error:
-            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(report(error), err=True)
+            if kwargs.get("log_format") == JSON:
+                click.echo(error_line(error), err=True)
+            else:
+                click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+                click.echo(report(error), err=True)
             if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
                 os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss

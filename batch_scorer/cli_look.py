@@ -1,15 +1,20 @@
-"""The commands that look at what is there, a review, a model or a run: options in, one call of `commands`."""
+"""The commands that look at what is there, a review, a model or a run: options in, one call of `commands`.
+
+And `completion`, which has a shell help with all of them.
+"""
 
 from __future__ import annotations
 
 import click
 
-from batch_scorer.cli_frame import SETTINGS, reports_errors
+from batch_scorer import complete
+from batch_scorer.cli_frame import SETTINGS, Command, program, reports_errors
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Score one review and show what each word adds.")
 @click.argument("text")
-@click.option("--model", metavar="DIR", help="Model artefact.  [default: the shipped model]")
+@click.option("--model", metavar="DIR", shell_complete=complete.directories,
+              help="Model artefact.  [default: the shipped model]")  # fmt: skip
 @click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
 @reports_errors
@@ -29,8 +34,8 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
     commands.explain(text, model, top_k, as_json)
 
 
-@click.command(context_settings=SETTINGS)
-@click.argument("path", metavar="MODEL|OUT", required=False)
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what is in a model, or in the output of a run.")
+@click.argument("path", metavar="MODEL|OUT", required=False, shell_complete=complete.directories)
 @click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show of a run.")
 @reports_errors
 def inspect(path: str | None, rows: int) -> None:
@@ -38,11 +43,35 @@ def inspect(path: str | None, rows: int) -> None:
 
     A model is verified as before a run: hashes, shapes, and the score of its probe text.
 
+    Of a run: what happened, how its scores are spread and how far its texts are from those the model was trained on,
+    what was rejected, and the first predictions.
+
     \b
     Examples:
       batch-scorer inspect
+      batch-scorer inspect model
       batch-scorer inspect out --rows 20
     """
     from batch_scorer import commands
 
-    commands.inspect(path, rows)
+    commands.inspect(path, rows, program())
+
+
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print what a shell needs for completion.")
+@click.argument("shell", type=click.Choice(complete.SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Prints what a shell needs to complete commands, options, file names, and columns of the first INPUT.
+
+    \b
+    Put this line into ~/.bashrc, or with zsh into ~/.zshrc:
+      eval "$(batch-scorer completion bash)"
+    With fish:
+      batch-scorer completion fish > ~/.config/fish/completions/batch-scorer.fish
+
+    \b
+    Examples:
+      batch-scorer completion bash
+      batch-scorer completion zsh
+    """
+    click.echo(complete.script(ctx.find_root().command, shell))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
+import shlex
 import sys
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -75,18 +75,28 @@ def _read_stdin() -> str:
         ) from error
 
 
-def inspect(path: str | None, rows: int) -> None:
-    """Shows a model, after verifying it, or the output of a run with its first `rows` predictions."""
-    from batch_scorer import artifact, storage, terminal
+def inspect(path: str | None, rows: int, program: str) -> None:
+    """Shows a model, after verifying it, or the output of a run with its first `rows` predictions.
 
+    Args:
+        program: what this one is called as, for the commands that go on from here.
+    """
+    from batch_scorer import artifact, cards, storage, terminal
+
+    given = "" if path is None else f" --model {shlex.quote(path)}"
     console = terminal.console()
     path = path or artifact.SHIPPED
     if storage.exists(storage.join(path, "MODEL_ID")):
         model = artifact.load(path)
-        terminal.model_card(console, path, model.manifest, model.model_id)
+        cards.model_card(console, path, model.manifest, model.model_id)
+        cards.next_commands(
+            console,
+            f'{program} explain "Slow to start, but what a finish."{given}',
+            f"{program} score INPUT --output OUT{given} --dry-run",
+        )
     elif storage.exists(storage.join(path, "plan.json")):
         try:
-            _show_run(console, path, rows)
+            _show_run(console, path, rows, program)
         except _DAMAGED as error:
             raise RefusedError(
                 "the output of the run is damaged",
@@ -101,43 +111,46 @@ def inspect(path: str | None, rows: int) -> None:
             where=path,
             expected="a model artefact (MODEL_ID) or the output of `batch-scorer score` (plan.json)",
             got="neither" if storage.exists(path) else "nothing there",
+            fix="give a model's directory, or the one that was given to `score` as --output",
         )
 
 
-def _show_run(console: Console, output: str, rows: int) -> None:
-    """Prints what a run's output holds: its manifest, some predictions, and the rejected by code."""
-    import pyarrow.parquet as pq
+def _show_run(console: Console, output: str, rows: int, program: str) -> None:
+    """Prints what a run's output holds: its manifest, the rejected by code, some predictions, and where to go on."""
+    from batch_scorer import cards, ending, storage, terminal
+    from batch_scorer.runs import open_run
 
-    from batch_scorer import storage, terminal
-
-    manifest_path = storage.join(output, "manifest.json")
-    if not storage.exists(manifest_path):
+    if not storage.exists(storage.join(output, "manifest.json")):
         plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
         done = len(storage.match_in(storage.join(output, "shards"), "*.json"))
         console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
         return
-    manifest = json.loads(storage.read_bytes(manifest_path))
-    terminal.run_card(console, output, manifest, storage.exists(storage.join(output, "_SUCCESS")))
-    terminal.notes(console, manifest)
-    shown: list[dict[str, Any]] = []
-    columns = ["record_id", "predicted_label", "probability", "top_contributing"]
-    rejected: Counter[tuple[str, str]] = Counter()
-    for part in manifest["parts"]:
-        if not re.fullmatch(r"(predictions|errors)/part-\d{5,}\.parquet", part["path"]):
-            raise ValueError(f"no part of a run: {part['path']!r:.200}")  # `..` leads to anybody's files
-        is_errors = part["path"].startswith("errors/")
-        if not is_errors and len(shown) >= rows:
-            continue
-        with storage.open_read(storage.join(output, part["path"])) as file, pq.ParquetFile(file) as parquet:
-            if is_errors:
-                found = parquet.read(["stage", "code"]).to_pylist()
-                rejected.update((row["stage"], row["code"]) for row in found)
-            else:
-                batch = next(parquet.iter_batches(rows - len(shown), columns=columns))
-                shown += batch.to_pylist()
-    if shown:
-        console.print()
-        terminal.results(console, shown, "the first predictions")
+    run = open_run(output)
+    cards.run_card(console, output, run.manifest, run.complete)
+    terminal.notes(console, run.manifest)
+    rejected = ending.count_codes(output, run.manifest["parts"])
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
+    shown = _first_predictions(run.predictions, rows)
+    if shown:
+        console.print()
+        terminal.results(console, shown, "the first predictions")
+    inputs = [found["input"] for found in run.manifest["inputs"]] if run.predictions else ()
+    if commands := ending.look_at(program, output, inputs, inspected=True):
+        cards.next_commands(console, *commands)
+
+
+def _first_predictions(parts: Sequence[str], rows: int) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    from batch_scorer import storage
+
+    shown: list[dict[str, Any]] = []
+    columns = ["record_id", "predicted_label", "probability", "top_contributing"]
+    for path in parts:
+        if len(shown) >= rows:
+            break
+        with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
+            shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
+    return shown

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 FORMATS = ("parquet", "jsonl", "csv", "lines", "files")
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
+QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
+LOG_FORMATS = TEXT, JSON = ("text", "json")
+PROGRAM = "batch-scorer"
 
 
 def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
@@ -55,6 +58,9 @@ class ScoreConfig:
         run_id: the run's name; None takes it from the plan.
         resume, overwrite: what to do with an output directory that is not empty.
         log_file: where to write what is logged, at every level; None for nowhere.
+        log_format: of the log and of what is told on standard error, one of `LOG_FORMATS`.
+        verbosity: how much is told: `QUIET`, `USUAL` or `VERBOSE`.
+        program: what to write in a shell to call this program again.
         command: the command line, for the record.
         beam_options: options for Beam's runner.
     """
@@ -83,15 +89,22 @@ class ScoreConfig:
     resume: bool = False
     overwrite: bool = False
     log_file: str | None = None
+    log_format: str = TEXT
+    verbosity: str = USUAL
+    program: str = PROGRAM
     command: tuple[str, ...] = ()
     beam_options: tuple[str, ...] = ()
 
-    def how_to_resume(self) -> str:
-        """How to go on with a run that was cut off: the command, where it is not too long to be read."""
+    def again(self, *more: str) -> str | None:
+        """The command that was given, with --resume and `more` options, where it is not too long to be read."""
         words = [word for word in self.command if word not in ("--overwrite", "--resume")]
         at = words.index("--") if "--" in words else len(words)
-        command = shlex.join(["batch-scorer", *words[1:at], "--resume", *words[at:]])
-        if self.command and len(command) <= COMMAND_CHARACTERS:
+        command = f"{self.program} {shlex.join([*words[1:at], '--resume', *more, *words[at:]])}"
+        return command if self.command and len(command) <= COMMAND_CHARACTERS else None
+
+    def how_to_resume(self) -> str:
+        """How to go on with a run that was cut off: the command, or what it would be."""
+        if command := self.again():
             return f"run `{command}`: what is done is kept"
         instead = " instead of --overwrite" if self.overwrite else ""
         return f"run the same command with --resume{instead}: what is done is kept"

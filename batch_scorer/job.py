@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import QUIET, TEXT, VERBOSE, ScoreConfig
 from batch_scorer.errors import JobError, StoppedError, UnavailableError
 from batch_scorer.escape import safe
-from batch_scorer.quiet import logged, quieten
+from batch_scorer.events import DETAIL, tell, told
+from batch_scorer.quiet import quieten
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -38,7 +39,7 @@ def score(config: ScoreConfig) -> int:
         UnavailableError: a store did not answer.
     """
     try:
-        with _Stop() as stop, logged(config.log_file):
+        with _Stop() as stop, told(config):
             return _score(config, stop)
     except UnavailableError as error:
         error.fix = f"{error.fix}; then {config.how_to_resume()}"
@@ -85,47 +86,89 @@ class _Stop:
 def _score(config: ScoreConfig, stop: _Stop) -> int:
     from batch_scorer import terminal
 
-    console, start = terminal.console(), time.monotonic()
+    speaks = config.log_format == TEXT and config.verbosity != QUIET
+    console, start = terminal.console(quiet=not speaks), time.monotonic()
     model, made, shards, beam_options = _planned(config, console)
-    from batch_scorer import outputs, pipeline, progress, storage, stored_plan
+    from batch_scorer import ending, outputs, pipeline, progress, storage, stored_plan
 
-    console.print(f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}")
+    line, run = f"{terminal.plan_line(made, model)}; run {safe(made.run_id)}", {"run_id": made.run_id}
+    console.print(line)
+    size = {"reviews": made.reviews, "estimated": made.estimated, "shards": made.shard_count}
+    tell("planned", line, **run, **size, model_id=model.model_id, model_name=model.manifest["name"])
+    processes = pipeline.process_count(made, config.workers) if pipeline.is_local(beam_options) else None
+    _tell_details(config, made, processes, time.monotonic() - start)
     stop.heed()
+    plain = config.verbosity == VERBOSE
     with outputs.claimed(config):
         made = outputs.prepare(config, made)  # once more, now that nobody else can write there
         try:
-            with progress.steps(console) as say:
+            with progress.steps(console, plain) as say:
                 say("writing the plan")
                 outputs.begin(config)
                 stored_plan.write_plan(made, shards, config.output)
         except OSError as error:
             raise outputs.unwritable(config.output, error) from error
         every_s = 10.0 if storage.is_remote(config.output) else 0.5
-        done = progress.reviews_done(config.output, shards.reviews)
+        heard = plain or config.log_file is not None
+        on_shard = progress.tell_shard(config.output, made.shard_count, made.run_id) if heard else None
+        done = progress.reviews_done(config.output, shards.reviews, on_shard)
+        before = done() if config.resume else 0
+
+        def tell_line(said: str) -> None:
+            console.print(safe(said))
+            tell("job", said, **run)
+
         try:
-            with progress.progress(console, done, made.reviews, made.estimated, every_s):
-                if not pipeline.run(made, config, beam_options, lambda line: console.print(safe(line))):
+            with progress.progress(console, done, made.reviews, made.estimated, every_s, plain):
+                if not pipeline.run(made, config, beam_options, tell_line):
                     return 0
         except (KeyboardInterrupt, JobError):
             if not outputs.is_complete(config.output):
                 raise  # else all was done but the end of its processes
         finally:
             outputs.finish(config)
+        done()  # the last shards were done after the last look at them
         manifest = json.loads(storage.read_bytes(storage.join(config.output, "manifest.json")))
-    terminal.summary(console, config.output, manifest, time.monotonic() - start)
+    rejected = ending.rejected_by_code(config.output, manifest)
+    before = min(before, manifest["counts"]["scored"])
+    ending.summary(console, config, ending.Ended(manifest, time.monotonic() - start, before, processes, rejected))
     reason = manifest["not_a_success"]
-    if reason:
+    if reason and speaks:
         click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
         click.echo(safe(reason), err=True)
-        return 3
-    return 0
+    return 3 if reason else 0
+
+
+def _tell_details(config: ScoreConfig, made: Plan, processes: int | None, planned_s: float) -> None:
+    """What --verbose says before the work begins."""
+    from batch_scorer.graph import versions
+
+    said = versions()
+    tell("versions", ", ".join(f"{name} {number}" for name, number in said.items()), DETAIL, versions=said)
+    for found in made.inputs:
+        formats = ", ".join(f"{count:,} {name}" for name, count in found["formats"].items())
+        tell("input", f"{found['input']}: {formats}, {found['bytes']:,} bytes", DETAIL, **found)
+    text, identity, kept = made.fields.text, made.fields.id, [kept.name for kept in made.fields.kept]
+    said_columns = f"text {text}, id {identity or 'source#offset'}, kept {', '.join(kept) or 'nothing'}"
+    tell("columns", said_columns, DETAIL, text=text, id=identity, kept=kept)
+    where = f"here, in {processes} process(es)" if processes else "on the runner of the options after --"
+    said_plan = f"loaded and planned in {planned_s:.1f} s; scores {where}; writes to {config.output}"
+    tell("workers", said_plan, DETAIL, processes=processes, planned_s=round(planned_s, 3), output=config.output)
 
 
 def dry_run(config: ScoreConfig) -> int:
-    """Shows what `score` would do, and how long it would take here. Writes nothing."""
+    """Shows what `score` would do, and how long it would take here. Writes nothing.
+
+    What it shows is its result, and so on standard output whatever the format of the log is.
+    """
+    with told(config):
+        return _dry_run(config)
+
+
+def _dry_run(config: ScoreConfig) -> int:
     from batch_scorer import terminal
 
-    console, start = terminal.console(), time.monotonic()
+    console, start = terminal.console(config.verbosity == QUIET), time.monotonic()
     model, made, shards, beam_options = _planned(config, console)
     from batch_scorer import dataflow, pipeline
     from batch_scorer.estimate import estimate, estimate_on_dataflow
@@ -152,7 +195,7 @@ def _planned(config: ScoreConfig, console: Console) -> tuple[Artifact, Plan, Sha
     storage.use_options(config.beam_options)
     model = artifact.load(config.model or artifact.SHIPPED)
     engine.check_precision(model, config.precision)
-    with progress.steps(console) as say:
+    with progress.steps(console, config.verbosity == VERBOSE) as say:
         made, shards = plan.make_plan(config, model.model_id, say)
     return model, outputs.prepare(config, made), shards, beam_options or _beam_options(config)
 

@@ -1,4 +1,4 @@
-"""What others would say over our own output: TensorFlow's greetings, and the logs, which go to a file or nowhere."""
+"""What others would say over our own output, TensorFlow's greetings and Beam's logs, is kept from the terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
-
-from batch_scorer.errors import OptionError
 
 
 def quieten() -> None:
@@ -24,33 +22,6 @@ def quieten() -> None:
     root.addHandler(logging.NullHandler())  # else Beam's first words make it one that prints, whoever speaks
     for name in ("apache_beam", "tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def logged(path: str | None) -> Iterator[None]:
-    """Writes all that is logged while the body runs, Beam's workers included, to the file `path`.
-
-    Raises:
-        OptionError: the file cannot be written.
-    """
-    if path is None:
-        yield
-        return
-    try:
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise OptionError("the log cannot be written", where=f"--log-file {path}", got=str(error)) from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root, level = logging.getLogger(), logging.getLogger().level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        handler.close()
-        quieten()  # what Beam has to say on its way out finds no log any more
 
 
 @contextmanager

@@ -24,6 +24,9 @@ LEFT_OUT = {
     "workers": "processes of a local run; Dataflow has num_workers and max_workers",
     "worker_timeout": "local processes are watched; Dataflow watches its own",
     "log_file": "a file on the launcher's disk, which goes with it; Dataflow keeps the log",
+    **dict.fromkeys(
+        ("quiet", "verbose", "log_format"), "the launcher ends when the job is made; Dataflow tells of the job itself"
+    ),
     "dry_run": "a template that is launched makes a job",
     "price_per_vcpu_hour": "for --dry-run",
 }

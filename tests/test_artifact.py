@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from batch_scorer import artifact, terminal
+from batch_scorer import artifact, cards
 from batch_scorer.artifact import Artifact
 from batch_scorer.errors import ArtifactError
 from batch_scorer.tokenizer import RESERVED
@@ -222,6 +222,6 @@ def test_any_value_in_place_of_a_manifest_value_loads_or_is_refused(
     # What was let through does all that a run asks of it, and can be shown.
     assert loaded.temperature > 0 and loaded.training_profile.to_json()["reviews"] >= 0
     on = Console(file=io.StringIO())
-    terminal.model_card(on, str(directory), loaded.manifest, loaded.model_id)
+    cards.model_card(on, str(directory), loaded.manifest, loaded.model_id)
     assert isinstance(on.file, io.StringIO)
     assert loaded.model_id in on.file.getvalue()

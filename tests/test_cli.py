@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ OPTIONS = {
     *("--shard-rows", "--max-text-bytes", "--precision", "--max-error-rate", "--allow-unreadable", "--run-id"),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
     *("--no-excerpt", "--worker-timeout", "--log-file", "--price-per-vcpu-hour"),
+    *("--quiet", "--verbose", "--log-format"),
 }
 
 # Stands in for `-m batch_scorer`, and says afterwards which of the heavy modules it has imported.
@@ -86,7 +88,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tupl
     return folder / "out", score(folder / "in.jsonl", tiny_model, folder / "out", *more)
 
 
-@pytest.mark.parametrize("args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["explain", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["completion", "zsh"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = process("-c", SHOW_IMPORTS, *args)
     assert (0, "") == (done.returncode, done.stderr)
@@ -102,8 +106,8 @@ def test_refusing_a_wrong_option_imports_nothing_heavy() -> None:
 def test_help_of_score_has_every_option_and_exit_code() -> None:
     text = run("score", "--help").stdout
     assert [] == [code for code in ("0  done", "1  the job", "2  refused", "3  finished") if code not in text]
-    listed = {line.split()[0] for line in text.splitlines() if line.strip().startswith("--")}
-    assert OPTIONS | {"--runner=DataflowRunner"} == listed
+    options = text.split("Options that matter first:")[1]
+    assert OPTIONS | {"--help"} == set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", options, re.MULTILINE))
 
 
 def test_run_is_exit_0_and_prints_counts_and_paths(reviews_file: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -185,10 +189,14 @@ def test_inspect_of_a_finished_run_shows_counts_reviews_and_rejected(finished: t
     output, scored = finished
     assert 0 == scored.exit_code, scored.output
     text = run("inspect", output, "--rows", 3).stdout
+    labels = pq.read_table(output / "predictions", columns=["predicted_label"])["predicted_label"].to_pylist()
+    share = labels.count("positive") / len(labels)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     expected = ("run the-run", "state complete", "read 8", "scored 6 (75.0%)", "rejected 2 (25.0%)",
-                "decode malformed_json 1", "encode no_words 1")  # fmt: skip
+                f"positive {share:.1%}")  # fmt: skip
     assert [] == [line for line in expected if line not in lines]
+    for rejected in ("decode malformed_json 1 the line is", "encode no_words 1 the text holds"):
+        assert [rejected] == [line[: len(rejected)] for line in lines if line.startswith(rejected[:12])]
     assert ["r1", "r2", "r3"] == [line.split()[0] for line in lines if line[:1] == "r" and line[1:2].isdigit()]
 
 

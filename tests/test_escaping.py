@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,13 +21,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from batch_scorer import documents, highlight, plan, terminal
+from batch_scorer import cards, documents, ending, highlight, plan, terminal
 from batch_scorer.artifact import Artifact
 from batch_scorer.cli import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.engine import load_engine
 from batch_scorer.errors import ArtifactError
 from batch_scorer.escape import as_json, report, safe, visible
+from batch_scorer.profile import measure
 from batch_scorer.review import ExplainedReview, explain_review
 from batch_scorer.shard import Scorer
 from batch_scorer.tokenizer import words
@@ -244,21 +246,22 @@ def test_card_of_a_model_obeys_nothing_in_its_manifest(tiny: Artifact, data: st.
         "versions": data.draw(st.dictionaries(texts, texts, max_size=3)),
     }
     assert documents.first_fault(documents.ARTIFACT, manifest) is None
-    expected = styles_of(on_terminal(lambda on: terminal.model_card(on, "model", tiny.manifest, "0" * 12)))
-    printed = on_terminal(lambda on: terminal.model_card(on, data.draw(TEXTS), manifest, "0" * 12))
+    expected = styles_of(on_terminal(lambda on: cards.model_card(on, "model", tiny.manifest, "0" * 12)))
+    printed = on_terminal(lambda on: cards.model_card(on, data.draw(TEXTS), manifest, "0" * 12))
     assert_obeyed_in_nothing(printed, expected)
 
 
 def run_manifest(text: Callable[[], str]) -> dict[str, Any]:
     """The manifest of a run, every text in it from `text`."""
-    histogram = {"from": [0.0, 0.5], "reviews": [1, 1]}
-    profile = {"reviews": 2, "words": 9, "truncated": 0, "oov_words": 1, "used_words": 9, "probability": histogram}
+    reviews = np.full(300, 7)
+    profile = measure(reviews, reviews, reviews // 7, np.linspace(0, 1, 300)).to_json()
     return {
         "run_id": text(),
         "model_id": text(),
         "model_name": text(),
         "counts": {"read": 4, "scored": 2, "rejected": 1, "unreadable": 1},
-        "profile": {"run": profile},
+        "profile": {"run": profile, "training": profile},
+        "threshold": 0.5,
         "timings": {text(): 1.0},
         "finished": text(),
         "not_a_success": text(),
@@ -271,9 +274,12 @@ def run_manifest(text: Callable[[], str]) -> dict[str, Any]:
 def test_run_obeys_nothing_in_its_manifest(data: st.DataObject, complete: bool) -> None:
     def show(text: Callable[[], str]) -> Callable[[Console], None]:
         def on(console: Console) -> None:
-            terminal.run_card(console, text(), run_manifest(text), complete)
+            cards.run_card(console, text(), run_manifest(text), complete)
             terminal.notes(console, run_manifest(text))
-            terminal.summary(console, text(), run_manifest(text), 1.0)
+            config = ScoreConfig((text(),), text(), command=("x", "score", text()), program=text())
+            ended = ending.Ended(run_manifest(text), 1.0, 0, 1, {text(): 1})
+            ending.summary(console, config, ended)
+            cards.next_commands(console, text())
 
         return on
 

@@ -15,6 +15,7 @@ errors config
 ahead
 escape
 quiet
+events
 local_files
 stores.patience
 stores.store stores.reader
@@ -49,6 +50,8 @@ portable wheel dataflow follow
 pipeline
 estimate
 progress terminal outputs
+cards
+ending
 highlight
 runs
 views
@@ -59,7 +62,9 @@ report.page
 compare
 commands
 job
-cli_frame cli_look
+cli_frame
+complete
+cli_look
 cli
 __main__
 """
@@ -100,7 +105,18 @@ def test_module_imports_only_modules_above_it(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TRAIN, ids=lambda path: path.stem)
 def test_train_imports_the_contract_only_and_evaluation_the_engine(path: Path) -> None:
-    contract = {"errors", "schema", "tokenizer", "model", "profile", "documents", "keras_model", "artifact", "quiet"}
+    contract = {
+        "errors",
+        "schema",
+        "tokenizer",
+        "model",
+        "profile",
+        "documents",
+        "keras_model",
+        "artifact",
+        "quiet",
+        "cli_frame",
+    }
     if path.parent.name == "evaluate":
         contract |= {"encode", "protocol", "engine", "score"}  # what is judged are the answers that users get
     ours = {other.removeprefix("batch_scorer.") for other in imported(path) if other.startswith("batch_scorer.")}

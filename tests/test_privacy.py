@@ -63,11 +63,13 @@ def test_debug_log_and_terminal_hold_no_word_of_the_reviews(
     workers: int, source: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    job = run(source, tmp_path / "out", "--log-file", log, *job_options(tiny_model, workers))
+    more = ("--verbose", "--log-format", "json") if workers > 1 else ()
+    job = run(source, tmp_path / "out", "--log-file", log, *more, *job_options(tiny_model, workers))
     written = log.read_text()
     assert (0, GOOD) == (job.returncode, len(rows(tmp_path / "out")))
     assert 9 == len(rows(tmp_path / "out", "errors"))
-    assert "DEBUG" in written and 20 < len(written.splitlines())
+    assert ('"debug"' if more else "DEBUG") in written and 20 < len(written.splitlines())
+    assert bool(more) == ('"event": "shard"' in job.stderr)
     for shown in (written, job.stdout, job.stderr):
         assert [] == [secret for secret in SECRETS if secret.lower() in shown.lower()]
 

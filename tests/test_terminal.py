@@ -44,6 +44,16 @@ def test_results_show_what_is_in_the_rows_and_four_words_each() -> None:
     assert 2 * 4 == shown(on).count("good +1.25")
 
 
+def test_tables_in_a_narrow_terminal_leave_out_what_would_be_cut_to_pieces() -> None:
+    on = Console(file=io.StringIO(), width=40, color_system=None)
+    terminal.results(on, [prediction(record_id="a/long/path/to/reviews.jsonl#12345")], "some")
+    terminal.error_counts(on, {("decode", "malformed_json"): 2})
+    lines = shown(on).splitlines()
+    assert " …s.jsonl#12345  positive        0.900" in [line.rstrip() for line in lines]
+    assert "meaning" not in shown(on) and "good" not in shown(on)
+    assert [] == [line for line in lines if len(line.rstrip()) > 40]
+
+
 def test_results_with_hostile_ids_and_words_show_them_as_text() -> None:
     on = console()
     hostile = "[/]\x1b[2J[blink]"
@@ -58,7 +68,8 @@ def test_error_counts_are_listed_by_stage_and_code() -> None:
     on = console()
     terminal.error_counts(on, {("encode", "no_words"): 1234, ("decode", "malformed_json"): 2})
     lines = [line.split() for line in shown(on).splitlines()]
-    assert [["decode", "malformed_json", "2"], ["encode", "no_words", "1,234"]] == lines[-2:]
+    assert [["decode", "malformed_json", "2"], ["encode", "no_words", "1,234"]] == [line[:3] for line in lines[-2:]]
+    assert shown(on).splitlines()[-1].rstrip().endswith("the text holds no word")
 
 
 def test_reviews_done_counts_shards_with_markers_as_they_were_planned(tmp_path: Path) -> None:
@@ -124,16 +135,3 @@ def test_progress_stops_at_once_when_the_body_raises() -> None:
         raise ValueError("body")
     assert time.monotonic() - start < 5
     assert not [thread for thread in threading.enumerate() if "_lines" in thread.name]
-
-
-def test_summary_names_the_errors_only_where_there_are_some() -> None:
-    manifest = {"counts": {"scored": 1234, "rejected": 0, "unreadable": 0}, "notices": ["[b]: left out 2 x .csv"]}
-    clean, damaged = console(), console()
-    terminal.summary(clean, "out", manifest, 2.0)
-    manifest["counts"]["unreadable"] = 1
-    terminal.summary(damaged, "out", manifest, 0.0)
-
-    assert "1,234 reviews scored in 2.0 s (617/s), 0 rejected, 0 unreadable" in shown(clean)
-    assert "notice [b]: left out 2 x .csv" in shown(clean)
-    assert "out/errors" not in shown(clean)
-    assert "out/errors/*.parquet" in shown(damaged)

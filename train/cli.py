@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scorer.errors import OptionError, OutputError, ScorerError
+from batch_scorer.cli_frame import SETTINGS, Group, option, reports_errors
+from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.quiet import greet_tensorflow
 from train.data import Columns, read_examples, read_texts
 from train.evaluate.command import card, evaluate
@@ -21,45 +21,48 @@ from train.evaluate.command import card, evaluate
 if TYPE_CHECKING:
     from train.run import Run
 
+# The sections of the help.
+_FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
 
-@click.group(invoke_without_command=True, context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", "sources", multiple=True, metavar="FILE",
-              help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
-                   "May be given several times.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Directory to write the artefact to.")
-@click.option("--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
-              help="What to train: our network; the same, pre-trained on all texts; or the "
-                   "notebook's that it came from, for comparison.")  # fmt: skip
-@click.option("--unlabelled", multiple=True, metavar="FILE",
-              help="Texts without labels to pre-train on (preset full). May be given several times.")  # fmt: skip
-@click.option("--word-index", type=click.Path(path_type=Path), metavar="FILE",
-              help="Keras' imdb_word_index.json, where --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
-@click.option("--text-column", default="text", help="Column of the review.")
-@click.option("--label-column", default="label", help="Column of the label.")
-@click.option("--positive-value", default="1", help="The label, as text, that means positive.")
-@click.option("--id-column", help="Column of the id by which the validation split is cut.  [default: the text's hash]")
-@click.option("--name", default="reviews", help="Name of the model, for people.")
-@click.option("--epochs", type=click.IntRange(1), help="Epochs at most.  [default: the recipe's]")
-@click.option("--batch-size", type=click.IntRange(1), help="Reviews a step.  [default: the recipe's]")
-@click.option("--seed", type=int, help="Seed of weights, order and dropout.  [default: the recipe's]")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
-              help="Another setting of the recipe, by its name in the code: perturbation=0, pretraining.epochs=4. "
-                   "May be given several times.")  # fmt: skip
-@click.option("--pretrained", type=click.Path(path_type=Path), metavar="FILE",
-              help="Start from the pretrained.npz in the work directory of another run, and leave pre-training "
-                   "out (preset full).")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path),
-              help="Directory of checkpoints, and of the run's log and its picture.  "
-                   "[default: OUTPUT.work]")  # fmt: skip
-@click.option("--checkpoint-seconds", type=click.FloatRange(0), default=120.0,
-              help="Seconds between checkpoints (presets default and full).")  # fmt: skip
-@click.option(
-    "--deterministic",
-    is_flag=True,
-    help="Have TensorFlow use deterministic kernels only. Slower; on a CPU its usual ones gave the same bits.",
-)
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the work directory, if there is one.")
+
+@click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
+@option(_FIRST, "--data", "sources", multiple=True, metavar="FILE",
+        help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
+             "May be given several times.")  # fmt: skip
+@option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory to write the artefact to.")
+@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column of the review.")
+@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column of the label.")
+@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="The label, as text, that means positive.")
+@option(_FIRST, "--resume", is_flag=True,
+        help="Go on from the last checkpoint in the work directory, if there is one.")  # fmt: skip
+@option(_DATA, "--id-column", metavar="NAME",
+        help="Column of the id by which the validation split is cut.  [default: the text's hash]")  # fmt: skip
+@option(_DATA, "--unlabelled", multiple=True, metavar="FILE",
+        help="Texts without labels to pre-train on (preset full). May be given several times.")  # fmt: skip
+@option(_DATA, "--word-index", type=click.Path(path_type=Path), metavar="FILE",
+        help="Keras' imdb_word_index.json, where --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
+@option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
+        help="What to train: our network; the same, pre-trained on all texts; or the "
+             "notebook's that it came from, for comparison.")  # fmt: skip
+@option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people.")
+@option(_RECIPE, "--epochs", type=click.IntRange(1), metavar="N", help="Epochs at most.  [default: the recipe's]")
+@option(_RECIPE, "--batch-size", type=click.IntRange(1), metavar="N", help="Reviews a step.  [default: the recipe's]")
+@option(_RECIPE, "--seed", type=int, metavar="N", help="Seed of weights, order and dropout.  [default: the recipe's]")
+@option(_RECIPE, "--set", "settings", multiple=True, metavar="NAME=VALUE",
+        help="Another setting of the recipe, by its name in the code: perturbation=0, pretraining.epochs=4. "
+             "May be given several times.")  # fmt: skip
+@option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
+        help="Start from the pretrained.npz in the work directory of another run, and leave pre-training "
+             "out (preset full).")  # fmt: skip
+@option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
+        help="Directory of checkpoints, and of the run's log and its picture.  [default: OUTPUT.work]")  # fmt: skip
+@option(_RUN, "--checkpoint-seconds", type=click.FloatRange(0), default=120.0, metavar="SECONDS",
+        help="Seconds between checkpoints (presets default and full).")  # fmt: skip
+@option(_RUN, "--deterministic", is_flag=True,
+        help="Have TensorFlow use deterministic kernels only. Slower; on a CPU its usual ones gave the same "
+             "bits.")  # fmt: skip
 @click.pass_context
+@reports_errors
 def main(
     context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, unlabelled: tuple[str, ...],
     word_index: Path | None, text_column: str, label_column: str, positive_value: str, id_column: str | None, name: str,
@@ -68,13 +71,14 @@ def main(
 ) -> None:  # fmt: skip
     """Trains the model of batch-scorer and writes it as an artefact.
 
-    With a command, judges a trained one instead.
+    With a command, it judges a trained one instead: see `python -m train evaluate --help`.
 
     \b
     Examples:
       python -m train --data reviews.parquet --output model
       python -m train --data reviews.csv --label-column stars --positive-value 5 --output model
       python -m train --data imdb --output model
+      python -m train --data reviews.csv --output model --resume
       python -m train --preset full --data imdb --unlabelled imdb --output model
       python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
     """
@@ -86,26 +90,22 @@ def main(
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
-    try:
-        if (output / "manifest.json").exists():
-            raise OutputError("the output already holds a model", where=str(output), fix="give another --output")
-        if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
-            word_index and (preset != "notebook" or len(sources) > 1)
-        ):
-            raise OptionError(
-                "Keras' files go together, and with the preset notebook only",
-                expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
-            )
-        if preset != "full" and (unlabelled or pretrained):
-            raise OptionError("--unlabelled and --pretrained are for pre-training", fix="give --preset full")
-        work = work or Path(f"{output}.work")
-        train(
-            preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
-            checkpoint_seconds, deterministic, resume,
-        )  # fmt: skip
-    except ScorerError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    if (output / "manifest.json").exists():
+        raise OutputError("the output already holds a model", where=str(output), fix="give another --output")
+    if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
+        word_index and (preset != "notebook" or len(sources) > 1)
+    ):
+        raise OptionError(
+            "Keras' files go together, and with the preset notebook only",
+            expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
+        )
+    if preset != "full" and (unlabelled or pretrained):
+        raise OptionError("--unlabelled and --pretrained are for pre-training", fix="give --preset full")
+    work = work or Path(f"{output}.work")
+    train(
+        preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
+        checkpoint_seconds, deterministic, resume,
+    )  # fmt: skip
 
 
 def train(

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from batch_scorer import artifact, stored_plan, summarise, terminal
+from batch_scorer import artifact, cards, stored_plan, summarise
 from batch_scorer.errors import ArtifactError
 from batch_scorer.plan import Plan
 from batch_scorer.profile import measure
@@ -200,5 +200,5 @@ def _use(loaded: artifact.Artifact, folder: str) -> None:
     ids = loaded.tokenizer.ids(words("a good film, " * 300))
     holds(int(ids.max()) < loaded.architecture.vocabulary_size, "ids beyond the vocabulary", ids)
     out = io.StringIO()
-    terminal.model_card(Console(file=out, width=80), folder, loaded.manifest, loaded.model_id)
+    cards.model_card(Console(file=out, width=80), folder, loaded.manifest, loaded.model_id)
     holds("temperature" in out.getvalue(), "no card", out.getvalue())

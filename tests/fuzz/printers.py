@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from batch_scorer import escape, highlight, terminal
+from batch_scorer import cards, escape, highlight, terminal
 from batch_scorer.errors import InputError, ScorerError
 from batch_scorer.model import fold_head, forward
 from batch_scorer.profile import EMPTY
@@ -140,7 +140,7 @@ def check_terminal(data: bytes, scratch: Path) -> None:
     holds(line.isprintable() and json.loads(line) == value, "JSON", text, line)
     for console in consoles(option):
         manifest = _manifest(text)
-        terminal.run_card(console, text, manifest, bool(option & 1))
+        cards.run_card(console, text, manifest, bool(option & 1))
         terminal.notes(console, manifest)
         terminal.error_counts(console, {(text, text): 3})
         only_text_and_styles(console)
@@ -153,7 +153,8 @@ def _manifest(text: str) -> dict[str, Any]:
         "model_id": text,
         "model_name": text,
         "counts": {"read": 3, "scored": 2, "rejected": 1, "unreadable": 0},
-        "profile": {"run": EMPTY.to_json()},
+        "threshold": 0.5,
+        "profile": {"run": EMPTY.to_json(), "training": EMPTY.to_json()},
         "timings": {text: 1.0},
         "warnings": [text],
         "notices": [text],

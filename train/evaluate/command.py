@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,26 +12,28 @@ from typing import Any
 import click
 
 from batch_scorer.artifact import SHIPPED
-from batch_scorer.errors import InputError, OutputError, ScorerError
+from batch_scorer.cli_frame import SETTINGS, Command, reports_errors
+from batch_scorer.errors import InputError, OutputError
 
 EVALUATION = "evaluation.json"
 DIGITS = 7  # of each figure in the JSON; the last ones of a float differ from one processor to the next
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Judge a trained model on labelled reviews.")
 @click.argument("model")
 @click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
               help="Labelled reviews: Parquet, CSV, TSV, JSONL, or a directory with pos/ and neg/. "
                    "May be given several times.")  # fmt: skip
-@click.option("--output", required=True, type=click.Path(path_type=Path, file_okay=False),
+@click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Directory for evaluation.json, evaluation.md and figures; those in it are replaced.")  # fmt: skip
-@click.option("--text-column", default="text", help="Column of the review.")
-@click.option("--label-column", default="label", help="Column of the label.")
-@click.option("--positive-value", default="1", help="The label, as text, that means positive.")
-@click.option("--id-column", help="Column of the id.  [default: the text's hash]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column of the review.")
+@click.option("--label-column", default="label", metavar="NAME", help="Column of the label.")
+@click.option("--positive-value", default="1", metavar="VALUE", help="The label, as text, that means positive.")
+@click.option("--id-column", metavar="NAME", help="Column of the id.  [default: the text's hash]")
 @click.option("--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
               help="Reviews, drawn at random, to judge explanations by; 0 for none.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=20, help="Of draws and simulations.")
+@click.option("--seed", type=click.IntRange(0), default=20, metavar="N", help="Of draws and simulations.")
+@reports_errors
 def evaluate(
     model: str, sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
     id_column: str | None, faithfulness_reviews: int, seed: int,
@@ -74,11 +75,13 @@ def evaluate(
         console.print(f"wrote {output / 'evaluation.md'}")
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Write the model card of what was measured.")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--model", default=SHIPPED, show_default="the shipped one", help="Directory of the model.")
+@click.option("--model", default=SHIPPED, metavar="DIR", show_default=False,
+              help="Directory of the model.  [default: the shipped model]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/model_card.md"),
               help="The page to write; figures are drawn into DIRECTORY.")  # fmt: skip
+@reports_errors
 def card(directory: Path, model: str, output: Path) -> None:
     """Writes the model card from DIRECTORY's evaluation.json, log.jsonl, ablation.json and comparison.json, if there.
 
@@ -165,17 +168,13 @@ def _write(path: Path, text: str) -> None:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Tells our errors and ends with their exit code."""
+    """Makes errors of ours of what a disk or a missing package says."""
     try:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError("the output cannot be written", where=error.filename, got=error.strerror) from error
-        except ImportError as error:
-            raise InputError("a package is missing", got=str(error), fix="pip install -e '.[evaluate]'") from error
-    except ScorerError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        yield
+    except OSError as error:
+        raise OutputError("the output cannot be written", where=error.filename, got=error.strerror) from error
+    except ImportError as error:
+        raise InputError("a package is missing", got=str(error), fix="pip install -e '.[evaluate]'") from error
 
 
 @contextmanager
