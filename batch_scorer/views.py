@@ -168,28 +168,31 @@ def _no_rows(kinds: dict[str, str]) -> str:
 
 
 def _tokens(runs: Sequence[Run], prefix: str) -> str:
-    # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other.
-    columns = ", ".join(map(identifier, (*_OF_THE_REVIEW, *_kept(runs))))
-    words = ", ".join(f"_word.{name}" for name in (*_WORD, *_RANKS))
-    return f"""select {columns},
+    # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other. Within,
+    # the columns have names of our own, so that none is called like an argument of a lambda, which it would hide.
+    names = {f"_{at}": identifier(name) for at, name in enumerate((*_OF_THE_REVIEW, *_kept(runs)))}
+    columns, words = ", ".join(names), ", ".join(f"_word.{name}" for name in (*_WORD, *_RANKS))
+    return f"""select {", ".join(f"{ours} as {name}" for ours, name in names.items())},
   {words}
 from (
-  select {columns},
-    unnest(if(len(_words) = 0, [null], _words)) as _word
+  select {columns}, unnest(if(len(_words) = 0, [null], _words)) as _word
   from (
     select {columns},
       list_concat(
-        list_transform(top_contributing, lambda w, rank: struct_insert(w,
-          contributing_rank := rank, attended_rank := list_position(_attended, w.position))),
-        list_filter(list_transform(top_attended, lambda w, rank: struct_insert(w,
-          contributing_rank := list_position(_contributing, w.position), attended_rank := rank)),
+        list_transform(_contributing, lambda w, rank: struct_insert(w,
+          contributing_rank := rank, attended_rank := list_position(_attended_places, w.position))),
+        list_filter(list_transform(_attended, lambda w, rank: struct_insert(w,
+          contributing_rank := list_position(_contributing_places, w.position), attended_rank := rank)),
           lambda w: w.contributing_rank is null)
       ) as _words
     from (
-      select {columns}, top_contributing, top_attended,
-        list_transform(top_attended, lambda w: w.position) as _attended,
-        list_transform(top_contributing, lambda w: w.position) as _contributing
-      from {identifier(prefix + "predictions")}
+      select *, list_transform(_attended, lambda w: w.position) as _attended_places,
+        list_transform(_contributing, lambda w: w.position) as _contributing_places
+      from (
+        select {", ".join(f"{name} as {ours}" for ours, name in names.items())},
+          top_contributing as _contributing, top_attended as _attended
+        from {identifier(prefix + "predictions")}
+      )
     )
   )
 )"""
@@ -205,7 +208,10 @@ def _errors(runs: Sequence[Run]) -> str:
 def _runs(runs: Sequence[Run]) -> str:
     names = [name for name, _ in _columns(runs[0])]
     rows = ",\n  ".join("(" + ", ".join(literal(value) for _, value in _columns(run)) + ")" for run in runs)
-    return f"select * from (values\n  {rows}\n) as r({', '.join(names)})"
+    return (
+        "select * replace (try_cast(started as timestamp) as started, try_cast(finished as timestamp) as finished)\n"
+        f"from (values\n  {rows}\n) as r({', '.join(names)})"
+    )
 
 
 def _columns(run: Run) -> Iterator[tuple[str, object]]:
