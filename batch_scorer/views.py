@@ -124,8 +124,8 @@ def _predictions(runs: Sequence[Run]) -> str:
     unlike = _unlike(runs)
 
     def rows_of(run: Run) -> str:
-        casts = [f"{name}::varchar as {name}" for name in map(identifier, run.kept) if name.casefold() in unlike]
-        as_text = f" replace ({', '.join(casts)})" if casts else ""
+        names = [identifier(name) for key, (name, _) in _columns_of(run).items() if key in unlike]
+        as_text = f" replace ({', '.join(f'{name}::varchar as {name}' for name in names)})" if names else ""
         return f"select *{as_text} from {_read(run.predictions)}"
 
     found = [rows_of(run) for run in runs if run.predictions]
@@ -141,25 +141,28 @@ def _predictions(runs: Sequence[Run]) -> str:
     return _no_rows({**kinds, **{name: "varchar" for name in _kept(runs)}})
 
 
+def _columns_of(run: Run) -> dict[str, tuple[str, str]]:
+    """Kept columns as DuckDB tells them apart, in lower case: name and type. It calls a second `Stars` `Stars_1`."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, kind in run.kept_types.items():
+        if name.casefold() not in OUR_COLUMNS:
+            found.setdefault(name.casefold(), (name, kind))
+    return found
+
+
 def _unlike(runs: Sequence[Run]) -> set[str]:
-    """Quoted names of the kept columns whose types are neither the same everywhere nor all numbers."""
+    """Kept columns whose types are neither the same everywhere nor all numbers."""
     kinds: dict[str, set[str]] = {}
     for run in runs:
-        if run.predictions:
-            for name, kind in run.kept_types.items():
-                kinds.setdefault(identifier(name).casefold(), set()).add(kind)
-    return {name for name, found in kinds.items() if len(found) > 1 and not all(map(_NUMBER.fullmatch, found))}
+        for key, (_, kind) in _columns_of(run).items() if run.predictions else ():
+            kinds.setdefault(key, set()).add(kind)
+    return {key for key, found in kinds.items() if len(found) > 1 and not all(map(_NUMBER.fullmatch, found))}
 
 
 def _kept(runs: Sequence[Run]) -> list[str]:
-    """Kept columns of any run that are called like nothing else, in upper or lower case."""
-    taken = {*OUR_COLUMNS, *_WORD, *_RANKS}
-    names: dict[str, str] = {}
-    for run in runs:
-        for name in run.kept:
-            if name.casefold() not in taken:
-                names.setdefault(name.casefold(), name)
-    return list(names.values())
+    """Names of the kept columns of any run, but for those that are called like a property of a word."""
+    columns = {key: name for run in reversed(runs) for key, (name, _) in _columns_of(run).items()}
+    return [name for key, name in columns.items() if key not in {*_WORD, *_RANKS}]
 
 
 def _no_rows(kinds: dict[str, str]) -> str:

@@ -115,15 +115,15 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="module")
-def spark() -> None:
+def spark(reader: Reader) -> None:
     """A Spark on this machine, which `getOrCreate` finds."""
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         pytest.skip("Spark needs Java, and there is none")
-    start_spark()
+    start_spark(reader.folder)
 
 
-def start_spark() -> None:
-    with warnings.catch_warnings():
+def start_spark(folder: Path) -> None:
+    with warnings.catch_warnings(), contextlib.chdir(folder):  # Java knows no other directory than its first
         warnings.simplefilter("ignore")  # of what it will no longer support, and of files it leaves open
         from pyspark.sql import SparkSession
 
@@ -191,7 +191,9 @@ def test_query_of_bigquery_is_one_and_gives_the_answer_of_its_question(block: Bl
     (number,) = re.findall(r"^-- Question (\d+)", block.code)
     (asked,) = [b for b in RUN if b.section.startswith(f"{number} ")]
     db = reader.names["db"]
-    db.execute("create schema if not exists reviews; create or replace view reviews.predictions as from predictions")
+    db.execute(
+        "create schema if not exists reviews; create or replace view reviews.predictions as from main.predictions"
+    )
     (translated,) = sqlglot.transpile(block.code, read="bigquery", write="duckdb")
     with contextlib.chdir(reader.folder):
         expected, found = db.sql(asked.code), db.sql(translated)
@@ -242,7 +244,7 @@ def test_every_question_has_an_answer_a_reason_and_a_warning() -> None:
     assert [str(number) for number in range(1, len(questions) + 1)] == [q.split()[0] for q in questions]
     assert 15 <= len(questions)
     for question in questions:
-        assert re.match(r".*\?\n\n\w.*?```sql\n.*?```\n```\n.+?```\n\n\*Watch for\* ", question, re.DOTALL), question
+        assert re.match(r".*\?\n\n[\w`].*?```sql\n.*?```\n```\n.+?```\n\n\*Watch for\* ", question, re.DOTALL), question
     for block in RUN:
         assert bool(block.printed) == (block.kind != "sh"), block.name
 
@@ -271,7 +273,7 @@ def write_answers() -> None:
         folder = Path(name)
         shutil.copytree(ROOT / "batch_scorer/samples", folder / "batch_scorer/samples")
         one = Reader(folder)
-        start_spark()
+        start_spark(folder)
         parts, end = [], 0
         for match, block in zip(FENCED.finditer(page), BLOCKS, strict=True):
             said = block.printed if block in BIGQUERY else one.read(block) + "\n"

@@ -86,7 +86,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tupl
     return folder / "out", score(folder / "in.jsonl", tiny_model, folder / "out", *more)
 
 
-@pytest.mark.parametrize("args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["explain", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["score", "--help"], ["inspect", "-h"], ["explain", "-h"], ["sql", "-h"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = process("-c", SHOW_IMPORTS, *args)
     assert (0, "") == (done.returncode, done.stderr)

@@ -180,6 +180,19 @@ def test_kept_column_may_be_called_like_anything_in_the_views(name: str, origina
     assert kind == {key.lower(): kind for key, kind in columns(asked, "tokens").items()}[name.lower()]
 
 
+def test_kept_columns_that_differ_in_case_only_from_each_other_or_from_ours_do_no_harm(
+    original: Original, tmp_path: Path
+) -> None:
+    names = {"Stars": pa.scalar(5), "stars": pa.scalar("five"), "Probability": pa.scalar("high")}
+    others = {"stars": pa.scalar("none"), "Probability": pa.scalar(1)}
+    asked = views(original.copy(tmp_path / "a", "a", names), original.copy(tmp_path / "b", "b", others))
+    for view in ("predictions", "tokens"):
+        assert ("VARCHAR", "FLOAT") == (columns(asked, view)["Stars"], columns(asked, view)["probability"])
+        found = asked.execute(f"select any_value(stars) from {view} group by run_id order by run_id").fetchall()
+        assert [("5",), ("none",)] == found
+    assert {"stars_1", "Probability_1"} <= columns(asked, "predictions").keys()
+
+
 NEIGHBOURS = {"[1]": "1", "a*b": "axb", "who?": "whom", "[!a]": "b", "{a,b}": "a", "b\\*c": "b*c"}  # as patterns
 
 
