@@ -182,5 +182,12 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-for command in (cli_look.inspect, cli_look.explain, cli_look.completion):
+for command in (
+    cli_look.inspect,
+    cli_look.explain,
+    cli_look.report,
+    cli_look.compare,
+    cli_look.sql,
+    cli_look.completion,
+):
     main.add_command(command)

@@ -75,3 +75,25 @@ def completion(ctx: click.Context, shell: str) -> None:
       batch-scorer completion zsh
     """
     click.echo(complete.script(ctx.find_root().command, shell))
+
+
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables of DuckDB.")
+@click.argument("outputs", nargs=-1, required=True, metavar="OUT...", shell_complete=complete.directories)
+@click.option("--prefix", default="", metavar="NAME", help="What the names of the views begin with.")
+@reports_errors
+def sql(outputs: tuple[str, ...], prefix: str) -> None:
+    """Prints the SQL with which DuckDB has the runs in OUT... as four views: `predictions`, a row a review; `tokens`, a
+    row a listed word; `errors`, a row a rejected record; and `runs`. Several runs become one table, by their `run_id`.
+
+    The paths in it are absolute. This command itself needs no DuckDB; docs/analysts.md has questions to ask.
+
+    \b
+    Examples:
+      batch-scorer sql out > views.sql && duckdb -init views.sql
+      batch-scorer sql june july > views.sql
+      batch-scorer sql june --prefix june_ > views.sql
+      python -c 'import duckdb; duckdb.execute(open("views.sql").read()); print(duckdb.sql("from runs"))'
+    """
+    from batch_scorer import commands
+
+    commands.sql(outputs, prefix)

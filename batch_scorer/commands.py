@@ -1,4 +1,4 @@
-"""What `explain` and `inspect` do, once their options are checked.
+"""What `explain`, `inspect` and `sql` do, once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,6 +114,20 @@ def inspect(path: str | None, rows: int, program: str) -> None:
             got="neither" if storage.exists(path) else "nothing there",
             fix="give a model's directory, or the one that was given to `score` as --output",
         )
+
+
+def sql(outputs: Sequence[str], prefix: str) -> None:
+    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal: that is what DuckDB reads."""
+    from batch_scorer import storage
+    from batch_scorer.runs import check_parts, open_run
+    from batch_scorer.views import script
+
+    # `absolute` leaves `..` alone, which leads elsewhere from behind a link.
+    places = [output if storage.is_remote(output) else str(Path(output).absolute()) for output in outputs]
+    runs = [open_run(place) for place in places]
+    for run in runs:
+        check_parts(run)
+    click.echo(script(runs, prefix).encode(), nl=False)
 
 
 def _show_run(console: Console, output: str, rows: int, program: str) -> None:

@@ -1,4 +1,4 @@
-"""The contracts as documents: the two tables column by column, the two manifests by JSON Schema (draft 2020-12).
+"""The contracts as documents: the two tables column by column, also for BigQuery, and the two manifests by JSON Schema.
 
 `python -m batch_scorer.documents schemas/` writes them to where people look; loading a model holds its manifest to one.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,30 @@ def table(schema: pa.Schema, title: str) -> Json:
     return {"title": title, "format": "Parquet, zstd", "schema_version": SCHEMA_VERSION, "columns": columns}
 
 
-def documents() -> dict[str, Json]:
+_BIGQUERY_TYPES = {
+    **{"string": "STRING", "int64": "INTEGER", "int32": "INTEGER"},
+    **{"float": "FLOAT", "bool": "BOOLEAN"},
+}
+
+
+def bigquery(fields: Iterable[pa.Field]) -> list[Json]:
+    """Arrow fields as a table's schema for `bq mk`, in which a list of structs is a repeated record.
+
+    Nothing is REQUIRED: BigQuery takes the columns of Parquet files for nullable, and refuses to append them to others.
+    """
+    columns = []
+    for field in fields:
+        told: Json = {"name": field.name, "description": DESCRIPTIONS[field.name]}
+        if pa.types.is_list(field.type):
+            # Loaded with list inference, in which the Parquet levels `list` and `element` are no fields.
+            told |= {"type": "RECORD", "mode": "REPEATED", "fields": bigquery(field.type.value_type)}
+        else:
+            told |= {"type": _BIGQUERY_TYPES[str(field.type)], "mode": "NULLABLE"}
+        columns.append(told)
+    return columns
+
+
+def documents() -> dict[str, Any]:
     """File name -> content of everything under `schemas/`."""
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     codes = {code: {"stage": stage, "meaning": meaning} for code, (stage, meaning) in ERROR_CODES.items()}
@@ -185,6 +209,8 @@ def documents() -> dict[str, Json]:
     return {
         "predictions.json": predictions,
         "errors.json": {**table(ERRORS, "errors/part-*.parquet: a row a record that was not scored"), "codes": codes},
+        "predictions.bigquery.json": bigquery(predictions_schema(pa.schema([]), "", "")),
+        "errors.bigquery.json": bigquery(ERRORS),
         "manifest.json": {**draft, "title": "manifest.json of a run", **MANIFEST},
         "artifact.json": {**draft, "title": "manifest.json of a model artefact", **ARTIFACT},
     }

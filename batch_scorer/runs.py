@@ -17,6 +17,7 @@ from batch_scorer.ahead import read_ahead
 from batch_scorer.documents import MANIFEST, first_fault
 from batch_scorer.errors import RefusedError
 
+_LARGEST = 1e300
 _PART = re.compile(r"(predictions|errors)/part-\d{5,}\.parquet")
 
 
@@ -42,7 +43,12 @@ class Run:
     @property
     def kept(self) -> tuple[str, ...]:
         """Names of the kept columns, as they stand in `predictions`."""
-        return tuple(kept["output_name"] for kept in self.plan["kept"])
+        return tuple(self.kept_types)
+
+    @property
+    def kept_types(self) -> dict[str, str]:
+        """The same with the Arrow types of each, as text."""
+        return {kept["output_name"]: kept["type"] for kept in self.plan["kept"]}
 
 
 def open_run(output: str) -> Run:
@@ -70,12 +76,16 @@ def open_run(output: str) -> Run:
     try:
         plan = json.loads(storage.read_bytes(storage.join(output, "plan.json")))
         manifest = json.loads(storage.read_bytes(storage.join(output, "manifest.json")))
-        [kept["output_name"] for kept in plan["kept"]]
+        named = [[kept["output_name"], kept["type"]] for kept in plan["kept"]]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise _damaged(output, f"{type(error).__name__}: {error}") from error
+    if not all(isinstance(word, str) for pair in named for word in pair):
+        raise _damaged(output, "plan.json: a kept column whose name or type is no text")
     fault = first_fault(MANIFEST, manifest)
     if fault is not None:
         raise _damaged(output, f"manifest.json, {fault.where}: {fault.got} where {fault.expected} should be")
+    if not all(-_LARGEST < manifest[name] < _LARGEST for name in ("bias", "temperature", "threshold")):
+        raise _damaged(output, "manifest.json: a bias, temperature or threshold that is no number to reckon with")
     paths = [part["path"] for part in manifest["parts"]]
     for path in paths:
         if not _PART.fullmatch(path):  # `..` leads to anybody's files
@@ -98,6 +108,18 @@ def _damaged(output: str, got: str) -> RefusedError:
     )
 
 
+def check_parts(run: Run) -> None:
+    """Looks whether the parts of a local run are there; those of a store are found missing when they are read.
+
+    Raises:
+        RefusedError: one is not.
+    """
+    if not storage.is_remote(run.output):
+        for path in (*run.predictions, *run.errors):
+            if not os.path.isfile(path):
+                raise _damaged(run.output, f"{path} is missing")
+
+
 @contextmanager
 def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
     """The same runs with their parts on this machine: those in a store are copied for as long as the body runs.
@@ -109,16 +131,18 @@ def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
 
         def fetch(pair: tuple[str, str]) -> str:
             path, local = pair
-            with storage.open_read(path) as source, open(local, "wb") as target:
+            try:
+                source = storage.open_read(path)
+            except FileNotFoundError as error:
+                raise _damaged(os.path.dirname(os.path.dirname(path)), f"{path} is missing") from error
+            with source, open(local, "wb") as target:
                 while data := source.read(1 << 20):
                     target.write(data)
             return local
 
         def at_hand(number: int, run: Run) -> Run:
             if not storage.is_remote(run.output):
-                missing = [path for path in (*run.predictions, *run.errors) if not os.path.isfile(path)]
-                if missing:
-                    raise _damaged(run.output, f"{missing[0]} is missing")
+                check_parts(run)
                 return run
             kinds = []
             for kind, paths in (("predictions", run.predictions), ("errors", run.errors)):

@@ -81,6 +81,12 @@ DESCRIPTIONS = {
     "excerpt": "the beginning of the record, at most 200 characters",
     "model_id": "first 12 hex digits of the model's sha256",
     "run_id": "the run's name, from --run-id or the plan",
+    "token": "the word as it stands in the text, in lower case",
+    "position": "0 is the first word of the text",
+    "char_start": "where the word begins in the text, in code points",
+    "char_end": "where it ends, exclusive",
+    "attention": "share of the model's attention",
+    "contribution": "what the word adds to the logit",
 }
 
 # code -> stage, meaning. Codes are stable: queries rely on them.

@@ -42,7 +42,7 @@ def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection
     ``tables("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
 
     Raises:
-        RefusedError: DuckDB is not installed, or a part is missing.
+        RefusedError: DuckDB is not installed, or a part is missing, or damaged, also where the body finds it so.
     """
     duckdb = needed("duckdb", command)
     everything = [run for runs in groups.values() for run in runs]
@@ -57,5 +57,13 @@ def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection
                 for statement in statements([next(left) for _ in runs], f"{name}_"):
                     connection.execute(statement)
             yield connection
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+            raise RefusedError(
+                "the output of a run cannot be read",
+                where=", ".join(run.output for run in everything),
+                expected="the Parquet files that `batch-scorer score` wrote",
+                got=str(error).partition("\n")[0],
+                fix="run the same `batch-scorer score` with --resume, which makes damaged parts anew",
+            ) from error
         finally:
             connection.close()

@@ -17,6 +17,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.model import Architecture
 from batch_scorer.profile import measure
 from batch_scorer.tokenizer import RESERVED
+from tests.finished_runs import Original
 from tests.stubs.environment import Environment, install
 
 # Examples cost little but the machines that run them vary; a slow example is no failure.
@@ -126,6 +127,27 @@ def config(tmp_path: Path, tiny_model: Path) -> Callable[..., ScoreConfig]:
         return ScoreConfig(inputs=tuple(str(i) for i in inputs), **{**defaults, **changes})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Original:
+    """Six reviews by the tiny model, two words listed of each, in two parts; a record is rejected."""
+    from tests.jobs import score_here  # imports Beam, which most tests can do without
+
+    folder = tmp_path_factory.mktemp("original")
+    lines = [json.dumps({"id": i, "text": text}) for i, text in REVIEWS]
+    (folder / "in.jsonl").write_text("\n".join([*lines, "{broken"]) + "\n", encoding="utf-8")
+    config = ScoreConfig(
+        inputs=(str(folder / "in.jsonl"),),
+        output=str(folder / "run"),
+        model=str(tiny_model),
+        id_column="id",
+        shard_rows=3,
+        top_k=2,
+        max_error_rate=1,
+    )
+    score_here(config)
+    return Original(folder / "run")
 
 
 @pytest.fixture(scope="session")

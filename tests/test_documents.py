@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from batch_scorer.artifact import SHIPPED
 from batch_scorer.config import ScoreConfig
 from batch_scorer.documents import ARTIFACT, MANIFEST, documents
-from batch_scorer.schema import ERROR_CODES
+from batch_scorer.schema import ERROR_CODES, ERRORS, predictions_schema
+from tests.finished_runs import Original
 from tests.jobs import score_here
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +31,33 @@ def test_exported_schema_is_that_of_the_code(name: str) -> None:
 @pytest.mark.parametrize("schema", [ARTIFACT, MANIFEST])
 def test_schema_is_itself_valid(schema: dict[str, object]) -> None:
     Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("predictions", predictions_schema(pa.schema([]), "", "")), ("errors", ERRORS)]
+)
+def test_schema_for_bigquery_has_every_column_of_the_parquet_files_in_its_type(name: str, schema: pa.Schema) -> None:
+    def arrow(column: dict[str, Any]) -> pa.DataType:
+        if column["mode"] == "REPEATED":
+            return pa.list_(pa.struct([(field["name"], arrow(field)) for field in column["fields"]]))
+        kinds = {"STRING": pa.string(), "INTEGER": pa.int64(), "FLOAT": pa.float64(), "BOOLEAN": pa.bool_()}
+        return kinds[column["type"]]
+
+    loaded = pa.schema([(column["name"], arrow(column)) for column in documents()[f"{name}.bigquery.json"]])
+    assert schema.names == loaded.names
+    assert schema.empty_table().cast(loaded).num_rows == 0  # raises where a type does not fit
+    for expected, found in zip(schema, loaded, strict=True):
+        if pa.types.is_list(expected.type):
+            assert [field.name for field in expected.type.value_type] == [f.name for f in found.type.value_type]
+        else:
+            assert pa.types.is_floating(expected.type) == pa.types.is_floating(found.type)
+            assert pa.types.is_integer(expected.type) == pa.types.is_integer(found.type)
+
+
+def test_lists_are_laid_out_as_bigquery_expects_them(original: Original) -> None:
+    columns = pq.ParquetFile(original.output / "predictions/part-00000.parquet").schema
+    paths = {columns.column(at).path for at in range(len(columns))}
+    assert {"top_attended.list.element.token", "top_contributing.list.element.contribution"} <= paths
 
 
 def test_manifests_fit_their_schemas(reviews_file: Path, tiny_model: Path, config: Callable[..., ScoreConfig]) -> None:

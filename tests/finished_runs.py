@@ -1,0 +1,60 @@
+"""Finished runs for tests of those who look at them: copies of one real run, changed as a test wants them."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Original:
+    """The output of a real run, of which `copy` makes others."""
+
+    output: Path
+
+    def copy(
+        self,
+        to: Path,
+        run_id: str,
+        kept: Mapping[str, pa.Scalar] | None = None,
+        change: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> str:
+        """A run called `run_id` in `to`, with kept columns of one value each, or its predictions changed."""
+        shutil.copytree(self.output, to)
+        for path in to.glob("*/part-*.parquet"):
+            table = pq.read_table(io.BytesIO(path.read_bytes()))
+            if path.parent.name == "predictions":
+                table = table.set_column(table.num_columns - 1, table.field("run_id"), [[run_id] * len(table)])
+                for name, value in (kept or {}).items():
+                    table = table.add_column(table.num_columns - 2, name, pa.repeat(value, len(table)))
+                table = change(table) if change else table
+            with path.open("wb") as file:  # by its name, pyarrow would take `~` for the user's own
+                pq.write_table(table, file)
+        edit(to / "manifest.json", run_id=run_id)
+        named = [{"name": name, "output_name": name, "type": str(value.type)} for name, value in (kept or {}).items()]
+        edit(to / "plan.json", run_id=run_id, kept=named)
+        return str(to)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    """Changes fields of a JSON document."""
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def without(output: str, kind: str) -> str:
+    """The same run as if it had no part of this kind."""
+    manifest = Path(output, "manifest.json")
+    parts = json.loads(manifest.read_text(encoding="utf-8"))["parts"]
+    edit(manifest, parts=[part for part in parts if not part["path"].startswith(kind)])
+    shutil.rmtree(Path(output, kind))
+    return output
