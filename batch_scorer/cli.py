@@ -22,6 +22,7 @@ def main() -> None:
     Examples:
       batch-scorer score reviews.parquet --output out
       batch-scorer inspect out
+      batch-scorer report out --text-from reviews.parquet
       batch-scorer explain "Slow to start, but what a finish."
     """
 
@@ -151,5 +152,5 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-for command in (cli_look.explain, cli_look.inspect):
+for command in (cli_look.explain, cli_look.inspect, cli_look.report):
     main.add_command(command)
