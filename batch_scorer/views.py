@@ -17,6 +17,7 @@ _DUCKDB_TYPES = {"string": "varchar", "int64": "bigint", "int32": "integer", "fl
 _WORD = (
     "struct(token varchar, position integer, char_start integer, char_end integer, attention float, contribution float)"
 )
+_OURS = "run_id, record_id, predicted_label, probability, logit, top_attended, top_contributing"
 _COUNTS = ("read", "scored", "rejected", "unreadable")
 
 
@@ -91,6 +92,7 @@ def _no_rows(kinds: dict[str, str]) -> str:
 
 
 def _tokens(prefix: str) -> str:
+    # Of kept columns none: called like a word of the query, they would be taken for it.
     # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other.
     return f"""select run_id, record_id, predicted_label, probability, logit,
   w.token, w.position, w.char_start, w.char_end, w.attention, w.contribution, w.contributing_rank, w.attended_rank
@@ -108,7 +110,7 @@ from (
     from (
       select *, list_transform(top_attended, lambda w: w.position) as attended,
         list_transform(top_contributing, lambda w: w.position) as contributing
-      from {identifier(prefix + "predictions")}
+      from (select {_OURS} from {identifier(prefix + "predictions")})
     )
   )
 )"""
