@@ -62,7 +62,7 @@ def inspect(path: str | None, rows: int) -> None:
 @click.option("--positive-value", metavar="VALUE",
               help="Label that means positive.  [default: 1, positive, pos or true, whichever is there]")  # fmt: skip
 @click.option("--slice-column", multiple=True, metavar="NAME", help="Kept column to slice quality by; may be repeated.")
-@click.option("--reviews", type=click.IntRange(1, 500), default=100, metavar="N", help="Reviews in each list.")
+@click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews in each list.")
 @reports_errors
 def report(
     run: str, output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any

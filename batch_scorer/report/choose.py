@@ -43,11 +43,11 @@ def choose(connection: DuckDBPyConnection, temperature: float, threshold: float,
         MOST_SURPRISING: ("truth != predicted_label", f"{distance} desc"),
     }
     selects = [
-        f"""select '{name}' as list, row_number() over () as rank, {_KEY} from (
-            select {_KEY} from {JUDGED} where {ways[name][0]} and isfinite(logit) and isfinite(probability)
-            order by {ways[name][1]}, {_KEY} limit {count}
+        f"""select '{name}' as list, row_number() over (order by {order}, {_KEY}) as rank, {_KEY} from (
+            select {_KEY}, logit from {JUDGED} where {where} and isfinite(logit) and isfinite(probability)
+            order by {order}, {_KEY} limit {count}
         )"""
-        for name in LISTS
+        for name, (where, order) in ways.items()
     ]
     connection.execute(f"create temp table {CHOSEN} as {' union all '.join(selects)}")
 
@@ -67,7 +67,8 @@ def look_up(connection: DuckDBPyConnection, kept: Mapping[str, str], text_column
             {_words("top_attended")}, rest_contribution::double + coalesce(list_sum(list_transform(
                 top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0){values}
         from {JUDGED} join (
-            select list(list) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place, {_KEY}
+            select map(list(list), list(rank)) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place,
+                {_KEY}
             from {CHOSEN} group by {_KEY}
         ) c using ({_KEY})
         order by c.place, {_KEY}
@@ -91,6 +92,7 @@ def _review(row: tuple[Any, ...], shown: list[str]) -> Review:
         source=source,
         offset=offset,
         lists=tuple(name for name in LISTS if name in lists),
+        ranks=tuple(lists[name] for name in LISTS if name in lists),
         probability=_shortest(probability),
         logit=_shortest(logit),
         label=label,

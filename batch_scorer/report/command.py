@@ -12,7 +12,7 @@ from rich.text import Text
 from batch_scorer import storage, tables, terminal
 from batch_scorer.errors import OutputError
 from batch_scorer.escape import safe
-from batch_scorer.report import drift, page
+from batch_scorer.report import drift
 from batch_scorer.report.findings import Findings, WordTotal
 from batch_scorer.report.gather import gather
 from batch_scorer.report.question import Question
@@ -35,8 +35,10 @@ def report(question: Question, file: str | None) -> None:
     start = time.perf_counter()
     file = file or (NAME if storage.is_remote(question.output) else storage.join(question.output, NAME))
     _refuse_others(file)
-    for package in ("altair", "jinja2"):
+    for package in ("altair", "jinja2", "vl_convert"):
         tables.needed(package, "report")
+    from batch_scorer.report import page  # which imports them
+
     console = terminal.console()
     waits: AbstractContextManager[Any] = console.status("making the report") if console.is_terminal else nullcontext()
     with waits:

@@ -5,7 +5,6 @@ A corpus may hold anything: words of a megabyte, kept columns by the hundred. Th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -20,10 +19,11 @@ WORDS = 60  # of one list of a review
 
 # Bytes of JSON in the page.
 TEXTS_BYTES = 2_500_000
-REVIEWS_BYTES = 1_300_000  # without their texts
+REVIEWS_BYTES = 1_700_000  # without their texts
 _WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 350, 10  # what numbers and punctuation take
+_SHORTEST = 12  # characters that are left of anything
 
-_ESCAPED = re.compile("[\x00-\x1f\x7f\"'\\\\<>&\u2028\u2029]")
+_ESCAPED = bytes(range(32)) + b"\x7f\"'\\<>&"
 
 
 def cut(text: str, characters: int) -> str:
@@ -38,7 +38,9 @@ def cut_sql(expression: str, characters: int) -> str:
 
 def page_bytes(text: str) -> int:
     """What a text takes as a JSON string in a page, whichever characters are escaped there, at most."""
-    return len(text.encode("utf-8", "replace")) + 5 * len(_ESCAPED.findall(text)) + 2
+    data = text.encode("utf-8", "replace")
+    escaped = len(data) - len(data.translate(None, _ESCAPED)) + text.count("\u2028") + text.count("\u2029")
+    return len(data) + 5 * escaped + 2
 
 
 def fit(reviews: Sequence[Review], texts_bytes: int = TEXTS_BYTES) -> tuple[tuple[Review, ...], int]:
@@ -74,30 +76,48 @@ def _fitted(review: Review, allowance: int) -> Review:
     review = replace(
         review, record_id=cut(review.record_id, NAME), source=cut(review.source, NAME), text=text, is_cut=is_cut
     )
-    characters, words = VALUE, 2 * WORDS
-    while _bytes(review) > allowance and (characters > 10 or words > 2):
-        characters, words = max(characters // 2, 10), max(words // 2, 2)
-        kept = tuple((cut(name, characters), cut(value, characters)) for name, value in review.kept)
-        record_id, source = cut(review.record_id, 2 * characters), cut(review.source, 2 * characters)
-        review = replace(_with_words(review, words), kept=kept, record_id=record_id, source=source)
-    return review
+    limits = {"names": NAME, "kept": VALUE, "words": 2 * WORDS}
+    while True:
+        sizes = _sizes(review)
+        left = [name for name, limit in limits.items() if limit > 3]
+        if sum(sizes.values()) <= allowance - _REVIEW_BYTES or not left:
+            return review
+        largest = max(left, key=lambda name: sizes[name])
+        limits[largest] //= 2
+        review = _SHORTER[largest](review, limits[largest])
 
 
-def _bytes(review: Review) -> int:
-    strings = [review.record_id, review.source, *(s for pair in review.kept for s in pair)]
-    tokens = sum(page_bytes(word.token) + _WORD_BYTES for word in review.words)
-    return sum(map(page_bytes, strings)) + tokens + _PAIR_BYTES * len(review.kept) + _REVIEW_BYTES
+def _sizes(review: Review) -> dict[str, int]:
+    """Bytes of what can be made shorter."""
+    return {
+        "names": page_bytes(review.record_id) + page_bytes(review.source),
+        "kept": sum(page_bytes(name) + page_bytes(value) + _PAIR_BYTES for name, value in review.kept),
+        "words": sum(page_bytes(word.token) + _WORD_BYTES for word in review.words),
+    }
 
 
-def _with_words(review: Review, count: int) -> Review:
-    """The review with its `count` foremost words; what the others contribute goes into the rest."""
+def _with_names(review: Review, limit: int) -> Review:
+    characters = max(limit, _SHORTEST)
+    return replace(review, record_id=cut(review.record_id, characters), source=cut(review.source, characters))
+
+
+def _with_kept(review: Review, limit: int) -> Review:
+    """The first kept columns: 20 are of 200 characters, 10 of 100."""
+    columns = review.kept[: limit * KEPT_COLUMNS // VALUE]
+    return replace(review, kept=tuple((cut(name, limit), cut(value, limit)) for name, value in columns))
+
+
+def _with_words(review: Review, limit: int) -> Review:
+    """The `limit` foremost words; what the others contribute goes into the rest."""
 
     def place(word: ListedWord) -> tuple[int, bool]:
         ranks = [rank for rank in (word.contributing_rank, word.attended_rank) if rank is not None]
         return min(ranks), word.contributing_rank is None
 
-    chosen = set(sorted(review.words, key=place)[:count])
-    if len(chosen) == len(review.words):
-        return review
+    chosen = set(sorted(review.words, key=place)[:limit])
     gone = sum(w.contribution for w in review.words if w not in chosen and w.contributing_rank is not None)
-    return replace(review, words=tuple(w for w in review.words if w in chosen), rest=review.rest + gone)
+    words = (replace(w, token=cut(w.token, max(limit, _SHORTEST))) for w in review.words if w in chosen)
+    return replace(review, words=tuple(words), rest=review.rest + gone)
+
+
+_SHORTER = {"names": _with_names, "kept": _with_kept, "words": _with_words}

@@ -64,7 +64,7 @@ def _total(connection: DuckDBPyConnection, group: str) -> None:
             union all
             select unnest(list_distinct(list_transform(top_contributing, lambda w: {cut_sql("w.token", TOKEN)}))),
                 0, 0, 1
-            from {group}_predictions
+            from (select top_contributing from {group}_predictions)
         )
         where isfinite(adds)
         group by token
