@@ -27,9 +27,11 @@ from batch_scorer.report.gather import gather
 from batch_scorer.report.quality import wilson_interval
 from batch_scorer.report.question import Question
 from batch_scorer.report.room import TEXT, fit
+from batch_scorer.stores import access
 from tests.conftest import REVIEWS
 from tests.jobs import rows, score_here
 from tests.made_runs import BIAS, HOSTILE, write_run
+from tests.stubs import gcs
 
 ALL_COLUMNS = ("text", "truth", "stars", "product")
 
@@ -348,6 +350,15 @@ def test_names_of_kept_columns_may_be_anything(tmp_path: Path) -> None:
         assert (*((name, f"{name} {i}") for name in names), ("y", str((i + 1) % 2))) == review.kept
 
 
+def test_kept_times_are_shown_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    times = pa.array([0, 86_400], pa.timestamp("s", "Europe/Berlin"))
+    write_run(tmp_path / "run", 2, kept={"at": times})
+    assert {"1970-01-01 00:00:00+00", "1970-01-02 00:00:00+00"} == {
+        review.kept[0][1] for review in ask(tmp_path / "run").reviews
+    }
+
+
 def test_run_without_predictions_has_findings_too(tmp_path: Path) -> None:
     write_run(tmp_path / "run", 0, rejected=3, keep=("truth",))
     found = ask(tmp_path / "run", reference=str(tmp_path / "run"), label_column="truth")
@@ -539,6 +550,26 @@ def test_command_says_what_is_rejected_where_nothing_is_scored(run: Callable[...
     result = run("run")
     assert 0 == result.exit_code, result.output
     assert "No review was scored; 3 records were rejected." in result.output
+
+
+def test_run_in_a_store_is_reported_here_or_there(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "gs://bucket/in/reviews.parquet"
+    pq.write_table(write_run(tmp_path / "run", 20, source=source, rejected=2), tmp_path / "reviews.parquet")
+    access._client.cache_clear()  # of the server of another test
+    with gcs.serving("bucket") as store:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+        store.put("bucket", "in/reviews.parquet", (tmp_path / "reviews.parquet").read_bytes())
+        for path in (tmp_path / "run").rglob("*"):
+            if path.is_file():
+                store.put("bucket", str(path.relative_to(tmp_path)), path.read_bytes())
+        result = run("gs://bucket/run", "--text-from", source)
+        assert 0 == result.exit_code, result.output
+        assert result.output.startswith("report  report.html  ")
+        result = run("gs://bucket/run", "--text-from", source, "--output", "gs://bucket/page.html")
+        assert 0 == result.exit_code, result.output
+        assert store.read("bucket", "page.html") == (tmp_path / "report.html").read_bytes()
 
 
 def test_terminal_obeys_nothing_that_stands_in_a_run(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def show(console: Console, findings: Findings, file: str, size_bytes: int, secon
     )
     for sentence in headlines(findings):
         console.print(Text(f"  {safe(sentence)}"))
-    if not any(review.text is not None for review in findings.reviews) or "left out" in findings.texts_note:
+    if any(review.text is None for review in findings.reviews):
         console.print(Text.assemble(("  texts ", "yellow"), safe(findings.texts_note)))
 
 

@@ -49,6 +49,7 @@ def gather(question: Question) -> Findings:
 
 def _gather(connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None) -> Findings:
     m, counts = run.manifest, run.manifest["counts"]
+    connection.execute("set TimeZone = 'UTC'")  # in which kept times are shown, wherever that is done
     kept = _name_columns(connection, run)
     notices = [*m["notices"]]
     judged = _judge(connection, question, kept, m["max_words"], notices)

@@ -110,23 +110,30 @@ def from_inputs(run: Run, reviews: Sequence[Review], inputs: tuple[str, ...]) ->
         InputError: the inputs do not match, or lack the columns of the run.
     """
     fields, shards = _plan(run, inputs)
-    texts = Texts(reviews)
-    places = Places(reviews)
-    for shard in shards:
-        if places.may_be_in(shard):
-            for chunk in read.read(shard, fields):
-                sources, offsets = (chunk.reviews[name].to_pylist() for name in ("source", "offset"))
-                for source, offset, text in zip(sources, offsets, chunk.texts, strict=True):
-                    for i in places.at(source, offset):
-                        texts.offer(i, text)
-    if fields.id is not None and len(texts.found) < len(reviews):
-        wanted = _by(reviews, lambda review: review.record_id)
-        for shard in shards:
-            for chunk in read.read(shard, fields):
-                for record_id, text in zip(chunk.reviews["record_id"].to_pylist(), chunk.texts, strict=True):
-                    for i in wanted.get(record_id[:KEY], ()):
-                        texts.offer(i, text)
+    texts, places = Texts(reviews), Places(reviews)
+    _search(texts, (shard for shard in shards if places.may_be_in(shard)), fields, places.at)
+    if fields.id is not None:
+        ids = _by(reviews, lambda review: review.record_id)
+        _search(texts, shards, fields, lambda record_id, source, offset: ids.get(record_id[:KEY], ()))
     return texts
+
+
+def _search(
+    texts: Texts, shards: Iterable[Shard], fields: Fields, wanted: Callable[[str, str, int], Sequence[int]]
+) -> None:
+    """Reads shards until no text is missing.
+
+    Args:
+        wanted: id, source, offset -> the reviews that may have this text.
+    """
+    for shard in shards:
+        for chunk in read.read(shard, fields):
+            if len(texts.found) == len(texts.reviews):
+                return
+            columns = (chunk.reviews[name].to_pylist() for name in ("record_id", "source", "offset"))
+            for *place, text in zip(*columns, chunk.texts, strict=True):
+                for i in wanted(*place):
+                    texts.offer(i, text)
 
 
 class Places:
@@ -140,9 +147,9 @@ class Places:
         path = printable(path)[:KEY]
         return self._paths.get(path) or self._names.get(os.path.basename(path), {})
 
-    def at(self, path: str, offset: int) -> Sequence[int]:
-        """The reviews at an offset of a file."""
-        return self._of(path).get(offset, ())
+    def at(self, _: str, source: str, offset: int) -> Sequence[int]:
+        """The reviews at an offset of a file, whatever their id."""
+        return self._of(source).get(offset, ())
 
     def may_be_in(self, shard: Shard) -> bool:
         """Whether a review may stand in this shard."""
