@@ -93,19 +93,16 @@ def headlines(findings: Findings) -> list[str]:
     """The first things that a report says, in a sentence or two each."""
     run, quality = findings.run, findings.quality
     if not run.reviews:
-        return [f"No review was scored; {findings.rejected_count:,} records were rejected."]
-    words = [
-        f"{name} by {', '.join(word.token for word in found[:_WORDS])}"
-        for name, found in (("positive", findings.positive_words), ("negative", findings.negative_words))
-        if found
-    ]
-    said = [
-        f"{run.reviews:,} reviews, {run.positive:.0%} of them positive" + (f"; {', '.join(words)}." if words else ".")
-    ]
+        rejected = findings.rejected_count
+        return [f"No review was scored; {rejected:,} {'record was' if rejected == 1 else 'records were'} rejected."]
+    said = [f"{run.reviews:,} {'review' if run.reviews == 1 else 'reviews'}, {run.positive:.0%} positive."]
+    for verb, found in (("add most", findings.positive_words), ("take away most", findings.negative_words)):
+        if found:
+            said[0] += f" {', '.join(word.token for word in found[:_WORDS])} {verb}."
     if quality:
         said.append(
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), "
-            f"by {quality.column} of {quality.reviews:,} reviews."
+            f"by {quality.column} on {quality.reviews:,}."
         )
     said += [
         d.sentence for d in (*findings.drift, *findings.drift_reference) if d.grade in (drift.MODERATE, drift.MAJOR)

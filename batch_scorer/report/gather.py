@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 EXAMPLES = 5  # of the rejected records with one code
-CODES = 50
+CODES = 20
 _NOTES, _NOTE = 20, 500  # how many warnings or notices, of how many characters
 
 

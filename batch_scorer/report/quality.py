@@ -36,8 +36,9 @@ class Truth:
 
 
 def as_text(column: str) -> str:
-    """SQL of a column's values as text without white space around them, whole numbers as such; null if empty."""
-    return rf"nullif(trim(regexp_replace({column}::varchar, '^(-?\d+)\.0$', '\1')), '')"
+    """SQL of a column's values as text without white space around them, whole numbers as such; null if empty or NaN."""
+    text = rf"trim(regexp_replace({column}::varchar, '^(-?\d+)\.0$', '\1'))"
+    return f"if({text} in ('', 'nan'), null, {text})"
 
 
 def find_truth(

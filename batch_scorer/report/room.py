@@ -43,7 +43,7 @@ def page_bytes(text: str) -> int:
     return len(data) + 5 * escaped + 2
 
 
-def fit(reviews: Sequence[Review], texts_bytes: int = TEXTS_BYTES) -> tuple[tuple[Review, ...], int]:
+def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tuple[Review, ...], int]:
     """The reviews as they have room in a page, and how many of them go without the text that they had.
 
     Each has the same share of the room for ids, kept values and words. Texts are given room in turns: to the first
@@ -51,7 +51,7 @@ def fit(reviews: Sequence[Review], texts_bytes: int = TEXTS_BYTES) -> tuple[tupl
     """
     allowance = REVIEWS_BYTES // max(len(reviews), 1)
     fitted = [_fitted(review, allowance) for review in reviews]
-    room, shown = texts_bytes, set[int]()
+    room, shown = TEXTS_BYTES if texts_bytes is None else texts_bytes, set[int]()
     for i in _in_turns(reviews):
         size = page_bytes(fitted[i].text or "")
         if size <= room:
