@@ -95,10 +95,11 @@ def headlines(findings: Findings) -> list[str]:
     if not run.reviews:
         rejected = findings.rejected_count
         return [f"No review was scored; {rejected:,} {'record was' if rejected == 1 else 'records were'} rejected."]
-    said = [f"{run.reviews:,} {'review' if run.reviews == 1 else 'reviews'}, {run.positive:.0%} positive."]
+    facts = [f"{run.reviews:,} {'review' if run.reviews == 1 else 'reviews'}, {run.positive:.0%} positive"]
     for verb, found in (("add most", findings.positive_words), ("take away most", findings.negative_words)):
         if found:
-            said[0] += f" {', '.join(word.token for word in found[:_WORDS])} {verb}."
+            facts.append(f"{', '.join(word.token for word in found[:_WORDS])} {verb}")
+    said = [f"{'; '.join(facts)}."]
     if quality:
         said.append(
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), "
