@@ -38,6 +38,7 @@ def main() -> None:
     Examples:
       batch-scorer score reviews.parquet --output out --id-column review_id
       batch-scorer inspect out
+      batch-scorer report out --text-from reviews.parquet
       batch-scorer explain "Slow to start, but what a finish."
     """
 

@@ -5,10 +5,13 @@ And `completion`, which has a shell help with all of them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from batch_scorer import complete
 from batch_scorer.cli_frame import SETTINGS, Command, program, reports_errors
+from batch_scorer.errors import OptionError
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Score one review and show what each word adds.")
@@ -57,24 +60,82 @@ def inspect(path: str | None, rows: int) -> None:
     commands.inspect(path, rows, program())
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Print what a shell needs for completion.")
-@click.argument("shell", type=click.Choice(complete.SHELLS))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Prints what a shell needs to complete commands, options, file names, and columns of the first INPUT.
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Write a page about a run, to look at.")
+@click.argument("run", metavar="OUT", shell_complete=complete.directories)
+@click.option(
+    "--output", metavar="FILE", help="Where to write it.  [default: OUT/report.html; of a store, report.html]"
+)
+@click.option("--reference", metavar="OUT", shell_complete=complete.directories,
+              help="An earlier run, to compare with.")  # fmt: skip
+@click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
+              help="Input to take the texts from; may be repeated.")  # fmt: skip
+@click.option("--text-column", metavar="NAME", help="Kept column that holds the text.")
+@click.option("--label-column", metavar="NAME", help="Kept column that holds the truth, to measure quality by.")
+@click.option("--positive-value", metavar="VALUE",
+              help="Label that means positive.  [default: 1, positive, pos or true, whichever is there]")  # fmt: skip
+@click.option("--slice-column", multiple=True, metavar="NAME", help="Kept column to slice quality by; may be repeated.")
+@click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews in each list.")
+@reports_errors
+def report(
+    run: str, output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any
+) -> None:
+    """Writes a page about OUT, the output of a run: what drives its decisions, whether to trust them, and reviews.
 
-    \b
-    Put this line into ~/.bashrc, or with zsh into ~/.zshrc:
-      eval "$(batch-scorer completion bash)"
-    With fish:
-      batch-scorer completion fish > ~/.config/fish/completions/batch-scorer.fish
+    The page is one file that needs no network. A run holds no texts: they come from its inputs, or a kept column.
 
     \b
     Examples:
-      batch-scorer completion bash
-      batch-scorer completion zsh
+      batch-scorer report out --text-from reviews.parquet
+      batch-scorer report out --label-column true_label --slice-column product --output quality.html
+      batch-scorer report out/june --reference out/may
     """
-    click.echo(complete.script(ctx.find_root().command, shell))
+    from batch_scorer.report import command
+    from batch_scorer.report.question import Question
+
+    command.report(Question(run, text_from=text_from, slice_columns=slice_column, **rest), output)
+
+
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Say what changed between two runs.")
+@click.argument("a", metavar="A", shell_complete=complete.directories)
+@click.argument("b", metavar="B", shell_complete=complete.directories)
+@click.option("--output", metavar="DIR", help="Write reviews, words and tokens as Parquet to DIR; new or empty.")
+@click.option("--by", type=click.Choice(["record_id", "source,offset", "distribution"]), default="record_id",
+              help="What tells that two reviews are the same.")  # fmt: skip
+@click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
+@click.option("--label-column", metavar="NAME", help="Column with the truth, kept in both runs.")
+@click.option(
+    "--positive-value", metavar="V", help="The value of it that means positive.  [default: 1, true, positive]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
+@reports_errors
+def compare(
+    a: str, b: str, output: str | None, by: str, rows: int,
+    label_column: str | None, positive_value: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compares two runs, A and B: two models on the same reviews, or one model on two corpora.
+
+    Reviews that are in both are compared one by one: labels, probabilities, and the words that make them. Where fewer
+    than one in a hundred are in both, the runs are compared by distribution, and it says so.
+
+    \b
+    DIR/reviews.parquet  a row a review in A or B: probabilities, logits, labels
+    DIR/tokens.parquet   a row a word listed of it: its contribution in A and in B, null where it is not listed
+    DIR/words.parquet    a row a word: how often it is listed, and the sum of its contributions
+
+    \b
+    Examples:
+      batch-scorer compare out_old out_new
+      batch-scorer compare march april --by distribution --json
+      batch-scorer compare out_old out_new --label-column true_label --output changes
+    """
+    from batch_scorer import commands
+    from batch_scorer.comparison import Question
+
+    if output == "":  # most likely an unset variable of the shell
+        raise OptionError("--output is empty", fix="give it a value, or leave it out")
+    if positive_value is not None and label_column is None:
+        raise OptionError("--positive-value says nothing without --label-column", fix="name the column of the truth")
+    commands.compare(a, b, Question(by, rows, label_column, positive_value, output), as_json)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables of DuckDB.")
@@ -97,3 +158,23 @@ def sql(outputs: tuple[str, ...], prefix: str) -> None:
     from batch_scorer import commands
 
     commands.sql(outputs, prefix)
+
+
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print what a shell needs for completion.")
+@click.argument("shell", type=click.Choice(complete.SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Prints what a shell needs to complete commands, options, file names, and columns of the first INPUT.
+
+    \b
+    Put this line into ~/.bashrc, or with zsh into ~/.zshrc:
+      eval "$(batch-scorer completion bash)"
+    With fish:
+      batch-scorer completion fish > ~/.config/fish/completions/batch-scorer.fish
+
+    \b
+    Examples:
+      batch-scorer completion bash
+      batch-scorer completion zsh
+    """
+    click.echo(complete.script(ctx.find_root().command, shell))

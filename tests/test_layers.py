@@ -57,8 +57,13 @@ runs
 views
 tables
 report.findings
-report.gather report.texts report.charts
+report.room
+report.words report.drift report.quality report.question report.charts
+report.choose
+report.texts
+report.gather
 report.page
+report.command
 compare
 commands
 job

@@ -1,0 +1,123 @@
+"""How much of what comes from data has room in a page: each string is cut, and all reviews together have a budget.
+
+A corpus may hold anything: words of a megabyte, kept columns by the hundred. The page stays a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from batch_scorer.report.findings import LISTS, ListedWord, Review
+
+# Characters.
+TOKEN, NAME, VALUE, MESSAGE, TEXT = 60, 200, 200, 300, 6_000
+KEY = 1_000  # of an id or a source, as long as reviews are looked for by them
+KEPT_COLUMNS = 20
+WORDS = 60  # of one list of a review
+
+# Bytes of JSON in the page.
+TEXTS_BYTES = 2_500_000
+REVIEWS_BYTES = 1_700_000  # without their texts
+_WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 350, 10  # what numbers and punctuation take
+_SHORTEST = 12  # characters that are left of anything
+
+_ESCAPED = bytes(range(32)) + b"\x7f\"'\\<>&"
+
+
+def cut(text: str, characters: int) -> str:
+    """`text`, or its beginning and a mark."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def cut_sql(expression: str, characters: int) -> str:
+    """`cut` in SQL, of an expression that is text."""
+    return f"if(length({expression}) > {characters}, left({expression}, {characters - 1}) || '…', {expression})"
+
+
+def page_bytes(text: str) -> int:
+    """What a text takes as a JSON string in a page, whichever characters are escaped there, at most."""
+    data = text.encode("utf-8", "replace")
+    escaped = len(data) - len(data.translate(None, _ESCAPED)) + text.count("\u2028") + text.count("\u2029")
+    return len(data) + 5 * escaped + 2
+
+
+def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tuple[Review, ...], int]:
+    """The reviews as they have room in a page, and how many of them go without the text that they had.
+
+    Each has the same share of the room for ids, kept values and words. Texts are given room in turns: to the first
+    of each list, then to the second of each.
+    """
+    allowance = REVIEWS_BYTES // max(len(reviews), 1)
+    fitted = [_fitted(review, allowance) for review in reviews]
+    room, shown = TEXTS_BYTES if texts_bytes is None else texts_bytes, set[int]()
+    for i in _in_turns(reviews):
+        size = page_bytes(fitted[i].text or "")
+        if size <= room:
+            room -= size
+            shown.add(i)
+    lost = sum(review.text is not None for i, review in enumerate(fitted) if i not in shown)
+    return tuple(
+        review if i in shown else replace(review, text=None, is_cut=False) for i, review in enumerate(fitted)
+    ), lost
+
+
+def _in_turns(reviews: Sequence[Review]) -> Iterator[int]:
+    """The index of each review once: the first of each list, the second of each, and so on."""
+    lists = ([i for i, review in enumerate(reviews) if name in review.lists] for name in LISTS)
+    yield from dict.fromkeys(i for turn in zip_longest(*lists) for i in turn if i is not None)
+
+
+def _fitted(review: Review, allowance: int) -> Review:
+    text, is_cut = review.text, review.is_cut
+    if text is not None and len(text) > TEXT:
+        text, is_cut = text[:TEXT], True
+    review = replace(
+        review, record_id=cut(review.record_id, NAME), source=cut(review.source, NAME), text=text, is_cut=is_cut
+    )
+    limits = {"names": NAME, "kept": VALUE, "words": 2 * WORDS}
+    while True:
+        sizes = _sizes(review)
+        left = [name for name, limit in limits.items() if limit > 3]
+        if sum(sizes.values()) <= allowance - _REVIEW_BYTES or not left:
+            return review
+        largest = max(left, key=lambda name: sizes[name])
+        limits[largest] //= 2
+        review = _SHORTER[largest](review, limits[largest])
+
+
+def _sizes(review: Review) -> dict[str, int]:
+    """Bytes of what can be made shorter."""
+    return {
+        "names": page_bytes(review.record_id) + page_bytes(review.source),
+        "kept": sum(page_bytes(name) + page_bytes(value) + _PAIR_BYTES for name, value in review.kept),
+        "words": sum(page_bytes(word.token) + _WORD_BYTES for word in review.words),
+    }
+
+
+def _with_names(review: Review, limit: int) -> Review:
+    characters = max(limit, _SHORTEST)
+    return replace(review, record_id=cut(review.record_id, characters), source=cut(review.source, characters))
+
+
+def _with_kept(review: Review, limit: int) -> Review:
+    """The first kept columns: 20 are of 200 characters, 10 of 100."""
+    columns = review.kept[: limit * KEPT_COLUMNS // VALUE]
+    return replace(review, kept=tuple((cut(name, limit), cut(value, limit)) for name, value in columns))
+
+
+def _with_words(review: Review, limit: int) -> Review:
+    """The `limit` foremost words; what the others contribute goes into the rest."""
+
+    def place(word: ListedWord) -> tuple[int, bool]:
+        ranks = [rank for rank in (word.contributing_rank, word.attended_rank) if rank is not None]
+        return min(ranks), word.contributing_rank is None
+
+    chosen = set(sorted(review.words, key=place)[:limit])
+    gone = sum(w.contribution for w in review.words if w not in chosen and w.contributing_rank is not None)
+    words = (replace(w, token=cut(w.token, max(limit, _SHORTEST))) for w in review.words if w in chosen)
+    return replace(review, words=tuple(words), rest=review.rest + gone)
+
+
+_SHORTER = {"names": _with_names, "kept": _with_kept, "words": _with_words}

@@ -1,0 +1,71 @@
+"""The words that drive the decisions of a whole run, and those that changed most against another run.
+
+A word counts where it is among `top_contributing` of a review; what lies beyond is in no table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batch_scorer.report.findings import WordTotal
+from batch_scorer.report.room import TOKEN, cut_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LISTED = 25
+_COLUMNS = "token, adds, times, reviews, reference"
+
+
+@dataclass(frozen=True)
+class CorpusWords:
+    """The foremost words of a run, strongest first; `changed` is empty without a reference."""
+
+    positive: tuple[WordTotal, ...]
+    negative: tuple[WordTotal, ...]
+    changed: tuple[WordTotal, ...]
+
+
+def sum_words(connection: DuckDBPyConnection, scale: float | None) -> CorpusWords:
+    """The words of the views `new_`, beside those of `old_` if there is a reference.
+
+    Args:
+        scale: reviews of the run for each of the reference; None without one.
+    """
+    _total(connection, "new")
+    totals = "(select *, null::double as reference from new_words)"
+    if scale is not None:
+        _total(connection, "old")
+        totals = f"""(
+            select coalesce(n.token, o.token) as token, coalesce(n.adds, 0) as adds, coalesce(n.times, 0) as times,
+                coalesce(n.reviews, 0) as reviews, round(coalesce(o.adds, 0) * {scale!r}::double, 6) as reference
+            from new_words n full join old_words o on n.token = o.token
+        )"""
+
+    def listed(where: str, order: str) -> tuple[WordTotal, ...]:
+        rows = connection.execute(
+            f"select {_COLUMNS} from {totals} where {where} order by {order}, token limit {LISTED}"
+        ).fetchall()
+        return tuple(WordTotal(*row) for row in rows)
+
+    changed = listed("adds != reference", "abs(adds - reference) desc") if scale is not None else ()
+    return CorpusWords(listed("adds > 0", "adds desc"), listed("adds < 0", "adds"), changed)
+
+
+def _total(connection: DuckDBPyConnection, group: str) -> None:
+    """Makes the table `GROUP_words`. Sums are rounded: in which order threads add up is chance."""
+    connection.execute(f"""
+        create temp table {group}_words as
+        select token, round(fsum(adds), 6) as adds, sum(times)::bigint as times, sum(reviews)::bigint as reviews
+        from (
+            select {cut_sql("w.token", TOKEN)} as token, w.contribution::double as adds, 1 as times, 0 as reviews
+            from (select unnest(top_contributing) as w from {group}_predictions)
+            union all
+            select unnest(list_distinct(list_transform(top_contributing, lambda w: {cut_sql("w.token", TOKEN)}))),
+                0, 0, 1
+            from (select top_contributing from {group}_predictions)
+        )
+        where isfinite(adds)
+        group by token
+    """)
