@@ -54,7 +54,7 @@ runs
 views
 tables
 report.findings
-report.gather report.texts report.charts
+report.gather report.texts report.charts report.browse
 report.page
 compare
 commands
