@@ -70,11 +70,12 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
     ]
     bars = (
         alt.Chart(alt.Data(values=rows))
-        .mark_bar(xOffset=0.5, x2Offset=-0.5)
+        .mark_rect(xOffset=0.5, x2Offset=-0.5)
         .encode(
             x=_edges_axis(histogram.edges, len(rows), "negative  ←  probability of positive  →  positive"),
             x2="to:Q",
             y=_share_axis(),
+            y2=alt.datum(0),
             color=alt.Color("colour:N", scale=None),
         )
     )
@@ -101,9 +102,12 @@ def drift_chart(drift: Drift, label: str) -> str:
     rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(shown)]
     bars = (
         alt.Chart(alt.Data(values=rows))
-        .mark_bar(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
+        .mark_rect(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
         .encode(
-            x=_edges_axis(histogram.edges, len(rows), AXES.get(drift.name, drift.name)), x2="to:Q", y=_share_axis()
+            x=_edges_axis(histogram.edges, len(rows), AXES.get(drift.name, drift.name)),
+            x2="to:Q",
+            y=_share_axis(),
+            y2=alt.datum(0),
         )
     )
     shares = [row.other_share for row in shown if row.other_share is not None]
@@ -136,7 +140,7 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
         )
     unit = alt.Scale(domain=[0, 1], nice=False)
     axis = {"values": [0, 0.25, 0.5, 0.75, 1], "grid": True}
-    x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", **axis))
+    x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", format=".2f", **axis))
     y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="in truth positive", format=".0%", **axis))
     ends = [{"from": 0, "share": 0}, {"from": 1, "share": 1}]
     ideal = alt.Chart(alt.Data(values=ends)).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
@@ -209,7 +213,7 @@ def _svg(chart: Any, width: int, height: int, label: str) -> str:
         chart.properties(width=width, height=height)
         .configure(aria=False, background="transparent", padding={"left": 2, "right": 14, "top": 6, "bottom": 2})
         .configure_view(stroke=None)
-        .configure_axis(titleFontWeight="normal", tickSize=4, **text, **lines)
+        .configure_axis(titleFontWeight="normal", tickSize=4, labelPadding=5, titlePadding=7, **text, **lines)
     )
     drawn = StringIO()
     dressed.save(drawn, format="svg")

@@ -4,6 +4,7 @@
   const HIDDEN = /([\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}])/u;
   const BREAKS = /<br\s*\/?>|\r\n|[\r\x0b\x0c\x85\u2028\u2029]/gi;
   const STEPS = [0.25, 0.4, 0.6];
+  const PAGE = 25;
   const MINUS = "\u2212";
   const MODES = { contribution: "Contribution", attention: "Attention" };
 
@@ -60,6 +61,7 @@
     let mode = "contribution";
     let found = [];
     let current = null;
+    let limit = PAGE; // items that are listed
 
     const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention]) =>
       ({ token, position, start, end, attention, contribution, byContribution, byAttention }));
@@ -88,16 +90,22 @@
     }
 
     function item(review) {
-      const verdict = make("span", { class: "verdict " + side(review.label) }, (review.label === "positive" ? "+" : MINUS) + " " + chance(review.probability));
+      const verdict = make("span", { class: "verdict " + side(review.label) }, chance(review.probability) + " " + review.label);
       const wrong = review.truth !== null && review.truth !== review.label ? [make("span", { class: "wrong" }, "in truth " + review.truth)] : [];
       const button = make("button", { type: "button", tabindex: "-1" }, verdict, " ", bdi(review.id, { class: "name" }), " ", ...wrong, bdi(snippet(review), { class: "snippet" }));
       button.addEventListener("click", () => { show(review); reveal(); });
       return make("li", {}, button);
     }
 
+    function fill() {
+      $("items").replaceChildren(...found.slice(0, limit).map(item));
+      $("more").hidden = found.length <= limit;
+    }
+
     function update() {
       found = data.reviews.filter(matches);
-      $("items").replaceChildren(...found.map(item));
+      limit = PAGE;
+      fill();
       const every = data.reviews.filter((review) => list === "all" || review.lists.includes(list)).length;
       $("found").textContent = found.length === every ? `${number(every)} reviews` : `${number(found.length)} of ${number(every)} reviews`;
       if (!found.includes(current)) show(found[0] ?? null);
@@ -133,6 +141,7 @@
     function step(by) {
       const next = found[found.indexOf(current) + by];
       if (!next) return;
+      if (found.indexOf(next) >= limit) { limit += PAGE; fill(); }
       show(next);
       $("items").querySelector("[aria-current]").scrollIntoView({ block: "nearest" });
       $(by < 0 ? "before" : "after").focus();
@@ -149,7 +158,7 @@
       }
       const words = wordsOf(review);
       article.replaceChildren(heading(review), facts(review), modes(), make("div", { id: "marked" }), make("div", { id: "tip", class: "tip", hidden: "" }),
-        make("h4", {}, "The sum"), sum(review, words), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
+        make("h4", {}, "The sum"), ...sum(review, words), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
       $("before").addEventListener("click", () => step(-1));
       $("after").addEventListener("click", () => step(1));
       $("back").addEventListener("click", back);
@@ -251,7 +260,6 @@
     function walk(event, spans) {
       const here = spans.indexOf(document.activeElement);
       const goal = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: spans.length - 1 }[event.key];
-      if (event.key === "Escape") hideTip();
       if ((event.key === "Enter" || event.key === " ") && here >= 0) { event.preventDefault(); point(spans[here].word); }
       if (goal === undefined || !(goal in spans)) return;
       event.preventDefault();
@@ -283,14 +291,15 @@
     function sum(review, words) {
       const total = words.filter((word) => word.byContribution).reduce((all, word) => all + word.contribution, 0);
       const term = (value, name, classes = "") => make("span", { class: "term " + classes }, make("b", {}, value), make("span", {}, name));
-      const sign = (text) => make("span", { class: "sign" }, ` ${text} `);
-      const parts = [term(thousandths(data.bias), "bias"), sign("+")];
-      if (words.length) parts.push(term(thousandths(total), "listed words"), sign("+"));
-      parts.push(term(thousandths(review.rest), "the rest"), sign("="), term(thousandths(review.logit), "logit"));
+      const operator = (text) => make("span", { class: "sign" }, ` ${text} `);
+      const plain = (n) => thousandths(n).replace("+", "");
+      const added = (n, name) => [operator(n < 0 ? MINUS : "+"), term(plain(Math.abs(n)), name)];
+      const logit = term(plain(review.logit), "logit");
+      const parts = [term(plain(data.bias), "bias"), ...(words.length ? added(total, "listed words") : []), ...added(review.rest, "the rest"), operator("="), logit];
       const scaled = review.logit / data.temperature;
-      const second = [sign("÷"), term(data.temperature.toFixed(3), "temperature"), sign("="), term(thousandths(scaled), "calibrated"),
-        sign("→"), term(chance(review.probability), "probability of positive", side(review.label))];
-      return make("p", { class: "sum" }, ...parts, ...second);
+      const second = [logit.cloneNode(true), operator("÷"), term(data.temperature.toFixed(3), "temperature"), operator("="), term(plain(scaled), "calibrated"),
+        operator("→"), term(chance(review.probability), "probability of positive", side(review.label))];
+      return [make("p", { class: "sum" }, ...parts), make("p", { class: "sum" }, ...second)];
     }
 
     function kept(review) {
@@ -340,6 +349,13 @@
     $("filters").addEventListener("input", () => { panes.dataset.shows = "list"; update(); });
     $("filters").addEventListener("reset", () => setTimeout(update));
     $("filters").addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+    $("more").addEventListener("click", () => {
+      limit += PAGE;
+      fill();
+      mark();
+      $("items").children[limit - PAGE].firstChild.focus();
+    });
     $("browser").hidden = false;
     update();
   }

@@ -156,13 +156,19 @@ def _bars(words: Sequence[WordTotal]) -> dict[str, Any] | None:
         same_way = word.reference is not None and word.reference * word.contribution >= 0
         mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_way else None
         rows.append({"word": word, "width": round(abs(word.contribution) / largest * 100, 1), "mark": mark})
-    return {"rows": rows, "with_reference": any(word.reference is not None for word in words)}
+    with_reference = any(word.reference is not None for word in words)
+    return {"rows": rows, "with_reference": with_reference, "digits": _digits(largest)}
 
 
-def _changes(words: Sequence[WordTotal]) -> list[dict[str, Any]]:
+def _digits(largest: float) -> int:
+    """Digits behind the point that figures of this size are worth."""
+    return 0 if largest >= 1000 else 1 if largest >= 100 else 2
+
+
+def _changes(words: Sequence[WordTotal]) -> dict[str, Any]:
     changes = [word.contribution - (word.reference or 0) for word in words]
     largest = max(map(abs, changes), default=0) or 1
-    return [
+    rows = [
         {
             "word": word,
             "change": change,
@@ -171,6 +177,7 @@ def _changes(words: Sequence[WordTotal]) -> list[dict[str, Any]]:
         }
         for word, change in zip(words, changes, strict=True)
     ]
+    return {"rows": rows, "digits": _digits(max((abs(word.contribution) for word in words), default=0))}
 
 
 def _reliability(f: Findings) -> Markup | None:
