@@ -57,7 +57,7 @@ def text_of(rng: np.random.Generator, good: int, bad: int, plain: int) -> str:
 
 def review_of(record_id: str, text: str, rng: np.random.Generator, lists: tuple[str, ...], top_k: int = 10) -> Review:
     """A review whose contributions add up to its logit, as a row of `predictions` does."""
-    found = list(re.finditer(r"[\w']+", text))
+    found = list(re.finditer(r"[\w']+", text.replace("<br />", " " * len("<br />"))))
     sign = np.array([1 if m.group().lower() in GOOD else -1 if m.group().lower() in BAD else 0 for m in found])
     attention = rng.dirichlet(np.where(sign == 0, 0.4, 4.0))
     contribution = sign * rng.uniform(0.2, 1.6, len(found)) + rng.normal(0, 0.05, len(found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import resources
@@ -125,7 +125,7 @@ def _sections(f: Findings) -> list[tuple[str, str]]:
 
 
 def _score(f: Findings) -> dict[str, Any]:
-    bins, total = charts.bins(f.score), max(sum(f.score.run), 1)
+    bins, total = charts.bins(replace(f.score, other=())), max(sum(f.score.run), 1)
     ranges = [*pairwise(f.score.edges), (f.score.edges[-1], 1.0)][: len(bins)]
     inner = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if UNSURE[0] <= low and high <= UNSURE[1])
     outer = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if high <= SURE[0] or low >= SURE[1])
