@@ -33,6 +33,12 @@ class Watched:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    def open(self, path: Path) -> None:
+        """Opens the report at `path`, as if for the first time."""
+        self.said.clear()
+        self.asked.clear()
+        self.page.goto(path.as_uri())
+
     def serious_violations(self, part: str | None = None) -> list[str]:
         """What axe-core finds in the page, or in a part of it, that is serious or critical: the rule, and where."""
         options = {"resultTypes": ["violations"]}
@@ -80,5 +86,5 @@ def opened(browser: Browser, path: Path, size: tuple[int, int] = DESK, scheme: s
         watched.page.on("console", lambda message: watched.said.append(f"{message.type}: {message.text}"))
         watched.page.on("pageerror", lambda error: watched.said.append(f"error: {error}"))
         watched.page.on("request", lambda request: watched.asked.append(request.url))
-        watched.page.goto(path.as_uri())
+        watched.open(path)
         yield watched

@@ -1,4 +1,4 @@
-"""Findings made up for tests of the page: always the same, with texts written for them and hostile strings on demand."""
+"""Findings made up for tests of the page: always the same, of texts written for them, and hostile on demand."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ HOSTILE = (
     "javascript:window.__pwned=1",
     "\"><svg onload='window.__pwned=1'>",
     "--><!--<script>window.__pwned=1</script>",
+    "noplacetobreak" * 12,
     "gpj.\u202eexe \u2066left\u2069 \x1b[2J\x00 \u2028 end",
 )
 
@@ -51,7 +52,10 @@ def text_of(rng: np.random.Generator, good: int, bad: int, plain: int) -> str:
     """A few sentences with so many good, bad and plain words."""
     words = [*rng.choice(GOOD, good), *rng.choice(BAD, bad), *rng.choice(PLAIN, plain)]
     rng.shuffle(words)
-    ends = [", " if at % 11 == 7 else ".<br /><br />" if at % 67 == 66 else ". " if at % 13 == 12 else " " for at in range(len(words))]
+    ends = [
+        ", " if at % 11 == 7 else ".<br /><br />" if at % 67 == 66 else ". " if at % 13 == 12 else " "
+        for at in range(len(words))
+    ]
     return "".join(word + end for word, end in zip(words, ends, strict=True)).strip() + "."
 
 
@@ -61,7 +65,10 @@ def review_of(record_id: str, text: str, rng: np.random.Generator, lists: tuple[
     sign = np.array([1 if m.group().lower() in GOOD else -1 if m.group().lower() in BAD else 0 for m in found])
     attention = rng.dirichlet(np.where(sign == 0, 0.4, 4.0))
     contribution = sign * rng.uniform(0.2, 1.6, len(found)) + rng.normal(0, 0.05, len(found))
-    by_attention, by_contribution = np.argsort(-attention)[:top_k].tolist(), np.argsort(-abs(contribution))[:top_k].tolist()
+    by_attention, by_contribution = (
+        np.argsort(-attention)[:top_k].tolist(),
+        np.argsort(-abs(contribution))[:top_k].tolist(),
+    )
     words = tuple(
         ListedWord(
             found[at].group().lower(),
@@ -128,7 +135,13 @@ def _drifts(reviews: int) -> tuple[Drift, ...]:
     lengths = np.exp(-((np.arange(len(LENGTH_EDGES)) - 6.0) ** 2) / 6)
     unknown = np.exp(-np.arange(20) / 0.9)
     return (
-        Drift("score", 0.021, "stable", "The scores are spread as in training.", _shape(SHARE_EDGES, ends, ends[::-1] + 0.02, reviews)),
+        Drift(
+            "score",
+            0.021,
+            "stable",
+            "The scores are spread as in training.",
+            _shape(SHARE_EDGES, ends, ends[::-1] + 0.02, reviews),
+        ),
         Drift(
             "length",
             0.142,
@@ -140,7 +153,7 @@ def _drifts(reviews: int) -> tuple[Drift, ...]:
             "unknown words",
             0.410,
             "major",
-            "More words are unknown than in training: 11 % of them, not 6 %. Trust the scores less.",
+            "More words are unknown than in training: 11% of them, not 6%. Trust the scores less.",
             _shape(SHARE_EDGES, np.roll(unknown, 1) + 0.001, unknown, reviews),
         ),
     )
@@ -198,11 +211,21 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
         0.5132,
         False,
     )
-    old = replace(run, output="out/september", run_id="661afc5907c1", finished="2024-09-30T07:00:00+00:00", positive=0.4981)
+    old = replace(
+        run, output="out/september", run_id="661afc5907c1", finished="2024-09-30T07:00:00+00:00", positive=0.4981
+    )
     reviews = (*((hostile_review(),) if hostile else ()), *reviews_of(each, plain))
     rejected = (
-        Rejected("decode", "malformed_json", "A line is no JSON.", 3, (("reviews.jsonl", 512, bad[5], bad[0]), (bad[2], 900, bad[1], bad[3]))),
-        Rejected("encode", "no_words", "The text holds no letter or digit.", 1, (("reviews.jsonl", None, bad[4], None),)),
+        Rejected(
+            "decode",
+            "malformed_json",
+            "A line is no JSON.",
+            3,
+            (("reviews.jsonl", 512, bad[5], bad[0]), (bad[2], 900, bad[1], bad[3])),
+        ),
+        Rejected(
+            "encode", "no_words", "The text holds no letter or digit.", 1, (("reviews.jsonl", None, bad[4], None),)
+        ),
     )
     return Findings(
         run=run,
@@ -219,10 +242,10 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
         threshold=0.5,
         max_words=499,
         top_k=10,
-        warnings=("11 % of the words are unknown to the model (6 % in training)", *bad[:1]),
+        warnings=("11% of the words are unknown to the model (6% in training)", *bad[:1]),
         notices=("texts of 12 reviews were shortened",),
         not_a_success="1 file could not be read",
-        texts_note="The texts come from the inputs of the run.",
+        texts_note=f"The texts come from {'/alongpath' * 9 if hostile else 'the inputs of the run'}.",
         score=_drifts(50_000)[0].histogram,
         drift=_drifts(50_000),
         drift_reference=_drifts(50_000),

@@ -72,7 +72,7 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
         "id": review.record_id,
         "source": review.source,
         "offset": review.offset,
-        "lists": list(review.lists),
+        "lists": dict(zip(review.lists, review.ranks or [0] * len(review.lists), strict=True)),
         "probability": round(review.probability, 6),
         "logit": round(review.logit * UNIT),
         "label": review.label,

@@ -65,11 +65,16 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
     shown = bins(histogram)
     middles = [low + (high - low) / 2 for low, high in _ranges(histogram.edges, len(shown))]
     rows = [
-        {"from": at, "to": at + 1, "share": row.run_share, "colour": "var(--pos)" if middle >= threshold else "var(--neg)"}
+        {
+            "from": at,
+            "to": at + 1,
+            "share": row.run_share,
+            "colour": "var(--pos)" if middle >= threshold else "var(--neg)",
+        }
         for at, (row, middle) in enumerate(zip(shown, middles, strict=True))
     ]
     bars = (
-        alt.Chart(alt.Data(values=rows))
+        _rows(rows)
         .mark_rect(xOffset=0.5, x2Offset=-0.5)
         .encode(
             x=_edges_axis(histogram.edges, len(rows), "negative  ←  probability of positive  →  positive"),
@@ -82,16 +87,12 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
     place = sum(1 for low, _ in _ranges(histogram.edges, len(rows)) if low < threshold)
     low, high = _ranges(histogram.edges, len(rows))[max(place - 1, 0)]
     at = max(place - 1, 0) + (threshold - low) / ((high - low) or 1)
-    rule = (
-        alt.Chart(alt.Data(values=[{"at": at}]))
-        .mark_rule(color="var(--ink)", strokeDash=[4, 3])
-        .encode(x=alt.X("at:Q"))
-    )
+    rule = _rows([{"at": at}]).mark_rule(color="var(--ink)", strokeDash=[4, 3]).encode(x=alt.X("at:Q"))
     return _svg(alt.layer(bars, rule), width, 180, label)
 
 
 def drift_chart(drift: Drift, label: str) -> str:
-    """This run as bars, what it is compared with as a line; shares of the reviews of each."""
+    """The run as bars, what it is compared with as a line; shares of the reviews of each."""
     import altair as alt
 
     histogram = drift.histogram
@@ -101,7 +102,7 @@ def drift_chart(drift: Drift, label: str) -> str:
         shown = shown[: max([FEWEST_BINS, *(at + 1 for at in filled)])]
     rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(shown)]
     bars = (
-        alt.Chart(alt.Data(values=rows))
+        _rows(rows)
         .mark_rect(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
         .encode(
             x=_edges_axis(histogram.edges, len(rows), AXES.get(drift.name, drift.name)),
@@ -115,7 +116,7 @@ def drift_chart(drift: Drift, label: str) -> str:
         return _svg(bars, NARROW, 140, label)
     steps = [{"from": at, "share": share} for at, share in enumerate([*shares, shares[-1]])]
     line = (
-        alt.Chart(alt.Data(values=steps))
+        _rows(steps)
         .mark_line(color="var(--ink)", strokeWidth=1.75, interpolate="step-after")
         .encode(x=alt.X("from:Q"), y=alt.Y("share:Q"))
     )
@@ -123,7 +124,7 @@ def drift_chart(drift: Drift, label: str) -> str:
 
 
 def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
-    """What share of the reviews with some probability is in truth positive, with 95 % intervals; on the line is right."""
+    """What share of the reviews with a probability is in truth positive, with 95 % intervals; the line is right."""
     import altair as alt
 
     rows = []
@@ -139,12 +140,12 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
             }
         )
     unit = alt.Scale(domain=[0, 1], nice=False)
-    axis = {"values": [0, 0.25, 0.5, 0.75, 1], "grid": True}
+    axis: dict[str, Any] = {"values": [0, 0.25, 0.5, 0.75, 1], "grid": True}
     x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", format=".2f", **axis))
     y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="in truth positive", format=".0%", **axis))
     ends = [{"from": 0, "share": 0}, {"from": 1, "share": 1}]
-    ideal = alt.Chart(alt.Data(values=ends)).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
-    points = alt.Chart(alt.Data(values=rows))
+    ideal = _rows(ends).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
+    points = _rows(rows)
     size = alt.Size("reviews:Q", scale=alt.Scale(domainMin=0, range=[12, 160]), legend=None)
     layers = alt.layer(
         ideal.encode(x=x, y=y),
@@ -152,6 +153,12 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
         points.mark_point(color="var(--accent)", filled=True, opacity=1).encode(x=x, y=y, size=size),
     )
     return _svg(layers, SQUARE, SQUARE, label)
+
+
+def _rows(rows: list[dict[str, Any]]) -> alt.Chart:
+    import altair as alt
+
+    return alt.Chart(alt.InlineData(values=rows))
 
 
 def _ranges(edges: Sequence[float], count: int) -> list[tuple[float, float]]:
@@ -223,6 +230,8 @@ def _svg(chart: Any, width: int, height: int, label: str) -> str:
     if box is None:
         raise ValueError("Vega drew no viewBox")
     w, h = box.groups()
-    opening = f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {w} {h}" width="{w}" height="{h}">'
+    opening = (
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {w} {h}" width="{w}" height="{h}">'
+    )
     # What Vega says to a screen reader of each bar is left out: the label and the table below say it better.
     return opening + re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", inside)

@@ -78,7 +78,8 @@ class Review:
 
     Args:
         lists: which of `LISTS` it is in.
-        words: in the order of the text.
+        ranks: its place in each of these, from 1.
+        words: in the order of the text; `token` may be cut.
         rest: contribution of everything that is not among the contributing words.
         truth: what the label column says: `positive`, `negative`, or None.
         kept: names and values of the kept columns, as text; the text itself is not among them.
@@ -102,6 +103,7 @@ class Review:
     kept: tuple[tuple[str, str], ...]
     text: str | None = None
     is_cut: bool = False
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

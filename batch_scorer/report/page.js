@@ -27,7 +27,7 @@
   const bdi = (text, attributes) => make("bdi", attributes, ...shown(text));
   const sign = (n) => (n < 0 ? MINUS : n > 0 ? "+" : "");
   const thousandths = (n) => sign(n) + (Math.abs(n) / 1000).toFixed(3);
-  const percent = (share) => (share * 100).toFixed(1) + "\u00a0%";
+  const percent = (share) => (share * 100).toFixed(1) + "%";
   const number = (n) => n.toLocaleString("en");
   const chance = (p) => (p > 0.9995 ? ">0.999" : p < 0.0005 ? "<0.001" : p.toFixed(3));
   const side = (label) => (label === "positive" ? "pos" : "neg");
@@ -76,7 +76,7 @@
       const agrees = review.truth === null ? null : review.truth === review.label;
       const isLabel = !label || (label === "right" ? agrees === true : label === "wrong" ? agrees === false : review.label === label);
       const bound = (id, otherwise) => { const n = $(id).valueAsNumber; return Number.isNaN(n) ? otherwise : n; };
-      return (list === "all" || review.lists.includes(list)) && isLabel &&
+      return (list === "all" || list in review.lists) && isLabel &&
         review.probability >= bound("low", 0) && review.probability <= bound("high", 1) &&
         haystack(review).includes($("query").value.trim().toLowerCase());
     }
@@ -92,7 +92,8 @@
     function item(review) {
       const verdict = make("span", { class: "verdict " + side(review.label) }, chance(review.probability) + " " + review.label);
       const wrong = review.truth !== null && review.truth !== review.label ? [make("span", { class: "wrong" }, "in truth " + review.truth)] : [];
-      const button = make("button", { type: "button", tabindex: "-1" }, verdict, " ", bdi(review.id, { class: "name" }), " ", ...wrong, bdi(snippet(review), { class: "snippet" }));
+      const isSure = /[<>]/.test(chance(review.probability)) ? [make("span", { class: "muted" }, `logit ${(review.logit / 1000).toFixed(1).replace("-", MINUS)} `)] : [];
+      const button = make("button", { type: "button", tabindex: "-1" }, verdict, " ", ...isSure, bdi(review.id, { class: "name" }), " ", ...wrong, bdi(snippet(review), { class: "snippet" }));
       button.addEventListener("click", () => { show(review); reveal(); });
       return make("li", {}, button);
     }
@@ -103,10 +104,10 @@
     }
 
     function update() {
-      found = data.reviews.filter(matches);
+      found = data.reviews.filter(matches).sort((a, b) => (a.lists[list] ?? 0) - (b.lists[list] ?? 0));
       limit = PAGE;
       fill();
-      const every = data.reviews.filter((review) => list === "all" || review.lists.includes(list)).length;
+      const every = data.reviews.filter((review) => list === "all" || list in review.lists).length;
       $("found").textContent = found.length === every ? `${number(every)} reviews` : `${number(found.length)} of ${number(every)} reviews`;
       if (!found.includes(current)) show(found[0] ?? null);
       else mark();

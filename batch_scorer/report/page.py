@@ -72,8 +72,8 @@ def render(findings: Findings) -> bytes:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent: `6.1 %`, with a space that does not break."""
-    return f"{share:.{digits}%}".replace("%", "\u00a0%") if isfinite(share) else "unknown"
+    """A share in per cent: `6.1%`."""
+    return f"{share:.{digits}%}" if isfinite(share) else "unknown"
 
 
 def signed(number: float | None, digits: int = 1) -> str:
@@ -203,7 +203,12 @@ def _slices(slices: Sequence[Slice]) -> _Slices | None:
         return round(min(1.0, max(0.0, (share - floor) / (1 - floor))) * 97.6, 1)
 
     rows = [
-        {"slice": part, "low": place(part.low), "wide": round(place(part.high) - place(part.low), 1), "at": place(part.accuracy)}
+        {
+            "slice": part,
+            "low": place(part.low),
+            "wide": round(place(part.high) - place(part.low), 1),
+            "at": place(part.accuracy),
+        }
         for part in slices
     ]
     return _Slices(floor, rows)
