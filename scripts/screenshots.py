@@ -11,8 +11,7 @@ from playwright.sync_api import Page
 
 from tests.browsing import DESK, PHONE, chromium, opened
 
-
-COLOURS = 96  # enough for smooth letters, at a third of the bytes
+COLOURS = 224  # enough for smooth letters, at half of the bytes
 
 
 def draw(page: Page, path: Path) -> None:

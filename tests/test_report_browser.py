@@ -54,7 +54,8 @@ def odd_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     astral = review_of("astral", "😀 𝒜 tender\u2028<br />film 👩\u200d🚀 superb", rng, (LEAST_CERTAIN,))
     path = tmp_path_factory.mktemp("odd") / "report.html"
-    found = replace(bare(), reviews=(without, cut, astral), drift=(), positive_words=(), negative_words=())
+    without, cut = replace(without, ranks=(1,)), replace(cut, ranks=(2,))
+    found = replace(bare(), reviews=(cut, without, astral), drift=(), positive_words=(), negative_words=())
     path.write_bytes(report_page.render(found))
     return path
 

@@ -237,6 +237,11 @@ def test_chart_labels_are_the_edges_of_its_bins() -> None:
     assert ["1 to 9", "10 to 24", "25 to 49", "50 or more"] == names
 
 
+def test_bars_have_the_colour_of_their_label_by_the_threshold() -> None:
+    drawn = charts.score_chart(Histogram((0.0, 0.2, 0.4, 0.6, 0.8), (1,) * 5, (1,) * 5), 0.6, 300, "")
+    assert ["var(--neg)"] * 3 + ["var(--pos)"] * 2 == re.findall(r"var\(--(?:pos|neg)\)", drawn)
+
+
 def test_shares_are_of_each_sides_own_reviews() -> None:
     row = charts.bins(Histogram((0.0, 0.5), (1, 3), (30, 10)))[0]
     assert ("0.00 to 0.50", 0.25, 0.75) == (row.name, row.run_share, row.other_share)

@@ -281,6 +281,7 @@
       const rows = label(span.word).map(([name, value, rank]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "n" }, value), make("td", { class: "muted" }, rank)));
       box.replaceChildren(bdi(span.word.token), make("table", {}, make("tbody", {}, ...rows)));
       box.hidden = false;
+      box.style.left = 0; // at the edge it would be narrower
       const around = $("review").getBoundingClientRect();
       const at = span.getClientRects()[0];
       box.style.left = Math.max(0, Math.min(at.left - around.left, around.width - box.offsetWidth)) + "px";
