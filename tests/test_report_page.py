@@ -124,6 +124,14 @@ def test_controls_and_bidi_marks_are_shown_by_their_number(hostile: str, parsed:
     assert set() == set(outside) & set("\u202e\u2066\u2069\x1b\x00\u2028")
 
 
+def test_script_makes_the_same_characters_visible_as_the_page() -> None:
+    script = resources.files("batch_scorer.report").joinpath("page.js").read_text()
+    (theirs,) = re.findall(r"const HIDDEN = /\(\[(.*)\]\)/u;", script)
+    theirs = re.sub(r"\\u\{(\w+)\}", r"\\U000\1", theirs)
+    every = "".join(map(chr, range(0x110000)))
+    assert re.findall(f"[{page.HIDDEN}]", every) == re.findall(f"[{theirs}]", every)
+
+
 def test_data_of_the_script_hold_nothing_that_ends_it(parsed: Parsed) -> None:
     (data,) = (text for _, text in parsed.raw if text.startswith("{"))
     assert set() == set(data) & set("<>&\u2028\u2029")

@@ -189,9 +189,9 @@
       const radios = Object.entries(MODES).map(([value, title]) => {
         const radio = make("input", { type: "radio", name: "mode", value, id: "mode-" + value });
         radio.checked = value === mode;
-        return [radio, make("label", { for: "mode-" + value }, title)];
+        return make("span", {}, radio, " ", make("label", { for: "mode-" + value }, title));
       });
-      return make("fieldset", { class: "modes" }, make("legend", {}, "Mark words by"), ...radios.flat(), make("span", { id: "legend", class: "legend" }));
+      return make("fieldset", { class: "modes" }, make("legend", {}, "Mark words by"), ...radios, make("span", { id: "legend", class: "legend" }));
     }
 
     function legend() {

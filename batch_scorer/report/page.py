@@ -28,7 +28,7 @@ SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)
 
 # Controls, and marks that nobody sees and that turn the text around or hide some of it; joiners, which emoji and some
 # scripts need, are left. The script has the same.
-_HIDDEN = (
+HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f"
 )
@@ -83,7 +83,7 @@ def signed(number: float | None, digits: int = 1) -> str:
 
 def shown(text: object) -> Markup:
     """Text as markup, in which controls and marks that nobody sees stand by their number, as in U+202E."""
-    parts = re.split(f"([{_HIDDEN}])", str(text))
+    parts = re.split(f"([{HIDDEN}])", str(text))
     return Markup("").join(
         Markup('<span class="control">U+{}</span>').format(f"{ord(part):04X}") if at % 2 else part
         for at, part in enumerate(parts)
