@@ -202,8 +202,8 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
     bad = HOSTILE if hostile else ("a line that is no JSON", "text", "reviews.jsonl", "no words", "{", "a message")
     extra = tuple(WordTotal(word, 900.0, 3, 3, 1.0) for word in HOSTILE) if hostile else ()
     run = Identity(
-        bad[0] if hostile else "out/october",
-        bad[1] if hostile else "d5da705a8bfc",
+        bad[1] if hostile else "out/october",
+        f"</title>{bad[0]}" if hostile else "d5da705a8bfc",
         bad[2] if hostile else "imdb",
         "189944ba74ff",
         "2024-10-31T08:28:26.707089+00:00",
@@ -224,7 +224,11 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
             (("reviews.jsonl", 512, bad[5], bad[0]), (bad[2], 900, bad[1], bad[3])),
         ),
         Rejected(
-            "encode", "no_words", "The text holds no letter or digit.", 1, (("reviews.jsonl", None, bad[4], None),)
+            "encode",
+            bad[3] if hostile else "no_words",
+            "The text holds no letter or digit.",
+            1,
+            (("reviews.jsonl", None, bad[4], None),),
         ),
     )
     return Findings(

@@ -196,7 +196,10 @@ def test_filters_leave_what_they_name(desk: Watched) -> None:
 def test_marks_follow_the_switch_between_contribution_and_attention(desk: Watched) -> None:
     items(desk).nth(1).click()
     marks = desk.page.locator(".text .word")
-    assert {"pos", "neg"} >= {str(mark.get_attribute("class")).split()[-1] for mark in marks.all()}
+    classes = [str(mark.get_attribute("class")) for mark in marks.all()]
+    assert {"p4", "n4"} & set(" ".join(classes).split())
+    assert {"p1", "n1"} & set(" ".join(classes).split())
+    assert {"pos", "neg"} >= {each.split()[-1] for each in classes}
     expect(desk.page.locator("#legend")).to_contain_text("for negative")
     desk.page.get_by_label("Attention", exact=True).check()
     assert all(re.fullmatch(r"word a[1-4]", str(mark.get_attribute("class"))) for mark in marks.all())
