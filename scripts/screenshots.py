@@ -28,9 +28,10 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 with opened(browser, report, size, scheme) as watched:
                     draw(watched.page, target / f"{name}-{scheme}.png")
-                    watched.page.locator("#items button").nth(1).click()
+                    watched.page.get_by_role("tab", name="Least certain").click()  # words of both signs
+                    watched.page.locator("#items button").first.click()
                     watched.page.locator("#lists" if name == "desk" else "#review").evaluate("e => e.scrollIntoView()")
-                    watched.page.locator(".text .word").first.focus()
+                    watched.page.locator(".text .word").nth(4).focus()
                     draw(watched.page, target / f"{name}-{scheme}-review.png")
 
 
