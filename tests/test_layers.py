@@ -58,7 +58,7 @@ views
 tables
 report.findings
 report.room
-report.words report.drift report.quality report.question report.charts
+report.words report.drift report.quality report.question report.charts report.browse
 report.choose
 report.texts
 report.gather

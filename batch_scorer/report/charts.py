@@ -1,0 +1,237 @@
+"""Histograms and quality of a run -> static SVG, drawn by Vega-Lite.
+
+Colours are CSS variables of the page (`var(--pos)`), so that a chart follows its light and its dark scheme. Only
+numbers and words of ours are drawn: no string from the data gets into a chart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from batch_scorer.report.findings import Drift, Histogram, Reliability
+
+if TYPE_CHECKING:
+    import altair as alt
+
+WIDE, NARROW = 640, 300  # widths of the plots, in pixels; the narrow one fits a phone with its axis beside it
+SQUARE = 260
+LABELS = 8  # edges that are written out on an axis, at most
+FEWEST_BINS = 6  # of unknown words: most corpora fill a few of the twenty
+AXES = {"score": "probability of positive", "length": "words of a review", "unknown words": "share of unknown words"}
+Z = 1.96  # of a normal distribution, for 95 %
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of a histogram, as the table below its chart shows it; shares of all reviews, `other` None without one."""
+
+    name: str
+    run: int
+    run_share: float
+    other: int | None
+    other_share: float | None
+
+
+def bins(histogram: Histogram, words: bool = False) -> list[Bin]:
+    """The bins in words and shares.
+
+    Args:
+        words: whether it counts words, so that bins are named by the first and the last number in them.
+    """
+    runs, others = sum(histogram.run), sum(histogram.other)
+    return [
+        Bin(
+            _name(histogram.edges, at, words),
+            count,
+            count / max(runs, 1),
+            histogram.other[at] if others else None,
+            histogram.other[at] / others if others else None,
+        )
+        for at, count in enumerate(histogram.run)
+    ]
+
+
+def score_chart(histogram: Histogram, threshold: float, width: int, label: str) -> str:
+    """How many reviews have which probability; bars are coloured by the label that the threshold gives."""
+    import altair as alt
+
+    shown = bins(histogram)
+    middles = [low + (high - low) / 2 for low, high in _ranges(histogram.edges, len(shown))]
+    rows = [
+        {
+            "from": at,
+            "to": at + 1,
+            "share": row.run_share,
+            "colour": "var(--pos)" if middle >= threshold else "var(--neg)",
+        }
+        for at, (row, middle) in enumerate(zip(shown, middles, strict=True))
+    ]
+    bars = (
+        _rows(rows)
+        .mark_rect(xOffset=0.5, x2Offset=-0.5)
+        .encode(
+            x=_edges_axis(histogram.edges, len(rows), "negative  ←  probability of positive  →  positive"),
+            x2="to:Q",
+            y=_share_axis(),
+            y2=alt.datum(0),
+            color=alt.Color("colour:N", scale=None),
+        )
+    )
+    place = sum(1 for low, _ in _ranges(histogram.edges, len(rows)) if low < threshold)
+    low, high = _ranges(histogram.edges, len(rows))[max(place - 1, 0)]
+    at = max(place - 1, 0) + (threshold - low) / ((high - low) or 1)
+    rule = _rows([{"at": at}]).mark_rule(color="var(--ink)", strokeDash=[4, 3]).encode(x=alt.X("at:Q"))
+    return _svg(alt.layer(bars, rule), width, 180, label)
+
+
+def drift_chart(drift: Drift, label: str) -> str:
+    """The run as bars, what it is compared with as a line; shares of the reviews of each."""
+    import altair as alt
+
+    histogram = drift.histogram
+    shown = bins(histogram)
+    if drift.name == "unknown words":
+        filled = [at for at, row in enumerate(shown) if row.run or row.other]
+        shown = shown[: max([FEWEST_BINS, *(at + 1 for at in filled)])]
+    rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(shown)]
+    bars = (
+        _rows(rows)
+        .mark_rect(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
+        .encode(
+            x=_edges_axis(histogram.edges, len(rows), AXES.get(drift.name, drift.name)),
+            x2="to:Q",
+            y=_share_axis(),
+            y2=alt.datum(0),
+        )
+    )
+    shares = [row.other_share for row in shown if row.other_share is not None]
+    if not shares:
+        return _svg(bars, NARROW, 140, label)
+    steps = [{"from": at, "share": share} for at, share in enumerate([*shares, shares[-1]])]
+    line = (
+        _rows(steps)
+        .mark_line(color="var(--ink)", strokeWidth=1.75, interpolate="step-after")
+        .encode(x=alt.X("from:Q"), y=alt.Y("share:Q"))
+    )
+    return _svg(alt.layer(bars, line), NARROW, 140, label)
+
+
+def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
+    """What share of the reviews with a probability is in truth positive, with 95 % intervals; the line is right."""
+    import altair as alt
+
+    rows = []
+    for point in reliability:
+        low, high = _wilson(point.positive, point.reviews)
+        rows.append(
+            {
+                "from": point.probability,
+                "share": point.positive,
+                "low": low,
+                "high": high,
+                "reviews": point.reviews,
+            }
+        )
+    unit = alt.Scale(domain=[0, 1], nice=False)
+    axis: dict[str, Any] = {"values": [0, 0.25, 0.5, 0.75, 1], "grid": True}
+    x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", format=".2f", **axis))
+    y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="in truth positive", format=".0%", **axis))
+    ends = [{"from": 0, "share": 0}, {"from": 1, "share": 1}]
+    ideal = _rows(ends).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
+    points = _rows(rows)
+    size = alt.Size("reviews:Q", scale=alt.Scale(domainMin=0, range=[12, 160]), legend=None)
+    layers = alt.layer(
+        ideal.encode(x=x, y=y),
+        points.mark_rule(color="var(--accent)", strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q", scale=unit), y2="high:Q"),
+        points.mark_point(color="var(--accent)", filled=True, opacity=1).encode(x=x, y=y, size=size),
+    )
+    return _svg(layers, SQUARE, SQUARE, label)
+
+
+def _rows(rows: list[dict[str, Any]]) -> alt.Chart:
+    import altair as alt
+
+    return alt.Chart(alt.InlineData(values=rows))
+
+
+def _ranges(edges: Sequence[float], count: int) -> list[tuple[float, float]]:
+    """Lower and upper edge of each bin; an open one ends where a bin as wide as the one before it would."""
+    ends = list(edges[1 : count + 1])
+    if len(ends) < count:
+        ends.append(edges[-1] + (edges[-1] - edges[-2] if len(edges) > 1 else 1))
+    return list(zip(edges[:count], ends, strict=True))
+
+
+def _name(edges: Sequence[float], at: int, words: bool) -> str:
+    last = at + 1 == len(edges)
+    if words:
+        return f"{edges[at]:,.0f} or more" if last else f"{edges[at]:,.0f} to {edges[at + 1] - 1:,.0f}"
+    return f"{edges[at]:.2f} and above" if last else f"{edges[at]:.2f} to {edges[at + 1]:.2f}"
+
+
+def _edges_axis(edges: Sequence[float], count: int, title: str) -> alt.X:
+    """Bins of equal width on the screen, whatever their edges, which stand at every so manieth of them."""
+    import altair as alt
+
+    ends = [low for low, _ in _ranges(edges, count)]
+    words = edges[-1] > 1
+    if not words:
+        ends.append(_ranges(edges, count)[-1][1])  # shares end at 1; numbers of words end nowhere
+    every = next(n for n in (1, 2, 4, 5, 8, 10, 20, 50, 100) if len(ends) / n <= LABELS)
+    names = {at: f"{edge:,.0f}" if words else f"{edge:.2f}" for at, edge in enumerate(ends) if at % every == 0}
+    return alt.X(
+        "from:Q",
+        scale=alt.Scale(domain=[0, count], nice=False),
+        axis=alt.Axis(
+            values=list(names),
+            labelExpr=f"({json.dumps(names)})[datum.value]",
+            labelFlush=False,
+            title=title,
+            grid=False,
+        ),
+    )
+
+
+def _share_axis() -> alt.Y:
+    import altair as alt
+
+    return alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=4, domain=False, ticks=False, title=None))
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's interval of a share among `count`, at 95 % (Wilson 1927)."""
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z / (1 + Z**2 / count) * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    return middle - half, middle + half
+
+
+def _svg(chart: Any, width: int, height: int, label: str) -> str:
+    """The chart as an `<svg>` to stand in a page, with `label` for those who hear it."""
+    text = {"labelColor": "var(--muted)", "titleColor": "var(--muted)", "labelFontSize": 12, "titleFontSize": 12}
+    lines = {"gridColor": "var(--rule)", "domainColor": "var(--muted)", "tickColor": "var(--muted)"}
+    dressed = (
+        chart.properties(width=width, height=height)
+        .configure(aria=False, background="transparent", padding={"left": 2, "right": 14, "top": 6, "bottom": 2})
+        .configure_view(stroke=None)
+        .configure_axis(titleFontWeight="normal", tickSize=4, labelPadding=5, titlePadding=7, **text, **lines)
+    )
+    drawn = StringIO()
+    dressed.save(drawn, format="svg")
+    svg = drawn.getvalue()
+    inside = svg[svg.index(">") + 1 :]
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if box is None:
+        raise ValueError("Vega drew no viewBox")
+    w, h = box.groups()
+    opening = (
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {w} {h}" width="{w}" height="{h}">'
+    )
+    # What Vega says to a screen reader of each bar is left out: the label and the table below say it better.
+    return opening + re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", inside)

@@ -1,0 +1,368 @@
+// The browser of reviews, and the button for colours. Strings from the data become text nodes and attributes, never markup.
+"use strict";
+(() => {
+  const HIDDEN = /([\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}])/u;
+  const BREAKS = /<br\s*\/?>|\r\n|[\r\x0b\x0c\x85\u2028\u2029]/gi;
+  const STEPS = [0.25, 0.4, 0.6];
+  const PAGE = 25;
+  const MINUS = "\u2212";
+  const MODES = { contribution: "Contribution", attention: "Attention" };
+
+  const $ = (id) => document.getElementById(id);
+
+  function make(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  // Text, in which controls and marks that nobody sees stand by their number.
+  function shown(text) {
+    const name = (c) => "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+    const parts = String(text).split(HIDDEN).map((part, at) => (at % 2 ? make("span", { class: "control" }, name(part)) : part));
+    return parts.filter((part) => part !== "");
+  }
+
+  const bdi = (text, attributes) => make("bdi", attributes, ...shown(text));
+  const sign = (n) => (n < 0 ? MINUS : n > 0 ? "+" : "");
+  const thousandths = (n) => sign(n) + (Math.abs(n) / 1000).toFixed(3);
+  const percent = (share) => (share * 100).toFixed(1) + "%";
+  const number = (n) => n.toLocaleString("en");
+  const chance = (p) => (p > 0.9995 ? ">0.999" : p < 0.0005 ? "<0.001" : p.toFixed(3));
+  const side = (label) => (label === "positive" ? "pos" : "neg");
+
+  function colours() {
+    const root = document.documentElement;
+    const button = $("scheme");
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const isDark = () => (root.dataset.scheme ? root.dataset.scheme === "dark" : dark.matches);
+    const name = () => { button.textContent = isDark() ? "Light colours" : "Dark colours"; };
+    button.addEventListener("click", () => { root.dataset.scheme = isDark() ? "light" : "dark"; name(); });
+    dark.addEventListener("change", name);
+    name();
+    button.hidden = false;
+  }
+
+  // Paper has no clicks: what is folded is opened for it, and folded again.
+  function paper() {
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = [...document.querySelectorAll("details:not([open])")];
+      opened.forEach((details) => { details.open = true; });
+    });
+    addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));
+  }
+
+  function browser(data) {
+    const tabs = [...document.querySelectorAll("[role=tab]")];
+    const panes = $("panes");
+    let list = tabs[0].dataset.list;
+    let mode = "contribution";
+    let found = [];
+    let current = null;
+    let limit = PAGE; // items that are listed
+
+    const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention]) =>
+      ({ token, position, start, end, attention, contribution, byContribution, byAttention }));
+
+    function haystack(review) {
+      review.haystack ??= [review.id, review.text ?? "", ...review.listed.map((word) => word[0]), ...review.kept.flat()].join("\n").toLowerCase();
+      return review.haystack;
+    }
+
+    function matches(review) {
+      const label = $("label").value;
+      const agrees = review.truth === null ? null : review.truth === review.label;
+      const isLabel = !label || (label === "right" ? agrees === true : label === "wrong" ? agrees === false : review.label === label);
+      const bound = (id, otherwise) => { const n = $(id).valueAsNumber; return Number.isNaN(n) ? otherwise : n; };
+      return (list === "all" || list in review.lists) && isLabel &&
+        review.probability >= bound("low", 0) && review.probability <= bound("high", 1) &&
+        haystack(review).includes($("query").value.trim().toLowerCase());
+    }
+
+    // The list of reviews.
+
+    function snippet(review) {
+      if (review.text === null) return wordsOf(review).map((word) => word.token).join(" … ");
+      const flat = review.text.slice(0, 300).replace(BREAKS, " ").replace(/\s+/g, " ").trim();
+      return Array.from(flat).slice(0, 110).join("") + (flat.length > 110 ? "…" : "");
+    }
+
+    function item(review) {
+      const verdict = make("span", { class: "verdict " + side(review.label) }, chance(review.probability) + " " + review.label);
+      const wrong = review.truth !== null && review.truth !== review.label ? [make("span", { class: "wrong" }, "in truth " + review.truth)] : [];
+      const isSure = /[<>]/.test(chance(review.probability)) ? [make("span", { class: "muted" }, `logit ${(review.logit / 1000).toFixed(1).replace("-", MINUS)} `)] : [];
+      const button = make("button", { type: "button", tabindex: "-1" }, verdict, " ", ...isSure, bdi(review.id, { class: "name" }), " ", ...wrong, bdi(snippet(review), { class: "snippet" }));
+      button.addEventListener("click", () => { show(review); reveal(); });
+      return make("li", {}, button);
+    }
+
+    function fill() {
+      $("items").replaceChildren(...found.slice(0, limit).map(item));
+      $("more").hidden = found.length <= limit;
+    }
+
+    function update() {
+      found = data.reviews.filter(matches).sort((a, b) => (a.lists[list] ?? 0) - (b.lists[list] ?? 0));
+      limit = PAGE;
+      fill();
+      const every = data.reviews.filter((review) => list === "all" || list in review.lists).length;
+      $("found").textContent = found.length === every ? `${number(every)} reviews` : `${number(found.length)} of ${number(every)} reviews`;
+      if (!found.includes(current)) show(found[0] ?? null);
+      else mark();
+    }
+
+    function mark() {
+      const buttons = [...$("items").querySelectorAll("button")];
+      buttons.forEach((button, at) => {
+        const isCurrent = found[at] === current;
+        button.tabIndex = isCurrent ? 0 : -1;
+        if (isCurrent) button.setAttribute("aria-current", "true");
+        else button.removeAttribute("aria-current");
+      });
+      const here = found.indexOf(current);
+      for (const [id, at] of [["before", here - 1], ["after", here + 1]]) if ($(id)) $(id).disabled = !(at in found);
+    }
+
+    // On a phone the review takes the place of the list.
+    function reveal() {
+      panes.dataset.shows = "review";
+      if ($("back").offsetParent === null) return;
+      $("review").focus({ preventScroll: true });
+      $("review").scrollIntoView();
+    }
+
+    function back() {
+      panes.dataset.shows = "list";
+      const button = $("items").querySelector("[aria-current]");
+      if (button) { button.focus(); button.scrollIntoView({ block: "nearest" }); }
+    }
+
+    function step(by) {
+      const next = found[found.indexOf(current) + by];
+      if (!next) return;
+      if (found.indexOf(next) >= limit) { limit += PAGE; fill(); }
+      show(next);
+      $("items").querySelector("[aria-current]").scrollIntoView({ block: "nearest" });
+      $(by < 0 ? "before" : "after").focus();
+    }
+
+    // One review.
+
+    function show(review) {
+      current = review;
+      const article = $("review");
+      if (review === null) {
+        article.replaceChildren(make("h3", { id: "review-title" }, "Nothing found"), make("p", {}, "No review of this list is like that. Clear the filters, or take another list."));
+        return;
+      }
+      const words = wordsOf(review);
+      article.replaceChildren(heading(review), facts(review), modes(), make("div", { id: "marked" }), make("div", { id: "tip", class: "tip", hidden: "" }),
+        make("h4", {}, "The sum"), ...sum(review, words), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
+      $("before").addEventListener("click", () => step(-1));
+      $("after").addEventListener("click", () => step(1));
+      $("back").addEventListener("click", back);
+      article.querySelectorAll("[name=mode]").forEach((radio) => radio.addEventListener("change", () => { mode = radio.value; paint(review, words); }));
+      paint(review, words);
+      mark();
+    }
+
+    function heading(review) {
+      const title = make("h3", { id: "review-title" }, "Review ", bdi(review.id));
+      const steps = make("div", { class: "steps" },
+        make("button", { type: "button", id: "back", class: "quiet" }, "Back to the list"),
+        make("button", { type: "button", id: "before", class: "quiet" }, "Previous"),
+        make("button", { type: "button", id: "after", class: "quiet" }, "Next"));
+      return make("div", { class: "title" }, title, steps);
+    }
+
+    function facts(review) {
+      const read = review.read < review.words ? `, the last ${number(review.read)} read` : "";
+      const truth = review.truth === null ? [] : [", in truth ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
+      return make("div", { class: "facts" },
+        make("p", {}, make("b", { class: side(review.label) }, review.label), ", probability of positive ", make("b", {}, chance(review.probability)), ...truth),
+        make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown; `, bdi(review.source), ` at ${number(review.offset)}`));
+    }
+
+    function modes() {
+      const radios = Object.entries(MODES).map(([value, title]) => {
+        const radio = make("input", { type: "radio", name: "mode", value, id: "mode-" + value });
+        radio.checked = value === mode;
+        return make("span", {}, radio, " ", make("label", { for: "mode-" + value }, title));
+      });
+      return make("fieldset", { class: "modes" }, make("legend", {}, "Mark words by"), ...radios, make("span", { id: "legend", class: "legend" }));
+    }
+
+    function legend() {
+      const word = (classes, text) => make("span", { class: "word " + classes }, text);
+      if (mode === "attention") return [word("a1", "some"), " ", word("a2", "more"), " ", word("a4", "most"), " attention"];
+      return [word("p3 pos", "for positive"), " ", word("n3 neg", "for negative"), " stronger: contributes more"];
+    }
+
+    const isMarked = (word) => (mode === "attention" ? word.byAttention : word.byContribution) > 0;
+    const strength = (word) => (mode === "attention" ? word.attention : Math.abs(word.contribution));
+
+    function label(word) {
+      const about = word.byContribution ? `rank ${word.byContribution}` : "part of the rest";
+      const attended = word.byAttention ? `rank ${word.byAttention}` : "not among the most attended";
+      return [["contribution", thousandths(word.contribution), about], ["attention", word.attention.toFixed(3), attended]];
+    }
+
+    function marked(word, text, largest) {
+      const by = 1 + STEPS.filter((share) => strength(word) / largest >= share).length;
+      const kind = mode === "attention" ? "a" + by : word.contribution < 0 ? `n${by} neg` : `p${by} pos`;
+      const said = label(word).map((part) => part.join(" ")).join("; ").replaceAll(MINUS, "minus ");
+      return make("span", { class: "word " + kind, role: "button", tabindex: "-1", "aria-label": `${text}: ${said}` }, ...shown(text));
+    }
+
+    // The text with its words marked; without one, the listed words in their order.
+    function paint(review, words) {
+      const largest = Math.max(...words.filter(isMarked).map(strength), 0) || 1;
+      const parts = [];
+      const spans = [];
+      const add = (word, text) => { spans.push(marked(word, text, largest)); spans.at(-1).word = word; parts.push(spans.at(-1)); };
+      if (review.text === null) {
+        words.forEach((word, at) => {
+          if (at && word.position !== words[at - 1].position + 1) parts.push(make("span", { class: "muted" }, " … "));
+          else if (at) parts.push(" ");
+          if (isMarked(word)) add(word, word.token); else parts.push(bdi(word.token));
+        });
+      } else {
+        const characters = Array.from(review.text); // places count code points
+        const between = (from, to) => shown(characters.slice(from, to).join("").replace(BREAKS, "\n"));
+        let at = 0;
+        for (const word of words) {
+          if (!isMarked(word) || word.start < at || word.end > characters.length) continue;
+          parts.push(...between(at, word.start));
+          add(word, characters.slice(word.start, word.end).join(""));
+          at = word.end;
+        }
+        parts.push(...between(at));
+      }
+      const notes = [];
+      if (review.text === null) notes.push("The text is not at hand: these are the listed words, in their order.");
+      if (review.isCut) notes.push("Only the beginning of the text is shown; the table below has every listed word.");
+      if (review.text !== null && review.read < review.words) notes.push(`The model has read the last ${number(review.read)} words only.`);
+      const text = make("div", { class: "text", dir: "auto", role: "group", "aria-label": "Text, with arrow keys from word to word" }, ...parts);
+      $("marked").replaceChildren(text, ...notes.map((note) => make("p", { class: "note" }, note)));
+      $("legend").replaceChildren(...legend());
+      if (spans.length) spans[0].tabIndex = 0;
+      text.addEventListener("keydown", (event) => walk(event, spans));
+      for (const span of spans) {
+        span.addEventListener("mouseenter", () => tip(span));
+        span.addEventListener("focus", () => tip(span));
+        span.addEventListener("click", () => span.focus());
+        span.addEventListener("mouseleave", () => { if (document.activeElement !== span) hideTip(); });
+        span.addEventListener("blur", hideTip);
+      }
+    }
+
+    function walk(event, spans) {
+      const here = spans.indexOf(document.activeElement);
+      const goal = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: spans.length - 1 }[event.key];
+      if ((event.key === "Enter" || event.key === " ") && here >= 0) { event.preventDefault(); point(spans[here].word); }
+      if (goal === undefined || !(goal in spans)) return;
+      event.preventDefault();
+      spans[here].tabIndex = -1;
+      spans[goal].tabIndex = 0;
+      spans[goal].focus();
+    }
+
+    // Enter leads from a word to its row.
+    function point(word) {
+      const row = $("word-" + word.position);
+      row.focus();
+      row.scrollIntoView({ block: "nearest" });
+    }
+
+    function tip(span) {
+      const box = $("tip");
+      const rows = label(span.word).map(([name, value, rank]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "n" }, value), make("td", { class: "muted" }, rank)));
+      box.replaceChildren(bdi(span.word.token), make("table", {}, make("tbody", {}, ...rows)));
+      box.hidden = false;
+      box.style.left = 0; // at the edge it would be narrower
+      const around = $("review").getBoundingClientRect();
+      const at = span.getClientRects()[0];
+      box.style.left = Math.max(0, Math.min(at.left - around.left, around.width - box.offsetWidth)) + "px";
+      box.style.top = at.top - around.top - box.offsetHeight - 6 + "px";
+    }
+
+    function hideTip() { if ($("tip")) $("tip").hidden = true; }
+
+    function sum(review, words) {
+      const total = words.filter((word) => word.byContribution).reduce((all, word) => all + word.contribution, 0);
+      const term = (value, name, classes = "") => make("span", { class: "term " + classes }, make("b", {}, value), make("span", {}, name));
+      const operator = (text) => make("span", { class: "sign" }, ` ${text} `);
+      const plain = (n) => thousandths(n).replace("+", "");
+      const added = (n, name) => [operator(n < 0 ? MINUS : "+"), term(plain(Math.abs(n)), name)];
+      const logit = term(plain(review.logit), "logit");
+      const parts = [term(plain(data.bias), "bias"), ...(words.length ? added(total, "listed words") : []), ...added(review.rest, "the rest"), operator("="), logit];
+      const scaled = review.logit / data.temperature;
+      const second = [logit.cloneNode(true), operator("÷"), term(data.temperature.toFixed(3), "temperature"), operator("="), term(plain(scaled), "calibrated"),
+        operator("→"), term(chance(review.probability), "probability of positive", side(review.label))];
+      return [make("p", { class: "sum" }, ...parts), make("p", { class: "sum" }, ...second)];
+    }
+
+    function kept(review) {
+      if (!review.kept.length) return [];
+      const pairs = review.kept.flatMap(([name, value]) => [make("dt", {}, bdi(name)), make("dd", { dir: "auto" }, bdi(value))]);
+      return [make("h4", {}, "Kept columns"), make("dl", { class: "kept" }, ...pairs)];
+    }
+
+    function table(review, words) {
+      const head = make("tr", {}, ...[["word"], ["position", "n"], ["contribution", "n"], ["rank", "n"], ["attention", "n"], ["rank", "n"]]
+        .map(([name, classes = ""]) => make("th", { scope: "col", class: classes }, name)));
+      const ordered = [...words].sort((a, b) => (a.byContribution || 999) - (b.byContribution || 999) || a.byAttention - b.byAttention);
+      const rows = ordered.map((word) => make("tr", { id: "word-" + word.position, tabindex: "-1" },
+        make("th", { scope: "row" }, bdi(word.token)), make("td", { class: "n" }, number(word.position)),
+        make("td", { class: "n " + (word.contribution < 0 ? "neg" : "pos") }, thousandths(word.contribution)),
+        make("td", { class: "n" }, word.byContribution ? String(word.byContribution) : "rest"),
+        make("td", { class: "n" }, word.attention.toFixed(3)), make("td", { class: "n" }, word.byAttention ? String(word.byAttention) : "\u2013")));
+      const box = make("div", { class: "scroll", role: "region", "aria-label": "Listed words", tabindex: "0" },
+        make("table", { class: "listed" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+      return words.length ? box : make("p", {}, "The run lists no words.");
+    }
+
+    // What the controls do.
+
+    function choose(tab) {
+      list = tab.dataset.list;
+      tabs.forEach((other) => { other.setAttribute("aria-selected", String(other === tab)); other.tabIndex = other === tab ? 0 : -1; });
+      $("panel").setAttribute("aria-labelledby", tab.id);
+      panes.dataset.shows = "list";
+      current = null;
+      $("panel").scrollTop = 0;
+      update();
+    }
+
+    function along(elements, event, act) {
+      const here = elements.indexOf(document.activeElement);
+      const goal = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: elements.length - 1 }[event.key];
+      if (here < 0 || !elements[goal]) return;
+      event.preventDefault();
+      elements[goal].focus();
+      act(elements[goal], goal);
+    }
+
+    tabs.forEach((tab) => tab.addEventListener("click", () => choose(tab)));
+    $("lists").addEventListener("keydown", (event) => along(tabs, event, choose));
+    $("items").addEventListener("keydown", (event) => along([...$("items").querySelectorAll("button")], event, (_, at) => { if (at !== undefined && innerWidth >= 800) show(found[at]); }));
+    $("filters").addEventListener("input", () => { panes.dataset.shows = "list"; update(); });
+    $("filters").addEventListener("reset", () => setTimeout(update));
+    $("filters").addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+    $("more").addEventListener("click", () => {
+      limit += PAGE;
+      fill();
+      mark();
+      $("items").children[limit - PAGE].firstChild.focus();
+    });
+    $("browser").hidden = false;
+    update();
+  }
+
+  colours();
+  paper();
+  if ($("browser")) browser(JSON.parse($("data").textContent));
+})();

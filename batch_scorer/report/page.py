@@ -1,0 +1,214 @@
+"""Findings -> the report, one HTML file that needs nothing else and can reach nothing else.
+
+Every string from the data is escaped for the place where it stands: by Jinja in markup and attributes, as JSON for the
+script, which makes text nodes of it. A Content-Security-Policy names the one style and the one script that may be.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from importlib import resources
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from markupsafe import Markup
+
+from batch_scorer import __version__
+from batch_scorer.escape import visible
+from batch_scorer.report import browse, charts
+from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
+
+SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)
+
+# Controls, and marks that nobody sees and that turn the text around or hide some of it; joiners, which emoji and some
+# scripts need, are left. The script has the same.
+HIDDEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f"
+)
+
+
+def render(findings: Findings) -> bytes:
+    """The whole page, as UTF-8."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "number": lambda number: f"{number:,}",
+        "percent": percent,
+        "signed": signed,
+        "psi": lambda psi: f"{psi:.2f}" if isfinite(psi) else "unknown",
+        "shown": shown,
+        "plain": visible,
+        "moment": _moment,
+    }
+    css, js = (_ours(name) for name in ("page.css", "page.js"))
+    page = environment.from_string(_ours("page.html")).render(
+        f=findings,
+        version=__version__,
+        policy=_policy(css, js),
+        css=Markup(css),
+        js=Markup(js),
+        data=Markup(browse.as_json(findings)),
+        sections=_sections(findings),
+        identities=[identity for identity in (findings.run, findings.reference) if identity],
+        score=_score(findings),
+        drift=[_drift(drift, "the training data") for drift in findings.drift],
+        drift_reference=[_drift(drift, "the reference run") for drift in findings.drift_reference],
+        positive_words=_bars(findings.positive_words),
+        negative_words=_bars(findings.negative_words),
+        changed_words=_changes(findings.changed_words),
+        reliability=_reliability(findings),
+        slices=_slices(findings.quality.slices) if findings.quality else None,
+        lists=browse.lists(findings.reviews),
+    )
+    return page.strip().encode("utf-8", "replace") + b"\n"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in per cent: `6.1%`."""
+    return f"{share:.{digits}%}" if isfinite(share) else "unknown"
+
+
+def signed(number: float | None, digits: int = 1) -> str:
+    """A number with its sign, a minus being as wide as a plus."""
+    return "" if number is None else f"{number:+,.{digits}f}".replace("-", "\u2212")
+
+
+def shown(text: object) -> Markup:
+    """Text as markup, in which controls and marks that nobody sees stand by their number, as in U+202E."""
+    parts = re.split(f"([{HIDDEN}])", str(text))
+    return Markup("").join(
+        Markup('<span class="control">U+{}</span>').format(f"{ord(part):04X}") if at % 2 else part
+        for at, part in enumerate(parts)
+    )
+
+
+def _ours(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(css: str, js: str) -> str:
+    style, script = (b64encode(sha256(text.encode()).digest()).decode() for text in (css, js))
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _moment(finished: str) -> str:
+    try:
+        return datetime.fromisoformat(finished).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return visible(finished)
+
+
+def _sections(f: Findings) -> list[tuple[str, str]]:
+    every = (
+        ("figures", "At a glance", True),
+        ("score", "Scores", True),
+        ("training", "Training data", f.drift),
+        ("reference", "Reference run", f.drift_reference),
+        ("words", "Words", f.positive_words or f.negative_words or f.changed_words),
+        ("quality", "Quality", f.quality),
+        ("reviews", "Reviews", f.reviews),
+        ("rejected", "Rejected", f.rejected),
+        ("reading", "How to read this", True),
+    )
+    return [(name, title) for name, title, is_there in every if is_there]
+
+
+def _score(f: Findings) -> dict[str, Any]:
+    bins, total = charts.bins(replace(f.score, other=())), max(sum(f.score.run), 1)
+    ranges = [*pairwise(f.score.edges), (f.score.edges[-1], 1.0)][: len(bins)]
+    inner = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if UNSURE[0] <= low and high <= UNSURE[1])
+    outer = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if high <= SURE[0] or low >= SURE[1])
+    sentence = (
+        f"{percent(outer / total)} of the reviews are scored below {SURE[0]} or from {SURE[1]} on; "
+        f"{percent(inner / total)}, where the model hardly knows, between {UNSURE[0]} and {UNSURE[1]}."
+    )
+    label = f"Histogram of the probabilities of {total:,} reviews. {sentence}"
+    wide, narrow = (
+        Markup(charts.score_chart(f.score, f.threshold, width, label)) for width in (charts.WIDE, charts.NARROW)
+    )
+    return {"bins": bins, "sentence": sentence, "wide": wide, "narrow": narrow}
+
+
+def _drift(drift: Drift, other: str) -> dict[str, Any]:
+    title = {"score": "Scores", "length": "Length", "unknown words": "Unknown words"}.get(drift.name, drift.name)
+    label = f"{title} of this run as bars and of {other} as a line: {drift.grade}. The figures stand below."
+    bins = charts.bins(drift.histogram, words=drift.name == "length")
+    return {"drift": drift, "title": title, "bins": bins, "svg": Markup(charts.drift_chart(drift, label))}
+
+
+def _bars(words: Sequence[WordTotal]) -> dict[str, Any] | None:
+    if not words:
+        return None
+    largest = max(max(abs(word.contribution), abs(word.reference or 0)) for word in words) or 1
+    rows = []
+    for word in words:
+        same_way = word.reference is not None and word.reference * word.contribution >= 0
+        mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_way else None
+        rows.append({"word": word, "width": round(abs(word.contribution) / largest * 100, 1), "mark": mark})
+    with_reference = any(word.reference is not None for word in words)
+    return {"rows": rows, "with_reference": with_reference, "digits": _digits(largest)}
+
+
+def _digits(largest: float) -> int:
+    """Digits behind the point that figures of this size are worth."""
+    return 0 if largest >= 1000 else 1 if largest >= 100 else 2
+
+
+def _changes(words: Sequence[WordTotal]) -> dict[str, Any]:
+    changes = [word.contribution - (word.reference or 0) for word in words]
+    largest = max(map(abs, changes), default=0) or 1
+    rows = [
+        {
+            "word": word,
+            "change": change,
+            "start": round(50 + min(change, 0) / largest * 50, 1),
+            "width": round(abs(change) / largest * 50, 1),
+        }
+        for word, change in zip(words, changes, strict=True)
+    ]
+    return {"rows": rows, "digits": _digits(max((abs(word.contribution) for word in words), default=0))}
+
+
+def _reliability(f: Findings) -> Markup | None:
+    if f.quality is None:
+        return None
+    points = [point for point in f.quality.reliability if point.reviews]
+    label = f"Reliability diagram: expected calibration error {percent(f.quality.ece)}. The figures stand below."
+    return Markup(charts.reliability_chart(points, label)) if points else None
+
+
+@dataclass(frozen=True)
+class _Slices:
+    floor: float
+    rows: list[dict[str, Any]]
+
+
+def _slices(slices: Sequence[Slice]) -> _Slices | None:
+    if not slices:
+        return None
+    floor = min(int(part.low * 10) for part in slices) / 10
+
+    def place(share: float) -> float:
+        return round(min(1.0, max(0.0, (share - floor) / (1 - floor))) * 97.6, 1)
+
+    rows = [
+        {
+            "slice": part,
+            "low": place(part.low),
+            "wide": round(place(part.high) - place(part.low), 1),
+            "at": place(part.accuracy),
+        }
+        for part in slices
+    ]
+    return _Slices(floor, rows)
