@@ -151,5 +151,5 @@ def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
     return tuple(kept)
 
 
-for command in (cli_look.explain, cli_look.inspect):
+for command in (cli_look.explain, cli_look.inspect, cli_look.compare):
     main.add_command(command)

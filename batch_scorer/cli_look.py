@@ -1,10 +1,11 @@
-"""The commands that look at what is there, a review, a model or a run: options in, one call of `commands`."""
+"""The commands that look at what is there, a review, a model or runs: options in, one call of `commands`."""
 
 from __future__ import annotations
 
 import click
 
 from batch_scorer.cli_frame import SETTINGS, reports_errors
+from batch_scorer.errors import OptionError
 
 
 @click.command(context_settings=SETTINGS)
@@ -46,3 +47,46 @@ def inspect(path: str | None, rows: int) -> None:
     from batch_scorer import commands
 
     commands.inspect(path, rows)
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--output", metavar="DIR", help="Write reviews, words and tokens as Parquet to DIR; new or empty.")
+@click.option("--by", type=click.Choice(["record_id", "source,offset", "distribution"]), default="record_id",
+              help="What tells that two reviews are the same.")  # fmt: skip
+@click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
+@click.option("--label-column", metavar="NAME", help="Column with the truth, kept in both runs.")
+@click.option(
+    "--positive-value", metavar="V", help="The value of it that means positive.  [default: 1, true, positive]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
+@reports_errors
+def compare(
+    a: str, b: str, output: str | None, by: str, rows: int,
+    label_column: str | None, positive_value: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compares two runs, A and B: two models on the same reviews, or one model on two corpora.
+
+    Reviews that are in both are compared one by one: labels, probabilities, and the words that make them. Where fewer
+    than one in a hundred are in both, the runs are compared by distribution, and it says so.
+
+    \b
+    DIR/reviews.parquet  a row a review in A or B: probabilities, logits, labels
+    DIR/tokens.parquet   a row a word listed of it: its contribution in A and in B, null where it is not listed
+    DIR/words.parquet    a row a word: how often it is listed, and the sum of its contributions
+
+    \b
+    Examples:
+      batch-scorer compare out_old out_new
+      batch-scorer compare march april --by distribution --json
+      batch-scorer compare out_old out_new --label-column true_label --output changes
+    """
+    from batch_scorer import commands
+    from batch_scorer.comparison import Question
+
+    if output == "":  # most likely an unset variable of the shell
+        raise OptionError("--output is empty", fix="give it a value, or leave it out")
+    if positive_value is not None and label_column is None:
+        raise OptionError("--positive-value says nothing without --label-column", fix="name the column of the truth")
+    commands.compare(a, b, Question(by, rows, label_column, positive_value, output), as_json)

@@ -1,4 +1,4 @@
-"""What `explain` and `inspect` do, once their options are checked.
+"""What `explain`, `inspect` and `compare` do, once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
@@ -21,6 +21,8 @@ from batch_scorer.quiet import quieten
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from batch_scorer.comparison import Question
 
 STDIN = "-"
 # What a manifest that says anything may lead to; pyarrow's errors are ValueErrors.
@@ -141,3 +143,16 @@ def _show_run(console: Console, output: str, rows: int) -> None:
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
+
+
+def compare(output_a: str, output_b: str, question: Question, as_json: bool) -> None:
+    """Shows what differs between the runs in two directories; as JSON, all of it in one object."""
+    from batch_scorer import compare as comparing
+    from batch_scorer import compare_view, terminal
+
+    console = terminal.console()
+    comparison = comparing.compare(output_a, output_b, question)
+    if as_json:
+        click.echo(escape.as_json(compare_view.to_json(comparison), console.encoding))
+    else:
+        compare_view.show(console, comparison)

@@ -56,7 +56,11 @@ tables
 report.findings
 report.gather report.texts report.charts
 report.page
-compare
+significance
+comparison
+pairs
+compare_export compare_measures compare_story
+compare compare_view
 commands
 job
 cli_frame cli_look
