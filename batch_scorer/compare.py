@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -129,11 +130,12 @@ def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
 def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
     def of(run: Run) -> Mapping[str, str]:
         m = run.manifest
-        prints = ", ".join(sorted(found["fingerprint"] for found in m["inputs"]))
+        prints = sorted(found["fingerprint"] for found in m["inputs"])  # of paths, sizes and dates
+        one = prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()
         names = ", ".join(found["input"] for found in m["inputs"])
         return {
             "model": f"{m['model_name']} {m['model_id']}",
-            "inputs": f"{names} {prints[:12]}",
+            "inputs": f"{names} {one[:12]}",
             **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
             **{name: f"{m[name]:.6g}" for name in ("threshold", "temperature")},
         }

@@ -22,7 +22,7 @@ select record_id, source, "offset", in_a, in_b, probability_a, probability_b, ch
   label_a, label_b, flipped, truth
 from reviews order by review""",
     "words.parquet": """
-select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change
+select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change, margin
 from words order by abs(change) desc, token""",
     "tokens.parquet": """
 select record_id, source, "offset", position, token, contribution_a, contribution_b
@@ -68,16 +68,23 @@ def export(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
 
 def _export_local(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
     parent, name = os.path.split(output)
+    stands = os.path.isdir(output)  # it may be somebody's working directory, or a link: it stays
+    paths = [os.path.join(output, table) for table in TABLES]
     os.makedirs(parent, exist_ok=True)
-    draft = os.path.join(parent, f".{name}.{os.getpid()}{storage.DRAFT}")
+    draft = os.path.join(output if stands else parent, f".{name}.{os.getpid()}{storage.DRAFT}")
     os.mkdir(draft)
     try:
         _write(db, draft)
-        os.rename(draft, output)  # an empty directory makes room for it
+        if stands:
+            for table, path in zip(TABLES, paths, strict=True):
+                os.rename(os.path.join(draft, table), path)
+            os.rmdir(draft)
+        else:
+            os.rename(draft, output)
     except BaseException:
-        storage.delete([draft])
+        storage.delete([draft, *(paths if stands else ())])
         raise
-    return tuple(os.path.join(output, name) for name in TABLES)
+    return tuple(paths)
 
 
 def _export_remote(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:

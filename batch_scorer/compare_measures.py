@@ -122,7 +122,16 @@ qualify row_number() over (partition by review order by abs(coalesce(b - a, a, b
   <= {WORDS_SHOWN}
 order by review, abs(coalesce(b - a, a, b)) desc, position, token""").fetchall():
             words[review].append(MovedWord(*word))
-    return tuple(MovedReview(*row, words=tuple(words[review])) for review, *row in found)
+    names = (
+        "record_id",
+        "source",
+        "offset",
+        *(f"{n}_{s}" for n in ("probability", "logit", "label") for s in "ab"),
+        "truth",
+    )
+    return tuple(
+        MovedReview(**dict(zip(names, row, strict=True)), words=tuple(words[review])) for review, *row in found
+    )
 
 
 def word_changes(db: DuckDBPyConnection, rows: int) -> tuple[WordChange, ...]:
@@ -130,7 +139,7 @@ def word_changes(db: DuckDBPyConnection, rows: int) -> tuple[WordChange, ...]:
     return tuple(
         WordChange(*row)
         for row in db.execute(f"""
-select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change
+select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change, margin
 from words where change <> 0 order by abs(change) desc, token limit {rows}""").fetchall()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from batch_scorer.comparison import DISTRIBUTION, Changes, Comparison, Pairs, Side, Truth
+from batch_scorer.comparison import DISTRIBUTION, Changes, Comparison, Pairs, Truth
 from batch_scorer.pairs import FEW
 from batch_scorer.significance import Proportion, difference
 
@@ -70,8 +70,8 @@ def _paired(comparison: Comparison, pairs: Pairs, changes: Changes) -> Iterator[
         if comparison.agreement is not None:
             found = comparison.agreement
             yield (
-                f"Of the first {comparison.listed:,} words of each, {found.overlap:.1%} are listed by both, on average; "
-                f"together those of A add {found.weight_a:.2f} to the log odds of a review or take it away, those of B "
+                f"Of the first {comparison.listed:,} words of each, both list {found.overlap:.1%}, on average. "
+                f"Taken together, those of A move the log odds of a review by {found.weight_a:.2f}, those of B by "
                 f"{found.weight_b:.2f}."
             )
     if pairs.only_a or pairs.only_b:
@@ -126,7 +126,8 @@ def _distributed(comparison: Comparison) -> Iterator[str]:
 
 
 def _notes(comparison: Comparison, asked: str) -> Iterator[str]:
-    a, b, settings = comparison.a, comparison.b, {setting.name: setting for setting in comparison.settings}
+    a, b = comparison.a, comparison.b
+    differing = {setting.name: setting for setting in comparison.settings if setting.a != setting.b}
     yield from (
         f"{name} is not a success: {side.not_a_success}." for name, side in (("A", a), ("B", b)) if side.not_a_success
     )
@@ -135,26 +136,31 @@ def _notes(comparison: Comparison, asked: str) -> Iterator[str]:
             "The models differ, and so do the scales of their logits and contributions: go by the probability first. "
             "Words are compared in log odds, which are contributions divided by the temperature of the run."
         )
-    if settings["threshold"].differs and comparison.changes is not None:
+    if "threshold" in differing and comparison.changes is not None:
         yield (
             f"The thresholds differ: {comparison.changes.by_threshold:,} of the "
             f"{comparison.changes.flipped:,} labels that changed would not have, by the threshold of A."
         )
-    elif settings["threshold"].differs:
+    elif "threshold" in differing:
         yield "The thresholds differ, and the shares of positive reviews with them: go by the probability."
     if not comparison.listed:
         yield "A run lists no words (--top-k 0), so nothing is said about words."
-    elif settings["top_k"].differs:
+    elif "top_k" in differing:
         yield (
-            f"A lists {settings['top_k'].a} words a review and B {settings['top_k'].b}: sums and agreement are of the "
-            f"first {comparison.listed:,} of each."
+            f"A lists {differing['top_k'].a} words a review and B {differing['top_k'].b}: sums and agreement are of "
+            f"the first {comparison.listed:,} of each."
         )
-    if settings["precision"].differs:
+    if "precision" in differing:
         yield "The precisions differ: small changes of the probability may be of that alone."
-    yield from _notes_on_reviews(comparison, a, asked)
+    if comparison.pairs is None and comparison.words:
+        yield (
+            "A and B are taken for samples: the changes of words have a margin, which of many words some exceed by "
+            "chance alone."
+        )
+    yield from _notes_on_reviews(comparison, asked)
 
 
-def _notes_on_reviews(comparison: Comparison, a: Side, asked: str) -> Iterator[str]:
+def _notes_on_reviews(comparison: Comparison, asked: str) -> Iterator[str]:
     pairs, truth = comparison.pairs, comparison.truth
     if pairs is not None and pairs.repeated:
         ids = "1 id is" if pairs.repeated == 1 else f"{pairs.repeated:,} ids are"

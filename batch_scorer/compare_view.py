@@ -17,6 +17,8 @@ from batch_scorer.comparison import Changes, Comparison, MovedReview, MovedWord,
 from batch_scorer.escape import safe
 
 _BAR = 40  # characters for all reviews
+_BINS = 15  # more are shown in pairs
+_LEGEND = "# B, | A"
 _STYLES = {"positive": "green", "negative": "red"}
 
 
@@ -48,7 +50,7 @@ def show(console: Console, comparison: Comparison) -> None:
 def _table(title: str | None, columns: Iterable[str], left: Iterable[str] = ()) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
     for name in columns:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=name not in left)
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name not in left, overflow="fold")
     return table
 
 
@@ -157,39 +159,43 @@ def _in_both(word: MovedWord) -> bool:
 
 
 def _signed(value: float | None) -> str:
-    shown = f"{value or 0.0:+.2f}"
+    shown = f"{value or 0.0:+,.2f}"
     return "0.00" if shown in ("-0.00", "+0.00") else shown
 
 
 def _words(console: Console, comparison: Comparison) -> None:
     if not comparison.words:
         return
+    margins = ["95 % +-"] if comparison.words[0].margin is not None else []
     table = _table(
         f"words that changed most: log odds per 1,000 reviews, of the first {comparison.listed:,} listed of each",
-        ("word", "times A", "times B", "A", "B", "change"),
+        ("word", "times A", "times B", "A", "B", "change", *margins),
         left=("word",),
     )
     for word in comparison.words:
-        sums = (f"{value:+,.2f}" for value in (word.log_odds_a, word.log_odds_b, word.change))
-        table.add_row(Text(safe(word.token, 30)), f"{word.times_a:,}", f"{word.times_b:,}", *sums)
+        sums = [_signed(value) for value in (word.log_odds_a, word.log_odds_b, word.change)]
+        margin = [] if word.margin is None else [f"{word.margin:,.2f}"]
+        table.add_row(Text(safe(word.token, 30)), f"{word.times_a:,}", f"{word.times_b:,}", *sums, *margin)
     console.print()
     console.print(table)
 
 
 def _shift(console: Console, shift: Shift) -> None:
     title = f"{shift.name}: {shift.grade}, stability index {shift.psi:.3f}"
-    table = _table(title, ("from", "A", "B", ""), left=("",))
+    table = _table(title, ("from", "A", "B", _LEGEND), left=(_LEGEND,))
+    step = 2 if len(shift.edges) > _BINS else 1
     total_a, total_b = max(sum(shift.a), 1), max(sum(shift.b), 1)
-    for edge, a, b in zip(shift.edges, shift.a, shift.b, strict=True):
+    for at in range(0, len(shift.edges), step):
+        a, b = sum(shift.a[at : at + step]), sum(shift.b[at : at + step])
         if a or b:
             one, other = a / total_a, b / total_b
-            table.add_row(f"{edge:g}", f"{one:.1%}", f"{other:.1%}", Text(_bars(one, other)))
+            table.add_row(f"{shift.edges[at]:g}", f"{one:.1%}", f"{other:.1%}", Text(_bars(one, other)))
     console.print()
     console.print(table)
 
 
 def _bars(a: float, b: float) -> str:
-    """B's share as a bar, with the end of A's in it."""
+    """B's share as a bar, and where A's would end."""
     bar = list("#" * round(b * _BAR)) + [" "] * _BAR
     bar[round(a * _BAR)] = "|"
     return "".join(bar).rstrip()

@@ -32,14 +32,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two runs.
-
-    Args:
-        positive: reviews with the label positive.
-        length: words a review, on average.
-        unknown: share of the words read that the model does not know.
-        not_a_success: why the run is none, if so.
-    """
+    """One of the two runs: words a review (`length`), share of unknown words, and why it is no success, if so."""
 
     output: str
     run_id: str
@@ -60,11 +53,6 @@ class Setting:
     name: str
     a: str
     b: str
-
-    @property
-    def differs(self) -> bool:
-        """Whether it is not the same in both."""
-        return self.a != self.b
 
 
 @dataclass(frozen=True)
@@ -170,6 +158,7 @@ class WordChange:
         contribution_a, contribution_b: sum of its listed contributions, as they stand in `predictions`.
         log_odds_a, log_odds_b: that divided by the temperature of the run, per 1,000 reviews.
         change: from `log_odds_a` to `log_odds_b`.
+        margin: half its interval at 95 %, where A and B are two samples of reviews; None by id.
     """
 
     token: str
@@ -180,6 +169,7 @@ class WordChange:
     log_odds_a: float
     log_odds_b: float
     change: float
+    margin: float | None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch_scorer.comparison import DISTRIBUTION, PLACE, RECORD_ID
+from batch_scorer.significance import Z
 from batch_scorer.views import identifier, literal
 
 if TYPE_CHECKING:
@@ -113,18 +114,26 @@ def sum_words(db: DuckDBPyConnection, by: str, listed: int, temperatures: Sequen
     compared = "true" if by == DISTRIBUTION else "in_a and in_b"
     sums = ", ".join(
         f"count(*) filter (rank_{s} <= {listed}) as times_{s}, "
-        f"coalesce(fsum(cast(contribution_{s} as double)) filter (rank_{s} <= {listed}), 0) as contribution_{s}"
+        f"coalesce(fsum(cast(contribution_{s} as double)) filter (rank_{s} <= {listed}), 0) as contribution_{s}, "
+        f"coalesce(fsum(cast(contribution_{s} as double) ** 2) filter (rank_{s} <= {listed}), 0) as squares_{s}"
         for s in "ab"
     )
     scaled = ", ".join(
         f"contribution_{s} / {literal(float(t))} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}"
         for s, t in zip("ab", temperatures, strict=True)
     )
+    # What a review adds is mostly 0; its variance over the reviews is that of the sum's mean, times their number.
+    variance_a, variance_b = (
+        f"(squares_{s} - contribution_{s} ** 2 / greatest(reviews_{s}, 1)) / {literal(float(t))} ** 2 "
+        f"/ greatest(reviews_{s}, 1) ** 2"
+        for s, t in zip("ab", temperatures, strict=True)
+    )
+    margin = f"1000 * {Z} * sqrt({variance_a} + {variance_b})" if by == DISTRIBUTION else "cast(null as double)"
     db.execute(f"""
 create temp table words as
 select *, log_odds_b - log_odds_a as change
 from (
-  select token, times_a, times_b, contribution_a, contribution_b, {scaled}
+  select token, times_a, times_b, contribution_a, contribution_b, {scaled}, {margin} as margin
   from (select token, {sums} from tokens semi join (from reviews where {compared}) using (review) group by token),
     (select count(*) filter (in_a) as reviews_a, count(*) filter (in_b) as reviews_b from reviews where {compared})
   where times_a + times_b > 0

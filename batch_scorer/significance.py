@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_Z = 1.959964  # 95 % of a normal distribution lie within
+Z = 1.959964  # 95 % of a normal distribution lie within
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ def proportion(count: int, reviews: int) -> Proportion:
     """The share with its interval; of no reviews, which say nothing, 0 to 1."""
     if not reviews:
         return Proportion(count, reviews, 0.0, 0.0, 1.0)
-    share, spread = count / reviews, _Z * _Z / reviews
+    share, spread = count / reviews, Z * Z / reviews
     centre = (share + spread / 2) / (1 + spread)
-    half = _Z * math.sqrt(share * (1 - share) / reviews + spread / (4 * reviews)) / (1 + spread)
+    half = Z * math.sqrt(share * (1 - share) / reviews + spread / (4 * reviews)) / (1 + spread)
     return Proportion(count, reviews, share, max(centre - half, 0.0), min(centre + half, 1.0))
 
 
