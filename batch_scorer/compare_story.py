@@ -105,7 +105,7 @@ def _judged(truth: Truth) -> str:
 def _reason(comparison: Comparison, asked: str, shared: int | None) -> str:
     if asked == DISTRIBUTION:
         return "Compared by distribution, as asked: no review with itself."
-    few = f"Only {shared:,} reviews (under {FEW:.0%}) are" if shared else "No review is"
+    few = f"Only {_reviews(shared)} (under {FEW:.0%}) {'is' if shared == 1 else 'are'}" if shared else "No review is"
     other = "--by source,offset" if asked == "record_id" else "--by record_id"
     return (
         f"{few} in both by {asked}, so the runs are compared by distribution. If they do share reviews, under other "

@@ -166,7 +166,7 @@ def _signed(value: float | None) -> str:
 def _words(console: Console, comparison: Comparison) -> None:
     if not comparison.words:
         return
-    margins = ["95 % +-"] if comparison.words[0].margin is not None else []
+    margins = ["+- (95%)"] if comparison.words[0].margin is not None else []
     table = _table(
         f"words that changed most: log odds per 1,000 reviews, of the first {comparison.listed:,} listed of each",
         ("word", "times A", "times B", "A", "B", "change", *margins),

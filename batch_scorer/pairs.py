@@ -85,13 +85,15 @@ def pair_tokens(db: DuckDBPyConnection, by: str) -> None:
 
     Ranks are those among the words that contribute, null for one that is only attended to.
     """
-    # By distribution ids say nothing, but a run has no place twice.
+    # By distribution ids say nothing, but a run has no place twice. Only our columns come in: a kept one named `w` or
+    # `i` would be taken for what the lambdas name so.
     keys = KEYS.get(by, KEYS[PLACE])
     sides = "\n  union all\n".join(
         f"""  select review, {literal(side)} as side, unnest(list_concat(
     list_transform(top_contributing, lambda w, i: struct_insert(w, rank := i)),
     list_transform(top_attended, lambda w, i: struct_insert(w, rank := cast(null as bigint))))) as w
-  from {side}_predictions as p join reviews as r on r.in_{side} and {" and ".join(f"p.{k} = r.{k}" for k in keys)}"""
+  from (select {", ".join(keys)}, top_contributing, top_attended from {side}_predictions)
+    join (select review, {", ".join(keys)} from reviews where in_{side}) using ({", ".join(keys)})"""
         for side in "ab"
     )
     db.execute(f"""

@@ -91,7 +91,8 @@ def _no_rows(kinds: dict[str, str]) -> str:
 
 
 def _tokens(prefix: str) -> str:
-    # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other.
+    # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other. Only our
+    # columns come in: a kept one named `w` or `rank` would be taken for what the lambdas name so.
     return f"""select run_id, record_id, predicted_label, probability, logit,
   w.token, w.position, w.char_start, w.char_end, w.attention, w.contribution, w.contributing_rank, w.attended_rank
 from (
@@ -108,7 +109,10 @@ from (
     from (
       select *, list_transform(top_attended, lambda w: w.position) as attended,
         list_transform(top_contributing, lambda w: w.position) as contributing
-      from {identifier(prefix + "predictions")}
+      from (
+        select run_id, record_id, predicted_label, probability, logit, top_attended, top_contributing
+        from {identifier(prefix + "predictions")}
+      )
     )
   )
 )"""

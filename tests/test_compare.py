@@ -29,9 +29,13 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.profile import measure, stability_index
 from batch_scorer.schema import predictions_schema
+from batch_scorer.runs import open_run
 from batch_scorer.significance import difference, mcnemar, proportion
+from batch_scorer.stores import access, patience
+from batch_scorer.tables import tables
 from tests.conftest import REVIEWS, save_tiny
 from tests.jobs import rows, score_here
+from tests.stubs import gcs
 from tests.test_terminal import FORBIDDEN
 from train.metrics import wilson_interval
 
@@ -362,7 +366,7 @@ def test_runs_that_share_under_one_in_a_hundred_are_compared_by_distribution(mak
     d = make("d", [{"record_id": f"d{n}", "probability": 0.5} for n in range(101)] + scores(x=0.1))
     found = compare(c, d, Question())
     assert DISTRIBUTION == found.by
-    assert found.story[0].startswith("Only 1 reviews (under 1%) are in both by record_id")
+    assert found.story[0].startswith("Only 1 review (under 1%) is in both by record_id")
 
 
 def test_by_distribution_runs_that_share_all_ids_are_not_joined(make: Make, tmp_path: Path) -> None:
@@ -445,6 +449,42 @@ def test_hostile_strings_stay_strings(make: Make) -> None:
     assert not {c for c in printed if c != "\n" and unicodedata.category(c) in FORBIDDEN}
     (line,) = run(a, b, "--label-column", hostile, "--json").output.splitlines()
     assert hostile == json.loads(line)["reviews"][0]["record_id"]
+
+
+def test_kept_columns_with_the_names_of_our_queries_change_nothing(make: Make) -> None:
+    names = ("review", "w", "i", "side", "repeated", "in_a", "change", "truth", "position", "rank")
+    table = [{**row, **dict.fromkeys(names, "7"), "top_contributing": listed(("x", 0, 1.0))} for row in scores(a=0.1)]
+    a, b = make("a", table, names), make("b", table, names)
+    found = compare(a, b, Question(label_column="truth", positive="7"))
+    assert found.changes is not None
+    assert (1, True) == (found.changes.identical, found.changes.same_words)
+    assert (1, 1.0) == (found.agreement and found.agreement.same_first, found.agreement and found.agreement.overlap)
+    with tables("compare", a=[open_run(a)]) as db:
+        assert [("x", 1)] == db.execute("select token, contributing_rank from a_tokens").fetchall()
+
+
+def test_runs_in_a_store_are_compared_there_and_leave_all_tables_or_none(
+    scored: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gcs.serving("bucket") as store:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+        monkeypatch.setattr(patience, "WAITS_S", ())
+        access.use(())
+        access._client.cache_clear()
+        for name, output in zip("ab", scored, strict=True):
+            for path in Path(output).rglob("*"):
+                if path.is_file():
+                    store.put("bucket", f"{name}/{path.relative_to(output)}", path.read_bytes())
+        places = ("gs://bucket/a", "gs://bucket/b/", "--output", "gs://bucket/tables")
+        store.fault = lambda asked: gcs.Fault(status=403) if "tokens" in asked.target and asked.is_upload else None
+        assert 2 == run(*places).exit_code
+        assert [] == store.names("bucket", "tables/")
+        store.fault = lambda asked: None
+        result = run(*places)
+        assert 0 == result.exit_code, result.output
+        assert [f"tables/{name}" for name in sorted(compare_export.TABLES)] == store.names("bucket", "tables/")
+        assert "the output directory is not empty" in run(*places).output
+        access._client.cache_clear()
 
 
 # Refusals
