@@ -28,8 +28,8 @@ from batch_scorer.comparison import DISTRIBUTION, PLACE, Comparison, Question
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.profile import measure, stability_index
-from batch_scorer.schema import predictions_schema
 from batch_scorer.runs import open_run
+from batch_scorer.schema import predictions_schema
 from batch_scorer.significance import difference, mcnemar, proportion
 from batch_scorer.stores import access, patience
 from batch_scorer.tables import tables
