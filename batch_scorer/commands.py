@@ -1,4 +1,4 @@
-"""What `explain`, `inspect` and `sql` do, once their options are checked.
+"""What `explain`, `inspect`, `sql` and `compare` do, once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
@@ -22,6 +22,8 @@ from batch_scorer.quiet import quieten
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from batch_scorer.comparison import Question
 
 STDIN = "-"
 # What a manifest that says anything may lead to; pyarrow's errors are ValueErrors.
@@ -169,3 +171,16 @@ def _first_predictions(parts: Sequence[str], rows: int) -> list[dict[str, Any]]:
         with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
             shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
     return shown
+
+
+def compare(output_a: str, output_b: str, question: Question, as_json: bool) -> None:
+    """Shows what differs between the runs in two directories; as JSON, all of it in one object."""
+    from batch_scorer import compare as comparing
+    from batch_scorer import compare_view, terminal
+
+    console = terminal.console()
+    comparison = comparing.compare(output_a, output_b, question)
+    if as_json:
+        click.echo(escape.as_json(compare_view.to_json(comparison), console.encoding))
+    else:
+        compare_view.show(console, comparison)

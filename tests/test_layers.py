@@ -56,6 +56,7 @@ highlight
 runs
 views
 tables
+significance
 report.findings
 report.room
 report.words report.drift report.quality report.question report.charts report.browse
@@ -64,7 +65,10 @@ report.texts
 report.gather
 report.page
 report.command
-compare
+comparison
+pairs
+compare_export compare_measures compare_story
+compare compare_view
 commands
 job
 cli_frame
