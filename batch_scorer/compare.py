@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer import compare_story, storage
 from batch_scorer.compare_export import check_output, export
 from batch_scorer.comparison import DISTRIBUTION, Comparison, Question, Setting, Shift, Side
-from batch_scorer.errors import JobError, OptionError, RefusedError
+from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.pairs import FEW, Label, count_shared, find_repeated, pair_reviews, pair_tokens, sum_words
 from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
 from batch_scorer.runs import Run, open_run
 from batch_scorer.schema import OUR_COLUMNS
 from batch_scorer.significance import proportion
-from batch_scorer.tables import needed, tables
+from batch_scorer.tables import tables
 from batch_scorer.views import identifier
 
 if TYPE_CHECKING:
@@ -46,18 +46,8 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
             raise RefusedError("no review was scored", where=run.output, expected="reviews to compare")
     if question.output is not None:
         check_output(question.output)
-    duckdb = needed("duckdb", "compare")
-    try:
-        with tables("compare", a=[a], b=[b]) as db:
-            return _compare(db, a, b, question)
-    except duckdb.Error as error:
-        raise JobError(
-            "the runs could not be compared",
-            where=f"{output_a}, {output_b}",
-            got=str(error),
-            fix="if a part is damaged, run the same `batch-scorer score` with --resume; "
-            "if the disk is full, set TMPDIR to a larger one",
-        ) from error
+    with tables("compare", a=[a], b=[b]) as db:
+        return _compare(db, a, b, question)
 
 
 def _place(output: str) -> str:

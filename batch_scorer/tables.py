@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.errors import RefusedError
+from batch_scorer.errors import JobError, RefusedError
 from batch_scorer.runs import Run, fetched
 from batch_scorer.views import literal, statements
 
@@ -43,6 +43,7 @@ def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection
 
     Raises:
         RefusedError: DuckDB is not installed, or a part is missing, or damaged, also where the body finds it so.
+        JobError: the body ran out of memory or disk.
     """
     duckdb = needed("duckdb", command)
     everything = [run for runs in groups.values() for run in runs]
@@ -57,13 +58,28 @@ def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection
                 for statement in statements([next(left) for _ in runs], f"{name}_"):
                     connection.execute(statement)
             yield connection
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-            raise RefusedError(
-                "the output of a run cannot be read",
-                where=", ".join(run.output for run in everything),
-                expected="the Parquet files that `batch-scorer score` wrote",
-                got=str(error).partition("\n")[0],
-                fix="run the same `batch-scorer score` with --resume, which makes damaged parts anew",
-            ) from error
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            raise  # the question is wrong, not what is asked
+        except duckdb.Error as error:
+            raise _failed(command, everything, here, error) from error
         finally:
             connection.close()
+
+
+def _failed(command: str, runs: Sequence[Run], here: Sequence[Run], error: Exception) -> RefusedError | JobError:
+    where, got = ", ".join(run.output for run in runs), str(error).partition("\n")[0]
+    if any(path in got for run in here for path in (*run.predictions, *run.errors)):
+        return RefusedError(
+            "the output of a run cannot be read",
+            where=where,
+            expected="the Parquet files that `batch-scorer score` wrote",
+            got=got,
+            fix="run the same `batch-scorer score` with --resume, which makes damaged parts anew",
+        )
+    return JobError(
+        f"`batch-scorer {command}` could not come to its end",
+        where=where,
+        got=got,
+        fix="if memory or disk ran out, give it more (TMPDIR names where large questions are put down); if a part is "
+        "damaged, run the same `batch-scorer score` with --resume",
+    )

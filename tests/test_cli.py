@@ -90,8 +90,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tupl
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["score", "--help"], ["inspect", "-h"], ["report", "-h"], ["compare", "-h"], ["sql", "-h"],
-     ["completion", "zsh"], ["--version"]],  # fmt: skip
+    [
+        ["--help"],
+        ["score", "--help"],
+        ["inspect", "-h"],
+        ["report", "-h"],
+        ["compare", "-h"],
+        ["sql", "-h"],
+        ["completion", "zsh"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = process("-c", SHOW_IMPORTS, *args)

@@ -382,7 +382,7 @@ def test_damaged_part_is_refused(made: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(made / "old", tmp_path / "copy")
     path = copy / "predictions/part-00000.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(RefusedError, match=r"rows of the run cannot be read[\s\S]*--resume"):
+    with pytest.raises(RefusedError, match=r"output of a run cannot be read[\s\S]*--resume"):
         ask(copy)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer import runs, tables
-from batch_scorer.errors import RefusedError
 from batch_scorer.profile import SHARE_EDGES, Profile
 from batch_scorer.report import choose, drift, quality, room, texts, words
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
@@ -33,18 +32,8 @@ def gather(question: Question) -> Findings:
     reference = runs.open_run(question.reference) if question.reference else None
     question.check(run)
     old = {} if reference is None else {"old": [reference]}
-    duckdb = tables.needed("duckdb", "report")
-    try:
-        with tables.tables("report", new=[run], **old) as connection:
-            return _gather(connection, question, run, reference)
-    except duckdb.Error as error:
-        raise RefusedError(
-            "the rows of the run cannot be read",
-            where=question.output if reference is None else f"{question.output}, {question.reference}",
-            expected="the parts that manifest.json names, as they were written",
-            got=room.cut(str(error), room.MESSAGE),
-            fix="run the same `batch-scorer score` with --resume, which mends what is damaged",
-        ) from error
+    with tables.tables("report", new=[run], **old) as connection:
+        return _gather(connection, question, run, reference)
 
 
 def _gather(connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None) -> Findings:
