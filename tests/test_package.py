@@ -20,6 +20,8 @@ def test_wheel_holds_the_package_with_model_and_samples_and_nothing_else(tmp_pat
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "batch_scorer").rglob("*.py")}
     shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "batch_scorer/models").rglob("*") if path.is_file()}
     samples = {str(path.relative_to(ROOT)) for path in (ROOT / "batch_scorer/samples").rglob("*") if path.is_file()}
+    page = {str(path.relative_to(ROOT)) for path in (ROOT / "batch_scorer/report").glob("page.*")}
+    assert 4 == len(page)
     assert shipped
     assert samples
-    assert set() == (sources | shipped | samples) - set(names)
+    assert set() == (sources | shipped | samples | page) - set(names)

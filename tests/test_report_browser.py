@@ -9,13 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Locator, expect
 
+from batch_scorer.cli import main
 from batch_scorer.report import page as report_page
 from batch_scorer.report.findings import LEAST_CERTAIN, MOST_POSITIVE
 from tests.browsing import DESK, PHONE, SMALL_PHONE, Watched, chromium, opened
 from tests.findings import HOSTILE, bare, findings, review_of
+from tests.made_runs import write_run
 
 EACH = 27  # reviews of a list: more than are listed at first
 
@@ -363,3 +367,18 @@ def test_words_are_marked_where_they_stand_beyond_the_first_plane_too(odd: Watch
     assert ["𝒜", "tender", "film", "superb"] == odd.page.locator(".text .word").all_inner_texts()
     assert "👩\u200d🚀" in odd.page.locator(".text").inner_text()
     assert "U+2028" not in odd.page.locator(".text").inner_text()
+
+
+def test_report_of_50_000_reviews_is_small_and_opens_whole_and_alone(browser: Browser, tmp_path: Path) -> None:
+    run, page, reviews = tmp_path / "out", tmp_path / "report.html", str(tmp_path / "reviews.parquet")
+    pq.write_table(write_run(run, 50_000, source=reviews, keep=("truth",), hostile=True, rejected=20), reviews)
+    command = ["report", str(run), "--output", str(page), "--text-from", reviews, "--label-column", "truth"]
+    assert 0 == CliRunner().invoke(main, command).exit_code
+    assert page.stat().st_size < 5_000_000
+    with opened(browser, page) as watched:
+        expect(watched.page.locator("main")).to_contain_text("50,000")
+        watched.page.get_by_role("searchbox").fill("no such word")
+        expect(watched.page.get_by_role("status").first).to_contain_text("0 reviews")
+        assert [] == watched.said
+        assert [page.as_uri()] == watched.asked
+        assert 0 >= watched.overflow()

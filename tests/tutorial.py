@@ -15,6 +15,7 @@ NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorial.ipynb"
 STABLE = "stable"  # tag of a cell whose output is the same on every machine
 TIMINGS = (
     (r"\bin [\d,.]+ s \([\d,.]+/s\)", "in ... s (.../s)"),
+    (r"^(  (?:worker )?time +)\S.*%.*$", r"\1..."),
     (r"\babout [\d,.]+ (s|min) on this machine: [\d,.]+ s to start, then [\d,.]+ reviews/s in \d+ process(es)?",
      "about ... s on this machine: ... s to start, then ... reviews/s in ... processes"),
 )  # fmt: skip
@@ -72,7 +73,7 @@ def without_timings(text: str) -> str:
     """What a command printed, with dots for its timings."""
     text = re.sub(r" +$", "", PROGRESS.sub("", text), flags=re.MULTILINE)
     for pattern, instead in TIMINGS:
-        text = re.sub(pattern, instead, text)
+        text = re.sub(pattern, instead, text, flags=re.MULTILINE)
     return text
 
 

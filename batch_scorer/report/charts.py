@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.report.findings import Drift, Histogram, Reliability
+from batch_scorer.significance import proportion
 
 if TYPE_CHECKING:
     import altair as alt
@@ -25,7 +25,6 @@ SQUARE = 260
 LABELS = 8  # edges that are written out on an axis, at most
 FEWEST_BINS = 6  # of unknown words: most corpora fill a few of the twenty
 AXES = {"score": "probability of positive", "length": "words of a review", "unknown words": "share of unknown words"}
-Z = 1.96  # of a normal distribution, for 95 %
 
 
 @dataclass(frozen=True)
@@ -129,13 +128,13 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
 
     rows = []
     for point in reliability:
-        low, high = _wilson(point.positive, point.reviews)
+        positive = proportion(round(point.positive * point.reviews), point.reviews)
         rows.append(
             {
                 "from": point.probability,
                 "share": point.positive,
-                "low": low,
-                "high": high,
+                "low": positive.low,
+                "high": positive.high,
                 "reviews": point.reviews,
             }
         )
@@ -203,13 +202,6 @@ def _share_axis() -> alt.Y:
     import altair as alt
 
     return alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=4, domain=False, ticks=False, title=None))
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's interval of a share among `count`, at 95 % (Wilson 1927)."""
-    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
-    half = Z / (1 + Z**2 / count) * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-    return middle - half, middle + half
 
 
 def _svg(chart: Any, width: int, height: int, label: str) -> str:

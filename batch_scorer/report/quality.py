@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from batch_scorer.errors import OptionError
 from batch_scorer.report.findings import Quality, Reliability, Slice
 from batch_scorer.report.room import NAME, cut, cut_sql
+from batch_scorer.significance import proportion
 from batch_scorer.views import literal
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def measure_quality(
     hits, misses = count.get(("positive", "positive"), 0), count.get(("positive", "negative"), 0)
     passes, alarms = count.get(("negative", "negative"), 0), count.get(("negative", "positive"), 0)
     right = hits + passes
-    low, high = wilson_interval(right, labelled)
+    accuracy = proportion(right, labelled)
     reliability = _reliability(connection)
     ece = sum(b.reviews * abs(b.probability - b.positive) for b in reliability) / labelled
     slices, remarks = _slices(connection, kept, slice_columns, max_words)
@@ -124,8 +124,8 @@ def measure_quality(
         reviews=labelled,
         unlabelled=sum(count.values()) - labelled,
         accuracy=right / labelled,
-        low=low,
-        high=high,
+        low=accuracy.low,
+        high=accuracy.high,
         true_positive=hits,
         false_positive=alarms,
         true_negative=passes,
@@ -134,14 +134,6 @@ def measure_quality(
         reliability=reliability,
         slices=slices,
     ), remarks
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927)."""
-    share, spread = successes / trials, z * z / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:
@@ -191,4 +183,5 @@ def _right(connection: DuckDBPyConnection, key: str, order: str) -> list[tuple[s
 
 
 def _slice(column: str, value: object, reviews: int, right: int) -> Slice:
-    return Slice(column, str(value), reviews, right / reviews, *wilson_interval(right, reviews))
+    accuracy = proportion(right, reviews)
+    return Slice(column, str(value), reviews, accuracy.share, accuracy.low, accuracy.high)
