@@ -377,8 +377,20 @@ def test_report_of_50_000_reviews_is_small_and_opens_whole_and_alone(browser: Br
     assert page.stat().st_size < 5_000_000
     with opened(browser, page) as watched:
         expect(watched.page.locator("main")).to_contain_text("50,000")
+        assert [] == watched.serious_violations()
+        tab(watched, "Most surprising").click()
+        expect(items(watched)).to_have_count(25)
+        watched.page.get_by_label("Label", exact=True).select_option("negative")
+        expect(items(watched).first).to_contain_text("negative")
+        watched.page.get_by_label("Attention", exact=True).check()
+        watched.page.locator(".text .word").first.focus()
+        watched.page.keyboard.press("ArrowRight")
+        expect(watched.page.locator("#tip")).to_be_visible()
         watched.page.get_by_role("searchbox").fill("no such word")
-        expect(watched.page.get_by_role("status").first).to_contain_text("0 reviews")
+        expect(watched.page.locator("#found")).to_contain_text("0 reviews")
+        watched.page.get_by_role("button", name="Dark colours").click()
+        assert "rgb(20, 23, 27)" == watched.colour("body", "backgroundColor")
+        assert 0 == watched.page.locator("img, svg[onload], a[href^=javascript]").count()
         assert [] == watched.said
         assert [page.as_uri()] == watched.asked
         assert 0 >= watched.overflow()
