@@ -9,7 +9,7 @@ if [ ! -e "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ] || [ "$here/constraint
         echo "error: Python 3.11 or newer is needed; found $("$python" --version)" >&2
         exit 2
     fi
-    echo "installing into $venv (about 2.5 GB, a few minutes, once)" >&2
+    echo "installing into $venv (2.5 GB, or 4.5 GB with what the tests need; a few minutes, once)" >&2
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         --constraint "$here/constraints.txt" --editable "$here$extras"
