@@ -28,11 +28,11 @@ def tell(event: str, message: str, level: int = INFO, /, **fields: object) -> No
 
     Args:
         event: what kind it is, one word for programs.
-        message: the same for people.
+        message: the same for people; whatever it quotes ends no line of a log and begins none.
         level: a `DETAIL` is for --verbose alone.
         fields: what else a program may want to know, as JSON has it.
     """
-    _log.log(level, "%s", message, extra={"event": event, "fields": fields})
+    _log.log(level, "%s", safe(message), extra={"event": event, "said": message, "fields": fields})
 
 
 @contextmanager
@@ -132,7 +132,8 @@ class _AsJson(logging.Formatter):
     """An object a line: time, level, event, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = _line(record.created, record.levelname, getattr(record, "event", "log"), record.getMessage())
+        message = getattr(record, "said", None) or record.getMessage()  # JSON can write what a line of text cannot
+        line = _line(record.created, record.levelname, getattr(record, "event", "log"), message)
         line |= getattr(record, "fields", None) or {"logger": record.name}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
