@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from batch_scorer.config import PROGRAM
 
 SHELLS = ("bash", "zsh", "fish")
-LOOKED_AT_BYTES = 1 << 18
+LOOKED_AT_BYTES = 1 << 17  # no field within it is too long for the csv module, wherever its limit stands
 NESTING = 3  # of columns within columns that are offered
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 _OFFERED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
@@ -72,7 +72,10 @@ def columns_of(path: str) -> list[str]:
     if kind == "parquet":
         return _of_parquet(path)
     with _opened(path) as file:
-        line = file.readline(LOOKED_AT_BYTES).decode("utf-8-sig", "replace")
+        read = file.readline(LOOKED_AT_BYTES)
+    if len(read) == LOOKED_AT_BYTES:  # a line cut short, whose last name may be cut as well
+        return []
+    line = read.decode("utf-8-sig", "replace")
     if kind == "json":
         return _of_object(json.loads(line))
     delimiter = "\t" if _plain(path).endswith((".tsv", ".tab")) else ","
