@@ -103,9 +103,8 @@ def report(
               help="What tells that two reviews are the same.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
 @click.option("--label-column", metavar="NAME", help="Column with the truth, kept in both runs.")
-@click.option(
-    "--positive-value", metavar="V", help="The value of it that means positive.  [default: 1, true, positive]"
-)
+@click.option("--positive-value", metavar="VALUE",
+              help="Label that means positive.  [default: 1, positive, pos or true, whichever is there]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
 @reports_errors
 def compare(

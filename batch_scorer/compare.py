@@ -11,7 +11,8 @@ from batch_scorer import compare_story, storage
 from batch_scorer.compare_export import check_output, export
 from batch_scorer.comparison import DISTRIBUTION, Comparison, Question, Setting, Shift, Side
 from batch_scorer.errors import OptionError, RefusedError
-from batch_scorer.pairs import FEW, Label, count_shared, find_repeated, pair_reviews, pair_tokens, sum_words
+from batch_scorer.labels import Labels, find_labels
+from batch_scorer.pairs import FEW, count_shared, find_repeated, pair_reviews, pair_tokens, sum_words
 from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
 from batch_scorer.runs import Run, open_run
 from batch_scorer.schema import OUR_COLUMNS
@@ -21,9 +22,6 @@ from batch_scorer.views import identifier
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_POSITIVE = frozenset(("1", "1.0", "true", "positive", "pos"))  # values that say so themselves
-_SHOWN = 5  # values quoted in a complaint
 
 
 def compare(output_a: str, output_b: str, question: Question) -> Comparison:
@@ -57,7 +55,7 @@ def _place(output: str) -> str:
 def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comparison:
     from batch_scorer import compare_measures as measures
 
-    label = _label(db, question.label_column, question.positive) if question.label_column is not None else None
+    labels = _labels(db, question.label_column, question.positive) if question.label_column is not None else None
     side_a, side_b = _side(db, a, "a"), _side(db, b, "b")
     by, shared = question.by, None
     if by != DISTRIBUTION:
@@ -67,7 +65,7 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comp
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
     temperatures = (a.manifest["temperature"], b.manifest["temperature"])
-    pair_reviews(db, by, label)
+    pair_reviews(db, by, labels)
     pair_tokens(db, by)
     sum_words(db, by, listed, temperatures)
     found: dict[str, Any]
@@ -88,7 +86,7 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comp
         "settings": _settings(a, b),
         "listed": listed,
         "words": measures.word_changes(db, question.rows),
-        "truth": measures.truth(db, label, by) if label else None,
+        "truth": measures.truth(db, labels, by) if labels else None,
     }
     comparison = Comparison(
         story=(), notes=(), tables=export(db, question.output) if question.output is not None else (), **found
@@ -167,29 +165,10 @@ def _check_label(run: Run, column: str) -> None:
         )
 
 
-def _label(db: DuckDBPyConnection, column: str, positive: str | None) -> Label:
-    value = f"cast({identifier(column)} as varchar)"
-    rows = db.execute(f"""
-select {value} as value, count(*) from (
-  select {identifier(column)} from a_predictions union all select {identifier(column)} from b_predictions)
-where trim({value}) <> '' group by all order by 2 desc, 1 limit {_SHOWN + 1}""").fetchall()
-    values = [str(found) for found, _ in rows]
-    if positive is not None:
-        seen = db.execute(
-            f"""
-select 1 from a_predictions where {value} = $1 union all select 1 from b_predictions where {value} = $1 limit 1""",
-            [positive],
-        ).fetchone()
-        chosen = [positive] if seen else []
-    else:
-        chosen = [found for found in values if found.casefold() in _POSITIVE] if len(values) <= 2 else []
-    if len(chosen) == 1:
-        return Label(column, chosen[0])
-    raise OptionError(
-        "which value of the label column means positive cannot be told",
-        where=column,
-        expected="two values, one of them 1, true or positive" if positive is None else f"some values {positive!r}",
-        got=(", ".join(f"{found!r:.40}" for found in values[:_SHOWN]) or "no value")
-        + (", ..." if len(values) > _SHOWN else ""),
-        fix="name it with --positive-value",
-    )
+def _labels(db: DuckDBPyConnection, name: str, positive: str | None) -> Labels:
+    column = identifier(name)
+    a, b = (f"select {column}::varchar as label from {side}_predictions" for side in "ab")
+    labels = find_labels(db, f"({a} union all {b})", "label", name, positive)
+    if labels is None:
+        raise OptionError("the label column holds no label", where=f"--label-column {name}", fix="name another")
+    return labels

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.comparison import DISTRIBUTION, Agreement, Changes, MovedReview, MovedWord, Pairs, Truth, WordChange
-from batch_scorer.pairs import KEYS, Label
+from batch_scorer.labels import Labels
+from batch_scorer.pairs import KEYS
 from batch_scorer.significance import mcnemar, proportion
 from batch_scorer.views import literal
 
@@ -144,7 +145,7 @@ from words where change <> 0 order by abs(change) desc, token limit {rows}""").f
     )
 
 
-def truth(db: DuckDBPyConnection, label: Label, by: str) -> Truth:
+def truth(db: DuckDBPyConnection, labels: Labels, by: str) -> Truth:
     """How often each is right: by id on the reviews in both, by distribution each on its own."""
     contradicted, unlabelled, in_a, in_b, right_a, right_b, only_a, only_b = _row(
         db,
@@ -156,6 +157,6 @@ from reviews where {"true" if by == DISTRIBUTION else "in_a and in_b"}""",
     )
     a, b = proportion(right_a, in_a), proportion(right_b, in_b)
     if by == DISTRIBUTION:
-        return Truth(label.column, label.positive, unlabelled, 0, a, b, None, None, None)
+        return Truth(labels.column, labels.positive, unlabelled, 0, a, b, None, None, None)
     p = mcnemar(only_a, only_b)
-    return Truth(label.column, label.positive, unlabelled, contradicted, a, b, only_a, only_b, p)
+    return Truth(labels.column, labels.positive, unlabelled, contradicted, a, b, only_a, only_b, p)

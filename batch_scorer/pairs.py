@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch_scorer.comparison import DISTRIBUTION, PLACE, RECORD_ID
+from batch_scorer.labels import Labels
 from batch_scorer.significance import Z
 from batch_scorer.views import identifier, literal
 
@@ -15,21 +15,6 @@ if TYPE_CHECKING:
 
 KEYS = {RECORD_ID: ("record_id",), PLACE: ("source", '"offset"')}
 FEW = 0.01  # of the smaller run: below this share the runs are of other reviews
-
-
-@dataclass(frozen=True)
-class Label:
-    """The kept column that holds the truth, and the value of it that means positive."""
-
-    column: str
-    positive: str
-
-    def sql(self, side: str) -> str:
-        """`positive`, `negative`, or null where there is no value."""
-        value = f"cast({side}.{identifier(self.column)} as varchar)"
-        return (
-            f"case when {value} = {literal(self.positive)} then 'positive' when trim({value}) <> '' then 'negative' end"
-        )
 
 
 def find_repeated(db: DuckDBPyConnection, by: str) -> None:
@@ -52,12 +37,14 @@ semi join b_predictions using ({keys})""").fetchone()
     return int(found[0])
 
 
-def pair_reviews(db: DuckDBPyConnection, by: str, label: Label | None) -> None:
+def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None:
     """Makes `reviews`: by id, a row for each review that is in either run; by distribution, one for each of each run.
 
     They are numbered in the order of their ids.
     """
-    truth_a, truth_b = (label.sql(side) if label else "cast(null as varchar)" for side in "ab")
+    truth_a, truth_b = (
+        labels.sql(f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
+    )
     if by == DISTRIBUTION:
         a, b, fits = "a_predictions", "b_predictions", "false"
     else:

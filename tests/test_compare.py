@@ -282,6 +282,23 @@ def test_labels_with_truth_give_accuracy_and_mcnemar_by_hand(make: Make) -> None
     assert (6, 2) == (other.a.count, other.b.count)
 
 
+def test_truth_means_the_same_however_a_run_keeps_it(make: Make) -> None:
+    a = make("a", [{**row, "v": str(i)} for i, row in enumerate(scores(x=0.1, y=0.9))], ("v",))
+    for i, (negative, positive) in enumerate((("0.0", "1.0"), (" 0", "1 "), ("0", "1.0"))):
+        rows = [{**scores(x=0.9)[0], "v": negative}, {**scores(y=0.9)[0], "v": positive}]
+        found = compare(a, make(f"b{i}", rows, ("v",)), Question(label_column="v")).truth
+        assert found is not None
+        assert (2, 1, 0, 0) == (found.a.count, found.b.count, found.contradicted, found.unlabelled)
+
+
+def test_column_that_says_only_one_of_two_is_understood(make: Make) -> None:
+    table = [{**row, "said": "Negative"} for row in scores(x=0.1, y=0.9)]
+    a, b = make("a", table, ("said",)), make("b", table, ("said",))
+    found = compare(a, b, Question(label_column="said")).truth
+    assert found is not None
+    assert (1, 2, "positive") == (found.a.count, found.a.reviews, found.positive)
+
+
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 1), (3, 3), (2, 6), (12, 9), (1, 40), (140, 200)])
 def test_mcnemar_is_the_exact_binomial_tail(only_a: int, only_b: int) -> None:
     n = only_a + only_b
@@ -491,8 +508,9 @@ def test_runs_in_a_store_are_compared_there_and_leave_all_tables_or_none(
 
 
 def test_comparisons_that_make_no_sense_are_refused_with_the_reason(make: Make, tmp_path: Path) -> None:
-    a = make("a", scores(x=0.1), ("stars",))
+    a = make("a", [{**scores(x=0.1)[0], "stars": "4"}], ("stars",))
     b = make("b", [{**scores(x=0.9)[0], "stars": "3"}], ("stars", "Label", "label"))
+    empty = [make(name, [{**scores(x=0.1)[0], "stars": " "}], ("stars",)) for name in ("empty", "blank")]
     unfinished = make("unfinished", scores(x=0.9))
     Path(unfinished, "manifest.json").unlink()
     (tmp_path / "link").symlink_to(a)
@@ -508,8 +526,9 @@ def test_comparisons_that_make_no_sense_are_refused_with_the_reason(make: Make, 
         ((a, b, "--output", ""), "--output is empty"),
         ((a, b, "--label-column", "label"), "the label column is not in the run"),
         ((b, make("c", scores(x=0.9), ("label",)), "--label-column", "label"), "for upper and lower case"),
-        ((a, b, "--label-column", "stars"), "which value of the label column means positive cannot be told"),
-        ((a, b, "--label-column", "stars", "--positive-value", "9"), "some values '9'"),
+        ((a, b, "--label-column", "stars"), "it cannot be told which labels mean positive"),
+        ((a, b, "--label-column", "stars", "--positive-value", "9"), "the value '9' among the labels"),
+        ((*empty, "--label-column", "stars"), "the label column holds no label"),
         ((a, b, "--positive-value", "9"), "says nothing without --label-column"),
     ):
         result = run(*arguments)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer import runs, tables
+from batch_scorer.labels import find_labels
 from batch_scorer.profile import SHARE_EDGES, Profile
 from batch_scorer.report import choose, drift, quality, room, texts, words
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
@@ -115,14 +116,14 @@ def _judge(
     connection: DuckDBPyConnection, question: Question, kept: Mapping[str, str], max_words: int, notices: list[str]
 ) -> Quality | None:
     """Sets the truth beside the labels, where it is known, and measures what that says."""
-    label = question.label_column
-    truth = label and quality.find_truth(connection, kept, label, question.positive_value)
-    quality.judge(connection, kept, truth or None)
-    if not truth:
-        if label:
-            notices.append(f"The column {label} holds no label: nothing can be said about quality.")
+    name = question.label_column
+    labels = find_labels(connection, quality.REVIEWS, kept[name], name, question.positive_value) if name else None
+    quality.judge(connection, kept, labels)
+    if not labels:
+        if name:
+            notices.append(f"The column {name} holds no label: nothing can be said about quality.")
         return None
-    found, remarks = quality.measure_quality(connection, kept, truth, question.slice_columns, max_words)
+    found, remarks = quality.measure_quality(connection, kept, labels, question.slice_columns, max_words)
     notices += remarks
     return found
 

@@ -3,105 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from batch_scorer.errors import OptionError
+from batch_scorer.labels import Labels, as_text
 from batch_scorer.report.findings import Quality, Reliability, Slice
 from batch_scorer.report.room import NAME, cut, cut_sql
 from batch_scorer.significance import proportion
-from batch_scorer.views import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 REVIEWS = "new_reviews"  # the view that `gather` makes, in which kept columns have names of ours
 JUDGED = "new_judged"  # the same, and in `truth`: positive, negative or null
-PAIRS = (("1", "0"), ("positive", "negative"), ("pos", "neg"), ("true", "false"))
 BINS = 10
 LENGTHS = (1, 100, 200, 300)  # words; one more slice is that of the reviews which are not read whole
 UNKNOWN_SHARES = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15)
 SLICES = 12  # of a column
-_SHOWN = 12
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Which values of a label column mean what, as text in lower case; `negative` None stands for all others."""
-
-    column: str
-    positive: str
-    negative: str | None
-
-
-def as_text(column: str) -> str:
-    """SQL of a column's values as text without white space around them, whole numbers as such; null if empty or NaN."""
-    text = rf"trim(regexp_replace({column}::varchar, '^(-?\d+)\.0$', '\1'))"
-    return f"if({text} in ('', 'nan'), null, {text})"
-
-
-def find_truth(
-    connection: DuckDBPyConnection, kept: Mapping[str, str], column: str, positive: str | None
-) -> Truth | None:
-    """What the values of a label column mean; None if it has none.
-
-    Args:
-        kept: name -> column of `REVIEWS`, of the kept columns.
-        positive: the value that means positive; None goes by what is there.
-
-    Raises:
-        OptionError: that cannot be told.
-    """
-    label = f"lower({as_text(kept[column])})"
-    rows = connection.execute(
-        f"select distinct left({label}, {NAME}) as v from {REVIEWS} where {label} is not null"
-        f" order by v limit {_SHOWN + 1}"
-    ).fetchall()
-    values = [value for (value,) in rows]
-    if not values:
-        return None
-    if positive is None:
-        for pair in PAIRS:
-            if set(values) <= set(pair):
-                return Truth(column, *pair)
-        raise OptionError(
-            "it cannot be told which labels mean positive",
-            where=f"--label-column {column}",
-            expected=", or ".join(f"{yes} and {no}" for yes, no in PAIRS),
-            got=_shown(values),
-            fix="name the value that means positive with --positive-value; all others then mean negative",
-        )
-    wanted = positive.strip().lower()
-    if len(values) in range(2, _SHOWN + 1) and wanted not in values:
-        raise OptionError(
-            "no label has the value that is to mean positive",
-            where=f"--label-column {column}",
-            expected=f"the value {positive!r} among the labels",
-            got=_shown(values),
-            fix="give one of them as --positive-value",
-        )
-    other = next((no for yes, no in PAIRS if yes == wanted and no in values), None)
-    return Truth(column, wanted, None if wanted == "1" and len(values) > 2 else other)
-
-
-def _shown(values: Sequence[str]) -> str:
-    some = ", ".join(cut(value, 30) for value in values[:_SHOWN])
-    return f"{some} and more" if len(values) > _SHOWN else some
-
-
-def judge(connection: DuckDBPyConnection, kept: Mapping[str, str], truth: Truth | None) -> None:
+def judge(connection: DuckDBPyConnection, kept: Mapping[str, str], labels: Labels | None) -> None:
     """Makes the view `JUDGED`."""
-    said = "null::varchar"
-    if truth:
-        label = f"lower({as_text(kept[truth.column])})"
-        is_negative = f"{label} is not null" if truth.negative is None else f"{label} = {literal(truth.negative)}"
-        said = f"case when {label} = {literal(truth.positive)} then 'positive' when {is_negative} then 'negative' end"
-    connection.execute(f"create temp view {JUDGED} as select *, {said} as truth from {REVIEWS}")
+    truth = labels.sql(kept[labels.column]) if labels else "null::varchar"
+    connection.execute(f"create temp view {JUDGED} as select *, {truth} as truth from {REVIEWS}")
 
 
 def measure_quality(
-    connection: DuckDBPyConnection, kept: Mapping[str, str], truth: Truth, slice_columns: Sequence[str], max_words: int
+    connection: DuckDBPyConnection,
+    kept: Mapping[str, str],
+    labels: Labels,
+    slice_columns: Sequence[str],
+    max_words: int,
 ) -> tuple[Quality | None, list[str]]:
     """The quality on the labelled reviews, None if there are none; and what else should be said of it."""
     rows = connection.execute(
@@ -119,8 +51,8 @@ def measure_quality(
     ece = sum(b.reviews * abs(b.probability - b.positive) for b in reliability) / labelled
     slices, remarks = _slices(connection, kept, slice_columns, max_words)
     return Quality(
-        column=truth.column,
-        positive=truth.positive,
+        column=labels.column,
+        positive=labels.positive,
         reviews=labelled,
         unlabelled=sum(count.values()) - labelled,
         accuracy=right / labelled,
