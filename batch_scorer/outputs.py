@@ -28,6 +28,10 @@ _OURS = {
     "plan": r"\d{5,}\.jsonl",
 }
 
+REPORT = "report.html"  # what `report` calls its page, if it stands beside the run that it is about
+REPORT_MARK = b'<meta name="generator" content="batch-scorer'  # in every such page, near its beginning
+_HEAD_BYTES = 1 << 16
+
 
 def prepare(config: ScoreConfig, plan: Plan) -> Plan:
     """Checks that the output may be written, and returns the plan to run. Changes nothing.
@@ -149,7 +153,21 @@ def begin(config: ScoreConfig) -> None:
     for folder, name in _OURS.items() if config.overwrite else [("", _OURS[""])]:
         _delete(config.output, folder, name)
     if config.overwrite:
+        report = storage.join(config.output, REPORT)
+        with contextlib.suppress(OSError):  # what cannot be read is not known to be ours
+            if storage.exists(report) and is_report(report):
+                storage.delete([report])  # else it would pass for one of the new run
         _delete(config.output, "", "plan.json")
+
+
+def is_report(file: str) -> bool:
+    """Whether a page of `report` stands at `file`.
+
+    Raises:
+        OSError: what stands there cannot be read.
+    """
+    with storage.open_read(file) as found:
+        return REPORT_MARK in found.read(_HEAD_BYTES)
 
 
 def _delete(output: str, folder: str, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
-from batch_scorer.outputs import begin, finish, prepare
+from batch_scorer.outputs import REPORT, REPORT_MARK, begin, finish, prepare
 from batch_scorer.plan import Plan, make_plan
 from batch_scorer.stored_plan import write_plan
 
@@ -165,6 +165,23 @@ def test_begin_overwrite_deletes_what_is_ours_and_nothing_else(
 
     assert set(FOREIGN) == names(output)
     assert {"notes.txt", "plans", "shards.bak"} == set(os.listdir(output))
+
+
+@pytest.mark.parametrize("page", ["report", "other", "pipe", "folder"])
+def test_begin_overwrite_deletes_the_report_of_the_earlier_run_but_no_page_of_others(
+    page: str, config: MakeConfig, earlier: Plan, output: Path
+) -> None:
+    place = output / REPORT
+    if page == "pipe":
+        os.mkfifo(place)
+    elif page == "folder":
+        place.mkdir()
+    else:
+        place.write_bytes(b"<!doctype html><head>" + (REPORT_MARK if page == "report" else b""))
+
+    begin(config(overwrite=True))
+
+    assert (page != "report") == os.path.lexists(place)
 
 
 def test_begin_overwrite_of_a_linked_folder_leaves_what_it_points_to(

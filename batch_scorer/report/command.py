@@ -12,14 +12,12 @@ from rich.text import Text
 from batch_scorer import storage, tables, terminal
 from batch_scorer.errors import OutputError
 from batch_scorer.escape import safe
+from batch_scorer.outputs import REPORT, is_report
 from batch_scorer.report import drift
 from batch_scorer.report.findings import Findings, WordTotal
 from batch_scorer.report.gather import gather
 from batch_scorer.report.question import Question
 
-NAME = "report.html"
-GENERATOR = b'<meta name="generator" content="batch-scorer'  # stands in every report, near its beginning
-_HEAD_BYTES = 1 << 16
 _WORDS = 3  # of either sign, named in the terminal
 
 
@@ -33,7 +31,7 @@ def report(question: Question, file: str | None) -> None:
         RefusedError: the run does not have what was asked for, or the file may not be written.
     """
     start = time.perf_counter()
-    file = file or (NAME if storage.is_remote(question.output) else storage.join(question.output, NAME))
+    file = file or (REPORT if storage.is_remote(question.output) else storage.join(question.output, REPORT))
     _refuse_others(file)
     for package in ("altair", "jinja2", "vl_convert"):
         tables.needed(package, "report")
@@ -63,9 +61,8 @@ def _refuse_others(file: str) -> None:
     what = "a directory"
     if not storage.is_directory(file):
         try:
-            with storage.open_read(file) as found:
-                if GENERATOR in found.read(_HEAD_BYTES):
-                    return
+            if is_report(file):
+                return
             what = "a file without the mark of one"
         except OSError as error:
             what = f"{type(error).__name__}: {error}"
