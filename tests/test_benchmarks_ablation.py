@@ -23,7 +23,7 @@ def test_ablation_trains_what_is_missing_and_tables_the_rest(tmp_path: Path) -> 
     data = write(tmp_path, "jsonl")
     common = ("--data", data, "--id-column", "id", "--epochs", 1)
     model = tmp_path / "model"
-    run(*common, "--preset", "full", "--set", "pretraining.epochs=1", "--output", model)
+    run(*common, "--preset", "full", "--set", "pretraining.epochs=1", "--set", "fine_tunings=1", "--output", model)
     variant_name = "one, no adversarial term"
     arguments = ["--data", data, "--id-column", "id", "--full", model, "--default", model, "--only",
                  variant_name, "--models", tmp_path / "variants", "--output", tmp_path / "a.json"]  # fmt: skip

@@ -92,7 +92,7 @@ def test_log_of_a_job_that_fails_holds_no_word_of_the_reviews(source: Path, tiny
 
 def test_no_excerpt_leaves_nothing_of_the_text_in_errors(source: Path, tiny_model: Path, tmp_path: Path) -> None:
     for name, more in (("with", ()), ("without", ("--no-excerpt",))):
-        assert 0 == run(source, tmp_path / name, *job_options(tiny_model), *more).returncode
+        assert 0 == run(source, tmp_path / name, *job_options(tiny_model, 1), *more).returncode
     shown, hidden = (rows(tmp_path / name, "errors") for name in ("with", "without"))
     assert [row["code"] for row in shown] == [row["code"] for row in hidden]
     assert 7 <= sum(row["excerpt"] is not None for row in shown)

@@ -124,7 +124,7 @@ def write_hive(texts: dict[str, str], folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     "write",
-    [write_jsonl, write_csv, write_tsv, gzipped(write_jsonl), gzipped(write_csv), write_hive],
+    [write_jsonl, write_tsv, gzipped(write_csv), write_hive],
     ids=lambda write: write.__name__,
 )
 def test_other_form_gives_the_logits_of_parquet(

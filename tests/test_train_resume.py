@@ -135,23 +135,15 @@ def test_log_cut_off_by_a_kill_loses_its_last_line_only(tmp_path: Path) -> None:
 
 def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(tmp_path: Path) -> None:
     data = write(tmp_path, "jsonl")
-    common = ("--preset", "full", "--data", data, "--id-column", "id", "--epochs", 1)
-    run(*common, "--set", "pretraining.epochs=1", "--output", tmp_path / "first")
+    common = ("--preset", "full", "--data", data, "--id-column", "id", "--epochs", 1,
+              "--set", "pretraining.epochs=1", "--set", "fine_tunings=1")  # fmt: skip
+    run(*common, "--output", tmp_path / "first")
     kept = tmp_path / "first.work" / "pretrained.npz"
-    run(*common, "--set", "pretraining.epochs=1", "--pretrained", kept, "--output", tmp_path / "second")
+    run(*common, "--pretrained", kept, "--output", tmp_path / "second")
     first, second = (artifact.load(str(tmp_path / name)) for name in ("first", "second"))
     assert first.model_id == second.model_id
     assert not (tmp_path / "second.work" / "pretrained.npz").exists()
-    again = run(
-        *common,
-        "--set",
-        "pretraining.epochs=1",
-        "--resume",
-        "--work",
-        tmp_path / "second.work",
-        "--output",
-        tmp_path / "fourth",
-    )
+    again = run(*common, "--resume", "--work", tmp_path / "second.work", "--output", tmp_path / "fourth")
     assert OptionError.exit_code == again.exit_code
     assert "pretrained None" in again.output
     other = tmp_path / "other.jsonl"
