@@ -56,7 +56,7 @@ highlight
 runs
 views
 tables
-significance
+significance labels
 report.findings
 report.room
 report.words report.drift report.quality report.question report.charts report.browse
