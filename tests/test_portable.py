@@ -148,13 +148,25 @@ def stand_in(tmp_path: Path) -> Path:
     return path
 
 
+def workers_of(session: int) -> list[int]:
+    """The processes of a session in which Beam's workers run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            is_worker = b"SdkHarness" in (path / "cmdline").read_bytes() and os.getsid(int(path.name)) == session
+        except OSError:
+            continue
+        found += [int(path.name)] if is_worker else []
+    return found
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
 def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     tmp_path: Path, tiny_model: Path, config: Config, stand_in: Path, installed: dict[str, str]
 ) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "over prism"
     source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(6_000)))
-    options = ("--model", tiny_model, "--shard-rows", 200, "--run-id", "r", "--output", output)
+    options = ("--model", tiny_model, "--shard-rows", 100, "--run-id", "r", "--output", output)
     command = [str(word) for word in (SCRIPT, "prism", stand_in, source, *options)]
     job = subprocess.Popen(
         command, env=installed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -163,7 +175,14 @@ def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     while not list(output.glob("shards/*.json")):
         assert job.poll() is None and time.monotonic() < end
         time.sleep(0.02)
+    held = workers_of(job.pid)  # else they might be done before the driver is
+    for pid in held:
+        os.kill(pid, signal.SIGSTOP)
+    assert held and len(list(output.glob("shards/*.json"))) < 60
     job.send_signal(signal.SIGTERM)  # reaches the driver alone, which has to end its job server
+    job.wait(timeout=60)
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
     _, err = job.communicate(timeout=60)
     assert (1, "error: interrupted") == (job.returncode, err.splitlines()[0])
     assert "Traceback" not in err
@@ -176,7 +195,7 @@ def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
     assert (0, "") == (again.returncode, again.stderr)
     assert "6,000 reviews scored" in again.stdout
-    score_here(config(source, output=str(tmp_path / "in process"), shard_rows=200, run_id="r"))
+    score_here(config(source, output=str(tmp_path / "in process"), shard_rows=100, run_id="r"))
     assert part_bytes(tmp_path / "in process") == part_bytes(output)
 
 
