@@ -39,10 +39,10 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> list[str]:
-    """Scores 10,000 reviews in 50 shards; what is missing is the output."""
+    """Scores 10,000 reviews in 100 shards; what is missing is the output."""
     source = tmp_path_factory.mktemp("stopped") / "in.jsonl"
     source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(10_000)))
-    options = ("--model", tiny_model, "--shard-rows", 200, "--run-id", "r")
+    options = ("--model", tiny_model, "--shard-rows", 100, "--run-id", "r")
     return [sys.executable, "-m", "batch_scorer", "score", *map(str, (source, *options))]
 
 
