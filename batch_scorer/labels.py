@@ -33,7 +33,7 @@ class Labels:
 
 def as_text(column: str) -> str:
     """SQL of a column's values as text without white space around them, whole numbers as such; null if empty or NaN."""
-    text = rf"trim(regexp_replace({column}::varchar, '^(-?\d+)\.0$', '\1'))"
+    text = rf"trim(regexp_replace({column}::varchar, '^(-?\d+)\.0+$', '\1'))"
     return f"if({text} in ('', 'nan'), null, {text})"
 
 

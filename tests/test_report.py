@@ -219,6 +219,8 @@ LABELS: list[tuple[Sequence[Any] | pa.Array, str | None, tuple[int, int, int]]] 
     (["good", "bad", "bad", None], "good", (1, 2, 1)),
     (["positive", "negative", "mixed", "mixed"], "positive", (1, 1, 2)),
     (pa.array([1, 0, 1, 0], pa.int8()), None, (2, 2, 0)),
+    (pa.array([1, 0, 1, None], pa.decimal128(4, 2)), None, (2, 1, 1)),
+    (["1.00", "0.00", "1.50", None], "1", (1, 2, 1)),
     (pa.array(["true", "false", "true", "true"]).dictionary_encode(), None, (3, 1, 0)),
 ]
 
@@ -520,6 +522,13 @@ def test_command_writes_the_report_into_the_output_and_says_what_is_in_it(
     assert "by good on 6." in lines[2]
     assert "--text-from INPUT" in lines[-1]
     assert 0 == run(scored / "out", "--text-from", scored / "reviews.jsonl").exit_code  # over the one before
+
+
+def test_command_says_that_a_label_column_holds_no_label(run: Callable[..., Result], tmp_path: Path) -> None:
+    write_run(tmp_path / "run", 4, kept={"label": pa.nulls(4, pa.string())})
+    result = run(tmp_path / "run", "--label-column", "label")
+    assert 0 == result.exit_code
+    assert "  quality The column label holds no label: nothing can be said about quality." in result.output.splitlines()
 
 
 def test_command_writes_over_no_file_that_is_not_its_own(

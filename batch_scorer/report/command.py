@@ -13,7 +13,7 @@ from batch_scorer import storage, tables, terminal
 from batch_scorer.errors import OutputError
 from batch_scorer.escape import safe
 from batch_scorer.outputs import REPORT, is_report
-from batch_scorer.report import drift
+from batch_scorer.report import drift, quality
 from batch_scorer.report.findings import Findings, WordTotal
 from batch_scorer.report.gather import gather
 from batch_scorer.report.question import Question
@@ -52,6 +52,9 @@ def report(question: Question, file: str | None) -> None:
                 fix="choose another --output",
             ) from error
     show(console, findings, file, len(html), time.perf_counter() - start)
+    if question.label_column and findings.run.reviews and findings.quality is None:
+        unlabelled = quality.no_label(question.label_column)
+        console.print(Text.assemble(("  quality ", "yellow"), safe(unlabelled)))
 
 
 def _refuse_others(file: str) -> None:

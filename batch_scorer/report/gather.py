@@ -121,7 +121,7 @@ def _judge(
     quality.judge(connection, kept, labels)
     if not labels:
         if name:
-            notices.append(f"The column {name} holds no label: nothing can be said about quality.")
+            notices.append(quality.no_label(name))
         return None
     found, remarks = quality.measure_quality(connection, kept, labels, question.slice_columns, max_words)
     notices += remarks

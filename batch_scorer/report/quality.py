@@ -28,6 +28,11 @@ def judge(connection: DuckDBPyConnection, kept: Mapping[str, str], labels: Label
     connection.execute(f"create temp view {JUDGED} as select *, {truth} as truth from {REVIEWS}")
 
 
+def no_label(column: str) -> str:
+    """What is said instead of the quality."""
+    return f"The column {column} holds no label: nothing can be said about quality."
+
+
 def measure_quality(
     connection: DuckDBPyConnection,
     kept: Mapping[str, str],
