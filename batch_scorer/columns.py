@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from urllib.parse import unquote
@@ -95,7 +96,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
                 where=file.path,
                 expected=f"a column {name!r}",
                 got=f"columns {_shown(columns.names)}",
-                fix=f"name another with {option}" + (f", for instance {option} {near[0]}" if near else ""),
+                fix=f"name another with {option}" + (f", for instance {option} {shlex.quote(near[0])}" if near else ""),
             )
     kind = columns.field(fields.text).type
     if not is_text(kind):

@@ -42,6 +42,43 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
     assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what", "option"),
+    [
+        ("a.csv", 'id;text\n1;good, very\n', "the columns are not divided by ','", "give --delimiter ';'"),
+        ("a.csv", '"id";"text"\n1;good\n', "the columns are not divided by ','", "give --delimiter ';'"),
+        ("a.csv", "\ufeff\r\nid|text\r\n1|good\r\n", "the columns are not divided by ','", "give --delimiter '|'"),
+        ("a.csv", "id\ttext\n1\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
+        ("a.csv", "a,b\tid\ttext\n1\t2\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
+        ("a.tsv", "id,text\n1,good\n", "the columns are not divided by a tab", "give --delimiter ,"),
+        ("a.csv", "id;a|b;c\n1;good\n", "the column 'text' is missing, and there is a single one",
+         "give --delimiter ';' if that divides the columns, and name that of the review with --text-column"),
+        ("a.csv", "the text\ngood\n", "the column 'text' is missing",
+         "name another with --text-column, for instance --text-column 'the text'"),
+    ],
+)  # fmt: skip
+def test_inspect_other_delimiter_is_named(
+    name: str, content: str, what: str, option: str, folder: Path, config: MakeConfig
+) -> None:
+    (folder / name).write_text(content, encoding="utf-8", newline="")
+
+    with pytest.raises(InputError) as refused:
+        look(config(folder))
+    assert (what, str(folder / name), option) == (refused.value.what, refused.value.where, refused.value.fix)
+    assert "text" in (refused.value.expected or "")
+
+
+@pytest.mark.parametrize("content", ['"id;text\n1;good\n', "a;text\n", "text\na;b\n", 'text\n"a;b\n'])
+def test_inspect_other_delimiter_is_not_looked_for_where_nothing_asks_for_one(
+    content: str, folder: Path, config: MakeConfig
+) -> None:
+    (folder / "a.csv").write_text(content)
+    settings = config(folder, text_column="a;text" if content.startswith("a") else "text")
+
+    (file,) = look(settings)
+    assert (content.startswith('"')) == (file.damage is not None)
+
+
 @pytest.mark.parametrize("remote", [True, False])  # by threads in any case, or as it comes
 def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks_a_column(
     remote: bool, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch

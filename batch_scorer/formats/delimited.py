@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import os
+import shlex
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from batch_scorer.errors import InputError
 from batch_scorer.formats.inflate import open_text, plain_name
 from batch_scorer.formats.stream import max_line_bytes, read_lines, sample
 from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
@@ -25,6 +27,9 @@ from batch_scorer.storage import Beat, StoredFile
 _AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
 _LISTED_COLUMNS = 100_000
 _TABS = (".tsv", ".tab")
+_TAB, _TAB_IN_A_SHELL = "\t", "$'\\t'"
+_DELIMITERS = f",;{_TAB}|"  # one of which divides the columns of nearly every file
+_SHOWN = 200  # characters of a header
 _SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
 
@@ -82,7 +87,12 @@ class _Lines:
 
 
 def inspect(file: StoredFile, fields: Fields) -> InputFile:
-    """Reads the header and counts the first records."""
+    """Reads the header and counts the first records.
+
+    Raises:
+        InputError: another character than the delimiter divides the columns.
+        OSError: the header is malformed.
+    """
     head, longest, delimiter = sample(file), max_line_bytes(fields.max_text_bytes), _delimiter(file.path, fields)
     lines = (_text(line, fields.encoding) for line in head.lines)
     rows = _rows(_Lines(lines, longest), delimiter)
@@ -90,11 +100,38 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off
         with open_text(file.path) as (stream, _):
             header = next(_rows(_Lines(_decoded(stream, fields.encoding, longest), longest), delimiter), None)
+    reviews = head.estimate(sum(1 for _ in rows))
+    if reviews and header is not None:
+        first = next((line for line in head.lines if line.strip()), b"")
+        _check_delimiter(file.path, delimiter, header, _text(first, fields.encoding), fields.text)
     if isinstance(header, _Malformed):
         raise OSError(f"the header is malformed: {header.message}")
     columns = None if header is None else pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
-    reviews = head.estimate(sum(1 for _ in rows))
     return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
+
+
+def _check_delimiter(path: str, delimiter: str, header: list[str] | _Malformed, line: str, text_column: str) -> None:
+    """Raises where the text's column is missing because another of the usual characters divides the columns."""
+    if isinstance(header, list) and text_column in header:
+        return
+    rows = {other: next(_rows(_Lines(iter([line]), len(line)), other), None) for other in _DELIMITERS}
+    names = {other: row for other, row in rows.items() if other != delimiter and isinstance(row, list) and len(row) > 1}
+    is_there = [other for other, row in names.items() if text_column in row]
+    # A quote that is never closed spoils a header too: then only the name tells.
+    is_one = isinstance(header, list) and len(header) == 1
+    found = is_there or (sorted(names, key=lambda other: -len(names[other])) if is_one else [])
+    if found:
+        option = f"--delimiter {_TAB_IN_A_SHELL if found[0] == _TAB else shlex.quote(found[0])}"
+        raise InputError(
+            f"the columns are not divided by {'a tab' if delimiter == _TAB else repr(delimiter)}"
+            if is_there
+            else f"the column {text_column!r} is missing, and there is a single one",
+            where=path,
+            expected=f"a column {text_column!r}",
+            got=f"the line {printable(line.strip())[:_SHOWN]}",
+            fix=f"give {option}"
+            + ("" if is_there else " if that divides the columns, and name that of the review with --text-column"),
+        )
 
 
 def _listed(header: list[str], fields: Fields) -> Iterator[str]:
@@ -144,7 +181,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
 def _delimiter(path: str, fields: Fields) -> str:
     if fields.delimiter:
         return fields.delimiter
-    return "\t" if os.path.splitext(plain_name(path))[1].lower() in _TABS else ","
+    return _TAB if os.path.splitext(plain_name(path))[1].lower() in _TABS else ","
 
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
