@@ -72,6 +72,14 @@ def test_examples_with_wrong_columns_are_refused(tmp_path: Path, columns: Column
         read_examples([str(write(tmp_path, "parquet"))], columns)
 
 
+def test_examples_divided_by_another_character_are_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text;label\ngood;1\nbad;0\n")
+    with pytest.raises(InputError) as refused:
+        read_examples([str(tmp_path / "a.csv")], Columns())
+    assert "columns text;label" == refused.value.got
+    assert "commas divide those of a .csv, tabs those of a .tsv" in (refused.value.fix or "")
+
+
 def test_split_keeps_each_review_on_its_side_when_others_are_added(tmp_path: Path) -> None:
     all_of_them = read_examples([str(write(tmp_path, "jsonl"))], Columns(id="id"))
     _, held_out = split(all_of_them, 0.3)

@@ -110,7 +110,8 @@ def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
                 f"the column {name!r} is missing",
                 where=source,
                 got=f"columns {', '.join(table.column_names)}",
-                fix="name the columns with --text-column, --label-column and --id-column",
+                fix="name the columns with --text-column, --label-column and --id-column"
+                + ("; commas divide those of a .csv, tabs those of a .tsv" if table.num_columns == 1 else ""),
             )
     return table
 
