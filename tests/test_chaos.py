@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,8 +34,14 @@ CHAINS = (
     (2, ("worker killed", "worker hangs", "worker killed while loading")),
     (2, ("memory limit",)),  # a job that has little left may be done before both workers are at work
 )  # fmt: skip
+AGAIN = 2
 KINDS = [name for _, names in CHAINS for name in names]
 MOMENTS = {"worker killed while loading": Moment("worker", 0, 0.2), "two jobs": Moment("planned", 0, 0.0)}
+
+
+def came_late(one: Struck) -> bool:
+    """Whether a fault that is to strike in the middle of scoring came after it."""
+    return (one.fault not in MOMENTS and not one.midway) or "too late" in one.variant
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +50,22 @@ def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Struck]:
     folder = tmp_path_factory.mktemp("chaos")
     corpus, model = corpora.mixed(folder / "in", 10_000), corpora.small_model(folder)
     ground, rng = Ground(folder, folder / "kept"), random.Random(7)
-    found: list[Struck] = []
-    for workers, names in CHAINS:
-        faults = [FAULTS[name] for name in names if not FAULTS[name].lacking()]
+    found: dict[str, Struck] = {}
+
+    def strike(workers: int, names: Sequence[str]) -> None:
         next_one = NEXT_SHARD if workers == 1 else ALL_AT_WORK
-        moments = [MOMENTS.get(fault.name, next_one) for fault in faults]
-        found += ground.trial(Order(corpus, model, 250, workers), faults, rng, moments)
-    return {one.fault: one for one in found}
+        moments = [MOMENTS.get(name, next_one) for name in names]
+        order = Order(corpus, model, 250, workers)
+        found.update({one.fault: one for one in ground.trial(order, [FAULTS[name] for name in names], rng, moments)})
+
+    for workers, names in CHAINS:
+        able = [name for name in names if not FAULTS[name].lacking()]
+        strike(workers, able)
+        for name in able:  # on a busy machine a job may be done before it is struck
+            for _ in range(AGAIN):
+                if name not in found or (came_late(found[name]) and not found[name].problems):
+                    strike(workers, [name])
+    return found
 
 
 @needs_linux
@@ -62,8 +77,7 @@ def test_fault_harms_no_row_and_is_told(name: str, struck: dict[str, Struck]) ->
     one = struck[name]
     assert () == one.problems, one.said
     assert (True, 0, 0) == (one.identical, one.lost, one.doubled)
-    assert name in MOMENTS or one.midway
-    assert "too late" not in one.variant
+    assert not came_late(one), (one.done, one.shards, one.variant)
 
 
 @needs_linux
