@@ -64,5 +64,5 @@ setup(
             "torch>=2.4",
         ],
     },
-    entry_points={"console_scripts": ["batch-scorer = batch_scorer.cli:main"]},
+    entry_points={"console_scripts": ["batch-scorer = batch_scorer.cli.main:main"]},
 )

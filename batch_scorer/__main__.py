@@ -1,3 +1,3 @@
-from batch_scorer.cli import main
+from batch_scorer.cli.main import main
 
 main()

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from batch_scorer.config import JSON, QUIET, USUAL, VERBOSE, ScoreConfig
+from batch_scorer.config import JSON, QUIET, USUAL, VERBOSE, MessageConfig
 from batch_scorer.errors import OptionError, ScorerError
 from batch_scorer.escape import as_json, safe
-from batch_scorer.quiet import quieten
+from batch_scorer.silence import quieten
 
 DETAIL, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def tell(event: str, message: str, level: int = INFO, /, **fields: object) -> No
 
 
 @contextmanager
-def told(config: ScoreConfig) -> Iterator[None]:
+def told(config: MessageConfig) -> Iterator[None]:
     """Has the events of the body heard, as the config asks; its log file gets all else that is logged, too.
 
     Raises:
@@ -54,7 +54,7 @@ def told(config: ScoreConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _screen(config: ScoreConfig) -> Iterator[None]:
+def _screen(config: MessageConfig) -> Iterator[None]:
     """Standard error, whatever others do to it meanwhile."""
     with _own_standard_error() as stream:
         handler = _Screen(stream)

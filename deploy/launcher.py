@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import click
 
-from batch_scorer import cli
-from batch_scorer.cli_frame import reports_errors
+from batch_scorer.cli import main as cli
+from batch_scorer.cli.framework import reports_errors
 from batch_scorer.errors import OptionError
 
 # Options of the command that are no parameters of the template, and why.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batch_scorer.cli import main
+from batch_scorer.cli.main import main
 from train.cli import main as train
 
 WIDTH = 100

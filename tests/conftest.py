@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from batch_scorer import artifact
 from batch_scorer.config import ScoreConfig
-from batch_scorer.model import Architecture
-from batch_scorer.profile import measure
-from batch_scorer.tokenizer import RESERVED
+from batch_scorer.models import artifact
+from batch_scorer.models.network import Architecture
+from batch_scorer.models.profile import measure
+from batch_scorer.models.tokenizer import RESERVED
 from tests.finished_runs import Original
 from tests.stubs.environment import Environment, install
 
@@ -124,7 +124,7 @@ def config(tmp_path: Path, tiny_model: Path) -> Callable[..., ScoreConfig]:
 
     def make(*inputs: Path | str, **changes: Any) -> ScoreConfig:
         defaults = {"output": str(tmp_path / "out"), "model": str(tiny_model)}
-        return ScoreConfig(inputs=tuple(str(i) for i in inputs), **{**defaults, **changes})
+        return ScoreConfig.of(inputs=tuple(str(i) for i in inputs), **{**defaults, **changes})
 
     return make
 
@@ -137,7 +137,7 @@ def original(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Orig
     folder = tmp_path_factory.mktemp("original")
     lines = [json.dumps({"id": i, "text": text}) for i, text in REVIEWS]
     (folder / "in.jsonl").write_text("\n".join([*lines, "{broken"]) + "\n", encoding="utf-8")
-    config = ScoreConfig(
+    config = ScoreConfig.of(
         inputs=(str(folder / "in.jsonl"),),
         output=str(folder / "run"),
         model=str(tiny_model),

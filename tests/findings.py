@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES
+from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES
 from batch_scorer.report.findings import (
     LEAST_CERTAIN,
     LISTS,

@@ -9,23 +9,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer import artifact, outputs, pipeline, plan, stored_plan
 from batch_scorer.config import ScoreConfig
+from batch_scorer.models import artifact
+from batch_scorer.planning import plan
+from batch_scorer.runners import pipeline
+from batch_scorer.runs import directory, plan_files
 
 
 def score_here(config: ScoreConfig) -> dict[str, Any]:
     """Plans and runs a job as the command does, in this process and its workers; returns the manifest."""
-    model = artifact.load(config.model or artifact.SHIPPED)
+    model = artifact.load(config.scoring.model or artifact.SHIPPED)
     made, shards = plan.make_plan(config, model.model_id)
-    made = outputs.prepare(config, made)
-    with outputs.claimed(config):
-        outputs.begin(config)
-        stored_plan.write_plan(made, shards, config.output)
+    made = directory.prepare(config.output, made)
+    with directory.claimed(config.output.directory):
+        directory.begin(config.output)
+        plan_files.write_plan(made, shards, config.output.directory)
         try:
             pipeline.run(made, config, pipeline.options(config))
         finally:
-            outputs.finish(config)
-    manifest: dict[str, Any] = json.loads((Path(config.output) / "manifest.json").read_text())
+            directory.finish(config.output.directory)
+    manifest: dict[str, Any] = json.loads((Path(config.output.directory) / "manifest.json").read_text())
     return manifest
 
 

@@ -18,15 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scorer import profile, stored_plan
 from batch_scorer.config import Kept
-from batch_scorer.documents import MANIFEST, first_fault
-from batch_scorer.model import probability
-from batch_scorer.plan import Plan
-from batch_scorer.profile import LENGTH_EDGES, SHARE_EDGES, Profile
-from batch_scorer.records import Fields, Shard
+from batch_scorer.formats.records import Fields, Shard
+from batch_scorer.models import profile
+from batch_scorer.models.documents import MANIFEST, first_fault
+from batch_scorer.models.network import probability
+from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile
+from batch_scorer.models.tokenizer import spans
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import plan_files
 from batch_scorer.schema import ERROR_CODES, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema, rejections_table
-from batch_scorer.tokenizer import spans
 
 GOOD = ("wonderful", "superb", "touching", "clever", "funny", "loved", "perfect", "warm", "gripping", "brilliant")
 BAD = ("boring", "awful", "dull", "waste", "worst", "clumsy", "tedious", "hated", "cheap", "flat")
@@ -105,7 +106,7 @@ def write_run(
     if rejected or unreadable:
         lost = _rejections(source, reviews, rejected, unreadable, hostile)
         parts.insert(0, _part(output, "errors/part-00000.parquet", rejections_table(lost, plan.run_id, model_id)))
-    stored_plan.write_plan(plan, [Shard(0, "parquet", (source,), 0, reviews, stamps=((0, 0.0),))], str(output))
+    plan_files.write_plan(plan, [Shard(0, "parquet", (source,), 0, reviews, stamps=((0, 0.0),))], str(output))
     found: Profile = scored["profile"]
     usual = training or _usual(max_words)
     manifest = {

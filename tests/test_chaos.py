@@ -122,7 +122,7 @@ def finished(jsonl_file: Callable[..., Path], config: Callable[..., ScoreConfig]
     records = [*({"id": i, "text": f"a good film {'very ' * i}"} for i in range(5)), {"id": 5, "text": "?!"}]
     job = config(jsonl_file(*records), id_column="id", run_id="r", max_error_rate=1.0)
     score_here(job)
-    return Path(job.output)
+    return Path(job.output.directory)
 
 
 def lose_a_row(output: Path) -> None:

@@ -21,21 +21,23 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from batch_scorer import cards, documents, ending, highlight, plan, terminal
-from batch_scorer.artifact import Artifact
-from batch_scorer.cli import main
+from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
-from batch_scorer.engine import load_engine
 from batch_scorer.errors import ArtifactError
 from batch_scorer.escape import as_json, report, safe, visible
-from batch_scorer.profile import measure
-from batch_scorer.review import ExplainedReview, explain_review
-from batch_scorer.shard import Scorer
-from batch_scorer.tokenizer import words
+from batch_scorer.models import documents
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.engine import load_engine
+from batch_scorer.models.profile import measure
+from batch_scorer.models.tokenizer import words
+from batch_scorer.planning import plan
+from batch_scorer.scoring.review import ExplainedReview, explain_review
+from batch_scorer.scoring.shard import Scorer
+from batch_scorer.ui import cards, highlight, summary, terminal
+from tests.cli.test_main import process
 from tests.jobs import score_here
-from tests.test_artifact import json_values
-from tests.test_cli import process
-from tests.test_terminal import FORBIDDEN
+from tests.models.test_artifact import json_values
+from tests.ui.test_terminal import FORBIDDEN
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HOSTILE = [
@@ -180,7 +182,7 @@ def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sc
     """A plan for a file of two columns, one of them kept."""
     folder = tmp_path_factory.mktemp("plan")
     pq.write_table(pa.table({"text": ["good"], "x": ["y"]}), folder / "in.parquet")
-    config = ScoreConfig((str(folder / "in.parquet"),), str(folder / "out"), str(tiny_model), kept=(Kept("x", "y"),))
+    config = ScoreConfig.of((str(folder / "in.parquet"),), str(folder / "out"), str(tiny_model), kept=(Kept("x", "y"),))
     return config, plan.make_plan(config, "0" * 12)[0]
 
 
@@ -203,7 +205,7 @@ def test_plan_obeys_nothing_in_names(made: tuple[ScoreConfig, plan.Plan], tiny: 
         notices=(text(),),
     )
     model = dataclasses.replace(tiny, manifest={**tiny.manifest, "name": text()})
-    at = dataclasses.replace(config, output=text())
+    at = config.with_options(output=text())
 
     expected = styles_of(on_terminal(lambda on: terminal.plan_card(on, config, harmless)))
     assert_obeyed_in_nothing(on_terminal(lambda on: terminal.plan_card(on, at, hostile)), expected)
@@ -276,9 +278,9 @@ def test_run_obeys_nothing_in_its_manifest(data: st.DataObject, complete: bool) 
         def on(console: Console) -> None:
             cards.run_card(console, text(), run_manifest(text), complete)
             terminal.notes(console, run_manifest(text))
-            config = ScoreConfig((text(),), text(), command=("x", "score", text()), program=text())
-            ended = ending.Ended(run_manifest(text), 1.0, 0, 1, {text(): 1})
-            ending.summary(console, config, ended)
+            config = ScoreConfig.of((text(),), text(), command=("x", "score", text()), program=text())
+            ended = summary.Ended(run_manifest(text), 1.0, 0, 1, {text(): 1})
+            summary.summary(console, config, ended)
             cards.next_commands(console, text())
 
         return on
@@ -358,11 +360,13 @@ def test_run_over_hostile_names_ids_and_values_shows_them_and_obeys_nothing(
     job = config(hostile, id_column="id", kept=(Kept("k", "k"),), output=str(hostile.parent / name), max_error_rate=1)
     shown = "out�[31m�[blink] "
     more = ("--id-column", "id", "--keep", "k=k\x1b[5m", "--max-error-rate", 1, "--run-id", "x[/]\x1b[5m")
-    dry = invoke("score", hostile, "--model", tiny_model, "--output", job.output, "--dry-run", *more)
+    dry = invoke("score", hostile, "--model", tiny_model, "--output", job.output.directory, "--dry-run", *more)
     assert_shown_only(dry, (0,), shown, "k as k�[5m")
 
     score_here(job)
-    assert_shown_only(invoke("inspect", job.output), (0,), shown, "the first predictions", "no_words", "�[2J0")
+    assert_shown_only(
+        invoke("inspect", job.output.directory), (0,), shown, "the first predictions", "no_words", "�[2J0"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -418,7 +422,7 @@ def finished(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The output of a run."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "in.jsonl").write_text('{"text": "a good film"}\n{"text": "?!"}\n')
-    score_here(ScoreConfig((str(folder / "in.jsonl"),), str(folder / "out"), str(tiny_model), workers=1))
+    score_here(ScoreConfig.of((str(folder / "in.jsonl"),), str(folder / "out"), str(tiny_model), workers=1))
     return folder / "out"
 
 

@@ -16,8 +16,8 @@ from click.testing import Result
 from batch_scorer import events
 from batch_scorer.config import JSON, QUIET, USUAL, VERBOSE, ScoreConfig
 from batch_scorer.errors import InputError, OptionError
+from tests.cli.test_main import run, score
 from tests.conftest import REVIEWS
-from tests.test_cli import run, score
 
 EVENTS = {"detail": events.DETAIL, "info": events.INFO, "warning": events.WARNING, "error": events.ERROR}
 
@@ -26,7 +26,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, config: ScoreConfig) -> list[str]:
     """What stands on standard error after an event of each level."""
     screen = io.StringIO()
     monkeypatch.setattr("sys.stderr", screen)
-    with events.told(config):
+    with events.told(config.messages):
         for name, level in EVENTS.items():
             events.tell(name, f"{name}\x1b[2J\n", level, shard=3)
     events.tell("late", "nobody hears it", events.ERROR)
@@ -47,7 +47,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, config: ScoreConfig) -> list[str]:
 def test_events_are_heard_as_far_as_was_asked(
     verbosity: str, log_format: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = heard(monkeypatch, ScoreConfig(("in",), "out", verbosity=verbosity, log_format=log_format))
+    lines = heard(monkeypatch, ScoreConfig.of(("in",), "out", verbosity=verbosity, log_format=log_format))
     assert len(expected) == len(lines)
     for name, line in zip(expected, lines, strict=True):
         assert line.isprintable()
@@ -63,8 +63,8 @@ def test_events_are_heard_as_far_as_was_asked(
 def test_log_file_has_every_event_the_log_of_others_and_the_error_that_ended_it(
     log_format: str, tmp_path: Path
 ) -> None:
-    config = ScoreConfig(("in",), "out", log_file=str(tmp_path / "log"), log_format=log_format, verbosity=QUIET)
-    with pytest.raises(InputError), events.told(config):
+    config = ScoreConfig.of(("in",), "out", log_file=str(tmp_path / "log"), log_format=log_format, verbosity=QUIET)
+    with pytest.raises(InputError), events.told(config.messages):
         events.tell("shard", "of ours", events.DETAIL, shard=3)
         try:
             raise ValueError("theirs")
@@ -82,11 +82,11 @@ def test_log_file_has_every_event_the_log_of_others_and_the_error_that_ended_it(
 
 def test_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="the log cannot be written"):
-        events.told(ScoreConfig(("in",), "out", log_file=str(tmp_path / "no" / "log"))).__enter__()
+        events.told(ScoreConfig.of(("in",), "out", log_file=str(tmp_path / "no" / "log"))).__enter__()
 
 
 def test_standard_error_is_reached_although_others_turn_it_away(capfd: pytest.CaptureFixture[str]) -> None:
-    with events.told(ScoreConfig(("in",), "out", verbosity=QUIET)):
+    with events.told(ScoreConfig.of(("in",), "out", verbosity=QUIET)):
         ours, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         try:

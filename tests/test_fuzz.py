@@ -19,17 +19,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scorer import progress, summarise
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats import jsonl
-from batch_scorer.plan import make_plan
-from batch_scorer.read import Chunk
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.runs import manifest
+from batch_scorer.scoring.read import Chunk
+from batch_scorer.ui import progress
 from tests.fuzz import loaders, printers, run
 from tests.fuzz.case import ENDINGS, Case, compressed
 from tests.fuzz.oracle import Unaccounted, scored
 from tests.fuzz.targets import TARGETS, Target, input_of, named
-from tests.test_read import read_all
+from tests.scoring.test_read import read_all
 
 MakeConfig = Callable[..., ScoreConfig]
 INPUTS = 2_000  # over all targets
@@ -66,7 +67,7 @@ def test_inputs_of_one_seed_are_the_same_again_and_of_another_seed_are_others() 
 def test_oracle_of_lines_sees_a_record_that_is_lost(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"\0" * 8 + b"one\ntwo\nthree\n"
     named("lines").check(data, scratch)
-    monkeypatch.setattr("batch_scorer.formats.stream.read_lines", lambda *_: iter([(0, b"one"), (4, b"two")]))
+    monkeypatch.setattr("batch_scorer.formats.text_lines.read_lines", lambda *_: iter([(0, b"one"), (4, b"two")]))
 
     with pytest.raises(Unaccounted, match="other records"):
         named("lines").check(data, scratch)
@@ -348,7 +349,7 @@ def test_kept_column_of_any_type_comes_out_as_it_came(
     kind: pa.DataType, values: list[Any], scratch: Path, tmp_path: Path
 ) -> None:
     path = parquet(tmp_path / "a.parquet", text=["a", "?", "b"], kept=pa.array(values, kind))
-    config = ScoreConfig((str(path),), output=str(scratch / "out"), kept=(Kept("kept", "other"),))
+    config = ScoreConfig.of((str(path),), output=str(scratch / "out"), kept=(Kept("kept", "other"),))
     rows, unreadable, (predictions,) = scored(*make_plan(config, "0" * 12), scratch)
     assert ([(str(path), i) for i in range(3)], 0) == (rows, unreadable)
     assert [values[0], values[2]] == predictions["other"].to_pylist()
@@ -373,7 +374,7 @@ for bit in range(0, 8 * length, 3):
     path = Path(sys.argv[1]) / f"{bit}.parquet"
     path.write_bytes(data)
     try:
-        outcome_of(*make_plan(ScoreConfig((str(path),), output=sys.argv[1] + "/out"), "0" * 12))
+        outcome_of(*make_plan(ScoreConfig.of((str(path),), output=sys.argv[1] + "/out"), "0" * 12))
     except InputError:
         pass
 print("all")
@@ -414,20 +415,20 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
     marker = loaders.marked(tmp_path)
     out, plan = str(tmp_path / "marked"), loaders.plan_of(1)
     assert 6 == progress.reviews_done(out, [6])()
-    sound = summarise.finished_shard(0, plan, out)
+    sound = manifest.finished_shard(0, plan, out)
     assert sound is not None
     assert 6 == sound.counts.read
     damaged = change(marker)
     assert damaged != marker
 
-    Path(summarise.marker_path(out, 0)).write_bytes(damaged)
+    Path(manifest.marker_path(out, 0)).write_bytes(damaged)
 
-    assert summarise.finished_shard(0, plan, out) is None
+    assert manifest.finished_shard(0, plan, out) is None
     assert 6 == progress.reviews_done(out, [6])()
 
 
 def test_marker_of_another_shard_is_none(tmp_path: Path) -> None:
     marker = loaders.marked(tmp_path)
     out = str(tmp_path / "marked")
-    Path(summarise.marker_path(out, 1)).write_bytes(marker)
-    assert summarise.finished_shard(1, loaders.plan_of(2), out) is None
+    Path(manifest.marker_path(out, 1)).write_bytes(marker)
+    assert manifest.finished_shard(1, loaders.plan_of(2), out) is None

@@ -77,7 +77,8 @@ def test_debug_log_and_terminal_hold_no_word_of_the_reviews(
 def test_log_of_a_job_that_fails_holds_no_word_of_the_reviews(source: Path, tiny_model: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     fails = (
-        "import sys\nfrom batch_scorer import cli, engine\nload = engine.load_engine\n"
+        "import sys\nfrom batch_scorer.cli import main as cli\n"
+        "from batch_scorer.models import engine\nload = engine.load_engine\n"
         "def load_engine(*args):\n    made = load(*args)\n    made.run = lambda ids: ids.missing\n    return made\n"
         "engine.load_engine = load_engine\ncli.main(sys.argv[1:])\n"
     )

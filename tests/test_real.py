@@ -24,7 +24,7 @@ Write = Callable[[dict[str, str], Path], Path]
 @pytest.fixture(scope="module")
 def job(imdb: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoreConfig:
     """The open test reviews, scored from Parquet by two workers."""
-    config = ScoreConfig(
+    config = ScoreConfig.of(
         inputs=(str(imdb / "imdb_test_open.parquet"),),
         output=str(tmp_path_factory.mktemp("real") / "parquet"),
         id_column="review_id",
@@ -39,7 +39,7 @@ def job(imdb: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoreConfig:
 @pytest.fixture(scope="module")
 def logits(job: ScoreConfig) -> dict[str, float]:
     """Logit by review id."""
-    return {row["record_id"]: row["logit"] for row in rows(job.output)}
+    return {row["record_id"]: row["logit"] for row in rows(job.output.directory)}
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +55,14 @@ def agree(expected: dict[str, float], found: dict[str, float]) -> None:
 
 
 def test_accuracy_on_real_reviews_is_at_least_0_917(job: ScoreConfig) -> None:
-    right = [(row["predicted_label"] == "positive") == (row["true_label"] == 1) for row in rows(job.output)]
+    right = [(row["predicted_label"] == "positive") == (row["true_label"] == 1) for row in rows(job.output.directory)]
     print(f"accuracy {np.mean(right):.4f} on {len(right)} reviews")
     assert np.mean(right) >= 0.917
 
 
 def test_rows_add_up_and_tokens_slice_back(job: ScoreConfig, texts: dict[str, str]) -> None:
-    bias = json.loads((Path(job.output) / "manifest.json").read_text())["bias"]
-    for row in rows(job.output):
+    bias = json.loads((Path(job.output.directory) / "manifest.json").read_text())["bias"]
+    for row in rows(job.output.directory):
         total = bias + sum(t["contribution"] for t in row["top_contributing"]) + row["rest_contribution"]
         assert row["logit"] == pytest.approx(total, abs=1e-4)
         text = texts[row["record_id"]]

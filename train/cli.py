@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scorer.cli_frame import SETTINGS, Group, option, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Group, option, reports_errors
 from batch_scorer.errors import OptionError, OutputError
-from batch_scorer.quiet import greet_tensorflow
+from batch_scorer.silence import greet_tensorflow
 from train.data import Columns, read_examples, read_texts
 from train.evaluate.command import card, evaluate
 
@@ -121,7 +121,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
     from rich.console import Console
 
-    from batch_scorer.model import Architecture
+    from batch_scorer.models.network import Architecture
     from train import fit, full, notebook, trainer
     from train.keras_files import read_keras_files
     from train.prepare import from_ranks, from_texts

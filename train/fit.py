@@ -1,6 +1,6 @@
 """Fits the network to labelled reviews; the epoch is chosen on the validation split.
 
-Shapes as in `batch_scorer.model`.
+Shapes as in `batch_scorer.models.network`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.model import Architecture, Floats
+from batch_scorer.models.network import Architecture, Floats
 from train.metrics import fit_temperature, metrics
 from train.prepare import Encoded, Prepared
 from train.run import AVERAGE, FINE_TUNING, Line, Run

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from batch_scorer.errors import InputError, OptionError
-from batch_scorer.model import Architecture, Floats
+from batch_scorer.models.network import Architecture, Floats
 from train import fit as fine_tuning
 from train import pretrain, trainer
 from train.prepare import Prepared

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.errors import InputError
-from batch_scorer.tokenizer import OOV, RESERVED, START
+from batch_scorer.models.tokenizer import OOV, RESERVED, START
 
 UNUSED = "<unused>"  # no word can equal it
 FIRST_RANK = len(RESERVED)  # Keras gives a word of rank r, from 1, the id r + 3: id 3 itself never occurs

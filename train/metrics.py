@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.model import probability
+from batch_scorer.models.network import probability
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from batch_scorer.model import Architecture
+from batch_scorer.models.network import Architecture
 from train.data import Ids, pad
 
 

@@ -1,7 +1,8 @@
 """`--preset notebook`: the network this project began with, fitted as its notebook did, for comparison.
 
-Shapes as in `batch_scorer.model`. What is known of the notebook is followed; where it is silent, Keras' defaults and
-what like notebooks use stand in, and `Recipe` says where. Data are split, calibrated and measured as for the default.
+Shapes as in `batch_scorer.models.network`. What is known of the notebook is followed; where it is silent, Keras'
+defaults and what like notebooks use stand in, and `Recipe` says where. Data are split, calibrated and measured as for
+the default.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from batch_scorer.errors import JobError
-from batch_scorer.keras_model import notebook_network, notebook_variables
-from batch_scorer.model import Architecture
+from batch_scorer.models.keras_model import notebook_network, notebook_variables
+from batch_scorer.models.network import Architecture
 from train.data import pad
 from train.fit import Fitted
 from train.metrics import fit_temperature, metrics

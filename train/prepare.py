@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.tokenizer import Tokenizer, build_vocabulary, words
+from batch_scorer.models.tokenizer import Tokenizer, build_vocabulary, words
 from train.data import Examples, Ids, held_out, split
 from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, with_unused
 

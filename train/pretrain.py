@@ -2,7 +2,7 @@
 
 The forward direction learns to name the next word, the backward one the word before (Dai and Le 2015; both directions
 as in Peters et al. 2018); the output layer is the embedding itself (Press and Wolf 2017). Shapes as in
-`batch_scorer.model`, and P positions, S sampled words.
+`batch_scorer.models.network`, and P positions, S sampled words.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from batch_scorer.errors import OptionError
-from batch_scorer.keras_model import ReviewClassifier
-from batch_scorer.model import Architecture, Floats
-from batch_scorer.tokenizer import PAD
+from batch_scorer.models.keras_model import ReviewClassifier
+from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import PAD
 from train.data import Ids, bucketed_batches, pad
 from train.network import normalised, random_embedding
 from train.run import PRETRAINING, Run

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer import artifact
-from batch_scorer.model import Architecture, probability
-from batch_scorer.profile import measure
-from batch_scorer.tokenizer import OOV
+from batch_scorer.models import artifact
+from batch_scorer.models.network import Architecture, probability
+from batch_scorer.models.profile import measure
+from batch_scorer.models.tokenizer import OOV
 from train.fit import Fitted
 from train.prepare import Prepared
 

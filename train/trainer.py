@@ -1,6 +1,6 @@
 """The steps of adversarial training on length-bucketed batches, and the average of the weights that it passes through.
 
-Shapes as in `batch_scorer.model`.
+Shapes as in `batch_scorer.models.network`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from batch_scorer.keras_model import ReviewClassifier
-from batch_scorer.model import Architecture, Floats
-from batch_scorer.tokenizer import OOV, PAD, START
+from batch_scorer.models.keras_model import ReviewClassifier
+from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
 from train.network import conicity, each, follow, normalised, random_embedding
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.formats.stream import sample, shard_lines
-from batch_scorer.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
-from batch_scorer.formats.stream import sample, shard_lines
-from batch_scorer.records import Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.records import Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 

@@ -14,8 +14,8 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from batch_scorer.analysis.statistics import proportion
 from batch_scorer.report.findings import Drift, Histogram, Reliability
-from batch_scorer.significance import proportion
 
 if TYPE_CHECKING:
     import altair as alt

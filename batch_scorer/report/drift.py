@@ -5,7 +5,7 @@ All of it follows from the two profiles, which stand in the manifest.
 
 from __future__ import annotations
 
-from batch_scorer.profile import LENGTH_EDGES, LENGTH_SHIFT, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.profile import LENGTH_EDGES, LENGTH_SHIFT, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
 from batch_scorer.report.findings import Drift, Histogram
 
 STABLE, MODERATE, MAJOR, TOO_FEW = "stable", "moderate", "major", "too few"

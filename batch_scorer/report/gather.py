@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer import runs, tables
-from batch_scorer.labels import find_labels
-from batch_scorer.profile import SHARE_EDGES, Profile
-from batch_scorer.report import choose, drift, quality, room, texts, words
+from batch_scorer.analysis import database
+from batch_scorer.analysis.labels import find_labels
+from batch_scorer.analysis.views import identifier
+from batch_scorer.models.profile import SHARE_EDGES, Profile
+from batch_scorer.report import budget, drift, quality, selection, texts, words
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
 from batch_scorer.report.question import Question
-from batch_scorer.runs import Run
+from batch_scorer.runs import finished
+from batch_scorer.runs.finished import Run
 from batch_scorer.schema import ERROR_CODES, predictions_schema
-from batch_scorer.views import identifier
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -29,11 +30,11 @@ def gather(question: Question) -> Findings:
     Raises:
         RefusedError: there is no such run, or it does not have what was asked for.
     """
-    run = runs.open_run(question.output)
-    reference = runs.open_run(question.reference) if question.reference else None
+    run = finished.open_run(question.output)
+    reference = finished.open_run(question.reference) if question.reference else None
     question.check(run)
     old = {} if reference is None else {"old": [reference]}
-    with tables.tables("report", new=[run], **old) as connection:
+    with database.tables("report", new=[run], **old) as connection:
         return _gather(connection, question, run, reference)
 
 
@@ -43,9 +44,9 @@ def _gather(connection: DuckDBPyConnection, question: Question, run: Run, refere
     kept = _name_columns(connection, run)
     notices = [*m["notices"]]
     judged = _judge(connection, question, kept, m["max_words"], notices)
-    choose.choose(connection, m["temperature"], m["threshold"], question.reviews)
+    selection.choose(connection, m["temperature"], m["threshold"], question.reviews)
     found, note = _texts(connection, question, run, kept)
-    reviews, without = room.fit(found)
+    reviews, without = budget.fit(found)
     if without:
         note += f" {without:,} {'review goes' if without == 1 else 'reviews go'} without, so that the page stays small."
     profile, usual = (Profile.from_json(m["profile"][name]) for name in ("run", "training"))
@@ -79,7 +80,7 @@ def _gather(connection: DuckDBPyConnection, question: Question, run: Run, refere
         top_k=m["top_k"],
         warnings=_notes(m["warnings"]),
         notices=_notes(notices),
-        not_a_success=m["not_a_success"] and room.cut(m["not_a_success"], _NOTE),
+        not_a_success=m["not_a_success"] and budget.cut(m["not_a_success"], _NOTE),
         texts_note=note,
         score=Histogram(SHARE_EDGES, profile.probability, usual.probability),
         drift=drift.measure_drift(profile, usual, "in training"),
@@ -132,13 +133,13 @@ def _texts(
     connection: DuckDBPyConnection, question: Question, run: Run, kept: Mapping[str, str]
 ) -> tuple[tuple[Review, ...], str]:
     """The chosen reviews with their texts, as far as these were asked for, and a sentence on them."""
-    reviews = choose.look_up(connection, kept, question.text_column)
+    reviews = selection.look_up(connection, kept, question.text_column)
     if question.text_column:
         found = texts.from_column(connection, reviews, kept[question.text_column])
         return found.shown(), found.note(f"the kept column {question.text_column}")
     if question.text_from:
         found = texts.from_inputs(run, reviews, question.text_from)
-        named = ", ".join(room.cut(name, room.NAME) for name in question.text_from[:3])
+        named = ", ".join(budget.cut(name, budget.NAME) for name in question.text_from[:3])
         more = len(question.text_from) - 3
         return found.shown(), found.note(f"{named} and {more:,} more" if more > 0 else named)
     return reviews, texts.NO_TEXTS
@@ -151,11 +152,11 @@ def _identity(connection: DuckDBPyConnection, group: str, run: Run) -> Identity:
     ).fetchone()
     reviews, positive = row
     return Identity(
-        output=room.cut(run.output, room.NAME),
-        run_id=room.cut(m["run_id"], room.NAME),
-        model_name=room.cut(m["model_name"], room.NAME),
+        output=budget.cut(run.output, budget.NAME),
+        run_id=budget.cut(m["run_id"], budget.NAME),
+        model_name=budget.cut(m["model_name"], budget.NAME),
         model_id=m["model_id"],
-        finished=room.cut(m["finished"], room.TOKEN),
+        finished=budget.cut(m["finished"], budget.TOKEN),
         reviews=reviews,
         positive=positive / reviews if reviews else 0.0,
         complete=run.complete,
@@ -163,16 +164,16 @@ def _identity(connection: DuckDBPyConnection, group: str, run: Run) -> Identity:
 
 
 def _notes(found: Sequence[str]) -> tuple[str, ...]:
-    shown = tuple(room.cut(note, _NOTE) for note in found[:_NOTES])
+    shown = tuple(budget.cut(note, _NOTE) for note in found[:_NOTES])
     more = len(found) - len(shown)
     return (*shown, f"And {more:,} more, which stand in manifest.json.") if more else shown
 
 
 def _rejected(connection: DuckDBPyConnection) -> tuple[Rejected, ...]:
-    source, message, excerpt = (room.cut_sql(name, room.MESSAGE) for name in ("source", "message", "excerpt"))
+    source, message, excerpt = (budget.cut_sql(name, budget.MESSAGE) for name in ("source", "message", "excerpt"))
     one = f"""{{'s': {source}, 'o': "offset", 'm': {message}, 'e': {excerpt}}}"""
     rows = connection.execute(f"""
-        select left(stage, {room.TOKEN}), left(code, {room.TOKEN}), count(*) as records, min({one}, {EXAMPLES})
+        select left(stage, {budget.TOKEN}), left(code, {budget.TOKEN}), count(*) as records, min({one}, {EXAMPLES})
         from new_errors group by 1, 2 order by records desc, 2, 1 limit {CODES}
     """).fetchall()
     return tuple(

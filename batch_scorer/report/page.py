@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from batch_scorer import __version__
 from batch_scorer.escape import visible
-from batch_scorer.report import browse, charts
+from batch_scorer.report import charts, page_data
 from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
 
 SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)
@@ -55,7 +55,7 @@ def render(findings: Findings) -> bytes:
         policy=_policy(css, js),
         css=Markup(css),
         js=Markup(js),
-        data=Markup(browse.as_json(findings)),
+        data=Markup(page_data.as_json(findings)),
         sections=_sections(findings),
         identities=[identity for identity in (findings.run, findings.reference) if identity],
         score=_score(findings),
@@ -66,7 +66,7 @@ def render(findings: Findings) -> bytes:
         changed_words=_changes(findings.changed_words),
         reliability=_reliability(findings),
         slices=_slices(findings.quality.slices) if findings.quality else None,
-        lists=browse.lists(findings.reviews),
+        lists=page_data.lists(findings.reviews),
     )
     return page.strip().encode("utf-8", "replace") + b"\n"
 

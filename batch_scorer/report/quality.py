@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from batch_scorer.labels import Labels, as_text
+from batch_scorer.analysis.labels import Labels, as_text
+from batch_scorer.analysis.statistics import proportion
+from batch_scorer.report.budget import NAME, cut, cut_sql
 from batch_scorer.report.findings import Quality, Reliability, Slice
-from batch_scorer.report.room import NAME, cut, cut_sql
-from batch_scorer.significance import proportion
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

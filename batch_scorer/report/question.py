@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batch_scorer.errors import OptionError
-from batch_scorer.report import room
-from batch_scorer.runs import Run
+from batch_scorer.report import budget
+from batch_scorer.runs.finished import Run
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ class Question:
                     f"the run has kept no column {name!r}",
                     where=f"{option} {name}",
                     expected="a kept column of the run",
-                    got=", ".join(room.cut(kept, room.TOKEN) for kept in run.kept[: room.KEPT_COLUMNS])
+                    got=", ".join(budget.cut(kept, budget.TOKEN) for kept in run.kept[: budget.KEPT_COLUMNS])
                     or "it has kept none",
-                    fix=f"give one of these, or keep it: batch-scorer score ... --keep {room.cut(name, room.TOKEN)}",
+                    fix="give one of these, or keep it: batch-scorer score ... "
+                    f"--keep {budget.cut(name, budget.TOKEN)}",
                 )
         kinds = {kept["output_name"]: kept["type"] for kept in run.plan["kept"]}
         if self.text_column and kinds[self.text_column] not in ("string", "large_string", "null"):

@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from batch_scorer import read
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
-from batch_scorer.plan import make_plan
-from batch_scorer.records import Fields, Shard
-from batch_scorer.report.choose import CHOSEN
+from batch_scorer.formats.records import Fields, Shard
+from batch_scorer.models.tokenizer import spans
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.report.budget import KEY, TEXT, TOKEN, cut
 from batch_scorer.report.findings import Review
 from batch_scorer.report.quality import JUDGED
-from batch_scorer.report.room import KEY, TEXT, TOKEN, cut
-from batch_scorer.runs import Run
+from batch_scorer.report.selection import CHOSEN
+from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
-from batch_scorer.tokenizer import spans
+from batch_scorer.scoring import read
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -178,7 +178,7 @@ def _by(reviews: Sequence[Review], key: Callable[[Review], _Key]) -> dict[_Key, 
 def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
     """The inputs as the run would have read them."""
     plan = run.plan
-    config = ScoreConfig(
+    config = ScoreConfig.of(
         inputs=inputs,
         output=run.output,
         text_column=plan["text_column"],
@@ -194,7 +194,7 @@ def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
         if len(formats) != 1:
             raise _not_these(error) from error
         try:  # perhaps it was said with --input-format
-            made, shards = make_plan(dataclasses.replace(config, input_format=formats.pop()), run.manifest["model_id"])
+            made, shards = make_plan(config.with_options(input_format=formats.pop()), run.manifest["model_id"])
         except InputError:
             raise _not_these(error) from error
     return made.fields, shards

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batch_scorer.report.budget import TOKEN, cut_sql
 from batch_scorer.report.findings import WordTotal
-from batch_scorer.report.room import TOKEN, cut_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from batch_scorer.artifact import load
 from batch_scorer.errors import InputError, JobError, ScorerError
+from batch_scorer.models.artifact import load
 
 # What differs from the full recipe, and how `python -m train` is told so. All but the first are to be compared with the
 # first: to fine-tune each of them three times as well would take an hour more.

@@ -79,7 +79,7 @@ def run(
         InputError: training and test reviews share an id.
         ScorerError: a file or a model cannot be read, or a review not scored.
     """
-    from batch_scorer import artifact
+    from batch_scorer.models import artifact
     from benchmarks.accuracy import nbsvm
     from benchmarks.accuracy.compare import Answers, answers_of, compare
     from train.data import Columns, read_examples, split

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.engine import load_engine
-from batch_scorer.model import probability
-from batch_scorer.tokenizer import words
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.engine import load_engine
+from batch_scorer.models.network import probability
+from batch_scorer.models.tokenizer import words
 from train.evaluate.scoring import logits
 from train.metrics import metrics
 

@@ -1,7 +1,7 @@
 """NBSVM (Wang and Manning 2012), the linear model to beat: labelled texts in, one that gives logits out.
 
 A review is the set of its n-grams; each counts by how much likelier it is in positive reviews than in negative ones,
-and a linear classifier weighs these again. Words are those of `batch_scorer.tokenizer`, of the whole review.
+and a linear classifier weighs these again. Words are those of `batch_scorer.models.tokenizer`, of the whole review.
 Shapes: N reviews, V n-grams.
 """
 
@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from batch_scorer.tokenizer import words
+from batch_scorer.models.tokenizer import words
 from train.data import Examples
 from train.metrics import fit_temperature, metrics
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from batch_scorer.artifact import SHIPPED, load
 from batch_scorer.errors import ArtifactError, OptionError, ScorerError
+from batch_scorer.models.artifact import SHIPPED, load
 from benchmarks.job import show
 from benchmarks.job.processes import PROC
 from benchmarks.job.reviews import Source

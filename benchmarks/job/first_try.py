@@ -18,10 +18,10 @@ import pyarrow as pa
 from apache_beam.io.parquetio import ReadFromParquet, WriteToParquet
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, PredictionResult, RunInference
 
-from batch_scorer import artifact
-from batch_scorer.keras_model import from_tensors
-from batch_scorer.model import probability
-from batch_scorer.tokenizer import words
+from batch_scorer.models import artifact
+from batch_scorer.models.keras_model import from_tensors
+from batch_scorer.models.network import probability
+from batch_scorer.models.tokenizer import words
 
 Ids = npt.NDArray[np.int32]
 SCHEMA = pa.schema([("id", pa.string()), ("logit", pa.float32()), ("probability", pa.float32())])

@@ -156,7 +156,7 @@ def _peak(pid: int, root: int) -> Peak | None:
         return None
     if pid == root:
         name = DRIVER
-    elif "batch_scorer.worker" in words:
+    elif "batch_scorer.runners.worker" in words:
         name = WORKER
     else:
         name = Path(words[0]).name

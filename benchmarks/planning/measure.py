@@ -17,13 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer import artifact, engine, outputs, progress, stored_plan, summarise
 from batch_scorer.config import ScoreConfig
-from batch_scorer.plan import make_plan
-from batch_scorer.profile import measure
-from batch_scorer.quiet import quieten
-from batch_scorer.summarise import STAGES, Counts, Summary
-from batch_scorer.write import Part
+from batch_scorer.models import artifact, engine
+from batch_scorer.models.profile import measure
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.runs import directory, manifest, plan_files
+from batch_scorer.runs.layout import Part
+from batch_scorer.runs.manifest import STAGES, Counts, Summary
+from batch_scorer.silence import quieten
+from batch_scorer.ui import progress
 
 BUNDLE = 10  # shards that a worker sums up before the sums of all are put together
 _NAMES = {"lis": "list", "loo": "look", "cut": "cut", "wri": "write"}
@@ -59,19 +61,19 @@ def plan(inputs: str, output: str) -> dict[str, Any]:
     quieten()
     model = artifact.load(artifact.SHIPPED)
     engine.check_precision(model, "float32")
-    config, steps = ScoreConfig((inputs,), output), Steps()
+    config, steps = ScoreConfig.of((inputs,), output), Steps()
     made, shards = make_plan(config, model.model_id, steps)
-    made = outputs.prepare(config, made)
+    made = directory.prepare(config.output, made)
     steps("write")
-    outputs.begin(config)
-    stored_plan.write_plan(made, shards, output)
+    directory.begin(config.output)
+    plan_files.write_plan(made, shards, output)
     used = steps.end()
     return {"files": sum(found["files"] for found in made.inputs), "shards": made.shard_count, **used}
 
 
 def fold(shards: int, output: str) -> dict[str, Any]:
     """What is done of so many shards once they are scored: a look at the markers' names, the sum, the manifest."""
-    from batch_scorer.graph import FoldSummaries
+    from batch_scorer.runners.graph import FoldSummaries
 
     quieten()
     model = artifact.load(artifact.SHIPPED)
@@ -79,7 +81,7 @@ def fold(shards: int, output: str) -> dict[str, Any]:
     markers.mkdir(parents=True)
     one = Path(output) / "one.txt"
     one.touch()
-    made, _ = make_plan(ScoreConfig((str(one),), f"{output}/out"), model.model_id)
+    made, _ = make_plan(ScoreConfig.of((str(one),), f"{output}/out"), model.model_id)
     made = dataclasses.replace(made, shard_count=shards)
     for index in range(shards):
         (markers / f"{index:05d}.json").touch()
@@ -96,8 +98,8 @@ def fold(shards: int, output: str) -> dict[str, Any]:
         sums.add_input(totals[-1], summary)
     total = sums.extract_output(sums.merge_accumulators(totals))
     steps("commit")
-    config = ScoreConfig((str(one),), output, allow_unreadable=True, max_error_rate=1.0)
-    summarise.commit(total, made, model, 0.0, config, {}, "then", "now")
+    config = ScoreConfig.of((str(one),), output, allow_unreadable=True, max_error_rate=1.0)
+    manifest.commit(total, made, model, 0.0, config, {}, "then", "now")
     used = steps.end()
     manifest_mb = (Path(output) / "manifest.json").stat().st_size / 1e6
     return {"shards": shards, "manifest_mb": manifest_mb, **used, "seconds": sum(used["steps"].values())}

@@ -13,8 +13,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from batch_scorer.artifact import SHIPPED
 from batch_scorer.errors import ScorerError
+from batch_scorer.models.artifact import SHIPPED
 from benchmarks.job.reviews import Source
 from benchmarks.portability.run import Settings, run
 

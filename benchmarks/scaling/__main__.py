@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from batch_scorer.errors import OptionError, ScorerError
-from batch_scorer.estimate import DATAFLOW_START_S, VCPU_SHARE
+from batch_scorer.runners.estimate import DATAFLOW_START_S, VCPU_SHARE
 from benchmarks.scaling import cases, show
 from benchmarks.scaling.costs import ROUND_TRIP_S, measured
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_scorer.dataflow import MACHINE_VCPUS, RUN_SECONDS, VCPU_REVIEWS_PER_S, WORKERS_MAX
 from batch_scorer.errors import InputError
-from batch_scorer.estimate import DATAFLOW_START_S, VCPU_SHARE
-from batch_scorer.plan import SHARD_ROWS_MAX, SHARD_ROWS_MIN, SHARDS_AT_LEAST
+from batch_scorer.planning.plan import SHARD_ROWS_MAX, SHARD_ROWS_MIN, SHARDS_AT_LEAST
+from batch_scorer.runners.dataflow import MACHINE_VCPUS, RUN_SECONDS, VCPU_REVIEWS_PER_S, WORKERS_MAX
+from batch_scorer.runners.estimate import DATAFLOW_START_S, VCPU_SHARE
 
 # Of a shard in a store, one after the other: its marker is looked for; the input is found, its footer and its columns
 # are read (4), it is looked at again; two parts are sent, the larger in three pieces and an end; the marker is sent.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_scorer.stored_plan import PIECE_SHARDS
+from batch_scorer.runs.plan_files import PIECE_SHARDS
 from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows
 
 # Measured, as docs/scaling.md says: a Parquet shard's line of the plan, and what it takes to parse; a marker.

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from batch_scorer.artifact import SHIPPED, Artifact, load
-from batch_scorer.encode import Ids
 from batch_scorer.errors import ArtifactError, InputError, OptionError, ScorerError
+from batch_scorer.models.artifact import SHIPPED, Artifact, load
+from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring import show
 from benchmarks.scoring.contenders import NAMES
 from benchmarks.scoring.machine import cores
@@ -98,7 +98,7 @@ def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Seque
     """
     import numpy as np
 
-    from batch_scorer.tokenizer import words
+    from batch_scorer.models.tokenizer import words
     from train.data import Columns, read_texts
 
     found = [some for text in read_texts([file], Columns(text=text_column)) if (some := words(text))]

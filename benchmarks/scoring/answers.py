@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.encode import Ids
-from batch_scorer.tokenizer import PAD
+from batch_scorer.models.tokenizer import PAD, Ids
 
 Array = npt.NDArray[np.floating]
 Places = npt.NDArray[np.int64]

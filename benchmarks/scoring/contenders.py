@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.folded_engine import BATCH_SIZES
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.folded_engine import BATCH_SIZES
 from benchmarks.scoring import onnx_side, tensorflow_side, torch_side
 from benchmarks.scoring.answers import Scorer
 

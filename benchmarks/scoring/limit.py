@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from batch_scorer.model import Architecture
+from batch_scorer.models.network import Architecture
 
 ROWS = (32, 64, 128)  # batch sizes at which the rate of products is measured
 TOTAL_ROWS = 640_000  # of one measurement, whatever the batch: about half a second at 150 GFLOP/s

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
 from batch_scorer.errors import EngineError
-from batch_scorer.model import forward
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import forward
+from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring.contenders import Contender
 
 CHECKED = 64  # reviews whose logits are compared with the plain network's, which takes milliseconds for each

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.model import Floats, fold_head
-from batch_scorer.tokenizer import PAD
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import Floats, fold_head
+from batch_scorer.models.tokenizer import PAD
 
 OPSET = 17
 ORDER = (0, 3, 1, 2)  # of our gates (input, forget, cell, output) in ONNX: input, output, forget, cell

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring.answers import Array, Padded, Scorer, in_sorted_batches, pad_at_end
 from benchmarks.scoring.onnx_graph import to_onnx
 

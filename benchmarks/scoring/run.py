@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact, load
-from batch_scorer.encode import Ids
 from batch_scorer.errors import OptionError
-from batch_scorer.model import Architecture
+from batch_scorer.models.artifact import Artifact, load
+from batch_scorer.models.network import Architecture
+from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring import limit
 from benchmarks.scoring.contenders import CONTENDERS, INSTALL, Contender, named
 from benchmarks.scoring.crew import Crew, LeftOutError, Turn

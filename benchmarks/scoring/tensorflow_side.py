@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring.answers import Answers, Array, Scorer, in_sorted_batches
 
 
 def keras_predict(artifact: Artifact) -> Scorer:
     """The notebook's way: reviews as they come, all padded to `max_length`, through `model.predict`."""
-    from batch_scorer.keras_model import from_tensors
+    from batch_scorer.models.keras_model import from_tensors
     from train.data import pad
 
     architecture = artifact.architecture
@@ -37,7 +37,7 @@ def keras_sorted(artifact: Artifact) -> Scorer:
     """
     import tensorflow as tf
 
-    from batch_scorer.keras_model import from_tensors
+    from batch_scorer.models.keras_model import from_tensors
     from train.data import pad
 
     network = from_tensors(artifact.architecture, artifact.tensors)
@@ -56,9 +56,9 @@ def keras_sorted(artifact: Artifact) -> Scorer:
 
 def engine(artifact: Artifact, precision: str) -> Scorer:
     """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own."""
-    from batch_scorer.engine import load_engine
-    from batch_scorer.score import ScoredBatch
-    from batch_scorer.score import score as score_chunk
+    from batch_scorer.models.engine import load_engine
+    from batch_scorer.scoring.score import ScoredBatch
+    from batch_scorer.scoring.score import score as score_chunk
 
     loaded = load_engine(artifact, precision)
 

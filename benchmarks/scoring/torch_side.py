@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
-from batch_scorer.model import fold_head
-from batch_scorer.tokenizer import PAD
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import fold_head
+from batch_scorer.models.tokenizer import PAD, Ids
 from benchmarks.scoring.answers import Array, Scorer, in_sorted_batches, pad_at_end
 
 

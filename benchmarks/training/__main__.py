@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch_scorer.errors import InputError, ScorerError
-from batch_scorer.quiet import greet_tensorflow
+from batch_scorer.silence import greet_tensorflow
 
 HEADINGS = ("side", "batch", "padding", "of all", "seconds", "range", "ratio", "range")
 SEED = 20
@@ -61,7 +61,7 @@ def run(
     greet_tensorflow()
     import tensorflow as tf
 
-    from batch_scorer.model import Architecture
+    from batch_scorer.models.network import Architecture
     from benchmarks.training import measure
     from train import notebook, pretrain, trainer
     from train.data import Columns, read_examples

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.keras_model import notebook_network
-from batch_scorer.model import Architecture
+from batch_scorer.models.keras_model import notebook_network
+from batch_scorer.models.network import Architecture
 from train import notebook, pretrain
 from train.data import Ids, bucketed_batches, pad
 from train.prepare import Encoded, Prepared

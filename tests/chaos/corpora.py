@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer import artifact
-from batch_scorer.model import Architecture
-from batch_scorer.tokenizer import RESERVED
+from batch_scorer.models import artifact
+from batch_scorer.models.network import Architecture
+from batch_scorer.models.tokenizer import RESERVED
 from tests.conftest import WORDS, save_tiny
 
 RUN_ID = "chaos"

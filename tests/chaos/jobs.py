@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scorer import watch
+from batch_scorer.runners import heartbeat
 from tests.chaos.corpora import RUN_ID, Corpus
 
 POLL_SECONDS = 0.01
@@ -129,7 +129,7 @@ class Job:
         """Whether some of its workers have yet to load the model; so has one that has told nothing."""
         told = (path.read_bytes() for pid in self.workers() for path in self._files(str(pid)))
         with contextlib.suppress(FileNotFoundError):  # one has just come to its end
-            return any(watch.doing(words) == watch.LOADING for words in told)
+            return any(heartbeat.doing(words) == heartbeat.LOADING for words in told)
         return False
 
     def markers(self) -> int:

@@ -237,7 +237,7 @@ def _has_come(moment: Moment, job: Job, before: int) -> bool:
     if not job.is_planned():
         return False
     if moment.event == "worker":
-        return bool(job.workers())
+        return bool(job.job.workers())
     if moment.event == "loaded" and job.is_loading():
         return False
     return moment.event == "planned" or job.markers() >= before + moment.shards

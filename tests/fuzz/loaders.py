@@ -18,14 +18,17 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from batch_scorer import artifact, cards, stored_plan, summarise
 from batch_scorer.errors import ArtifactError
-from batch_scorer.plan import Plan
-from batch_scorer.profile import measure
-from batch_scorer.records import Fields, Shard
-from batch_scorer.summarise import STAGES, Counts, Summary
-from batch_scorer.tokenizer import words
-from batch_scorer.write import Part
+from batch_scorer.formats.records import Fields, Shard
+from batch_scorer.models import artifact
+from batch_scorer.models.profile import measure
+from batch_scorer.models.tokenizer import words
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import manifest as summarise
+from batch_scorer.runs import plan_files
+from batch_scorer.runs.manifest import STAGES, Counts, Summary
+from batch_scorer.scoring.write import Part
+from batch_scorer.ui import cards
 from tests.fuzz.mutate import mutated, mutated_json, to_json
 from tests.fuzz.oracle import holds, scorer
 
@@ -71,7 +74,7 @@ def check_plan(data: bytes, scratch: Path) -> None:
     (out / "plan").mkdir(parents=True, exist_ok=True)
     (out / "plan" / "00000.jsonl").write_bytes(data)
     try:
-        found = list(stored_plan.read_shards(str(out), len(SHARDS)))
+        found = list(plan_files.read_shards(str(out), len(SHARDS)))
     except (ValueError, LookupError, TypeError, OSError, RecursionError, AttributeError):
         return  # the job ends with this error and goes on with --resume, which writes the plan anew
     holds(len(found) == len(SHARDS), "fewer or more shards than were planned", found)

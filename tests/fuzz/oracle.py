@@ -13,15 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer import artifact
 from batch_scorer.config import ScoreConfig
-from batch_scorer.encode import Ids
-from batch_scorer.plan import Plan, make_plan
-from batch_scorer.protocol import Scores
-from batch_scorer.read import read
-from batch_scorer.records import Shard
+from batch_scorer.formats.records import Shard
+from batch_scorer.models import artifact
+from batch_scorer.models.protocol import Scores
+from batch_scorer.models.tokenizer import Ids
+from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.schema import ERROR_CODES
-from batch_scorer.shard import Scorer, score_shard
+from batch_scorer.scoring.read import read
+from batch_scorer.scoring.shard import Scorer, score_shard
 from tests.conftest import save_tiny
 
 ALL = 50_000  # reviews in a shard, more than any case has
@@ -117,7 +117,7 @@ class Work:
 
     def planned(self, **changes: Any) -> tuple[Plan, list[Shard]]:
         paths = tuple(str(path) for path in self.paths)
-        config = ScoreConfig(inputs=paths, output=str(self.scratch / "out"), **{**self.config, **changes})
+        config = ScoreConfig.of(inputs=paths, output=str(self.scratch / "out"), **{**self.config, **changes})
         plan, shards = make_plan(config, "0" * 12)
         return plan, list(shards)
 

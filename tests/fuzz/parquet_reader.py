@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer.columns import is_text
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
-from batch_scorer.records import Shard
+from batch_scorer.formats.records import Shard
+from batch_scorer.planning.columns import is_text
 from tests.fuzz.case import Case
 from tests.fuzz.oracle import ALL, Outcome, Work, holds, outcome_of, place, scored, small
 

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from batch_scorer import cards, escape, highlight, terminal
+from batch_scorer import escape
 from batch_scorer.errors import InputError, ScorerError
-from batch_scorer.model import fold_head, forward
-from batch_scorer.profile import EMPTY
-from batch_scorer.protocol import Scores
-from batch_scorer.review import check, explain_review, to_json
-from batch_scorer.shard import Scorer
-from batch_scorer.tokenizer import OOV, START, foreign_words, spans, words
+from batch_scorer.models.network import fold_head, forward
+from batch_scorer.models.profile import EMPTY
+from batch_scorer.models.protocol import Scores
+from batch_scorer.models.tokenizer import OOV, START, foreign_words, spans, words
+from batch_scorer.scoring.review import check, explain_review, to_json
+from batch_scorer.scoring.shard import Scorer
+from batch_scorer.ui import cards, highlight, terminal
 from tests.fuzz.mutate import mutated
 from tests.fuzz.oracle import holds, scorer
 from tests.fuzz.seeds import unicode_text

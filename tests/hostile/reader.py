@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer import read as reading
 from batch_scorer.config import ScoreConfig
-from batch_scorer.formats import reach
-from batch_scorer.plan import make_plan
+from batch_scorer.formats.parquet import limits
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.scoring import read as reading
 
 
 def read_apart(path: Path, page_bytes: int) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def read_apart(path: Path, page_bytes: int) -> dict[str, Any]:
 
 def main(path: str, page_bytes: int) -> None:
     """Reads `path` here."""
-    reach.PAGE_BYTES = reach.BATCH_BYTES = reading.CHUNK_CHARACTERS = page_bytes
-    plan, shards = make_plan(ScoreConfig((path,), output=f"{path}.out"), "model")
+    limits.PAGE_BYTES = limits.BATCH_BYTES = reading.CHUNK_CHARACTERS = page_bytes
+    plan, shards = make_plan(ScoreConfig.of((path,), output=f"{path}.out"), "model")
     texts, rejected = 0, []
     for shard in shards:
         for chunk in reading.read(shard, plan.fields):

@@ -8,7 +8,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scorer import wheel
+from batch_scorer.runners import wheel
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
-from batch_scorer.model import probability
-from batch_scorer.protocol import Engine
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import probability
+from batch_scorer.models.protocol import Engine
+from batch_scorer.models.tokenizer import Ids
 from train.evaluate.scoring import logits, scored
 
 Doubles = npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class Decision:
         ids: int32[1 + n], the start mark and the words.
         logit: raw.
         sign: 1 where the model says positive, else -1.
-        attention, contribution: float64[1 + n], as in `batch_scorer.protocol.Scores`.
+        attention, contribution: float64[1 + n], as in `batch_scorer.models.protocol.Scores`.
     """
 
     ids: Ids
@@ -66,7 +66,7 @@ def attributions(
 ) -> tuple[dict[str, list[Doubles]], Doubles]:
     """How much each word speaks for the decision, by each of the rankings.
 
-    contribution           its share of the logit, toward the decision: `batch_scorer.model.forward`, step 5
+    contribution           its share of the logit, toward the decision: `batch_scorer.models.network.forward`, step 5
     integrated_gradients   `integrated_gradients` of the logit, toward the decision
     leave_one_out          how far the logit falls back when the word is deleted (Li et al. 2016, section 3)
     attention              its attention weight
@@ -110,7 +110,7 @@ def path_gradients(artifact: Artifact) -> Callable[[Ids], tuple[Doubles, Doubles
     """
     import tensorflow as tf
 
-    from batch_scorer.keras_model import ReviewClassifier
+    from batch_scorer.models.keras_model import ReviewClassifier
 
     network = ReviewClassifier(artifact.architecture)
     network.assign(artifact.tensors)

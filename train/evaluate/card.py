@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batch_scorer.model import Architecture
+from batch_scorer.models.network import Architecture
 from train.evaluate import pages
 from train.evaluate.wording import interval, length_name, number, oov_name, percent, table
 from train.run import PRETRAINING

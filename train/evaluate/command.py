@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from batch_scorer.artifact import SHIPPED
-from batch_scorer.cli_frame import SETTINGS, Command, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
 from batch_scorer.errors import InputError, OutputError
+from batch_scorer.models.artifact import SHIPPED
 
 EVALUATION = "evaluation.json"
 DIGITS = 7  # of each figure in the JSON; the last ones of a float differ from one processor to the next
@@ -111,7 +111,7 @@ def render(directory: Path, model: str, output: Path) -> str:
         ArtifactError: the model is damaged.
         InputError: a file is missing or no JSON, or the evaluation is of another model.
     """
-    from batch_scorer.artifact import load
+    from batch_scorer.models.artifact import load
     from train.evaluate.card import Sources
     from train.evaluate.card import card as page
 

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.artifact import Artifact
-from batch_scorer.encode import Ids
-from batch_scorer.model import probability
-from batch_scorer.protocol import Engine
-from batch_scorer.tokenizer import PAD
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import probability
+from batch_scorer.models.protocol import Engine
+from batch_scorer.models.tokenizer import PAD, Ids
 from train.evaluate.attribution import Decision, Doubles, Progress, attributions, decide
 from train.evaluate.scoring import logits
 
@@ -130,7 +129,7 @@ def _conicity(artifact: Artifact, decisions: Sequence[Decision]) -> Doubles:
     """Conicity of each review's states, the start mark's left out: float64[N]."""
     import tensorflow as tf
 
-    from batch_scorer.keras_model import reader
+    from batch_scorer.models.keras_model import reader
     from train.network import conicity
 
     read = reader(artifact.architecture, artifact.tensors)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.model import probability
+from batch_scorer.models.network import probability
 from train.metrics import expected_calibration_error, metrics, wilson_interval
 
 Doubles = npt.NDArray[np.float64]

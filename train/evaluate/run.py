@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from batch_scorer.artifact import Artifact, load
-from batch_scorer.encode import Ids
-from batch_scorer.engine import load_engine
 from batch_scorer.errors import InputError
-from batch_scorer.model import probability
-from batch_scorer.protocol import Engine
-from batch_scorer.tokenizer import OOV, words
+from batch_scorer.models.artifact import Artifact, load
+from batch_scorer.models.engine import load_engine
+from batch_scorer.models.network import probability
+from batch_scorer.models.protocol import Engine
+from batch_scorer.models.tokenizer import OOV, Ids, words
 from train.data import Columns, read_examples
 from train.evaluate import faithfulness, probes, quality
 from train.evaluate.attribution import Progress

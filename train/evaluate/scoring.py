@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.encode import Ids
 from batch_scorer.errors import EngineError
-from batch_scorer.protocol import Engine
-from batch_scorer.score import FailedReview, ScoredBatch, score
+from batch_scorer.models.protocol import Engine
+from batch_scorer.models.tokenizer import Ids
+from batch_scorer.scoring.score import FailedReview, ScoredBatch, score
 
 
 def scored(engine: Engine, reviews: Sequence[Ids]) -> Iterator[ScoredBatch]:

@@ -1,0 +1,1 @@
+"""The words of the command line become one config, and one call."""

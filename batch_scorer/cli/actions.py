@@ -1,0 +1,193 @@
+"""What `explain`, `inspect`, `sql` and `compare` do, once their options are checked.
+
+Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batch_scorer import escape
+from batch_scorer.errors import InputError, RefusedError
+from batch_scorer.silence import quieten
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from batch_scorer.compare.result import Question
+
+STDIN = "-"
+# What a manifest that says anything may lead to; pyarrow's errors are ValueErrors.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
+    """Scores one review, given or (`-`) from standard input, and shows why; as JSON, its row."""
+    from batch_scorer.scoring.review import check, explain_review, to_json
+
+    if text == STDIN:
+        text, where = _read_stdin(), "standard input"
+    else:
+        where = "TEXT"
+    check(text, where)  # before the model is loaded, which takes seconds
+    from batch_scorer.ui import terminal
+
+    console = terminal.console()
+    quieten()
+    waits: AbstractContextManager[Any] = nullcontext()
+    if console.is_terminal and not as_json:
+        waits = console.status("loading the model")
+    with waits:
+        from batch_scorer.models import artifact
+        from batch_scorer.models.engine import load_engine
+        from batch_scorer.scoring.shard import Scorer
+        from batch_scorer.ui import highlight
+
+        loaded = artifact.load(model or artifact.SHIPPED)
+        explained = explain_review(text, Scorer(loaded, load_engine(loaded)), top_k)
+    if as_json:
+        click.echo(escape.as_json(to_json(explained), console.encoding))
+    else:
+        highlight.show(console, explained)
+
+
+def _read_stdin() -> str:
+    from batch_scorer.scoring.review import MAX_TEXT_BYTES, too_large
+
+    data = sys.stdin.buffer.read(len(codecs.BOM_UTF8) + MAX_TEXT_BYTES + 1)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if len(data) > MAX_TEXT_BYTES:
+        raise too_large("standard input", "more")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "the text is not UTF-8",
+            where=f"standard input, byte {error.start}",
+            expected="UTF-8",
+            got=f"{data[error.start]:#04x}: {error.reason}",
+            fix="convert it first, for example with `iconv -f latin1 -t utf-8`",
+        ) from error
+
+
+def inspect(path: str | None, rows: int, program: str) -> None:
+    """Shows a model, after verifying it, or the output of a run with its first `rows` predictions.
+
+    Args:
+        program: what this one is called as, for the commands that go on from here.
+    """
+    from batch_scorer import storage
+    from batch_scorer.models import artifact, artifact_files
+    from batch_scorer.runs import layout
+    from batch_scorer.ui import cards, terminal
+
+    given = "" if path is None else f" --model {shlex.quote(path)}"
+    console = terminal.console()
+    path = path or artifact.SHIPPED
+    if storage.exists(storage.join(path, artifact_files.MODEL_ID)):
+        model = artifact.load(path)
+        cards.model_card(console, path, model.manifest, model.model_id)
+        cards.next_commands(
+            console,
+            f'{program} explain "Slow to start, but what a finish."{given}',
+            f"{program} score INPUT --output OUT{given} --dry-run",
+        )
+    elif storage.exists(layout.plan_path(path)):
+        try:
+            _show_run(console, path, rows, program)
+        except _DAMAGED as error:
+            raise RefusedError(
+                "the output of the run is damaged",
+                where=path,
+                expected="plan.json, manifest.json and the parts that it names",
+                got=f"{type(error).__name__}: {error}",
+                fix="run the same `batch-scorer score` with --resume, which mends what is missing",
+            ) from error
+    else:
+        raise RefusedError(
+            "there is nothing to inspect",
+            where=path,
+            expected="a model artefact (MODEL_ID) or the output of `batch-scorer score` (plan.json)",
+            got="neither" if storage.exists(path) else "nothing there",
+            fix="give a model's directory, or the one that was given to `score` as --output",
+        )
+
+
+def sql(outputs: Sequence[str], prefix: str) -> None:
+    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal: that is what DuckDB reads."""
+    from batch_scorer import storage
+    from batch_scorer.analysis.views import script
+    from batch_scorer.runs.finished import check_parts, open_run
+
+    # `absolute` leaves `..` alone, which leads elsewhere from behind a link.
+    places = [output if storage.is_remote(output) else str(Path(output).absolute()) for output in outputs]
+    runs = [open_run(place) for place in places]
+    for run in runs:
+        check_parts(run)
+    click.echo(script(runs, prefix).encode(), nl=False)
+
+
+def _show_run(console: Console, output: str, rows: int, program: str) -> None:
+    """Prints what a run's output holds: its manifest, the rejected by code, some predictions, and where to go on."""
+    from batch_scorer import storage
+    from batch_scorer.runs import layout
+    from batch_scorer.runs.finished import open_run
+    from batch_scorer.ui import cards, summary, terminal
+
+    if not storage.exists(layout.manifest_path(output)):
+        plan = json.loads(storage.read_bytes(layout.plan_path(output)))
+        done = len(layout.finished_shards(output))
+        console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
+        return
+    run = open_run(output)
+    cards.run_card(console, output, run.manifest, run.complete)
+    terminal.notes(console, run.manifest)
+    rejected = summary.count_codes(output, run.manifest["parts"])
+    if rejected:
+        console.print()
+        terminal.error_counts(console, rejected)
+    shown = _first_predictions(run.predictions, rows)
+    if shown:
+        console.print()
+        terminal.results(console, shown, "the first predictions")
+    inputs = [found["input"] for found in run.manifest["inputs"]] if run.predictions else ()
+    if commands := summary.look_at(program, output, inputs, inspected=True):
+        cards.next_commands(console, *commands)
+
+
+def _first_predictions(parts: Sequence[str], rows: int) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    from batch_scorer import storage
+
+    shown: list[dict[str, Any]] = []
+    columns = ["record_id", "predicted_label", "probability", "top_contributing"]
+    for path in parts:
+        if len(shown) >= rows:
+            break
+        with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
+            shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
+    return shown
+
+
+def compare(output_a: str, output_b: str, question: Question, as_json: bool) -> None:
+    """Shows what differs between the runs in two directories; as JSON, all of it in one object."""
+    from batch_scorer.compare import compare as comparing
+    from batch_scorer.ui import comparison as compare_view
+    from batch_scorer.ui import terminal
+
+    console = terminal.console()
+    comparison = comparing.compare(output_a, output_b, question)
+    if as_json:
+        click.echo(escape.as_json(compare_view.to_json(comparison), console.encoding))
+    else:
+        compare_view.show(console, comparison)

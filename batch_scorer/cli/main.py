@@ -1,0 +1,204 @@
+"""The command line: `score`, whose options become one config, beside the commands of `cli_look`; exits."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from batch_scorer import __version__
+from batch_scorer.cli import commands, completion
+from batch_scorer.cli.framework import SETTINGS, BeamCommand, EscapingGroup, option, program, reports_errors
+from batch_scorer.config import (
+    LOG_FORMATS,
+    PRECISIONS,
+    QUIET,
+    USUAL,
+    VERBOSE,
+    InputConfig,
+    JobConfig,
+    Kept,
+    MessageConfig,
+    ScoreConfig,
+    ScoringConfig,
+    without_secrets,
+)
+from batch_scorer.errors import OptionError
+from batch_scorer.formats.table import FORMATS
+
+# The sections of the help of `score`.
+_FIRST, _INPUT, _OUTPUT = "Options that matter first", "Input", "Output"
+_MODEL, _RUN, _MESSAGES = "Model", "Run", "Messages"
+
+
+@click.group(cls=EscapingGroup, context_settings=SETTINGS)
+@click.version_option(__version__)
+def main() -> None:
+    """Scores the sentiment of text reviews and says which words made it so.
+
+    \b
+    Examples:
+      batch-scorer score reviews.parquet --output out --id-column review_id
+      batch-scorer inspect out
+      batch-scorer report out --text-from reviews.parquet
+      batch-scorer explain "Slow to start, but what a finish."
+    """
+
+
+@main.command(cls=BeamCommand, context_settings=SETTINGS, short_help="Score reviews: files in, Parquet out.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=completion.files)
+@option(_FIRST, "--output", required=True, metavar="DIR", shell_complete=completion.directories,
+        help="Directory for the results; new or empty.")  # fmt: skip
+@option(_FIRST, "--text-column", default=InputConfig.text_column, metavar="NAME", shell_complete=completion.columns,
+        help="Column of the review.")  # fmt: skip
+@option(_FIRST, "--id-column", metavar="NAME", shell_complete=completion.columns,
+        help="Column of its id.  [default: source#offset]")  # fmt: skip
+@option(_FIRST, "--keep", multiple=True, metavar="NAME[=NEW]", shell_complete=completion.columns,
+        help="Column to carry into the output; may be repeated.")  # fmt: skip
+@option(_FIRST, "--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
+@option(_FIRST, "--dry-run", is_flag=True,
+        help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
+@option(
+    _INPUT, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto goes by file names."
+)
+@option(_INPUT, "--encoding", default=InputConfig.encoding, metavar="NAME", help="Of CSV, line and one-review files.")
+@option(_INPUT, "--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
+@option(_INPUT, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
+        help="Larger texts are rejected.")  # fmt: skip
+@option(_OUTPUT, "--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
+@option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
+@option(
+    _OUTPUT,
+    "--top-k",
+    type=click.IntRange(0),
+    default=ScoringConfig.top_k,
+    metavar="N",
+    help="Words listed a review; 0 for none.",
+)
+@option(_OUTPUT, "--no-excerpt", is_flag=True, help="Rejected records leave nothing of their text in DIR/errors.")
+@option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
+@option(_MODEL, "--model", metavar="DIR", shell_complete=completion.directories,
+        help="Model artefact.  [default: the shipped model]")  # fmt: skip
+@option(_MODEL, "--precision", type=click.Choice(PRECISIONS), default=ScoringConfig.precision,
+        help="Of the network's products; bfloat16 is faster where the processor multiplies it.")  # fmt: skip
+@option(_RUN, "--workers", type=click.IntRange(1), metavar="N",
+        help="Local processes.  [default: one a core, fewer if few reviews]")  # fmt: skip
+@option(_RUN, "--max-error-rate", type=click.FloatRange(0, 1), default=JobConfig.max_error_rate, metavar="X",
+        help="Share of rejected records above which the exit code is 3.")  # fmt: skip
+@option(_RUN, "--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
+@option(_RUN, "--shard-rows", type=click.IntRange(1), metavar="N",
+        help="Reviews in a shard, about.  [default: from the plan]")  # fmt: skip
+@option(_RUN, "--worker-timeout", type=click.FloatRange(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",
+        help="A local worker that takes longer for one step ends the job.")  # fmt: skip
+@option(_RUN, "--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
+@option(_MESSAGES, "-q", "--quiet", is_flag=True,
+        help="Say nothing but warnings and errors, on standard error.")  # fmt: skip
+@option(_MESSAGES, "-v", "--verbose", is_flag=True,
+        help="Say what the job is doing: versions, plan, each shard as it is done, its time.")  # fmt: skip
+@option(_MESSAGES, "--log-format", type=click.Choice(LOG_FORMATS), default=MessageConfig.log_format,
+        help="json: an object a line, on standard error and in the log file.")  # fmt: skip
+@option(_MESSAGES, "--log-file", metavar="FILE", shell_complete=completion.files,
+        help="Write a log, for finding faults; it holds no review.")  # fmt: skip
+@click.pass_context
+@reports_errors
+def score(
+    ctx: click.Context,
+    keep: tuple[str, ...],
+    input_format: str,
+    dry_run: bool,
+    no_excerpt: bool,
+    worker_timeout: float,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
+    one review a file, compressed or not.
+
+    Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record.
+
+    \b
+    Examples:
+      batch-scorer score reviews.parquet --output out --id-column review_id --keep label=true_label
+      batch-scorer score 'exports/*.csv.gz' letters/ --output out --limit 1000
+      batch-scorer score reviews.jsonl --output out --text-column review.body --dry-run
+      batch-scorer score reviews.parquet --output out --log-format json 2> events.jsonl
+      batch-scorer score gs://bucket/reviews/*.parquet --output gs://bucket/out -- \\
+          --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
+
+    \b
+    Exit codes:
+      0  done
+      1  the job failed
+      2  refused: a wrong option, input, output or model; nothing was started
+      3  finished, but too much was rejected or something was unreadable
+    """
+    config = ScoreConfig.of(
+        **options,
+        input_format=None if input_format == "auto" else input_format,
+        kept=_kept(keep),
+        excerpts=not no_excerpt,
+        worker_timeout_s=worker_timeout,
+        verbosity=QUIET if quiet else VERBOSE if verbose else USUAL,
+        program=program(),
+        command=without_secrets(sys.argv),
+        beam_options=ctx.meta["beam_options"],
+    )
+    for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):
+        if options[name] == "":  # most likely an unset variable of the shell
+            raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or leave it out")
+    _check_encoding(config.input.encoding)
+    if config.input.delimiter is not None and (len(config.input.delimiter) != 1 or config.input.delimiter in '"\r\n'):
+        raise OptionError("--delimiter is not one character", got=repr(config.input.delimiter), fix="for a tab: $'\\t'")
+    if config.output.resume and config.output.overwrite:
+        raise OptionError("--resume and --overwrite exclude each other", fix="give one of them")
+    if quiet and verbose:
+        raise OptionError("--quiet and --verbose exclude each other", fix="give one of them")
+    from batch_scorer.cli import score
+
+    sys.exit(score.dry_run(config) if dry_run else score.score(config))
+
+
+def _check_encoding(name: str) -> None:
+    # The first tells those that read ASCII as something else: names of hosts, and escapes of Python.
+    samples = (rb"xn--mnchen-3ya.\x41\u0041", bytes(range(128)))
+    try:
+        fits = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
+    except (LookupError, UnicodeError):
+        fits = False
+    if not fits:
+        raise OptionError(
+            "--encoding cannot be read line by line",
+            expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
+            got=name,
+            fix="convert the files: iconv -f UTF-16 -t UTF-8",
+        )
+
+
+def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
+    from batch_scorer.schema import OUR_COLUMNS
+
+    kept = []
+    for spec in keep:
+        name, _, new = spec.partition("=")
+        kept.append(Kept(name, new or name))
+        output_name = kept[-1].output_name
+        if output_name in OUR_COLUMNS or [k.output_name for k in kept].count(output_name) > 1:
+            raise OptionError(
+                f"the output already has a column {output_name!r}",
+                where=f"--keep {spec}",
+                fix=f"give it another name: --keep {name}={'true_' if name == 'label' else 'input_'}{name}",
+            )
+    return tuple(kept)
+
+
+for command in (
+    commands.inspect,
+    commands.explain,
+    commands.report,
+    commands.compare,
+    commands.sql,
+    commands.completion,
+):
+    main.add_command(command)

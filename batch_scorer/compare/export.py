@@ -1,0 +1,112 @@
+"""The temporary tables of a comparison -> Parquet files in a directory, there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from batch_scorer import storage
+from batch_scorer.analysis.views import literal
+from batch_scorer.errors import OutputError
+from batch_scorer.runs.directory import unwritable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# File name -> its rows. `offset` is a word of SQL.
+TABLES = {
+    "reviews.parquet": """
+select record_id, source, "offset", in_a, in_b, probability_a, probability_b, change, logit_a, logit_b,
+  label_a, label_b, flipped, truth
+from reviews order by review""",
+    "words.parquet": """
+select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change, margin
+from words order by abs(change) desc, token""",
+    "tokens.parquet": """
+select record_id, source, "offset", position, token, contribution_a, contribution_b
+from tokens join reviews using (review) order by review, position, token""",
+}
+
+
+def check_output(output: str) -> None:
+    """Checks that the tables may be written to `output`. Changes nothing.
+
+    Raises:
+        OutputError: it is no directory, or not an empty one.
+    """
+    try:
+        if not storage.is_remote(output) and os.path.lexists(output) and not os.path.isdir(output):
+            raise OutputError("the output is not a directory", where=output, fix="choose another --output")
+        found = storage.names_in(output) if storage.is_directory(output) else []
+    except OSError as error:
+        raise unwritable(output, error) from error
+    if found:
+        raise OutputError(
+            "the output directory is not empty",
+            where=output,
+            expected="a new or empty directory",
+            got=f"{len(found):,} entries, among them {min(found):.80}",
+            fix="choose another --output",
+        )
+
+
+def export(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
+    """Writes `TABLES`, and returns their paths.
+
+    Raises:
+        OutputError: that is not possible; nothing is left behind.
+    """
+    try:
+        if storage.is_remote(output):
+            return _export_remote(db, output)
+        return _export_local(db, os.path.abspath(output))
+    except OSError as error:
+        raise unwritable(output, error) from error
+
+
+def _export_local(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
+    parent, name = os.path.split(output)
+    stands = os.path.isdir(output)  # it may be somebody's working directory, or a link: it stays
+    paths = [os.path.join(output, table) for table in TABLES]
+    os.makedirs(parent, exist_ok=True)
+    draft = os.path.join(output if stands else parent, f".{name}.{os.getpid()}{storage.DRAFT}")
+    os.mkdir(draft)
+    try:
+        _write(db, draft)
+        if stands:
+            for table, path in zip(TABLES, paths, strict=True):
+                os.rename(os.path.join(draft, table), path)
+            os.rmdir(draft)
+        else:
+            os.rename(draft, output)
+    except BaseException:
+        storage.delete([draft, *(paths if stands else ())])
+        raise
+    return tuple(paths)
+
+
+def _export_remote(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
+    paths = [storage.join(output, name) for name in TABLES]
+    with TemporaryDirectory(prefix="batch-scorer-") as folder:
+        _write(db, folder)
+        try:
+            for name, path in zip(TABLES, paths, strict=True):
+                storage.publish_file(os.path.join(folder, name), path)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                storage.delete(paths)
+            raise
+    return tuple(paths)
+
+
+def _write(db: DuckDBPyConnection, folder: str) -> None:
+    import duckdb
+
+    for name, rows in TABLES.items():
+        path = literal(os.path.join(folder, name))
+        try:
+            db.execute(f"copy ({rows}) to {path} (format parquet, compression zstd)")
+        except duckdb.IOException as error:
+            raise OSError(str(error)) from error

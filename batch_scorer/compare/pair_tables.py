@@ -1,0 +1,129 @@
+"""Two runs -> temporary tables of one comparison: `reviews`, `tokens` and `words`, which DuckDB may put on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from batch_scorer.analysis.labels import Labels
+from batch_scorer.analysis.statistics import Z
+from batch_scorer.analysis.views import identifier, literal
+from batch_scorer.compare.result import DISTRIBUTION, PLACE, RECORD_ID
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+KEYS = {RECORD_ID: ("record_id",), PLACE: ("source", '"offset"')}
+FEW = 0.01  # of the smaller run: below this share the runs are of other reviews
+
+
+def find_repeated(db: DuckDBPyConnection, by: str) -> None:
+    """Makes `repeated`, the ids that a run has more than once: joined, their rows would multiply."""
+    keys = ", ".join(KEYS[by])
+    db.execute(f"""
+create temp table repeated as
+select {keys}, count(*) filter (in_a) as in_a, count(*) filter (not in_a) as in_b
+from (select {keys}, true as in_a from a_predictions union all select {keys}, false from b_predictions)
+group by {keys} having count(*) filter (in_a) > 1 or count(*) filter (not in_a) > 1""")
+
+
+def count_shared(db: DuckDBPyConnection, by: str) -> int:
+    """How many ids, none of them repeated, are in both."""
+    keys = ", ".join(KEYS[by])
+    found = db.execute(f"""
+select count(*) from (select {keys} from a_predictions anti join repeated using ({keys}))
+semi join b_predictions using ({keys})""").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None:
+    """Makes `reviews`: by id, a row for each review that is in either run; by distribution, one for each of each run.
+
+    They are numbered in the order of their ids.
+    """
+    truth_a, truth_b = (
+        labels.sql(f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
+    )
+    if by == DISTRIBUTION:
+        a, b, fits = "a_predictions", "b_predictions", "false"
+    else:
+        keys = ", ".join(KEYS[by])
+        a, b = (f"(from {side}_predictions anti join repeated using ({keys}))" for side in "ab")
+        fits = " and ".join(f"a.{key} = b.{key}" for key in KEYS[by])
+    columns = f"""
+  coalesce(a.record_id, b.record_id) as record_id, coalesce(a.source, b.source) as source,
+  coalesce(a."offset", b."offset") as "offset",
+  a.probability as probability_a, b.probability as probability_b,
+  cast(b.probability as double) - cast(a.probability as double) as change,
+  a.logit as logit_a, b.logit as logit_b, a.predicted_label as label_a, b.predicted_label as label_b,
+  a.predicted_label <> b.predicted_label as flipped,
+  a.record_id is not null as in_a, b.record_id is not null as in_b,
+  a.n_tokens as n_tokens_a, b.n_tokens as n_tokens_b, {truth_a} as truth_a, {truth_b} as truth_b"""
+    db.execute(f"""
+create temp table reviews as
+select row_number() over (order by record_id, source, "offset", in_b) as review, *,
+  case when truth_a is null then truth_b when truth_b is null or truth_a = truth_b then truth_a end as truth
+from (select {columns} from {a} as a full join {b} as b on {fits})""")
+
+
+def pair_tokens(db: DuckDBPyConnection, by: str) -> None:
+    """Makes `tokens`: a row for each word of a review that a run lists, by contribution or by attention.
+
+    Ranks are those among the words that contribute, null for one that is only attended to.
+    """
+    # By distribution ids say nothing, but a run has no place twice. Only our columns come in: a kept one named `w` or
+    # `i` would be taken for what the lambdas name so.
+    keys = KEYS.get(by, KEYS[PLACE])
+    sides = "\n  union all\n".join(
+        f"""  select review, {literal(side)} as side, unnest(list_concat(
+    list_transform(top_contributing, lambda w, i: struct_insert(w, rank := i)),
+    list_transform(top_attended, lambda w, i: struct_insert(w, rank := cast(null as bigint))))) as w
+  from (select {", ".join(keys)}, top_contributing, top_attended from {side}_predictions)
+    join (select review, {", ".join(keys)} from reviews where in_{side}) using ({", ".join(keys)})"""
+        for side in "ab"
+    )
+    db.execute(f"""
+create temp table tokens as
+select review, w.position as position, w.token as token,
+  max(w.contribution) filter (side = 'a') as contribution_a, max(w.contribution) filter (side = 'b') as contribution_b,
+  min(w.rank) filter (side = 'a') as rank_a, min(w.rank) filter (side = 'b') as rank_b
+from (
+{sides}
+)
+group by all""")
+
+
+def sum_words(db: DuckDBPyConnection, by: str, listed: int, temperatures: Sequence[float]) -> None:
+    """Makes `words`: each word over the reviews compared, as far as it is among the first `listed` that contribute.
+
+    A contribution divided by the temperature is what it adds to the log odds of the probability, which is one scale
+    for all models. Sums are per 1,000 reviews.
+    """
+    compared = "true" if by == DISTRIBUTION else "in_a and in_b"
+    sums = ", ".join(
+        f"count(*) filter (rank_{s} <= {listed}) as times_{s}, "
+        f"coalesce(fsum(cast(contribution_{s} as double)) filter (rank_{s} <= {listed}), 0) as contribution_{s}, "
+        f"coalesce(fsum(cast(contribution_{s} as double) ** 2) filter (rank_{s} <= {listed}), 0) as squares_{s}"
+        for s in "ab"
+    )
+    scaled = ", ".join(
+        f"contribution_{s} / {literal(float(t))} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}"
+        for s, t in zip("ab", temperatures, strict=True)
+    )
+    # What a review adds is mostly 0; its variance over the reviews is that of the sum's mean, times their number.
+    variance_a, variance_b = (
+        f"(squares_{s} - contribution_{s} ** 2 / greatest(reviews_{s}, 1)) / {literal(float(t))} ** 2 "
+        f"/ greatest(reviews_{s}, 1) ** 2"
+        for s, t in zip("ab", temperatures, strict=True)
+    )
+    margin = f"1000 * {Z} * sqrt({variance_a} + {variance_b})" if by == DISTRIBUTION else "cast(null as double)"
+    db.execute(f"""
+create temp table words as
+select *, log_odds_b - log_odds_a as change
+from (
+  select token, times_a, times_b, contribution_a, contribution_b, {scaled}, {margin} as margin
+  from (select token, {sums} from tokens semi join (from reviews where {compared}) using (review) group by token),
+    (select count(*) filter (in_a) as reviews_a, count(*) filter (in_b) as reviews_b from reviews where {compared})
+  where times_a + times_b > 0
+)""")

@@ -1,0 +1,109 @@
+"""Text files as bytes, decompressed on the way, and no more of them than such a file can be expected to hold."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from batch_scorer import storage
+from batch_scorer.formats.table import is_compressed
+from batch_scorer.storage import Beat
+
+INFLATED_BYTES, INFLATION = 1 << 30, 100  # what a compressed file may hold: so much, or so many times what is stored
+_BUFFER_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 16
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(cast(Any, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))))
+
+
+class _Bzip2(io.RawIOBase):
+    """The streams of a bzip2 file, one after another.
+
+    `bz2.BZ2File` takes a damaged second stream for the end of the file, and says nothing.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._decoder, self._begun = raw, bz2.BZ2Decompressor(), False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data:
+            piece = b""
+            if self._decoder.eof:
+                piece, self._decoder, self._begun = self._decoder.unused_data, bz2.BZ2Decompressor(), False
+            if not piece and self._decoder.needs_input:
+                piece = self._raw.read(_PIECE_BYTES)
+                if not piece and self._begun:
+                    raise EOFError("the file ends before its last stream does")
+                if not piece:
+                    return 0
+            self._begun = True
+            data = self._decoder.decompress(piece, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+# The standard library's readers give all that comes before damage; Arrow's may keep the last few kilobytes back.
+_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+    ".bz2": lambda raw: io.BufferedReader(_Bzip2(raw)),
+    ".zst": _zstd,
+}
+
+
+@contextmanager
+def open_text(path: str, beat: Beat | None = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Opens a text file; each read from the disk or the store is a `beat`.
+
+    Yields:
+        stream: the bytes, decompressed.
+        raw: the bytes as stored, to tell how far they were read.
+
+    Raises:
+        OSError, EOFError, zlib.error: it cannot be read, or what is compressed is damaged.
+    """
+    with storage.open_read(path, beat) as raw:
+        opener = _OPENERS.get(os.path.splitext(path)[1].lower()) if is_compressed(path) else None
+        if opener is None:
+            yield raw, raw
+            return
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(0)
+        with opener(raw) as stream:
+            yield io.BufferedReader(_Inflated(stream, size, beat), _BUFFER_BYTES), raw
+
+
+class _Inflated(io.RawIOBase):
+    """What a compressed file holds, up to a limit: a file of a few megabytes can keep a worker busy for hours."""
+
+    def __init__(self, stream: BinaryIO, stored_bytes: int, beat: Beat | None) -> None:
+        self._stream, self._stored, self._beat = stream, stored_bytes, beat
+        self._limit = self._left = max(INFLATED_BYTES, INFLATION * stored_bytes)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._beat:
+            self._beat()
+        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]  # no more than comes before damage
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(
+                f"it inflates to more than {self._limit:,} bytes, from {self._stored:,}: decompress it first, "
+                "if it is to be so large"
+            )
+        buffer[: len(data)] = data
+        return len(data)

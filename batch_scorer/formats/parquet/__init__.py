@@ -1,0 +1,1 @@
+"""Parquet, read in bounded memory whatever the file claims."""

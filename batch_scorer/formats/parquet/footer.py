@@ -1,0 +1,178 @@
+"""The footer of a Parquet file: read, checked, and only then handed to Arrow, which takes its word for everything.
+
+Its numbers are read here and not through pyarrow, which ends the process over some that do not go together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scorer.formats.parquet import thrift
+
+FOOTER_BYTES = 64 << 20  # Arrow needs six times as much to hold it
+SCHEMA_DEPTH = 100  # Arrow works through a schema by recursion, and falls with the stack
+SCHEMA_ELEMENTS = 100_000
+ROW_GROUPS = 100_000  # each is a shard at least
+ROWS_ANYWAY, ROWS_A_BYTE = 10_000_000, 8  # that a file may have at most: so many, or so many a byte if that is more
+_TAIL_BYTES = 1 << 16
+_MAGIC = b"PAR1"
+# Fields of FileMetaData, SchemaElement, RowGroup, ColumnChunk and ColumnMetaData (parquet.thrift).
+_SCHEMA, _ROW_GROUPS = 2, 4
+_CHILDREN = 5
+_COLUMNS, _ROWS = 1, 3
+_META = 3
+_CODEC, _VALUES, _STORED, _DATA_AT, _DICTIONARY_AT = 4, 5, 7, 9, 11
+_CODECS = {0: "", 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # as pyarrow calls them
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Where a column's values of one row group are: bytes `start` to `stop` of the file; `codec` is "" for none."""
+
+    start: int
+    stop: int
+    values: int
+    codec: str
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A row group as the footer has it, with the columns asked for, by their places in the schema."""
+
+    rows: int
+    chunks: dict[int, Chunk]
+
+
+@dataclass(frozen=True)
+class Footer:
+    """A footer whose schema Arrow can bear; `_groups` are the places of its row groups."""
+
+    _data: bytes
+    _groups: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """How many row groups there are."""
+        return len(self._groups)
+
+    def open(self, stream: BinaryIO, buffer_bytes: int = 1 << 20) -> pq.ParquetFile:
+        """Opens the file that this is the footer of.
+
+        Args:
+            buffer_bytes: of a column to read at a time; all of it may not fit into memory.
+        """
+        whole = _MAGIC + self._data + len(self._data).to_bytes(4, "little") + _MAGIC
+        metadata = pq.read_metadata(pa.BufferReader(whole))
+        return pq.ParquetFile(stream, metadata=metadata, pre_buffer=False, buffer_size=buffer_bytes)
+
+    def row_group(self, number: int, wanted: Collection[int]) -> RowGroup:
+        """The row group of this number.
+
+        Raises:
+            OSError: there is none, or a column of it is missing.
+        """
+        if not 0 <= number < len(self):
+            raise OSError(f"there is no row group {number}")
+        data, chunks = self._data, {}
+        try:
+            group, _ = thrift.fields(data, self._groups[number])
+            columns = {field.number: field.start for field in group if field.kind == thrift.LIST}[_COLUMNS]
+            count, _, at = thrift.items(data, columns)
+            for place in range(min(count, max(wanted, default=-1) + 1)):
+                fields, at = thrift.fields(data, at)
+                if place in wanted:
+                    meta = {field.number: field.start for field in fields if field.kind == thrift.STRUCT}[_META]
+                    chunks[place] = _chunk(thrift.numbers(data, thrift.fields(data, meta)[0]))
+            return RowGroup(thrift.numbers(data, group)[_ROWS], chunks)
+        except (thrift.Malformed, KeyError):
+            raise OSError(f"row group {number} is damaged in the footer") from None
+
+    def rows(self, column: int | None, size_bytes: int) -> tuple[int, ...]:
+        """The rows of each row group, as far as they can be true.
+
+        Args:
+            column: the place of one without lists, which has a value for each row.
+            size_bytes: of the file.
+
+        Raises:
+            OSError: they cannot be true.
+        """
+        counts = []
+        for number in range(len(self)):
+            group = self.row_group(number, () if column is None else (column,))
+            counts.append(group.rows)
+            values = next((chunk.values for chunk in group.chunks.values()), group.rows)
+            if group.rows < 0 or values != group.rows:
+                raise OSError(f"row group {number} is to have {group.rows:,} rows, and {values:,} texts")
+        most = max(ROWS_ANYWAY, ROWS_A_BYTE * size_bytes)
+        if sum(counts) > most:
+            raise OSError(f"{sum(counts):,} rows in a file of {size_bytes:,} bytes, more than {most:,}")
+        return tuple(counts)
+
+
+def _chunk(meta: dict[int, int]) -> Chunk:
+    start = meta[_DATA_AT]
+    if 0 < meta.get(_DICTIONARY_AT, 0) < start:
+        start = meta[_DICTIONARY_AT]
+    codec = _CODECS.get(meta[_CODEC], f"codec {meta[_CODEC]}")
+    return Chunk(start, start + meta[_STORED], meta[_VALUES], codec)
+
+
+def read_footer(stream: BinaryIO) -> Footer:
+    """Reads the footer of a Parquet file.
+
+    Raises:
+        OSError: it is none, or its footer cannot be true.
+    """
+    data = _footer_bytes(stream)
+    groups: list[int] = []
+    try:
+        for field in thrift.fields(data)[0]:
+            if field.number == _SCHEMA and field.kind == thrift.LIST:
+                _check_schema(data, field.start)
+            elif field.number == _ROW_GROUPS and field.kind == thrift.LIST:
+                groups = thrift.starts(data, field.start)
+    except (thrift.Malformed, IndexError) as error:
+        raise OSError(f"the footer is damaged: {error}") from None
+    if len(groups) > ROW_GROUPS:
+        raise OSError(f"{len(groups):,} row groups, more than {ROW_GROUPS:,}: write larger ones")
+    return Footer(data, tuple(groups))
+
+
+def _footer_bytes(stream: BinaryIO) -> bytes:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - _TAIL_BYTES))
+    tail = stream.read(_TAIL_BYTES)
+    if size < 12 or tail[-4:] != _MAGIC:
+        raise OSError("no Parquet file, or one that was cut off: its last four bytes are not PAR1")
+    length = int.from_bytes(tail[-8:-4], "little")
+    if length > size - 12:
+        raise OSError(f"the footer is to have {length:,} bytes, in a file of {size:,}")
+    if length > FOOTER_BYTES:
+        raise OSError(f"a footer of {length:,} bytes, more than {FOOTER_BYTES:,}: write larger row groups")
+    if length > len(tail) - 8:
+        stream.seek(size - 8 - length)
+        tail = stream.read(length + 8)
+    return tail[-8 - length : -8]
+
+
+def _check_schema(footer: bytes, at: int) -> None:
+    left: list[int] = []  # children to come, of each element that the next one lies in
+    places = thrift.starts(footer, at)
+    if len(places) > SCHEMA_ELEMENTS:
+        raise OSError(f"a schema of {len(places):,} columns, more than {SCHEMA_ELEMENTS:,}")
+    for place in places:
+        children = thrift.numbers(footer, thrift.fields(footer, place)[0]).get(_CHILDREN, 0)
+        if left:
+            left[-1] -= 1
+        if children > 0:
+            left.append(children)
+        while left and not left[-1]:
+            left.pop()
+        if len(left) > SCHEMA_DEPTH:
+            raise OSError(f"a schema nested deeper than {SCHEMA_DEPTH} levels")

@@ -1,0 +1,184 @@
+"""Parquet: a shard is a range of rows within one row group."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scorer import storage
+from batch_scorer.formats.arrow_sizes import row_bytes, table_bytes
+from batch_scorer.formats.parquet.arrow import column, decoded_column, flat, strings, values
+from batch_scorer.formats.parquet.footer import read_footer
+from batch_scorer.formats.parquet.limits import places, reach
+from batch_scorer.formats.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.text_lines import max_line_bytes
+from batch_scorer.schema import Rejection
+from batch_scorer.storage import Beat, StoredFile
+
+PIECE_BYTES = 8 << 20  # of a batch, turned into Python's strings at a time
+_READ_BYTES, _FETCHED_BYTES = 1 << 20, 16 << 20  # of a column at a time, from a disk and from a store
+
+
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
+    """Reads the footer."""
+    with storage.open_read(file.path) as stream:
+        footer = read_footer(stream)
+        with footer.open(stream) as parquet:
+            rows = footer.rows(next(iter(places(parquet.schema, [fields.text])), None), file.size_bytes)
+            columns = pa.schema(list(flat(parquet.schema_arrow)))
+    return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
+
+
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
+    """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
+    path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
+    wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
+    file = _OpenFile.at(shard, wanted, beat)
+    try:
+        for offset, batch in file.rows(shard):
+            for first, piece, excess in _pieces(batch, longest):
+                if excess:
+                    yield _too_large(path, offset + first, piece, fields, excess, longest)
+                else:
+                    yield from _rows(path, offset + first, piece, fields)
+            del batch, piece  # or they would be in memory together with the next
+    except BaseException:
+        file.close()
+        raise
+    file.keep()
+
+
+class _OpenFile:
+    """A file in the course of being decoded.
+
+    To decode a row is to decode all before it in its row group, so that each shard of a large row group would cost more
+    than the last. The file that this process read last is therefore kept open: a shard further on goes on from there.
+    """
+
+    _kept: ClassVar[dict[tuple[object, ...], _OpenFile]] = {}
+
+    def __init__(self, key: tuple[object, ...], path: str, wanted: list[str], beat: Beat | None) -> None:
+        self._key, self._wanted, self._beat = key, wanted, beat
+        self._group = -1  # none yet
+        self._start = self._stop = 0  # rows of the file that `_batch` holds
+        self._batch: Any = None
+        self._batches: Any = None
+        with ExitStack() as opened:
+            stream = opened.enter_context(storage.open_read(path, self._tick))
+            remote = storage.is_remote(path)
+            # Small reads: large buffers would be filled anew for each header. A store takes long to open a file.
+            self._headers = stream if remote else opened.enter_context(storage.open_read(path))
+            at_once = max(_READ_BYTES, _FETCHED_BYTES // len(wanted)) if remote else _READ_BYTES
+            self._footer = read_footer(self._headers)
+            self._parquet = opened.enter_context(self._footer.open(stream, at_once))
+            gone = set(wanted) - {field.name for field in flat(self._parquet.schema_arrow)}
+            if gone:
+                raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
+            self._opened = opened.pop_all()
+
+    def _tick(self) -> None:
+        if self._beat:
+            self._beat()
+
+    @classmethod
+    def at(cls, shard: Shard, wanted: list[str], beat: Beat | None) -> _OpenFile:
+        """The file of `shard`: the one that was kept, if it is that."""
+        # With its size and date, so that a file that was replaced is opened anew.
+        path = shard.paths[0]
+        key = (path, storage.look_at(path), *wanted)
+        kept = cls._kept.pop(key, None)
+        if kept:
+            kept._beat = beat
+        return kept or cls(key, path, wanted, beat)
+
+    def keep(self) -> None:
+        """Keeps this file for the shards to come, and no other."""
+        for key in list(self._kept):
+            other = self._kept.pop(key, None)  # None: another thread of the worker has just taken it
+            if other:
+                other.close()
+        self._kept[self._key] = self
+
+    def close(self) -> None:
+        """Closes the file, and lets go of what was decoded: this object and its stream know each other."""
+        self._opened.close()
+        self._batch = self._batches = self._parquet = None
+
+    def rows(self, shard: Shard) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows of `shard`, in pieces, each with the number of its first."""
+        if self._group != shard.row_group or self._start > shard.start:
+            self._begin(shard)
+        start, stop = shard.start, cast(int, shard.stop)  # the plan gives Parquet shards their end
+        if self._reach.stop is not None and start >= self._first + self._reach.stop:
+            raise self._stopped()
+        while start < stop:
+            while self._stop <= start:
+                self._decode(stop)
+            last = min(stop, self._stop)
+            yield start, self._batch.slice(start - self._start, last - start)
+            start = last
+
+    def _begin(self, shard: Shard) -> None:
+        self._group, self._batch = shard.row_group, None
+        self._first = self._start = self._stop = shard.row_group_start
+        group = self._footer.row_group(self._group, places(self._parquet.schema, self._wanted))
+        self._reach = reach(self._headers, self._parquet.schema, group, self._tick)
+        self._batches = self._parquet.iter_batches(self._reach.rows, row_groups=[self._group], columns=self._wanted)
+
+    def _decode(self, stop: int) -> None:
+        """Decodes the next batch."""
+        self._batch = None  # two at a time may be too much
+        if self._reach.stop is not None and self._stop - self._first + self._reach.rows > self._reach.stop:
+            raise self._stopped()
+        batch = next(self._batches, None)
+        if batch is None:
+            where = f"row group {self._group} ends at row {self._stop:,}"
+            raise OSError(f"{where}, before row {stop:,} as its plan has it")
+        self._batch, self._start, self._stop = batch, self._stop, self._stop + batch.num_rows
+
+    def _stopped(self) -> OSError:
+        row = self._first + cast(int, self._reach.stop)
+        return OSError(f"row group {self._group}, row {row:,} of the file: {self._reach.why}")
+
+
+def _pieces(batch: pa.RecordBatch, longest: int) -> Iterator[tuple[int, pa.RecordBatch, int]]:
+    """A batch in pieces of bounded size, each with its first row; a row over `longest` is alone, its size with it."""
+    if batch.nbytes <= min(PIECE_BYTES, longest):
+        yield 0, batch, 0
+        return
+    sizes = table_bytes(batch)
+    too_large, piece = sizes > longest, np.cumsum(sizes) // PIECE_BYTES
+    cut = too_large[1:] | too_large[:-1] | (piece[1:] > piece[:-1])
+    for first, last in itertools.pairwise([0, *(np.flatnonzero(cut) + 1).tolist(), batch.num_rows]):
+        yield first, batch.slice(first, last - first), int(sizes[first]) if too_large[first] else 0
+
+
+def _too_large(path: str, offset: int, row: pa.RecordBatch, fields: Fields, size: int, longest: int) -> Rejection:
+    """Rejects a row, of which no more than an excerpt is made a string."""
+    record_id = None
+    if fields.id and row_bytes(column(row, fields.id))[0] <= EXCERPT_BYTES:
+        (record_id,) = values(row, fields.id, pa.string())
+    text = column(row, fields.text)[0]
+    text = text.value if isinstance(text, pa.DictionaryScalar) else text
+    excerpt = shown(text.as_buffer()[:EXCERPT_BYTES].to_pybytes()) if text.is_valid else None
+    message = f"a row of {size:,} bytes, more than {longest:,}"
+    return Rejection(path, offset, record_id, "text_too_large", message, excerpt)
+
+
+def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
+    ids = values(batch, fields.id, pa.string()) if fields.id else itertools.repeat(None)
+    kept = [values(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
+    rest = zip(*kept, strict=True) if kept else itertools.repeat(())
+    texts = strings(decoded_column(batch, fields.text))
+    for at, text, record_id, others in zip(itertools.count(offset), texts, ids, rest, strict=False):
+        if isinstance(text, str):
+            yield Record(path, at, record_id, text, others)
+        elif text is None:
+            yield Rejection(path, at, record_id, "missing_text", "the text is null")
+        else:
+            yield Rejection(path, at, record_id, "invalid_utf8", encoding_problem(text), shown(text.object))

@@ -1,0 +1,39 @@
+"""One review a file; a shard is a group of files."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.records import DAMAGE, Fields, InputFile, Record, Shard, encoding_problem, first_line, shown
+from batch_scorer.schema import Rejection
+from batch_scorer.storage import Beat, StoredFile
+
+
+def inspect(file: StoredFile, fields: Fields) -> InputFile:
+    """Nothing to look at: it is one review."""
+    return InputFile(file.path, "files", file.size_bytes, 1)
+
+
+def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
+    """The shard's files; one that cannot be read is damage of its own and does not end the shard."""
+    kept = (None,) * len(fields.kept)
+    for path in shard.paths:
+        try:
+            with open_text(path, beat) as (stream, _):
+                data = stream.read(fields.max_text_bytes + len(codecs.BOM_UTF8) + 1)
+        except MemoryError:
+            raise
+        except DAMAGE as error:
+            yield Rejection(path, None, None, "unreadable", first_line(error))
+            continue
+        data = data.removeprefix(codecs.BOM_UTF8)
+        if len(data) > fields.max_text_bytes:
+            message = f"more than {fields.max_text_bytes:,} bytes of text"
+            yield Rejection(path, 0, None, "text_too_large", message, shown(data))
+            continue
+        try:
+            yield Record(path, 0, None, data.decode(fields.encoding), kept)
+        except UnicodeDecodeError as error:
+            yield Rejection(path, 0, None, "invalid_utf8", encoding_problem(error), shown(data))

@@ -1,0 +1,1 @@
+"""Load a model and run it; the shipped one is in `imdb/`."""

@@ -1,0 +1,195 @@
+"""The model artefact: a directory that holds a model, proves that it is whole, and can run no code.
+
+MODEL_ID              sha256 of manifest.json, in hex
+manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
+vocabulary.txt        one token a line; the line number is the id
+weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batch_scorer import storage
+from batch_scorer.errors import ArtifactError
+from batch_scorer.models import artifact_files as files
+from batch_scorer.models import documents
+from batch_scorer.models.artifact_files import MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
+from batch_scorer.models.network import Architecture, Floats, forward
+from batch_scorer.models.profile import Profile
+from batch_scorer.models.tokenizer import Tokenizer, words
+from batch_scorer.schema import FORMAT_VERSION
+
+SHIPPED = str(Path(__file__).parent / "imdb")
+PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model, loaded and verified.
+
+    Args:
+        model_id: first 12 hex digits of the sha256 of the manifest.
+        manifest: `manifest.json` as it stands (schema: `schemas/artifact.json`).
+        vocabulary: token of each id.
+        tensors: name -> float32 array, as in `Architecture.tensor_shapes`.
+    """
+
+    model_id: str
+    manifest: Mapping[str, Any]
+    vocabulary: tuple[str, ...]
+    tensors: Mapping[str, Floats]
+
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(**self.manifest["architecture"])
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.vocabulary, self.manifest["tokenizer"]["max_words"], self.architecture.max_length)
+
+    @property
+    def temperature(self) -> float:
+        return float(self.manifest["temperature"])
+
+    @property
+    def threshold(self) -> float:
+        return float(self.manifest["threshold"])
+
+    @property
+    def training_profile(self) -> Profile:
+        return Profile.from_json(self.manifest["training_profile"])
+
+
+def save(
+    directory: str,
+    *,
+    name: str,
+    architecture: Architecture,
+    vocabulary: Sequence[str],
+    tensors: Mapping[str, Floats],
+    max_words: int,
+    temperature: float,
+    threshold: float,
+    training_profile: Profile,
+    metrics: Mapping[str, Any],
+    training: Mapping[str, Any],
+    versions: Mapping[str, str],
+    probe_text: str,
+) -> str:
+    """Writes the artefact into the local `directory` and returns its model id.
+
+    Args:
+        training: where the model came from: data fingerprint, recipe, split.
+        probe_text: a short review; its logit is stored, and every load recomputes it.
+
+    Raises:
+        ArtifactError: the model is larger than `load` takes.
+    """
+    from safetensors.numpy import save as to_safetensors
+
+    files.check_size(architecture, storage.join(directory, MANIFEST))
+    contents = {
+        VOCABULARY: "\n".join(vocabulary).encode(),
+        WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
+    }
+    probe_ids = Tokenizer(vocabulary, max_words, architecture.max_length).ids(words(probe_text))
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "architecture": architecture.to_json(),
+        "tokenizer": {**documents.TOKENIZER, "max_words": max_words},
+        "temperature": temperature,
+        "threshold": threshold,
+        "training_profile": training_profile.to_json(),
+        "metrics": dict(metrics),
+        "training": dict(training),
+        "versions": dict(versions),
+        "files": {file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
+        "probe": {"text": probe_text, "logit": forward(tensors, architecture, probe_ids).logit},
+    }
+    text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    model_id = hashlib.sha256(text).hexdigest()
+    for file, data in {**contents, MANIFEST: text, MODEL_ID: f"{model_id}\n".encode()}.items():
+        storage.publish_bytes(data, os.path.join(directory, file))
+    return model_id[:12]
+
+
+def load(directory: str) -> Artifact:
+    """Reads and verifies the artefact in `directory`, local or remote: no file is parsed before its hash is right.
+
+    Integrity, not authenticity: a mistake or damage is found, a deliberate forgery is not.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
+    """
+    model_id = files.model_id(directory)
+    manifest = _parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
+    architecture, sha256 = Architecture(**manifest["architecture"]), manifest["files"]
+    vocabulary = files.read(directory, VOCABULARY, files.vocabulary_limit(architecture), sha256[VOCABULARY])
+    weights = files.read(directory, WEIGHTS, files.weights_limit(architecture), sha256[WEIGHTS])
+    artifact = Artifact(
+        model_id[:12],
+        manifest,
+        files.tokens(vocabulary, architecture, storage.join(directory, VOCABULARY)),
+        files.tensors(weights, architecture, storage.join(directory, WEIGHTS)),
+    )
+    probe_ids = artifact.tokenizer.ids(words(manifest["probe"]["text"]))
+    with np.errstate(over="ignore", invalid="ignore"):  # gates by relu have no upper bound; the probe tells
+        logit = forward(artifact.tensors, architecture, probe_ids).logit
+    check_probe(artifact, logit, storage.join(directory, WEIGHTS))
+    return artifact
+
+
+def _parse(directory: str, text: bytearray) -> dict[str, Any]:
+    path = storage.join(directory, MANIFEST)
+    try:
+        # NaN and infinities are no JSON: as strings they fail the schema, which names their place.
+        manifest = json.loads(text.decode("utf-8"), parse_constant=str)
+        wrong = documents.first_fault(documents.ARTIFACT, manifest)
+    except (ValueError, RecursionError) as error:
+        raise files.damaged(path, "JSON", f"{error!s:.200}") from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        raise ArtifactError(
+            f"the model artefact has {'a newer' if newer else 'another'} format than this version reads",
+            where=path,
+            expected=f"format_version {FORMAT_VERSION}",
+            got=f"format_version {version!r:.80}",
+            fix=f"install {'a newer batch-scorer' if newer else 'the batch-scorer that wrote it'}, "
+            "or train the model again",
+        )
+    if wrong:
+        raise files.damaged(f"{path}, {wrong.where}", wrong.expected, wrong.got)
+    architecture, max_words = Architecture(**manifest["architecture"]), manifest["tokenizer"]["max_words"]
+    if max_words > architecture.max_words:
+        raise files.damaged(f"{path}, tokenizer, max_words", f"{architecture.max_words} at most", max_words)
+    files.check_size(architecture, path)
+    return manifest  # type: ignore[no-any-return]
+
+
+def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:
+    """Compares the logit computed for the probe text with the one stored at training.
+
+    Raises:
+        ArtifactError: they differ by more than `tolerance`.
+    """
+    expected = artifact.manifest["probe"]["logit"]
+    if not abs(logit - expected) <= tolerance:
+        raise ArtifactError(
+            "the model does not score its probe text as it did when it was trained",
+            where=where,
+            expected=f"logit {expected:.6f} within {tolerance}",
+            got=f"logit {logit:.6f}",
+            fix="copy the artefact again, or train the model again",
+        )

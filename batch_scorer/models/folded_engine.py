@@ -1,0 +1,196 @@
+"""The engine: the masked network, compiled once for one batch size and any length.
+
+Shapes: B reviews, T positions (padded on the left), V ids, E embedding values, H units a direction, A attention units.
+
+What makes it fast, and why each step changes no answer:
+
+1. Embedding, input kernel and bias become one table [V, 4H] a direction: a step gathers a row where Keras multiplies.
+2. The rows of the three sigmoid gates, and their recurrent columns, are halved: sigmoid(x) = 0.5 + 0.5 tanh(x / 2), and
+   halving is exact in binary floating point. The gates are cut apart before their tanh: XLA then makes one loop of
+   the gather, the sum, the tanh and the new cell state, where it would write the gates to memory first.
+3. A state is multiplied once, with its recurrent kernel, its half of the attention's W1 and the folded head side by
+   side, [H, 4H + A + 1]: one large product in the place of three.
+4. The table's row of the padding id is zero, bias included: from a zero state the cell then stays exactly zero,
+   (0.5 * 0 + 0.5 * tanh(0) = 0), so the forward direction reads the padding without noticing. The backward direction
+   comes to the padding last; its query state is kept from the last real position it read.
+5. XLA compiles the loops with their first position as an argument: one compilation serves every length, and a batch
+   pays for its own longest review only. One direction follows the other: the second adds to what the first left for
+   each position, in the same buffer, and only one recurrent kernel at a time has to stay in the cache. Arrays are
+   time-major, so that a step touches one contiguous block.
+6. The batch is always full, with empty reviews if need be: every product has the same shape, so a review's result
+   does not depend, to the last bit, on which others it is scored with.
+
+In bfloat16 the large products take state and kernel rounded to bfloat16 and add up in float32; all else, the states
+that are carried included, stays in float32.
+
+The softmax and the sums over positions are done outside, in float64, one position after the other (`pool`): padding
+adds exact zeros to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.config import BFLOAT16, FLOAT32
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import fold_head
+from batch_scorer.models.protocol import Doubles, Scores
+from batch_scorer.models.tokenizer import PAD, Ids
+
+# XLA's products on a CPU go through the rows five (float32) or ten (bfloat16) at a time. Larger batches leave the
+# nearest cache in float32; in bfloat16 they pay for the kernel, which is packed anew for each product.
+BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
+COLUMNS = 8  # v, and the head, stand in the first of so many: XLA computes a product of one column value by value
+
+
+class FoldedEngine:
+    """The engine described above, in TensorFlow."""
+
+    def __init__(self, artifact: Artifact, batch_size: int | None = None, precision: str = FLOAT32) -> None:
+        """
+        Args:
+            batch_size: reviews at a time; None is the fastest.
+            precision: of the products, one of `config.PRECISIONS`.
+        """
+        architecture = artifact.architecture
+        self.batch_size = batch_size or BATCH_SIZES[precision]
+        self.max_length = architecture.max_length
+        weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
+        network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision)
+        self._run, self._exhausted = network.compiled(), network.exhausted
+
+    def run(self, batch: Sequence[Ids]) -> Scores:
+        """Scores 1 to `batch_size` reviews.
+
+        Args:
+            batch: int32[n] each, the start mark and the words, `max_length` ids at most.
+
+        Raises:
+            MemoryError: there is too little.
+        """
+        longest = max(len(ids) for ids in batch)
+        padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
+        for column, ids in enumerate(batch):
+            padded[self.max_length - len(ids) :, column] = ids
+        first = self.max_length - longest
+        try:
+            energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
+        except self._exhausted as error:
+            raise MemoryError("TensorFlow has too little memory") from error
+        return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
+
+
+def pool(
+    energy: npt.NDArray[np.floating], value: npt.NDArray[np.floating], mask: npt.NDArray[Any], bias: float
+) -> Scores:
+    """Softmax over positions, and the exact split of the logit: contribution_t = alpha_t (w . h_t).
+
+    Args:
+        energy: [T, B], the scores v . tanh(W1 h_t + W2 q).
+        value: [T, B], w . h_t.
+        mask: bool[T, B], which positions are real; one at least in each review.
+    """
+    energies = np.where(mask, energy, -np.inf).astype(np.float64)
+    attention = np.exp(energies - energies.max(axis=0))
+    attention /= _sum(attention)
+    contribution = np.where(mask, attention * value, 0.0)
+    return Scores(bias + _sum(contribution), attention, contribution)
+
+
+def _sum(values: Doubles) -> Doubles:
+    """[T, B] -> [B], added up position by position: the zeros of the padding, which come first, change no bit.
+
+    `values.sum(axis=0)` does so too, but for a single review, which it adds up in pairs.
+    """
+    return np.asarray(np.cumsum(values, axis=0)[-1])
+
+
+class _Network:
+    """The tensors as the loops want them, and the loops."""
+
+    def __init__(self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
+        t, architecture = artifact.tensors, artifact.architecture
+        self.batch_size, self.length, self.units = batch_size, architecture.max_length, architecture.units
+        self.product = tf.as_dtype(precision)
+        halved = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), self.units)  # input, forget, cell, output
+        w1, head = np.split(t["attention.w1.kernel"], 2), np.split(weight, 2)  # [H, A] and [H] each
+        self.tables, self.kernels = [], []
+        for place, way in enumerate(("forward", "backward")):
+            table = (t["embedding"] @ t[f"lstm.{way}.kernel"] + t[f"lstm.{way}.bias"]) * halved
+            table[PAD] = 0.0
+            self.tables.append(tf.constant(table))  # [V, 4H]
+            recurrent = t[f"lstm.{way}.recurrent_kernel"] * halved  # [H, 4H]
+            kernel = np.concatenate([recurrent, w1[place], _widened(head[place])], axis=1)  # [H, 4H + A + COLUMNS]
+            self.kernels.append(tf.cast(tf.constant(kernel), self.product))
+        self.w2 = tf.constant(t["attention.w2.kernel"])  # [2H, A]
+        self.attention_bias = tf.constant(t["attention.w1.bias"] + t["attention.w2.bias"])  # [A]
+        # v's bias shifts every score alike, which softmax ignores.
+        self.v = tf.constant(_widened(t["attention.v.kernel"][:, 0]))  # [A, COLUMNS]
+
+    def compiled(self) -> Any:
+        """Ids int32[T, B] and the first position that any review uses -> energy and value [T, B]."""
+        tf = self._tf
+        signature = [tf.TensorSpec([self.length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
+        return tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
+
+    def _step(self, way: int, words: Any, product: Any, cell: Any) -> tuple[Any, Any, Any]:
+        """Ids [B], the last state's product [B, 4H + A + COLUMNS], cell [B, H] -> state [B, H], its product, cell."""
+        tf = self._tf
+        gates = tf.gather(self.tables[way], words) + product[:, : 4 * self.units]
+        i, f, g, o = (tf.tanh(gate) for gate in tf.split(gates, 4, axis=1))
+        cell = (0.5 + 0.5 * f) * cell + (0.5 + 0.5 * i) * g
+        state = (0.5 + 0.5 * o) * tf.tanh(cell)
+        rounded, kernel = tf.cast(state, self.product), self.kernels[way]
+        # tf.matmul would round what it adds up to bfloat16 too.
+        return state, tf.raw_ops.BatchMatMulV3(x=rounded, y=kernel, Tout=tf.float32), cell
+
+    def _run(self, ids: Any, first: Any) -> tuple[Any, Any]:
+        tf, gates, length = self._tf, 4 * self.units, self.length
+        batch, hidden = self.batch_size, self.w2.shape[1]
+
+        def array(*shape: int) -> Any:
+            return tf.TensorArray(tf.float32, length, element_shape=shape)
+
+        def ahead(at: Any, _: Any, product: Any, cell: Any, keys: Any, values: Any) -> Any:
+            # Positions are gathered, not indexed: TensorFlow's bridge to XLA takes the bounds of a slice, and so
+            # `first`, for constants, and would compile anew for each length.
+            state, product, cell = self._step(0, tf.gather(ids, at), product, cell)
+            keys = keys.write(at, product[:, gates : gates + hidden])
+            return at + 1, state, product, cell, keys, values.write(at, product[:, gates + hidden])
+
+        def back(at: Any, query: Any, product: Any, cell: Any, keys: Any, values: Any) -> Any:
+            words = tf.gather(ids, at)
+            state, product, cell = self._step(1, words, product, cell)
+            query = tf.where((words != PAD)[:, None], state, query)
+            keys = keys.write(at, keys.read(at) + product[:, gates : gates + hidden])
+            return at - 1, query, product, cell, keys, values.write(at, values.read(at) + product[:, gates + hidden])
+
+        def attend(at: Any, energy: Any) -> Any:
+            energies = tf.matmul(tf.tanh(tf.gather(keys, at) + asked), self.v)  # [B, COLUMNS]
+            return at + 1, energy.write(at, energies[:, 0])
+
+        state, product = tf.zeros([batch, self.units]), tf.zeros([batch, self.kernels[0].shape[1]])
+        empty = array(batch, hidden), array(batch)
+        _, state_ahead, _, _, keys, values = tf.while_loop(
+            lambda at, *_: at < length, ahead, (first, state, product, state, *empty)
+        )
+        _, state_back, _, _, keys, values = tf.while_loop(
+            lambda at, *_: at >= first, back, (tf.constant(length - 1), state, product, state, keys, values)
+        )
+        keys = keys.stack()  # [T, B, A], W1 h_t
+        asked = tf.matmul(tf.concat([state_ahead, state_back], axis=1), self.w2) + self.attention_bias  # [B, A]
+        _, energy = tf.while_loop(lambda at, *_: at < length, attend, (first, array(batch)))
+        return energy.stack(), values.stack()
+
+
+def _widened(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n] -> [n, COLUMNS], zero but for the first."""
+    return np.pad(column[:, None], ((0, 0), (0, COLUMNS - 1)))

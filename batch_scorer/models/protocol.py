@@ -1,0 +1,43 @@
+"""What every engine promises, and what it answers: the line between the model and the rest of the job.
+
+Shapes: B reviews, T positions (padded on the left).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_scorer.models.tokenizer import Ids
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the network says of B reviews; review b's last id is at position T - 1.
+
+    Args:
+        logit: float64[B], ``bias + contribution.sum(axis=0)``.
+        attention: float64[T, B], sums to 1 over T.
+        contribution: float64[T, B], what each position adds to the logit; padding too, in a network without a mask.
+    """
+
+    logit: Doubles
+    attention: Doubles
+    contribution: Doubles
+
+
+class Engine(Protocol):
+    """Anything that scores: `batch_size` reviews at most at a time."""
+
+    batch_size: int
+    bias: float
+
+    def run(self, batch: Sequence[Ids]) -> Scores:
+        """Scores 1 to `batch_size` reviews, each as the tokenizer gives it."""
+        ...

@@ -1,0 +1,1 @@
+"""Inputs become a plan: shards that any worker can take."""

@@ -1,0 +1,202 @@
+"""The columns of the inputs: looks into each file, and checks that what was asked for is there, of the right type."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import pyarrow as pa
+
+from batch_scorer import storage
+from batch_scorer.config import Kept
+from batch_scorer.errors import InputError
+from batch_scorer.formats.partitions import columns_in
+from batch_scorer.formats.records import DAMAGE, Fields, InputFile, first_line
+from batch_scorer.formats.table import FORMATS
+from batch_scorer.planning.listing import Listing, short
+from batch_scorer.storage import StoredFile
+from batch_scorer.storage.parallel import read_ahead
+
+Say = Callable[[str], None]  # is told, in a few words, what goes on
+_TOLD_FILES = 1_000
+_SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def say_nothing(_: str) -> None:
+    """For whoever need not know."""
+
+
+def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Iterator[InputFile]:
+    """Looks into each file, in the order of the listing, and some of them ahead of the caller.
+
+    Raises:
+        InputError: a column is missing, or the text is not text, in the first file of which that is so.
+    """
+    remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
+    found = read_ahead(lambda file: inspect(file, fields), listing, remote)
+    for done, file in enumerate(found):
+        if done % _TOLD_FILES == 0:
+            say(f"looking into {len(listing.files):,} files, {done:,} done")
+        yield file
+
+
+def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
+    """Looks into one file and checks that it has the columns asked for.
+
+    A file that cannot be read is no error here: it becomes a row in `errors/`.
+
+    Raises:
+        InputError: a column is missing, or the text is not text.
+    """
+    file, kind = listed
+    try:
+        found = FORMATS[kind].inspect(file, fields)
+    except DAMAGE as error:
+        return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
+    asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
+    if asked and "=" in file.path:
+        names = found.columns.names if found.columns is not None else []
+        partitions = tuple((k, v) for k, v in columns_in(file.path).items() if k in asked and k not in names)
+        found = found._replace(partitions=partitions)
+    if found.columns is not None and found.reviews:
+        _check_columns(found, found.columns, fields)
+    return found
+
+
+def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
+    options = [("--text-column", fields.text), ("--id-column", fields.id)]
+    options += [("--keep", kept.name) for kept in fields.kept]
+    for option, name in options:
+        if name is None or name in dict(file.partitions):
+            continue
+        count = columns.names.count(name)
+        if count != 1:
+            near = difflib.get_close_matches(name, columns.names[:_COMPARED_NAMES], 1)
+            raise InputError(
+                f"the column {name!r} is missing" if count == 0 else f"the column {name!r} stands there {count} times",
+                where=file.path,
+                expected=f"a column {name!r}",
+                got=f"columns {_shown(columns.names)}",
+                fix=f"name another with {option}" + (f", for instance {option} {shlex.quote(near[0])}" if near else ""),
+            )
+    kind = columns.field(fields.text).type
+    if not is_text(kind):
+        raise InputError(
+            f"the column {fields.text!r} does not hold text",
+            where=file.path,
+            expected="string, large_string, binary, or a dictionary of these",
+            got=str(kind),
+            fix="name the column of the review with --text-column",
+        )
+    if fields.id is not None and fields.id in columns.names:
+        kind = columns.field(fields.id).type
+        try:
+            # A time of an unknown zone is found by its value only.
+            pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the column {fields.id!r} cannot be written as text",
+                where=file.path,
+                expected="text, numbers or times",
+                got=str(kind),
+                fix="name another with --id-column, or leave it out",
+            ) from error
+
+
+def _shown(names: list[str]) -> str:
+    """Some of the names, of columns and not of fields in them as far as there are such, none of them long."""
+    names = [name for name in names if "." not in name] or names
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(map(short, names[:_SHOWN_NAMES])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold reviews; one that is all null can, and is all rejected."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
+             pa.types.is_large_binary, pa.types.is_null)  # fmt: skip
+    return any(test(kind) for test in tests)
+
+
+def kept_schema(looked_into: Iterable[InputFile], fields: Fields) -> pa.Schema:
+    """The type of each kept column in the output: that of the inputs, or the one that holds all of theirs.
+
+    Args:
+        looked_into: is gone through once.
+
+    Raises:
+        InputError: the types cannot be brought together, or no input has such a column.
+    """
+    seen, damaged = [_Seen(kept) for kept in fields.kept], False
+    for file in looked_into:
+        damaged = damaged or file.damage is not None
+        for column in seen:
+            column.add(file)
+    return pa.schema([column.field(damaged) for column in seen])
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """`kind` with plain strings and bytes for their views, however deep: of views Arrow can take no rows."""
+    t = pa.types
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    if t.is_map(kind):
+        return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type), kind.keys_sorted)
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        inner = kind.value_field.with_type(_without_views(kind.value_type))
+        if t.is_large_list(kind):
+            return pa.large_list(inner)
+        return pa.list_(inner, kind.list_size if t.is_fixed_size_list(kind) else -1)
+    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
+
+
+class _Seen:
+    """A kept column as the files have it."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
+        self._in_paths = False
+        self._whole_numbers = True  # all that stand in paths
+
+    def add(self, file: InputFile) -> None:
+        name = self._kept.name
+        if file.columns is not None and name in file.columns.names:
+            kind = file.columns.field(name).type
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            self._kinds[_without_views(kind)] = None
+        for key, value in file.partitions:
+            if key == name:
+                self._in_paths = True
+                self._whole_numbers = self._whole_numbers and (value is None or bool(_INTEGER.fullmatch(value)))
+
+    def field(self, damaged: bool) -> pa.Field:
+        """The column in the output; `damaged` tells whether there are files that cannot be read."""
+        kept, kinds = self._kept, [*self._kinds]
+        if self._in_paths:
+            kind = pa.int64() if self._whole_numbers else pa.string()
+            kinds += [] if kind in kinds else [kind]
+        if not kinds and damaged:
+            return pa.field(kept.output_name, pa.null())
+        if not kinds:
+            raise InputError(
+                f"no input has a column {kept.name!r} to keep",
+                where=f"--keep {kept.name}",
+                expected="a column, or a directory `NAME=VALUE` in the path",
+                fix="leave --keep out; line files and one-review files have no columns",
+            )
+        try:
+            schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
+            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the kept column {kept.name!r} has types that do not go together",
+                where=f"--keep {kept.name}",
+                got=", ".join(str(kind) for kind in kinds),
+                fix="score the inputs in separate runs, or leave the column out",
+            ) from error

@@ -1,0 +1,115 @@
+"""How long a plan would take, here or on Dataflow: its first reviews are scored here, and the rest is arithmetic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batch_scorer.config import ScoreConfig
+from batch_scorer.formats.records import Shard
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.engine import load_engine
+from batch_scorer.planning.plan import Plan
+from batch_scorer.scoring.read import read
+from batch_scorer.scoring.shard import Scorer, score_chunk
+from batch_scorer.scoring.write import predictions
+
+if TYPE_CHECKING:
+    from batch_scorer.runners.dataflow import Pool
+
+SAMPLE_REVIEWS = 1_024
+# Assumed, not measured. A vCPU of most machines is a hyperthread, of which two share what a core can multiply.
+VCPU_SHARE = 0.5
+DATAFLOW_START_S = 300.0  # until machines run, and have installed what they need
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a local run would take.
+
+    Args:
+        processes: how many would score.
+        start_s: seconds until the first review is scored.
+        reviews_per_s: all processes together.
+        total_s: start and scoring.
+    """
+
+    processes: int
+    start_s: float
+    reviews_per_s: float
+    total_s: float
+
+
+def estimate(plan: Plan, shards: Iterable[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
+    """Estimates a local run.
+
+    Args:
+        elapsed_s: what planning took; a run plans too.
+    """
+    begin = time.perf_counter()
+    from batch_scorer.runners import pipeline
+
+    beam_s = time.perf_counter() - begin
+    processes = pipeline.process_count(plan, config.job.workers)
+
+    begin = time.perf_counter()
+    scorer = Scorer(model, load_engine(model, plan.precision))
+    load_s = time.perf_counter() - begin
+
+    # A worker process imports Beam again, beside the others, before it loads the model.
+    start_s = elapsed_s + beam_s + (beam_s if processes > 1 else 0.0) + load_s
+    rate = processes / _seconds_a_review(plan, shards, scorer)
+    return Estimate(processes, start_s, rate, start_s + plan.reviews / rate)
+
+
+def _seconds_a_review(
+    plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    begin, reviews = clock(), 0
+    for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
+        encoded, explanation, chosen, _ = score_chunk(chunk, scorer, plan.top_k)
+        predictions(encoded, explanation, chosen, plan, scorer.artifact)
+        reviews += len(chosen)
+        if reviews >= SAMPLE_REVIEWS:
+            break
+    return (clock() - begin) / max(reviews, 1)
+
+
+@dataclass(frozen=True)
+class DataflowEstimate:
+    """What a run on Dataflow would take.
+
+    Args:
+        here_per_s: reviews a second of one process of this machine, waiting not counted, measured.
+        start_s: seconds until workers score, assumed.
+        total_s: start and scoring.
+        vcpu_hours: of all workers, for all that time.
+        cost: of these hours, at the given price.
+    """
+
+    here_per_s: float
+    start_s: float
+    total_s: float
+    vcpu_hours: float
+    cost: float | None
+
+
+def estimate_on_dataflow(
+    plan: Plan, shards: Iterable[Shard], model: Artifact, pool: Pool, price: float | None
+) -> DataflowEstimate:
+    """Estimates a run on Dataflow with all of the pool's workers.
+
+    Args:
+        price: of a vCPU for an hour, in any currency.
+    """
+    # Of the processor, since the way from a store to this machine is not the one to a worker.
+    scorer = Scorer(model, load_engine(model, plan.precision))
+    here_s = _seconds_a_review(plan, shards, scorer, time.process_time)
+    vcpus = pool.workers_max * pool.vcpus_each
+    # A vCPU takes one shard at a time, and the last ones keep only some of them busy.
+    rounds = -(-plan.shard_count // vcpus)
+    total_s = DATAFLOW_START_S + rounds * plan.reviews / plan.shard_count * here_s / VCPU_SHARE
+    hours = vcpus * total_s / 3600
+    return DataflowEstimate(1 / here_s, DATAFLOW_START_S, total_s, hours, None if price is None else price * hours)

@@ -1,0 +1,145 @@
+"""The Beam graph: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
+
+Beam moves descriptors of shards and summaries of what was done; a review never leaves the worker that reads it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.utils.shared import Shared
+
+from batch_scorer import __version__, storage
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import JobError
+from batch_scorer.formats.records import Shard
+from batch_scorer.models import artifact
+from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runners.heartbeat import LOADING, Pulse
+from batch_scorer.runs import manifest, plan_files
+from batch_scorer.runs.manifest import STAGES, Counts, Summary, Total
+
+
+class ScoreShards(beam.DoFn):  # type: ignore[misc]
+    """Scores one shard at a time with a model that is loaded once a process.
+
+    Args:
+        watched: directory of the driver's `Watch`, if it watches.
+    """
+
+    def __init__(self, plan: Plan, config: ScoreConfig, watched: str | None) -> None:
+        self._plan, self._config, self._watched = plan, config, watched
+        self._shared = Shared()
+        self._counters = {name: Metrics.counter("reviews", name) for name in vars(Counts())}
+        self._timings = {stage: Metrics.distribution(stage, "shard_ms") for stage in STAGES}
+
+    def setup(self) -> None:
+        storage.use_options(self._config.job.beam_options)
+        self._pulse = Pulse(self._watched)
+        with self._pulse.doing(LOADING), storage.beating(self._pulse):
+            self._scorer = self._shared.acquire(self._load)
+
+    def _load(self) -> Any:
+        from batch_scorer.models.engine import load_engine
+        from batch_scorer.scoring.shard import Scorer
+
+        model = artifact.load(self._config.scoring.model or SHIPPED)
+        if model.model_id != self._plan.model_id:
+            raise JobError(
+                "the worker has another model than the job was planned with",
+                where=self._config.scoring.model or SHIPPED,
+                expected=f"model {self._plan.model_id}",
+                got=f"model {model.model_id}",
+                fix="give --model a place that every worker reads, and do not change it during the run",
+            )
+        self._pulse()
+        return Scorer(model, load_engine(model, self._plan.precision))
+
+    def process(self, shard: Shard) -> Iterator[Summary]:
+        with self._pulse.doing(shard.index), storage.beating(self._pulse):
+            summary = self._done(shard)
+        yield summary
+
+    def _done(self, shard: Shard) -> Summary:
+        from batch_scorer.scoring.shard import score_shard
+
+        # A marker from before a crash, or from an earlier try of the same bundle, stands for the work it describes.
+        summary = manifest.finished_shard(shard.index, self._plan, self._config.output.directory)
+        if summary is None:
+            summary = score_shard(shard, self._plan, self._scorer, self._config.output.directory, self._pulse)
+            for name, count in vars(summary.counts).items():
+                self._counters[name].inc(count)
+            for stage, seconds in summary.timings.items():
+                self._timings[stage].update(round(1000 * seconds))
+        return summary
+
+
+class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
+    """Adds up what the shards did."""
+
+    def create_accumulator(self) -> Total:
+        return Total()
+
+    def add_input(self, accumulator: Total, element: Summary) -> Total:
+        return accumulator.add(element)
+
+    def merge_accumulators(self, accumulators: Iterable[Total]) -> Total:
+        each = iter(accumulators)
+        total = next(each)  # Beam lets the first one be changed, and no other
+        for other in each:
+            total.add(other)
+        return total
+
+    def extract_output(self, accumulator: Total) -> Summary:
+        return accumulator.summary()
+
+
+class Commit(beam.DoFn):  # type: ignore[misc]
+    """Writes the manifest, and `_SUCCESS` last."""
+
+    def __init__(self, plan: Plan, config: ScoreConfig, started: str) -> None:
+        self._plan, self._config, self._started = plan, config, started
+
+    def process(self, summary: Summary) -> Iterator[str]:
+        from batch_scorer.models.network import fold_head
+
+        storage.use_options(self._config.job.beam_options)
+        model = artifact.load(self._config.scoring.model or SHIPPED)
+        _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
+        manifest.commit(
+            summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
+        )
+        yield self._plan.run_id
+
+
+def _read_plan(output: str, shard_count: int, beam_options: tuple[str, ...]) -> Iterator[Shard]:
+    storage.use_options(beam_options)
+    yield from plan_files.read_shards(output, shard_count)
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
+    own = {"python": platform.python_version(), "batch-scorer": __version__}
+    return {**own, **{name: version(name) for name in packages}}
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str | None = None) -> None:
+    """Adds the whole job, which starts now, to `pipeline`; `watched` is the directory of a `Watch`, if there is one."""
+    started = datetime.now(UTC).isoformat()
+    (
+        pipeline
+        | "Start" >> beam.Create([config.output.directory])
+        | "Read plan" >> beam.FlatMap(_read_plan, plan.shard_count, config.job.beam_options)
+        | "Spread shards" >> beam.Reshuffle()
+        | "Score shards" >> beam.ParDo(ScoreShards(plan, config, watched))
+        | "Summarise" >> beam.CombineGlobally(FoldSummaries())
+        | "Commit" >> beam.ParDo(Commit(plan, config, started))
+    )

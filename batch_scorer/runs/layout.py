@@ -1,0 +1,106 @@
+"""The names of the files in a run's directory: no other module spells one.
+
+OUT/plan.json  OUT/plan/00000.jsonl ...           what is to be done; `plan_files` writes and reads it
+OUT/predictions/part-00000.parquet ...            a row a review
+OUT/errors/part-00000.parquet ...                 a row a record that was not scored
+OUT/shards/00000.json ...                         a marker for each finished shard
+OUT/manifest.json  OUT/_SUCCESS                   what was done; `_SUCCESS` is written last
+OUT/.staging/                                     parts in the making, in a local output only
+OUT/report.html                                   what `report` writes there
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batch_scorer import storage
+
+PLAN, MANIFEST, SUCCESS, REPORT = "plan.json", "manifest.json", "_SUCCESS", "report.html"
+PREDICTIONS, ERRORS = "predictions", "errors"
+PIECES, MARKERS = "plan", "shards"
+STAGING = ".staging"  # in the output: same file system, so that a finished part can be moved into place
+
+# All that a run writes but its plan, folder by folder, `_SUCCESS` first: a directory that is being emptied must not
+# look complete. Whatever else is there belongs to somebody else.
+OURS = {
+    "": rf"{SUCCESS}|{re.escape(MANIFEST)}",
+    MARKERS: r"\d{5,}\.json",
+    PREDICTIONS: r"part-\d{5,}\.parquet",
+    ERRORS: r"part-\d{5,}\.parquet",
+    PIECES: r"\d{5,}\.jsonl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished file of the output; `path` is relative to the output directory."""
+
+    path: str
+    rows: int
+    sha256: str
+
+
+def plan_path(output: str) -> str:
+    """Where the plan is."""
+    return storage.join(output, PLAN)
+
+
+def manifest_path(output: str) -> str:
+    """Where the manifest is."""
+    return storage.join(output, MANIFEST)
+
+
+def success_path(output: str) -> str:
+    """Where `_SUCCESS` is, if the run is a success."""
+    return storage.join(output, SUCCESS)
+
+
+def piece_name(number: int) -> str:
+    """The name of a piece of the plan, relative to the output."""
+    return f"{PIECES}/{number:05d}.jsonl"
+
+
+def part_name(kind: str, shard: int) -> str:
+    """The name of a shard's part, relative to the output; `kind` is `PREDICTIONS` or `ERRORS`."""
+    return f"{kind}/part-{shard:05d}.parquet"
+
+
+def is_part(path: str) -> bool:
+    """Whether a relative path is the name of a part."""
+    folder, _, name = path.partition("/")
+    return folder in (PREDICTIONS, ERRORS) and re.fullmatch(OURS[folder], name) is not None
+
+
+def parts_of(kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those parts of a manifest that are of one kind."""
+    return [part for part in parts if part["path"].startswith(f"{kind}/")]
+
+
+def part_glob(output: str, kind: str) -> str:
+    """A glob of the parts of one kind, for people and for SQL."""
+    return storage.join(output, kind, "*.parquet")
+
+
+def marker_path(output: str, shard: int) -> str:
+    """Where the marker of a finished shard is."""
+    return storage.join(output, MARKERS, f"{shard:05d}.json")
+
+
+def finished_shards(output: str) -> set[int]:
+    """The numbers of the shards that have a marker; no marker is read: there may be a hundred thousand, in a store."""
+    names = (file.path.replace("\\", "/").rpartition("/")[2] for file in markers(output))
+    stems = (name.removesuffix(".json") for name in names)
+    return {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
+
+
+def markers(output: str) -> list[storage.StoredFile]:
+    """The markers of an output."""
+    return storage.match_in(storage.join(output, MARKERS), "*.json")
+
+
+def staging(output: str) -> str | None:
+    """Where parts are built; None for an output in a store, whose parts are built in the system's temporary folder."""
+    return None if storage.is_remote(output) else storage.join(output, STAGING)

@@ -1,0 +1,229 @@
+"""Summarise: what each shard did -> what the run did. A marker a shard, one manifest a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import JobError
+from batch_scorer.models import profile
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.profile import Profile
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import layout
+from batch_scorer.runs.layout import Part
+from batch_scorer.schema import SCHEMA_VERSION
+from batch_scorer.storage.parallel import read_ahead
+
+IDS_COMPARED = 5_000_000  # more would keep the one worker that sums up busy for too long
+STAGES = ("read", "encode", "score", "explain", "write")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``read = scored + rejected``; a damaged file or range counts in `unreadable` alone."""
+
+    read: int = 0
+    scored: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.scored + other.scored,
+            self.rejected + other.rejected,
+            self.unreadable + other.unreadable,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What some shards did, together.
+
+    Args:
+        shards: how many.
+        parts: the files they wrote.
+        timings: seconds a stage, summed over the workers.
+    """
+
+    shards: int = 0
+    counts: Counts = Counts()
+    parts: tuple[Part, ...] = ()
+    profile: Profile = profile.EMPTY
+    timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+
+class Total:
+    """Adds up, in place: a list of all parts that grew by making a new one would be copied a hundred thousand times."""
+
+    def __init__(self) -> None:
+        self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
+        self.parts: list[Part] = []
+        self.timings = dict.fromkeys(STAGES, 0.0)
+
+    def add(self, other: Summary | Total) -> Total:
+        """Adds what `other` has, which stays as it is; returns itself."""
+        self.shards += other.shards
+        self.counts += other.counts
+        self.parts += other.parts
+        self.profile += other.profile
+        for stage in STAGES:
+            self.timings[stage] += other.timings[stage]
+        return self
+
+    def summary(self) -> Summary:
+        """What was added so far."""
+        return Summary(self.shards, self.counts, tuple(self.parts), self.profile, dict(self.timings))
+
+
+def fold(summaries: Iterable[Summary]) -> Summary:
+    """All of `summaries` together."""
+    total = Total()
+    for summary in summaries:
+        total.add(summary)
+    return total.summary()
+
+
+def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
+    """Marks shard `index` as done: the last thing that is written of it."""
+    document = {
+        "shard": index,
+        "plan_hash": plan.plan_hash,
+        "run_id": plan.run_id,
+        "counts": dataclasses.asdict(summary.counts),
+        "parts": [dataclasses.asdict(part) for part in summary.parts],
+        "profile": summary.profile.to_json(),
+        "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
+    }
+    document["sha256"] = _digest(document)
+    storage.publish_bytes((json.dumps(document) + "\n").encode(), layout.marker_path(output, index))
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """sha256 of what else stands in a marker: damage that leaves it JSON would be believed."""
+    return hashlib.sha256(json.dumps({**document, "sha256": ""}).encode()).hexdigest()
+
+
+def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
+    """What shard `index` did, if its marker is of this run and its parts are still what the marker says."""
+    try:
+        document = json.loads(storage.read_bytes(layout.marker_path(output, index)))
+        if document["sha256"] != _digest(document) or document["shard"] != index:
+            return None
+        parts = tuple(Part(**part) for part in document["parts"])
+        if (document["plan_hash"], document["run_id"]) != (plan.plan_hash, plan.run_id):
+            return None
+        for part in parts:
+            with storage.open_read(storage.join(output, part.path)) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
+                    return None
+        profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
+        if counts.unreadable:
+            return None  # perhaps it was the disk or the network; if it was the file, the same rows come of it
+        return Summary(1, counts, parts, profile_, document["timings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # no marker, or a damaged one: the shard is done again
+
+
+def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
+    """Why a finished run does not count as a success, or None."""
+    if counts["unreadable"] and not allow_unreadable:
+        return (
+            f"{counts['unreadable']:,} files or ranges were unreadable (see errors/; --allow-unreadable accepts this)"
+        )
+    rate = counts["rejected"] / counts["read"] if counts["read"] else 0.0
+    if rate > max_error_rate:
+        return (
+            f"{counts['rejected']:,} of {counts['read']:,} records ({rate:.1%}) were rejected, "
+            f"more than --max-error-rate {max_error_rate:.1%}"
+        )
+    return None
+
+
+def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
+    """A notice if reviews share an id: joins by it would then multiply rows."""
+    parts = [part for part in parts if part.path.startswith(layout.PREDICTIONS)]
+    rows = sum(part.rows for part in parts)
+    if plan.fields.id is None or rows > IDS_COMPARED:
+        return []
+
+    def hashes(part: Part) -> npt.NDArray[np.int64]:
+        with storage.open_read(storage.join(output, part.path)) as file, pq.ParquetFile(file) as parquet:
+            ids = parquet.read(["record_id"])["record_id"]
+        return np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids))
+
+    # Ids may be long, hashes are not. Of five million, two of 64 bits are the same by chance once in a million runs.
+    found = list(read_ahead(hashes, parts, storage.is_remote(output)))
+    repeated = rows - len(np.unique(np.concatenate(found))) if found else 0
+    if not repeated:
+        return []
+    return [f"{repeated:,} reviews have an id (column {plan.fields.id!r}) that an earlier one has too"]
+
+
+def commit(
+    summary: Summary,
+    plan: Plan,
+    artifact: Artifact,
+    bias: float,
+    config: ScoreConfig,
+    versions: Mapping[str, str],
+    started: str,
+    finished: str,
+) -> dict[str, Any]:
+    """Writes the manifest and, if the run is a success, `_SUCCESS`; returns the manifest.
+
+    Raises:
+        JobError: a shard is missing.
+    """
+    if summary.shards != plan.shard_count:
+        raise JobError(
+            "not every shard is done",
+            where=config.output.directory,
+            expected=f"{plan.shard_count:,} shards",
+            got=f"{summary.shards:,}",
+        )
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": plan.run_id,
+        "model_id": plan.model_id,
+        "model_name": artifact.manifest["name"],
+        "bias": bias,
+        "temperature": artifact.temperature,
+        "threshold": artifact.threshold,
+        "max_words": artifact.tokenizer.max_words,
+        "top_k": plan.top_k,
+        "precision": plan.precision,
+        "counts": dataclasses.asdict(summary.counts),
+        "parts": [dataclasses.asdict(part) for part in sorted(summary.parts, key=lambda part: part.path)],
+        "inputs": list(plan.inputs),
+        "notices": [*plan.notices, *_repeated_ids(summary.parts, plan, config.output.directory)],
+        "warnings": profile.warnings(summary.profile, artifact.training_profile),
+        "not_a_success": verdict(
+            dataclasses.asdict(summary.counts), config.job.max_error_rate, config.job.allow_unreadable
+        ),
+        "started": started,
+        "finished": finished,
+        "command": list(config.messages.command),
+        "versions": dict(versions),
+        "profile": {"run": summary.profile.to_json(), "training": artifact.training_profile.to_json()},
+        "timings": {stage: round(seconds, 3) for stage, seconds in summary.timings.items()},
+    }
+    text = io.StringIO()  # `json.dumps` would first hold millions of pieces of it
+    text.writelines(json.JSONEncoder(indent=2).iterencode(manifest))
+    text.write("\n")
+    storage.publish_bytes(text.getvalue().encode(), layout.manifest_path(config.output.directory))
+    if manifest["not_a_success"] is None:
+        storage.publish_bytes(b"", layout.success_path(config.output.directory))
+    return manifest

@@ -1,0 +1,136 @@
+"""Read: a shard -> chunks of reviews, and of records that are none.
+
+A chunk holds at most `CHUNK_REVIEWS` records or, with ids and kept values, `CHUNK_CHARACTERS` of text, and one record
+more, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scorer.formats.arrow_sizes import row_bytes
+from batch_scorer.formats.partitions import records
+from batch_scorer.formats.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
+from batch_scorer.schema import Rejection, printable
+from batch_scorer.storage import Beat
+
+CHUNK_REVIEWS = 8_192
+CHUNK_CHARACTERS = 32 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some reviews of one shard, in the order of the input.
+
+    Args:
+        reviews: N rows: record_id, source, offset, and the kept columns under their output names.
+        texts: N texts, each of which UTF-8 can write.
+        rejected: records that could be told apart but hold no text to score; damage.
+    """
+
+    reviews: pa.Table
+    texts: list[str]
+    rejected: list[Rejection]
+
+
+@dataclass
+class _Draft:
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    characters: int = 0
+
+    def add(self, found: Record | Rejection, fields: Fields) -> None:
+        """Takes in a record, or why it is none; what is rejected has taken memory all the same."""
+        if isinstance(found, Record):
+            self.characters += len(found.text)
+            if found.kept:
+                self.characters += sum(map(_size, found.kept))
+            found = _checked(found, fields)
+        if found.record_id:
+            self.characters += len(found.record_id)
+        if isinstance(found, Record):
+            self.records.append(found)
+        else:
+            self.rejected.append(found)
+
+    def is_full(self) -> bool:
+        return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.characters >= CHUNK_CHARACTERS
+
+
+def _size(value: Any) -> int:
+    """Characters of a kept value, or what it takes instead: bytes."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, pa.Array):  # a list or a struct: an array of one
+        return int(row_bytes(value)[0])
+    return 0  # a number: the count of the records bounds those
+
+
+def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chunk]:
+    """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception.
+
+    Args:
+        beat: called at each read from the disk or the store.
+    """
+    draft = _Draft()
+    for found in _until_damage(shard, fields, beat):
+        draft.add(found, fields)
+        if draft.is_full():
+            yield _chunk(draft, fields)
+            draft = _Draft()
+    if draft.records or draft.rejected:
+        yield _chunk(draft, fields)
+
+
+def _until_damage(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
+    problem = shard.damage
+    if problem is None:
+        try:
+            yield from islice(records(shard, fields, beat), shard.max_records)
+            return
+        except MemoryError:
+            raise  # Arrow's own is one of `DAMAGE`, but the fault is this machine's
+        except DAMAGE as error:
+            problem = first_line(error)
+    yield Rejection(shard.paths[0], None, None, "unreadable", problem)
+
+
+def _checked(found: Record, fields: Fields) -> Record | Rejection:
+    """The record, or why its text cannot be scored."""
+    try:
+        size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        return _rejected(found, "lone_surrogate", f"character {error.start} is half of a surrogate pair")
+    if size_bytes > fields.max_text_bytes:
+        message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
+        return _rejected(found, "text_too_large", message)
+    return found
+
+
+def _rejected(found: Record, code: str, message: str) -> Rejection:
+    # Not the whole text: a chunk of rejections would hold gigabytes of them.
+    return Rejection(found.source, found.offset, found.record_id, code, message, found.text[:EXCERPT_BYTES])
+
+
+def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_nested(kind) and values:
+        return pa.concat_arrays([pa.nulls(1, kind) if value is None else value for value in values])
+    return pa.array(values, kind)
+
+
+def _chunk(draft: _Draft, fields: Fields) -> Chunk:
+    records = draft.records
+    ids = [f"{r.source}#{r.offset}" if r.record_id is None else r.record_id for r in records]
+    columns = [
+        pa.array([printable(i) for i in ids], pa.string()),
+        pa.array([printable(r.source) for r in records], pa.string()),
+        pa.array([r.offset for r in records], pa.int64()),
+        *(_kept_column([r.kept[i] for r in records], kind.type) for i, kind in enumerate(fields.kept_schema)),
+    ]
+    table = pa.table(columns, names=["record_id", "source", "offset", *fields.kept_schema.names])
+    return Chunk(table, [r.text for r in records], draft.rejected)

@@ -1,0 +1,164 @@
+"""Write: rows -> one predictions part and one errors part a shard, there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.formats.arrow_sizes import Sizes, table_bytes
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import probability
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import layout
+from batch_scorer.runs.layout import Part
+from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
+from batch_scorer.scoring.encode import Encoded
+from batch_scorer.scoring.explain import Explanation
+from batch_scorer.storage import Beat
+
+ROW_GROUP_ROWS = 50_000
+ROW_GROUP_BYTES = 128 << 20  # or as many rows as take so much: 50 000 may have kept values, or words, of a megabyte
+
+
+def predictions(
+    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], plan: Plan, artifact: Artifact
+) -> pa.Table:
+    """The rows of the reviews at the indices `chosen`, as the contract has them."""
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id)
+    reviews = encoded.reviews.take(pa.array(chosen))
+    columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
+    columns |= scored_columns(encoded, explanation, chosen, artifact)
+    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(chosen))
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def scored_columns(
+    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], artifact: Artifact
+) -> dict[str, pa.Array]:
+    """The columns that follow from a review's text and the model alone, in the order of the contract."""
+    explained = explanation.columns(chosen)
+    p = probability(explanation.logit[chosen], artifact.temperature)
+    # Compared in double precision, as a reader of the file would compare it.
+    positive = p.astype(np.float64) >= artifact.threshold
+    n_tokens, used = encoded.n_tokens[chosen], encoded.n_tokens_used[chosen]
+    return {
+        "probability": pa.array(p),
+        "logit": explained["logit"],
+        "predicted_label": pa.array(np.where(positive, "positive", "negative"), pa.string()),
+        "n_tokens": pa.array(n_tokens),
+        "n_tokens_used": pa.array(used),
+        "truncated": pa.array(n_tokens > used),
+        "oov_rate": pa.array((encoded.oov_words[chosen] / used).astype(np.float32)),
+        "top_attended": explained["top_attended"],
+        "top_contributing": explained["top_contributing"],
+        "rest_contribution": explained["rest_contribution"],
+        "model_id": pa.repeat(pa.scalar(artifact.model_id), len(chosen)),
+    }
+
+
+class ShardWriter:
+    """Builds the parts of one shard in private files, then publishes both.
+
+    Use as a context manager: what is not published is deleted.
+    """
+
+    def __init__(self, output: str, index: int, plan: Plan) -> None:
+        self._output, self._plan = output, plan
+        local = layout.staging(output)
+        if local:
+            os.makedirs(local, mode=0o700, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{index:05d}-", dir=local)
+        kept = plan.fields.kept_schema
+        self._predictions = _PartFile(
+            layout.part_name(layout.PREDICTIONS, index),
+            os.path.join(self._folder.name, "predictions"),
+            predictions_schema(kept, plan.run_id, plan.model_id),
+        )
+        stamped = ERRORS.with_metadata(predictions_schema(kept, plan.run_id, plan.model_id).metadata)
+        self._errors = _PartFile(
+            layout.part_name(layout.ERRORS, index), os.path.join(self._folder.name, "errors"), stamped
+        )
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._predictions.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def add_predictions(self, rows: pa.Table) -> None:
+        """Appends rows; they go to the file a row group at a time."""
+        self._predictions.add(rows)
+
+    def add_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Appends rejected records."""
+        if rejections:
+            plan = self._plan
+            self._errors.add(rejections_table(list(rejections), plan.run_id, plan.model_id, plan.excerpts))
+
+    def publish(self, beat: Beat | None = None) -> tuple[Part, ...]:
+        """Finishes both files and moves them into the output; a part without rows is not written."""
+        made = (file.publish(self._output, beat) for file in (self._predictions, self._errors))
+        return tuple(part for part in made if part)
+
+
+class _PartFile:
+    """One Parquet file in the making, opened when its first row group is full."""
+
+    def __init__(self, path: str, local: str, schema: pa.Schema) -> None:
+        self._path, self._local, self._schema = path, local, schema
+        self._waiting: list[pa.Table] = []
+        self._sizes: list[Sizes] = []  # of the rows that wait
+        self._rows = self._written = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._sizes.append(table_bytes(rows))
+        self._rows += rows.num_rows
+        while group := self._full_group():
+            self._flush(group)
+
+    def _full_group(self) -> int:
+        """Rows of the next row group, 0 as long as it is not full. It depends on the rows, not on how they came."""
+        total = np.cumsum(np.concatenate(self._sizes))
+        rows = min(int(np.searchsorted(total, ROW_GROUP_BYTES)) + 1, ROW_GROUP_ROWS)
+        return rows if rows <= len(total) else 0
+
+    def _flush(self, rows: int) -> None:
+        table = pa.concat_tables(self._waiting)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._local, self._schema, compression="zstd", use_compliant_nested_type=True
+            )
+        self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
+        self._written += rows
+        self._sizes = [np.concatenate(self._sizes)[rows:]]
+        self._waiting = [table.slice(rows)] if rows < table.num_rows else []
+
+    def publish(self, output: str, beat: Beat | None) -> Part | None:
+        if self._rows > self._written:
+            self._flush(self._rows - self._written)
+        self.close()
+        if not self._rows:
+            return None
+        with open(self._local, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        storage.publish_file(self._local, storage.join(output, self._path), beat)
+        return Part(self._path, self._rows, digest)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

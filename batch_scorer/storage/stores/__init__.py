@@ -1,0 +1,1 @@
+"""Object stores: Google Cloud Storage (`gs://`) and S3 (`s3://`)."""

@@ -1,0 +1,119 @@
+"""Cards: a model, and a run, as a person reads them. What they say stands in the two manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from batch_scorer.escape import safe
+from batch_scorer.models.profile import LENGTH_SHIFT, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.ui import terminal
+
+
+def model_card(console: Console, directory: str, manifest: Mapping[str, Any], model_id: str) -> None:
+    """The manifest of a model, for reading: what it is, how good, made from what, and what to beware of."""
+    a, training = manifest["architecture"], manifest["training"]
+    found = manifest["metrics"].get("validation", {})
+    recipe = training["recipe"]
+    rows = [
+        ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
+        ("answers", "P(positive) of a review, and what each word adds to it"),
+        ("reads", f"the last {manifest['tokenizer']['max_words']:,} words of a review, lower-cased; "
+                  f"knows {a['vocabulary_size']:,} words and marks"),
+        ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
+    ]  # fmt: skip
+    if found:
+        rows += [
+            ("accuracy", f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at "
+                         f"95%), AUC {found['auc']:.3f}, on {found['reviews']:,} reviews held out of training"),
+            ("calibration", f"probabilities are {found['ece']:.1%} off on average (ECE); temperature "
+                            f"{manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
+        ]  # fmt: skip
+    else:
+        rows += [
+            ("accuracy", "not known: the artefact holds no validation"),
+            ("calibration", f"temperature {manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
+        ]
+    rows += [
+        ("trained on", f"{training['reviews']:,} reviews (sha256 {training['data_sha256'][:12]}), "
+                       f"epoch {training['epoch']} of {recipe['epochs']}"),
+        ("their kind", _kind(Profile.from_json(manifest["training_profile"]))),
+        ("beware", "it scores any text with confidence, in another language or of another kind too; a run says how "
+                   "far its texts differ from these"),
+        ("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())),
+    ]  # fmt: skip
+    terminal.card(console, directory, rows)
+
+
+def _kind(profile: Profile) -> str:
+    reviews = profile.reviews or 1
+    return (
+        f"{profile.words / reviews:,.0f} words on average, {profile.truncated / reviews:.1%} longer than it reads, "
+        f"{profile.oov_words / (profile.used_words or 1):.1%} of the words unknown to it"
+    )
+
+
+def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float]:
+    """What the share is of, and the share: of the label `positive`, where the histogram of scores can tell."""
+    run, threshold = manifest["profile"]["run"]["probability"], manifest["threshold"]
+    edge = threshold if threshold in SHARE_EDGES else 0.5
+    above = sum(n for start, n in zip(run["from"], run["reviews"], strict=True) if start >= edge)
+    return "positive" if edge == threshold else "P >= 0.5", above / (sum(run["reviews"]) or 1)
+
+
+def run_card(console: Console, output: str, manifest: Mapping[str, Any], complete: bool) -> None:
+    """The manifest of a run, for reading."""
+    counts, profiles = manifest["counts"], manifest["profile"]
+    run, training = (Profile.from_json(profiles[name]) for name in ("run", "training"))
+    read = counts["read"] or 1
+    label, share = positive_share(manifest)
+    reason = manifest["not_a_success"] or "there is no _SUCCESS"
+    rows = [
+        ("run", manifest["run_id"]),
+        ("state", "complete" if complete else f"not a success: {reason}"),
+        ("finished", manifest["finished"][:19].replace("T", " ") + " UTC"),
+        ("model", f"{manifest['model_name']} {manifest['model_id']}"),
+        ("read", f"{counts['read']:,}"),
+        ("scored", f"{counts['scored']:,} ({counts['scored'] / read:.1%})"),
+        ("rejected", f"{counts['rejected']:,} ({counts['rejected'] / read:.1%})"),
+        ("unreadable", f"{counts['unreadable']:,} files or ranges"),
+    ]
+    if run.reviews:
+        rows += [
+            (label, f"{share:.1%}"),
+            ("P(positive)", f"0 {terminal.bars(console, run.probability)} 1"),
+            ("words", f"{run.words / run.reviews:,.0f} a review ({training.words / (training.reviews or 1):,.0f} in "
+                      f"training); {run.truncated / run.reviews:.1%} of the reviews cut to the last ones"),
+            ("unknown", f"{_unknown(run):.1%} of the words read ({_unknown(training):.1%} in training)"),
+        ]  # fmt: skip
+    if run.reviews >= SHIFT_REVIEWS:
+        rows.append(("shift", _shift(run, training)))
+    total = sum(manifest["timings"].values())
+    stages = ", ".join(f"{stage} {seconds / (total or 1):.0%}" for stage, seconds in manifest["timings"].items())
+    rows.append(("worker time", f"{total:,.1f} s: {stages}"))
+    terminal.card(console, output, rows)
+
+
+def _unknown(profile: Profile) -> float:
+    return profile.oov_words / (profile.used_words or 1)
+
+
+def _shift(run: Profile, training: Profile) -> str:
+    pairs = {
+        "scores": (run.probability, training.probability),
+        "lengths": (run.length, training.length),
+        "unknown words": (run.oov_rate, training.oov_rate),
+    }
+    found = ", ".join(f"{name} {stability_index(*pair):.2f}" for name, pair in pairs.items())
+    return f"against training: {found} (stability index; from {LENGTH_SHIFT:g} it is large)"
+
+
+def next_commands(console: Console, *commands: str) -> None:
+    """What to do next, in commands to be copied: they are never folded."""
+    console.print()
+    console.print(Text("next", "bold"))
+    for command in commands:
+        console.print(Text(f"  {safe(command)}"))

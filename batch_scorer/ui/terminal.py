@@ -1,0 +1,182 @@
+"""What a person sees in the terminal: a plan, rows of a table, and what cards and summaries are made of.
+
+All that comes from data passes through `safe`, and is printed as `Text`, in which rich looks for no markup.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from batch_scorer.config import ScoreConfig
+from batch_scorer.escape import safe
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runners.estimate import VCPU_SHARE, DataflowEstimate, Estimate
+from batch_scorer.schema import ERROR_CODES
+
+if TYPE_CHECKING:
+    from batch_scorer.runners.dataflow import Pool
+
+LABEL_WIDTH = 15
+WIDE = 60  # columns, from which tables are shown in full
+_BLOCKS, _ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " _.-:=+*#"
+
+
+def console(quiet: bool = False) -> Console:
+    """Standard output, as a terminal of any width, on which `[red]` and `:heart:` in a name are a name.
+
+    Where its encoding lacks a letter, a question mark stands for it.
+
+    Args:
+        quiet: nothing appears on it.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    terminal = False if quiet else None  # no animation for nobody
+    return Console(quiet=quiet, force_terminal=terminal, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+def row(console: Console, label: str, text: Text | str, fold: bool = True) -> None:
+    """A line of a list with labels; in a terminal too narrow for it, it goes on under itself.
+
+    Args:
+        fold: not so for what is to be copied.
+    """
+    text = Text(safe(text)) if isinstance(text, str) else text
+    folds = fold and console.is_terminal
+    lines = text.wrap(console, max(console.width - LABEL_WIDTH, 20)) if folds else [text]
+    for at, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text(f"  {'' if at else label}".ljust(LABEL_WIDTH), "dim").append_text(line))
+
+
+def notes(console: Console, manifest: Mapping[str, Any]) -> None:
+    """Warnings and notices of a run."""
+    for style, kind in (("bold yellow", "warning"), ("yellow", "notice")):
+        for said in manifest[f"{kind}s"]:
+            _folded(console, Text.assemble((kind, style), " ", safe(said)))
+
+
+def _folded(console: Console, text: Text) -> None:
+    for line in text.wrap(console, console.width) if console.is_terminal else [text]:
+        line.rstrip()
+        console.print(line)
+
+
+def plan_line(plan: Plan, model: Artifact) -> str:
+    """The plan in one line."""
+    about = "about " if plan.estimated else ""
+    shards = "shard" if plan.shard_count == 1 else "shards"
+    name = safe(model.manifest["name"])
+    return f"{about}{plan.reviews:,} reviews in {plan.shard_count:,} {shards}; model {name} {model.model_id}"
+
+
+def plan_card(console: Console, config: ScoreConfig, plan: Plan) -> None:
+    """What a run would read and where it would write."""
+    rows = []
+    for found in plan.inputs:
+        formats = ", ".join(f"{count:,} {name}" for name, count in found["formats"].items())
+        rows.append(("input", f"{found['input']}  {formats}, {found['bytes'] / 1e6:,.1f} MB"))
+    rows += [("notice", notice) for notice in plan.notices]
+    kept = ", ".join(
+        f"{kept.name} as {field.name} ({field.type})"
+        for kept, field in zip(plan.fields.kept, plan.fields.kept_schema, strict=True)
+    )
+    rows += [
+        ("text", plan.fields.text),
+        ("id", plan.fields.id or "source#offset"),
+        ("kept", kept or "nothing"),
+        ("output", config.output.directory),
+    ]
+    card(console, "plan", rows)
+
+
+def estimate_line(console: Console, estimate: Estimate) -> None:
+    """How long a run would take."""
+    processes = "process" if estimate.processes == 1 else "processes"
+    said = (
+        f"about {duration(estimate.total_s)} on this machine: {estimate.start_s:,.0f} s to start, then "
+        f"{estimate.reviews_per_s:,.0f} reviews/s in {estimate.processes} {processes}"
+    )
+    _folded(console, Text(said))
+
+
+def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:
+    """How long a run on Dataflow would take, what it would cost, and what that takes for granted."""
+    workers, vcpus = pool.workers_max, pool.workers_max * pool.vcpus_each
+    cost = "" if estimate.cost is None else f", {estimate.cost:,.2f} at the given price"
+    console.print(
+        f"about {duration(estimate.total_s)} on Dataflow: {workers:,} {safe(pool.machine)} "
+        f"{'worker' if workers == 1 else 'workers'}, {vcpus:,} vCPUs; {estimate.vcpu_hours:,.1f} vCPU-hours{cost}",
+        highlight=False,
+    )
+    console.print(
+        f"  assumed: a vCPU, which is a hyperthread, does {VCPU_SHARE:.0%} of what a process does here "
+        f"({estimate.here_per_s:,.0f} reviews/s), and workers take {duration(estimate.start_s)} to start",
+        highlight=False,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds, in the unit in which one would say them."""
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def card(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values under a title."""
+    table = Table(title=Text(safe(title), "bold"), show_header=False, box=None, title_justify="left")
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in rows:
+        table.add_row(name, Text(safe(value)))
+    console.print(table)
+
+
+def results(console: Console, rows: list[dict[str, Any]], title: str) -> None:
+    """Some predictions: id, score, and where there is room the words that weighed most, coloured by their sign."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    for name, justify in (("record_id", "left"), ("label", "left"), ("P(positive)", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    wide, id_width = console.width >= WIDE, min(28, max(console.width - 26, 8))
+    if wide:
+        table.add_column("words that weighed most")
+    for row in rows:
+        words = Text(" ").join(_word(token) for token in row["top_contributing"][:4])
+        label = Text(safe(row["predicted_label"], 20), "green" if row["predicted_label"] == "positive" else "red")
+        identity = Text(safe(row["record_id"], id_width, keep_end=True))
+        table.add_row(identity, label, f"{row['probability']:.3f}", *([words] if wide else []))
+    console.print(table)
+
+
+def _word(token: Mapping[str, Any]) -> Text:
+    colour = "green" if token["contribution"] >= 0 else "red"
+    return Text.assemble((safe(token["token"], 20), colour), f" {token['contribution']:+.2f}")
+
+
+def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> None:
+    """Rejected records by stage and code, and where there is room what the code means."""
+    table = Table(title="rejected", title_justify="left", title_style="bold", box=None)
+    wide = console.width >= WIDE
+    for name in ("stage", "code", "records", "meaning")[: 4 if wide else 3]:
+        table.add_column(name, justify="right" if name == "records" else "left", no_wrap=name != "meaning")
+    for (stage, code), count in sorted(counts.items()):
+        _, meaning = ERROR_CODES.get(code, ("", ""))
+        table.add_row(Text(safe(stage)), Text(safe(code)), f"{count:,}", *([meaning] if wide else []))
+    console.print(table)
+
+
+def bars(console: Console, counts: Sequence[int]) -> str:
+    """A histogram on one line, a block a bin; a bin that holds anything can be seen."""
+    can_write = _BLOCKS.encode(console.encoding, "ignore").decode(console.encoding) == _BLOCKS
+    blocks = _BLOCKS if can_write else _ASCII_BLOCKS
+    most = max(counts) or 1
+    return "".join(blocks[-(-count * (len(blocks) - 1) // most)] for count in counts)

@@ -1,0 +1,41 @@
+"""The ablation: variants are trained from the full run's tensors, once, and tabled by their validation figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from batch_scorer.models import artifact
+from benchmarks.ablation.__main__ import VARIANTS, main
+from tests.train.test_train import run, write
+from train import full
+from train.cli import changed
+
+
+def test_every_variant_is_a_setting_of_the_recipe() -> None:
+    for settings in VARIANTS.values():
+        assert full.Recipe() != changed(full.Recipe(), settings)
+
+
+def test_ablation_trains_what_is_missing_and_tables_the_rest(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    common = ("--data", data, "--id-column", "id", "--epochs", 1)
+    model = tmp_path / "model"
+    run(*common, "--preset", "full", "--set", "pretraining.epochs=1", "--set", "fine_tunings=1", "--output", model)
+    variant_name = "one, no adversarial term"
+    arguments = ["--data", data, "--id-column", "id", "--full", model, "--default", model, "--only",
+                 variant_name, "--models", tmp_path / "variants", "--output", tmp_path / "a.json"]  # fmt: skip
+    first = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert 0 == first.exit_code, first.output
+    variant = artifact.load(str(tmp_path / "variants" / "one-no-adversarial-term"))
+    assert 0 == variant.manifest["training"]["recipe"]["perturbation"]
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert ["full", "no pre-training (preset default)", variant_name] == [row["variant"] for row in rows]
+    assert variant.manifest["metrics"]["validation"]["log_loss"] == rows[2]["log_loss"]
+
+    (tmp_path / "variants" / "one-no-adversarial-term.work" / "settings.json").unlink()
+    again = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert 0 == again.exit_code
+    assert not (tmp_path / "variants" / "one-no-adversarial-term.work" / "settings.json").exists()

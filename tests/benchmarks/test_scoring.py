@@ -1,0 +1,272 @@
+"""The scoring benchmark: every contender gives the network's answers; turns, ratios and limit; the whole of it once."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from batch_scorer.errors import ArtifactError, EngineError, InputError, OptionError
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.network import Architecture, forward
+from batch_scorer.models.tokenizer import START, Ids
+from benchmarks.scoring import show
+from benchmarks.scoring.__main__ import benchmark
+from benchmarks.scoring.answers import in_sorted_batches, pad_at_end
+from benchmarks.scoring.contenders import CONTENDERS, NAMES, Contender, named
+from benchmarks.scoring.crew import Crew, LeftOutError
+from benchmarks.scoring.limit import numpy_products, operations, product_operations, tensorflow_products
+from benchmarks.scoring.machine import machine
+from benchmarks.scoring.measure import Record, Side, check_logits, choose, results, shares, time_rounds
+from benchmarks.scoring.onnx_side import UnsupportedError
+from benchmarks.scoring.run import Settings, run
+from tests.conftest import TINY, save_tiny
+
+LENGTHS = (2, 20, 1, 7, 20, 13, 3)
+
+
+def reviews(lengths: Sequence[int] = LENGTHS) -> list[Ids]:
+    """Random reviews of so many ids each, the start mark included."""
+    rng = np.random.default_rng(4)
+    return [np.array([START, *rng.integers(2, TINY.vocabulary_size, n - 1)], np.int32) for n in lengths]
+
+
+@pytest.fixture
+def reviews_lines(tmp_path: Path) -> Path:
+    """A file of 24 reviews of 2 to 13 words, and one without words."""
+    path = tmp_path / "reviews.jsonl"
+    texts = ["good " + "film " * (1 + i // 2) for i in range(24)]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, "..."]))
+    return path
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_contender_gives_the_networks_logits_and_attention(
+    contender: Contender, batch_size: int, tiny: Artifact
+) -> None:
+    for module in contender.requires:
+        pytest.importorskip(module)
+    ids = reviews()
+    try:
+        found = contender.load(tiny)(ids, batch_size)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    logit_off, weight_off = (0.1, 0.05) if "bfloat16" in contender.name else (1e-3, 1e-4)
+    for i, one in enumerate(ids):
+        expected = forward(tiny.tensors, tiny.architecture, one)
+        assert expected.logit == pytest.approx(found.logit[i], abs=logit_off)
+        np.testing.assert_allclose(found.attention[i], expected.attention, atol=weight_off)
+
+
+def test_pad_at_end_flips_each_review_within_its_own_length() -> None:
+    padded = pad_at_end([np.array([1, 5, 6], np.int32), np.array([1, 7], np.int32)])
+    assert [[1, 1], [5, 7], [6, 0]] == padded.ids.tolist()
+    assert [[6, 7], [5, 1], [1, 0]] == padded.ids.ravel()[padded.flip].reshape(3, 2).tolist()
+    assert [6, 7] == padded.ids.ravel()[padded.last].tolist()
+
+
+def test_sorted_batches_answer_in_the_order_given() -> None:
+    seen = []
+
+    def score(batch: Sequence[Ids]) -> tuple[Any, Any]:
+        seen.append([len(ids) for ids in batch])
+        return np.array([len(ids) for ids in batch]), [np.full(len(ids), 1 / len(ids)) for ids in batch]
+
+    found = in_sorted_batches(score, reviews(), 3)
+    assert [[1, 2, 3], [7, 13, 20], [20]] == seen
+    assert list(LENGTHS) == found.logit.tolist()
+    assert list(LENGTHS) == [len(weights) for weights in found.attention]
+
+
+def test_shares_hold_each_review_once_and_lengths_evenly() -> None:
+    lengths = np.array([9, 1, 5, 5, 1, 9, 2])
+    parts = shares(lengths, 2)
+    assert list(range(7)) == sorted(np.concatenate(parts).tolist())
+    assert [[1, 3, 5, 6], [0, 2, 4]] == [part.tolist() for part in parts]
+    assert [[1, 5, 9, 2], [9, 5, 1]] == [lengths[part].tolist() for part in parts]
+
+
+def test_operations_of_the_shipped_sizes_are_328_448_a_position_and_the_query() -> None:
+    assert 220 * 328_448 + 65_536 == operations(Architecture(), 220)
+
+
+@pytest.mark.parametrize("make", [numpy_products, tensorflow_products])
+def test_products_run_at_every_batch_size(make: Any) -> None:
+    turn = make(TINY, 8)
+    for rows in (2, 4, 8):
+        turn(rows)
+    assert 8 * 2 * (5 * 20 + 20 * 5) == product_operations(TINY, 8)
+
+
+class Clockwork:
+    """A crew whose turns take the seconds given, in order."""
+
+    def __init__(self, name: str, seconds: Sequence[float], turns: list[tuple[str, int]]) -> None:
+        self.name, self.seconds, self.turns = name, iter(seconds), turns
+
+    def turn(self, batch_size: int) -> tuple[float, list[Any]]:
+        self.turns.append((self.name, batch_size))
+        return next(self.seconds), []
+
+
+def test_choose_takes_the_fastest_batch_size_and_lets_the_first_turn_warm_up() -> None:
+    turns: list[tuple[str, int]] = []
+    record = choose(Side("a", Clockwork("a", [9, 8, 4, 1, 5, 10], turns), 20, (16, 32)))
+    assert [("a", 16)] * 3 + [("a", 32)] * 3 == turns
+    assert (16, {16: 5, 32: 4}) == (record.batch_size, record.tried)
+
+
+def test_choose_of_a_single_batch_size_takes_no_turn() -> None:
+    turns: list[tuple[str, int]] = []
+    assert Record(32, {}) == choose(Side("a", Clockwork("a", [], turns), 20, (32,)))
+    assert [] == turns
+
+
+def test_rounds_begin_with_another_side_each_time_and_the_first_is_not_counted() -> None:
+    turns: list[tuple[str, int]] = []
+    sides = [Side("a", Clockwork("a", [9, 2, 4], turns), 8, ()), Side("b", Clockwork("b", [9, 1, 2], turns), 8, ())]
+    records = {"a": Record(16, {}), "b": Record(32, {})}
+    time_rounds(sides, records, 2)
+    assert [("a", 16), ("b", 32), ("b", 32), ("a", 16), ("a", 16), ("b", 32)] == turns
+    assert ([4, 2], [8, 4]) == (records["a"].rates, records["b"].rates)
+
+
+def test_results_are_medians_and_ratios_are_taken_within_a_round() -> None:
+    records = {"first": Record(32, {}, [10, 20, 40]), "other": Record(16, {}, [40, 30, 400])}
+    first, other = results(records, {"first": 0, "other": 1e-6}, processes=2, limit_rate=80)
+    assert (20, 10, 40) == (first.rate.median, first.rate.low, first.rate.high)
+    assert (1, 1, 1) == (first.ratio.median, first.ratio.low, first.ratio.high)
+    assert (4, 1.5, 10) == (other.ratio.median, other.ratio.low, other.ratio.high)
+    assert (0.5, 20 * 3600) == (other.share_of_limit, other.reviews_per_vcpu_hour)
+
+
+def test_check_of_logits_takes_them_from_the_processes_that_scored_them_and_refuses_another_network() -> None:
+    contender = named("keras sorted")
+    parts, found = [np.array([0, 2]), np.array([1])], [np.array([0.5, 2.0]), np.array([1.0])]
+    assert 1e-4 == pytest.approx(check_logits(contender, found, parts, {1: 1.0001, 2: 2.0}))
+    with pytest.raises(EngineError, match="scores otherwise"):
+        check_logits(contender, found, parts, {1: 1.01})
+    with pytest.raises(EngineError, match="scores otherwise"):
+        check_logits(contender, [np.array([np.nan, 2.0]), found[1]], parts, {0: 0.5})
+
+
+def test_machine_reads_name_and_flags_of_the_processor(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512f amx_bf16\n\nmodel name\t: Another\n")
+    found = machine(cpuinfo)
+    assert ("Some CPU", ["avx2", "avx512f", "amx_bf16"]) == (found["processor"], found["flags"])
+    assert found["cores"] >= 1
+
+
+def absent() -> Any:
+    """What a crew prepares where a library is missing."""
+    raise ModuleNotFoundError("no such library")
+
+
+def broken() -> Any:
+    """What a crew prepares where something is wrong."""
+    raise ValueError("a wrong shape")
+
+
+def faulty(batch_size: int) -> object:
+    """A turn that returns its batch size, and fails at 0."""
+    return batch_size // batch_size
+
+
+def test_crew_starts_at_a_signal_and_says_what_failed_and_who_is_left_out() -> None:
+    with pytest.raises(LeftOutError, match="no such library"):
+        Crew("absent", [absent])
+    with pytest.raises(EngineError, match="a contender failed") as failed:
+        Crew("broken", [broken])
+    assert "a wrong shape" in str(failed.value)
+    crew = Crew("faulty", [partial(partial, faulty)] * 2)
+    try:
+        seconds, found = crew.turn(3)
+        assert [1, 1] == found
+        assert 0 < seconds
+        with pytest.raises(EngineError, match="a contender failed"):
+            crew.turn(0)
+    finally:
+        crew.close()
+
+
+def test_contender_without_its_library_is_left_out_with_how_to_install_it(tiny: Artifact, tiny_model: Path) -> None:
+    lacking = replace(named("pytorch float32"), requires=("no_such_module",))
+    assert ("no_such_module",) == lacking.missing()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmarks.scoring.run.CONTENDERS", (lacking,))
+        with pytest.raises(OptionError) as refused:
+            run(tiny, reviews(), Settings(str(tiny_model), NAMES, 1, 1), lambda _: None)
+    assert "no_such_module not installed (pip install -e '.[bench]')" in str(refused.value)
+
+
+def test_benchmark_with_a_tiny_model_writes_table_json_and_figure(
+    tiny_model: Path, tmp_path: Path, reviews_lines: Path
+) -> None:
+    output = tmp_path / "results"
+    settings = Settings(str(tiny_model), ["engine float32"], rounds=2, processes=1, total_rows=256)
+    benchmark(str(reviews_lines), "text", 24, settings, output, Console(quiet=True))
+    found = json.loads((output / "scoring.json").read_text())
+    expected = {"data": "reviews.jsonl", "reviews": 24, "rounds": 2, "processes": 1, "checked": 24, "left_out": []}
+    assert expected == {name: found[name] for name in expected}
+    (line,) = found["contenders"]
+    assert ("engine float32", 40, 1) == (line["name"], line["batch_size"], line["ratio"]["median"])
+    assert 2 == len(line["rates"])
+    assert 0 < line["rate"]["low"] <= line["rate"]["median"] <= line["rate"]["high"]
+    assert line["logit_off"] < 1e-4
+    assert found["limit"]["operations"] == operations(TINY, found["mean_length"])
+    table = (output / "scoring.md").read_text()
+    assert "| engine float32 | 40 |" in table
+    assert found["machine"]["processor"] in table
+    show.save_figure(found, tmp_path / "again.svg")
+    assert (output / "scoring.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
+
+
+def test_benchmark_of_fewer_reviews_than_asked_for_refuses(tiny_model: Path, reviews_lines: Path) -> None:
+    settings = Settings(str(tiny_model), NAMES, rounds=1, processes=1)
+    with pytest.raises(InputError, match="too few reviews"):
+        benchmark(str(reviews_lines), "text", 25, settings, None, Console(quiet=True))
+
+
+def test_benchmark_of_the_notebooks_variant_refuses(tmp_path: Path, reviews_lines: Path) -> None:
+    variant = replace(TINY, masked=False, recurrent_activation="relu")
+    model = save_tiny(tmp_path / "variant", architecture=variant)
+    with pytest.raises(ArtifactError, match="only Keras runs"):
+        benchmark(str(reviews_lines), "text", 4, Settings(str(model), NAMES, 1, 1), None, Console(quiet=True))
+
+
+def test_markdown_names_every_contender_the_limit_and_who_was_left_out() -> None:
+    spread = {"median": 2000.4, "low": 1900, "high": 2100}
+    counter = itertools.count(1)
+    lines = [
+        {"name": name, "batch_size": 16 * next(counter), "tried": {"16": 10.0, "32": 20.0}, "rate": spread,
+         "ratio": {"median": 5.5, "low": 5, "high": 6}, "share_of_limit": 0.5, "reviews_per_vcpu_hour": 3.6e6,
+         "logit_off": 2e-6}
+        for name in NAMES
+    ]  # fmt: skip
+    found = {
+        "data": "reviews.parquet", "model_id": "0" * 12, "reviews": 2048, "mean_length": 220.4, "rounds": 5,
+        "processes": 2, "checked": 64, "machine": {"processor": "Some CPU", "cores": 2, "flags": ["avx2"]},
+        "versions": {"python": "3.11"}, "contenders": lines,
+        "limit": {"operations": 72.3e6, "operations_per_second": 296e9, "by": "products in NumPy, batch 64",
+                  "reviews_per_second": 4094.0},
+        "left_out": [{"name": "other", "why": "not installed"}],
+    }  # fmt: skip
+    text = show.markdown(found)
+    assert all(f"| {name} | {16 * place} | 2,000 | 1,900-2,100 | 5.50 |" in text for place, name in enumerate(NAMES, 1))
+    assert "72.3 million operations a review at 296 GFLOP/s (products in NumPy, batch 64) allow 4,094 reviews/s" in text
+    assert "* Left out: other: not installed." in text
+    assert "Batch sizes tried for keras sorted: 10 at 16, 20 at 32." in text
+    console = Console(width=80, file=io.StringIO())
+    console.print(show.table(found))
+    assert "…" not in console.file.getvalue()  # type: ignore[attr-defined]

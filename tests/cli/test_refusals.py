@@ -1,0 +1,100 @@
+"""The command line, refusing: exit 2, a message that helps, and nothing left behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.test_main import run, score
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (["--ouput", "x"], "--ouput"),
+        (["--output", "x", "--runner=DirectRunner"], "--runner"),
+        (["--output", "x", "--workers", "0"], "--workers"),
+        (["--output", "x", "--max-error-rate", "1.5"], "--max-error-rate"),
+        (["--output", "x", "--input-format", "xml"], "xml"),
+        ([], "--output"),
+        (["--", "--output", "x"], "--output"),
+    ],
+)
+def test_wrong_option_before_the_dashes_is_exit_2_and_named(args: list[str], named: str) -> None:
+    result = run("score", "in.jsonl", *args)
+    assert 2 == result.exit_code
+    assert named in result.stderr
+
+
+# name of the case -> arguments after the input, and what the message must hold. {model} and {tmp} are filled in.
+REFUSED = {
+    "missing input": (
+        "{tmp}/no.jsonl --output {tmp}/out",
+        ["where:    {tmp}/no.jsonl", "expected:", "got:", "to fix:"],
+    ),
+    "unknown format": ("{tmp}/in.xml --output {tmp}/out", ["where:    {tmp}/in.xml", "--input-format"]),
+    "missing text column": (
+        "{tmp}/in.parquet --output {tmp}/out --text-column txet",
+        ["'txet'", "where:    {tmp}/in.parquet", "got:      columns id, text", "--text-column text"],
+    ),
+    "output not empty": ("{tmp}/in.parquet --output {tmp}/full", ["where:    {tmp}/full", "not a run", "to fix:"]),
+    "output is a file": ("{tmp}/in.parquet --output {tmp}/in.xml", ["not a directory", "where:    {tmp}/in.xml"]),
+    "output inside input": ("{tmp}/folder --output {tmp}/folder/out", ["inside", "got:      input {tmp}/folder"]),
+    "broken model": (
+        "{tmp}/in.parquet --output {tmp}/out --model {tmp}/broken",
+        ["damaged", "where:    {tmp}/broken/vocabulary.txt", "expected: sha256", "got:      sha256", "to fix:"],
+    ),
+    "no model": (
+        "{tmp}/in.parquet --output {tmp}/out --model {tmp}/none",
+        ["where:    {tmp}/none/", "leave --model out"],
+    ),
+    "keep onto ours": (
+        "{tmp}/in.parquet --output {tmp}/out --keep id=logit",
+        ["'logit'", "where:    --keep id=logit", "to fix:   give it another name: --keep id=input_id"],
+    ),
+    "keep twice": ("{tmp}/in.parquet --output {tmp}/out --keep id=x --keep text=x", ["'x'", "--keep text=x"]),
+    "resume and overwrite": ("{tmp}/in.parquet --output {tmp}/out --resume --overwrite", ["--resume and --overwrite"]),
+    "overwrite of what is not ours": ("{tmp}/in.parquet --output {tmp}/full --overwrite", ["where:    {tmp}/full"]),
+    "stray word for Beam": (
+        "{tmp}/in.parquet --output {tmp}/out -- runner=FlinkRunner",
+        ["got:      runner=FlinkRunner"],
+    ),
+    "unknown Beam option": ("{tmp}/in.parquet --output {tmp}/out -- --streeming=1", ["got:      --streeming"]),
+    "unknown runner": ("{tmp}/in.parquet --output {tmp}/out -- --runner=Nope", ["after --", "runner: Nope", "to fix:"]),
+    "runner without its options": (
+        "{tmp}/in.parquet --output {tmp}/out -- --runner=DataflowRunner",
+        ["after --", "project"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_job_is_exit_2_says_why_and_leaves_nothing_behind(case: str, tmp_path: Path, tiny_model: Path) -> None:
+    pq.write_table(pa.table({"id": ["1"], "text": ["good"]}), tmp_path / "in.parquet")
+    for name in ("in.xml", "folder/in.txt", "full/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("good")
+    broken = shutil.copytree(tiny_model, tmp_path / "broken")
+    (broken / "vocabulary.txt").write_text("good")
+    before = sorted(tmp_path.rglob("*"))
+    args, expected = REFUSED[case]
+
+    given = args.format(tmp=tmp_path).split()
+    result = run("score", *([] if "--model" in given else ["--model", tiny_model]), *given)
+
+    assert 2 == result.exit_code, result.output
+    assert "" == result.stdout
+    assert result.stderr.startswith("error: ")
+    assert [] == [text for text in expected if text.format(tmp=tmp_path) not in result.stderr]
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_refusal_shows_control_characters_of_a_file_name_as_text(tmp_path: Path, tiny_model: Path) -> None:
+    result = score(tmp_path / "a\x1b[2J\u202e.jsonl", tiny_model, tmp_path / "out")
+    assert 2 == result.exit_code
+    assert "a�[2J�.jsonl" in result.stderr
+    assert not {"\x1b", "\u202e"} & set(result.stderr)

@@ -1,0 +1,228 @@
+"""The artefact: what is saved is what is loaded, and whatever is wrong with it is found and named."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from safetensors.numpy import load_file, save_file
+
+from batch_scorer.errors import ArtifactError
+from batch_scorer.models import artifact
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.tokenizer import RESERVED
+from batch_scorer.ui import cards
+from tests.conftest import TINY, WORDS, random_tensors, save_tiny
+
+FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors")
+
+
+@pytest.fixture
+def copy(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny artefact, to damage."""
+    return Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+
+
+def manifest_of(directory: Path) -> Any:
+    return json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+
+
+def seal(directory: Path, manifest: Any) -> None:
+    """Writes a manifest, raw bytes as they are, with a MODEL_ID that fits."""
+    text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+    (directory / "manifest.json").write_bytes(text)
+    (directory / "MODEL_ID").write_text(hashlib.sha256(text).hexdigest() + "\n")
+
+
+def reseal(directory: Path) -> None:
+    """Makes every hash fit the files as they are now."""
+    manifest = manifest_of(directory)
+    for name in manifest["files"]:
+        manifest["files"][name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+    seal(directory, manifest)
+
+
+def refusal(directory: Path) -> ArtifactError:
+    with pytest.raises(ArtifactError) as caught:
+        artifact.load(str(directory))
+    return caught.value
+
+
+def test_load_of_saved_model_returns_what_was_saved(tiny: Artifact, tiny_model: Path) -> None:
+    expected = random_tensors(TINY, seed=7)
+
+    assert TINY == tiny.architecture
+    assert (*RESERVED, *WORDS) == tiny.vocabulary == tuple(tiny.tokenizer.vocabulary)
+    assert (1.3, 0.5, TINY.max_length - 1) == (tiny.temperature, tiny.threshold, tiny.tokenizer.max_words)
+    assert expected.keys() == tiny.tensors.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, tiny.tensors[name], err_msg=name)
+    assert 1 == tiny.training_profile.reviews
+    assert hashlib.sha256((tiny_model / "manifest.json").read_bytes()).hexdigest()[:12] == tiny.model_id
+
+
+def test_save_of_same_model_twice_gives_same_bytes(tiny_model: Path, tmp_path: Path) -> None:
+    again = save_tiny(tmp_path / "again")
+    assert [(tiny_model / f).read_bytes() for f in FILES] == [(again / f).read_bytes() for f in FILES]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_missing_file_is_named(copy: Path, file: str) -> None:
+    (copy / file).unlink()
+    assert str(copy / file) == refusal(copy).where
+
+
+def test_missing_directory_is_refused(tmp_path: Path) -> None:
+    assert "--model" in str(refusal(tmp_path / "nowhere").fix)
+
+
+@pytest.mark.parametrize(
+    ("version", "word", "fix"),
+    [
+        (2, "a newer", "install a newer batch-scorer"),
+        (10**30, "a newer", "install a newer batch-scorer"),
+        *((version, "another", "install the batch-scorer that wrote it") for version in (0, -1, "1", None, [1])),
+    ],
+)
+def test_other_format_version_is_refused_as_such(copy: Path, version: Any, word: str, fix: str) -> None:
+    seal(copy, {"format_version": version, "whatever": "a later version puts here"})
+    error = refusal(copy)
+    assert f"the model artefact has {word} format than this version reads" == error.what
+    assert fix in str(error.fix)
+    assert "format_version 1" == error.expected
+    assert f"format_version {version!r}" == error.got
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "got"),
+    [
+        ("head.bias", None, "F32 [1]", "nothing"),
+        ("extra", np.zeros(3, np.float32), "nothing by that name", "F32 [3]"),
+        ("head.kernel", np.zeros((1, 10), np.float32), "F32 [10, 1]", "F32 [1, 10]"),
+        ("head.bias", np.zeros(1, np.float64), "F32 [1]", "F64 [1]"),
+        ("head.bias", np.zeros(1, np.float16), "F32 [1]", "F16 [1]"),
+        ("head.bias", np.zeros(1, np.int32), "F32 [1]", "I32 [1]"),
+    ],
+)
+def test_wrong_tensor_is_named(copy: Path, name: str, value: Any, expected: str, got: str) -> None:
+    tensors = load_file(copy / "weights.safetensors") | {name: value}
+    save_file({n: v for n, v in tensors.items() if v is not None}, copy / "weights.safetensors")
+    reseal(copy)
+
+    error = refusal(copy)
+    assert str(error.where).endswith(f"weights.safetensors, tensor {name}")
+    assert (expected, got) == (error.expected, error.got)
+
+
+def test_changed_weight_fails_the_probe(copy: Path) -> None:
+    tensors = load_file(copy / "weights.safetensors")
+    tensors["head.bias"] += np.float32(0.01)
+    save_file(tensors, copy / "weights.safetensors")
+    reseal(copy)
+    assert "probe" in refusal(copy).what
+
+
+def test_probe_off_by_more_than_the_tolerance_is_refused(copy: Path) -> None:
+    manifest = manifest_of(copy)
+    logit = manifest["probe"]["logit"]
+    manifest["probe"]["logit"] = logit + 0.9 * artifact.PROBE_TOLERANCE
+    seal(copy, manifest)
+    artifact.load(str(copy))
+
+    manifest["probe"]["logit"] = logit + 1.1 * artifact.PROBE_TOLERANCE
+    seal(copy, manifest)
+    error = refusal(copy)
+    assert "probe" in error.what and f"{logit:.6f}" in str(error.got)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"null", b"1", b"{}", b"[" * 100_000, b"9" * 10_000]
+)
+def test_manifest_that_is_not_an_object_is_refused(copy: Path, text: bytes) -> None:
+    seal(copy, text)
+    assert str(refusal(copy).where).startswith(str(copy / "manifest.json"))
+
+
+WRONG = [
+    *(((key,), None) for key in ("name", "architecture", "tokenizer", "training_profile", "files", "versions")),
+    *(((key,), []) for key in ("architecture", "tokenizer", "training_profile", "files", "probe", "metrics")),
+    *((("architecture", key), wrong) for key in ("units", "max_length") for wrong in (-5, 0, 5.0, "5", True, None)),
+    *((("architecture", "batch_norm_epsilon"), wrong) for wrong in (-1, 0, "0.001", float("nan"))),
+    (("architecture", "layers"), 2),
+    *((("architecture", "recurrent_activation"), wrong) for wrong in ("tanh", None, 1)),
+    *((("architecture", "masked"), wrong) for wrong in ("no", 0, None)),
+    *((("tokenizer", "max_words"), wrong) for wrong in (0, -1, TINY.max_length, 10**400, "19")),
+    (("tokenizer", "pattern"), r"(\w+)*$"),
+    (("tokenizer", "read_as_space"), " "),
+    (("tokenizer", "lowercase"), "all at once"),
+    (("tokenizer", "reserved"), ["<pad>", "<start>"]),
+    *((("temperature",), wrong) for wrong in (0, -1.0, float("nan"), float("inf"), 10**400, "1", None)),
+    *((("threshold",), wrong) for wrong in (-0.1, 1.1, "0.5", False)),
+    *((("training_profile", "length"), wrong) for wrong in ([], {}, {"reviews": 3}, None)),
+    (("training_profile", "reviews"), "1"),
+    (("training", "recipe"), {}),
+    (("files", "weights.safetensors"), 7),
+    (("files", "../../etc/passwd"), "0" * 64),
+    (("files", "/etc/passwd"), "0" * 64),
+    (("name",), "x" * 201),
+    (("versions", "numpy"), "x" * 201),
+    *((("metrics", "validation"), wrong) for wrong in ([], {}, {"accuracy": "0.9"}, 1)),
+    *((("probe", "logit"), wrong) for wrong in ("0", float("nan"), [0.0])),
+    *((("probe", "text"), wrong) for wrong in (5, "good " * 2_001)),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), WRONG, ids=[f"{'.'.join(p)}={w!r:.10}" for p, w in WRONG])
+def test_manifest_with_a_wrong_value_is_refused_and_the_value_named(
+    copy: Path, path: tuple[str, ...], wrong: Any
+) -> None:
+    manifest = manifest_of(copy)
+    parent = manifest
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = wrong
+    seal(copy, manifest)
+
+    error = refusal(copy)
+    assert str(error.where).startswith(str(copy / "manifest.json"))
+    assert path[-1] in str(error)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+def test_any_value_in_place_of_a_manifest_value_loads_or_is_refused(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    directory = Path(shutil.copytree(tiny_model, tmp_path_factory.mktemp("any") / "copy"))
+    manifest = manifest_of(directory)
+    parent, key = manifest, data.draw(st.sampled_from(sorted(manifest)))
+    while isinstance(parent[key], dict) and parent[key] and data.draw(st.booleans()):
+        parent = parent[key]
+        key = data.draw(st.sampled_from(sorted(parent)))
+    parent[key] = data.draw(json_values)
+    seal(directory, manifest)
+    try:
+        loaded = artifact.load(str(directory))
+    except ArtifactError:
+        return
+    # What was let through does all that a run asks of it, and can be shown.
+    assert loaded.temperature > 0 and loaded.training_profile.to_json()["reviews"] >= 0
+    on = Console(file=io.StringIO())
+    cards.model_card(on, str(directory), loaded.manifest, loaded.model_id)
+    assert isinstance(on.file, io.StringIO)
+    assert loaded.model_id in on.file.getvalue()

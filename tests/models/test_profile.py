@@ -1,0 +1,75 @@
+"""The profile: histograms that add up, whichever way the reviews were divided."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scorer.models.profile import EMPTY, LENGTH_EDGES, SHARE_EDGES, Profile, measure
+
+# (words, share of them used, share of those unknown, probability) of a review
+shares = st.floats(0, 1)
+reviews = st.lists(st.tuples(st.integers(1, 5_000), shares, shares, shares), max_size=30)
+
+
+def profile_of(rows: list[tuple[int, float, float, float]]) -> Profile:
+    n_tokens = np.array([n for n, _, _, _ in rows], np.int32)
+    used = np.array([max(1, int(n * share)) for n, share, _, _ in rows], np.int32)
+    unknown = np.array([int(u * share) for u, (_, _, share, _) in zip(used, rows, strict=True)], np.int32)
+    return measure(n_tokens, used, unknown, np.array([p for _, _, _, p in rows], np.float32))
+
+
+@given(rows=reviews, cut=st.integers(0, 30))
+def test_profiles_of_two_parts_add_up_to_the_profile_of_the_whole(
+    rows: list[tuple[int, float, float, float]], cut: int
+) -> None:
+    whole = profile_of(rows)
+    assert whole == profile_of(rows[:cut]) + profile_of(rows[cut:])
+    assert whole == profile_of(rows[cut:]) + profile_of(rows[:cut])
+    assert whole == whole + EMPTY
+
+
+@given(rows=reviews)
+def test_every_review_is_in_one_bin_of_each_histogram(rows: list[tuple[int, float, float, float]]) -> None:
+    found = profile_of(rows)
+    for histogram in (found.length, found.oov_rate, found.probability):
+        assert len(rows) == found.reviews == sum(histogram)
+
+
+@given(rows=reviews)
+def test_profile_written_as_json_and_read_back_is_the_same(rows: list[tuple[int, float, float, float]]) -> None:
+    found = profile_of(rows)
+    assert found == Profile.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
+
+
+def test_profile_of_known_reviews_has_their_counts() -> None:
+    n_tokens, used, unknown = (np.array(x) for x in ([1, 9, 10, 600], [1, 9, 10, 499], [0, 9, 5, 0]))
+    found = measure(n_tokens, used, unknown, np.array([0.0, 0.5, 0.999, 1.0]))
+
+    assert (4, 1, 620, 519, 14) == (found.reviews, found.truncated, found.words, found.used_words, found.oov_words)
+    assert {1: 2, 10: 1, 500: 1} == counted(found.length, LENGTH_EDGES)
+    assert {0.0: 2, 0.5: 1, 0.95: 1} == counted(found.oov_rate, SHARE_EDGES)
+    assert {0.0: 1, 0.5: 1, 0.95: 2} == counted(found.probability, SHARE_EDGES)
+
+
+@pytest.mark.parametrize(("n_tokens", "edge"), [(1, 1), (9, 1), (10, 10), (24, 10), (1_999, 1_000), (10**6, 2_000)])
+def test_length_on_an_edge_falls_into_the_bin_that_starts_there(n_tokens: int, edge: int) -> None:
+    one = np.array([n_tokens])
+    assert {edge: 1} == counted(measure(one, one, one, np.array([0.5])).length, LENGTH_EDGES)
+
+
+@pytest.mark.parametrize("tenths", range(20))
+def test_share_on_an_edge_falls_into_the_bin_that_starts_there(tenths: int) -> None:
+    of_twenty, one = np.array([20]), np.array([0.5])
+    assert {SHARE_EDGES[tenths]: 1} == counted(
+        measure(of_twenty, of_twenty, np.array([tenths]), one).oov_rate, SHARE_EDGES
+    )
+
+
+def counted(histogram: tuple[int, ...], edges: tuple[float, ...]) -> dict[float, int]:
+    """The bins that hold anything."""
+    return {edge: n for edge, n in zip(edges, histogram, strict=True) if n}

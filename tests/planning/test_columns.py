@@ -1,0 +1,182 @@
+"""Columns: what each file has, and what is refused before the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.errors import InputError
+from batch_scorer.formats.records import InputFile
+from batch_scorer.planning import columns
+from batch_scorer.planning.columns import inspect, is_text, kept_schema, look_into
+from batch_scorer.planning.listing import list_inputs
+from batch_scorer.planning.plan import wanted_fields
+from batch_scorer.storage.parallel import read_ahead
+from tests.conftest import write
+
+MakeConfig = Callable[..., ScoreConfig]
+
+
+def parquet(path: Path, **columns: pa.Array) -> Path:
+    """A Parquet file of one row or more."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def look(config: ScoreConfig) -> list[InputFile]:
+    """Lists the inputs and looks into each."""
+    return [inspect(file, wanted_fields(config.input)) for file in list_inputs(config)]
+
+
+def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", id=pa.array([1]), texts=pa.array(["a"]))
+
+    with pytest.raises(InputError, match="the column 'text' is missing") as refused:
+        look(config(path))
+    assert (str(path), "columns id, texts") == (refused.value.where, refused.value.got)
+    assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "option"),
+    [
+        ("a.csv", 'id;text\n1;good, very\n', "the columns are not divided by ','", "give --delimiter ';'"),
+        ("a.csv", '"id";"text"\n1;good\n', "the columns are not divided by ','", "give --delimiter ';'"),
+        ("a.csv", "\ufeff\r\nid|text\r\n1|good\r\n", "the columns are not divided by ','", "give --delimiter '|'"),
+        ("a.csv", "id\ttext\n1\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
+        ("a.csv", "a,b\tid\ttext\n1\t2\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
+        ("a.tsv", "id,text\n1,good\n", "the columns are not divided by a tab", "give --delimiter ,"),
+        ("a.csv", "id;a|b;c\n1;good\n", "the column 'text' is missing, and there is a single one",
+         "give --delimiter ';' if that divides the columns, and name that of the review with --text-column"),
+        ("a.csv", "the text\ngood\n", "the column 'text' is missing",
+         "name another with --text-column, for instance --text-column 'the text'"),
+    ],
+)  # fmt: skip
+def test_inspect_other_delimiter_is_named(
+    name: str, content: str, what: str, option: str, folder: Path, config: MakeConfig
+) -> None:
+    (folder / name).write_text(content, encoding="utf-8", newline="")
+
+    with pytest.raises(InputError) as refused:
+        look(config(folder))
+    assert (what, str(folder / name), option) == (refused.value.what, refused.value.where, refused.value.fix)
+    assert "text" in (refused.value.expected or "")
+
+
+@pytest.mark.parametrize("content", ['"id;text\n1;good\n', "a;text\n", "text\na;b\n", 'text\n"a;b\n'])
+def test_inspect_other_delimiter_is_not_looked_for_where_nothing_asks_for_one(
+    content: str, folder: Path, config: MakeConfig
+) -> None:
+    (folder / "a.csv").write_text(content)
+    settings = config(folder, text_column="a;text" if content.startswith("a") else "text")
+
+    (file,) = look(settings)
+    assert (content.startswith('"')) == (file.damage is not None)
+
+
+@pytest.mark.parametrize("remote", [True, False])  # by threads in any case, or as it comes
+def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks_a_column(
+    remote: bool, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "read_ahead", lambda work, files, _: read_ahead(work, files, remote))
+    paths = write(folder, *(f"{i:02d}.jsonl" for i in range(60)))
+    said: list[str] = []
+    settings = config(folder)
+
+    found = list(look_into(list_inputs(settings), wanted_fields(settings.input), said.append))
+
+    assert look(settings) == found
+    assert paths == [file.path for file in found]
+    assert ["looking into 60 files, 0 done"] == said
+    for i in (50, 33, 34):
+        Path(paths[i]).write_text('{"other": "a"}\n')
+    with pytest.raises(InputError, match="the column 'text' is missing") as refused:
+        list(look_into(list_inputs(settings), wanted_fields(settings.input)))
+    assert paths[33] == refused.value.where
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [({"id_column": "nr"}, "--id-column"), ({"kept": (Kept("stars", "out"),)}, "--keep")],
+)
+def test_inspect_missing_other_column_names_its_option(
+    changes: dict[str, object], option: str, folder: Path, config: MakeConfig
+) -> None:
+    write(folder, "a.jsonl")
+
+    with pytest.raises(InputError, match="is missing") as refused:
+        look(config(folder, **changes))
+    assert f"name another with {option}" == refused.value.fix
+
+
+@pytest.mark.parametrize("column", [pa.array([1]), pa.array([["a"]]), pa.array([1]).dictionary_encode()], ids=str)
+def test_inspect_text_column_that_is_no_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=column)
+
+    with pytest.raises(InputError, match="does not hold text") as refused:
+        look(config(path))
+    assert refused.value.got
+
+
+@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([{"a": 1}])], ids=["list", "struct"])
+def test_inspect_id_column_that_cannot_be_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+    path = parquet(folder / "a.parquet", text=pa.array(["a"]), id=column)
+
+    with pytest.raises(InputError, match="'id' cannot be written as text"):
+        look(config(path, id_column="id"))
+
+
+def test_inspect_empty_file_needs_no_columns(folder: Path, config: MakeConfig) -> None:
+    parquet(folder / "a.parquet", other=pa.array([], pa.int64()))
+    (folder / "b.jsonl").touch()
+
+    assert [(0, None), (0, None)] == [(file.reviews, file.damage) for file in look(config(folder))]
+
+
+def test_is_text_takes_strings_and_bytes_of_every_kind_only() -> None:
+    text = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.null()]
+    text.append(pa.dictionary(pa.int8(), pa.string()))
+    other = [pa.int64(), pa.bool_(), pa.list_(pa.string()), pa.dictionary(pa.int8(), pa.int64()), pa.binary(4)]
+
+    assert [True] * len(text) + [False] * len(other) == [is_text(kind) for kind in text + other]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "together"),
+    [
+        ([pa.int32(), pa.int32()], pa.int32()),
+        ([pa.int32(), pa.int64()], pa.int64()),
+        ([pa.int64(), pa.float64()], pa.float64()),
+        ([pa.null(), pa.string()], pa.string()),
+        ([pa.dictionary(pa.int8(), pa.string()), pa.string()], pa.string()),
+        ([pa.timestamp("us"), pa.timestamp("ns")], pa.timestamp("ns")),
+        ([pa.string(), pa.int64()], None),
+        ([pa.list_(pa.int64()), pa.int64()], None),
+    ],
+    ids=lambda kinds: "_and_".join(map(str, kinds)) if isinstance(kinds, list) else "",
+)
+def test_kept_schema_of_two_files_unifies_their_types_or_refuses(
+    kinds: list[pa.DataType], together: pa.DataType | None, folder: Path, config: MakeConfig
+) -> None:
+    for i, kind in enumerate(kinds):
+        parquet(folder / f"{i}.parquet", text=pa.array(["a"]), k=pa.nulls(1, kind))
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    if together is None:
+        with pytest.raises(InputError, match="types that do not go together"):
+            kept_schema(look(settings), wanted_fields(settings.input))
+    else:
+        assert pa.schema([pa.field("out", together)]) == kept_schema(look(settings), wanted_fields(settings.input))
+
+
+def test_kept_schema_without_any_columns_is_refused(folder: Path, config: MakeConfig) -> None:
+    write(folder, "a.txt")
+    settings = config(folder, kept=(Kept("k", "out"),))
+
+    with pytest.raises(InputError, match="no input has a column 'k' to keep"):
+        kept_schema(look(settings), wanted_fields(settings.input))

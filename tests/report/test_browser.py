@@ -1,0 +1,396 @@
+"""The report in a browser: what people do with it, by mouse, keyboard and phone, in light and dark, and on paper."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import Browser, Locator, expect
+
+from batch_scorer.cli.main import main
+from batch_scorer.report import page as report_page
+from batch_scorer.report.findings import LEAST_CERTAIN, MOST_POSITIVE
+from tests.browsing import DESK, PHONE, SMALL_PHONE, Watched, chromium, opened
+from tests.findings import HOSTILE, bare, findings, review_of
+from tests.made_runs import write_run
+
+EACH = 27  # reviews of a list: more than are listed at first
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report in which every section has something to show, and whose strings are hostile."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_bytes(report_page.render(findings(EACH, hostile=True)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def short_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with few reviews, for the checker, which reads every element."""
+    path = tmp_path_factory.mktemp("short") / "report.html"
+    path.write_bytes(report_page.render(findings(3, hostile=True)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def odd_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with a review without text, one whose text is cut, and one with characters beyond the first plane."""
+    rng = np.random.default_rng(1)
+    without = replace(
+        review_of("without", "lovely old ferry, dull rain", rng, (MOST_POSITIVE,), 2), text=None, truth=None
+    )
+    cut = replace(
+        review_of("cut", "a lovely old ferry and a dull end", rng, (MOST_POSITIVE,)), text="a lovely old", is_cut=True
+    )
+    astral = review_of("astral", "😀 𝒜 tender\u2028<br />film 👩\u200d🚀 superb", rng, (LEAST_CERTAIN,))
+    path = tmp_path_factory.mktemp("odd") / "report.html"
+    without, cut = replace(without, ranks=(1,)), replace(cut, ranks=(2,))
+    found = replace(bare(), reviews=(cut, without, astral), drift=(), positive_words=(), negative_words=())
+    path.write_bytes(report_page.render(found))
+    return path
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, report: Path) -> Iterator[Watched]:
+    with opened(browser, report) as watched:
+        yield watched
+
+
+@pytest.fixture
+def desk(window: Watched, report: Path) -> Iterator[Watched]:
+    """The report, opened anew in the one window: a window costs as much as most of these tests."""
+    window.open(report)
+    yield window
+    assert [] == window.said
+
+
+@pytest.fixture
+def phone(browser: Browser, report: Path) -> Iterator[Watched]:
+    with opened(browser, report, PHONE) as watched:
+        yield watched
+        assert [] == watched.said
+
+
+@pytest.fixture
+def odd(browser: Browser, odd_report: Path) -> Iterator[Watched]:
+    with opened(browser, odd_report) as watched:
+        yield watched
+        assert [] == watched.said
+
+
+def items(watched: Watched) -> Locator:
+    return watched.page.locator("#items button")
+
+
+def tab(watched: Watched, name: str) -> Locator:
+    return watched.page.get_by_role("tab", name=name)
+
+
+def figures(text: str) -> list[float]:
+    """The numbers of a shown sum, each with the sign before it."""
+    found = re.findall(r"([+−]?)\s*(\d[\d,]*\.\d+)", text)
+    return [float(number.replace(",", "")) * (-1 if sign == "−" else 1) for sign, number in found]
+
+
+def test_report_opens_without_a_word_and_asks_for_itself_alone(desk: Watched, report: Path) -> None:
+    for each in desk.page.get_by_role("tab").all():
+        each.click()
+        items(desk).nth(1).click()
+        desk.page.get_by_label("Attention", exact=True).check()
+        desk.page.get_by_label("Contribution", exact=True).check()
+    assert {report.as_uri(), "data:,"} >= set(desk.asked)
+
+
+def test_policy_stops_what_would_leave_the_page(browser: Browser, report: Path) -> None:
+    with opened(browser, report) as watched:
+        tried = "() => fetch('http://127.0.0.1:9/').then(() => 'went', () => 'stopped')"
+        assert "stopped" == watched.page.evaluate(tried)
+        assert any("Content Security Policy" in line for line in watched.said)
+
+
+def test_hostile_strings_stay_text(desk: Watched) -> None:
+    items(desk).first.click()
+    expect(desk.page.locator("#review-title")).to_have_text(f"Review {HOSTILE[0]}")
+    text = desk.page.locator(".text")
+    for string in HOSTILE[:-1]:
+        expect(text).to_contain_text(string)
+    expect(text).to_contain_text("gpj.U+202Eexe U+2066leftU+2069 U+001B[2JU+0000")
+    expect(desk.page.locator("dl.kept bdi").nth(5)).to_have_text(HOSTILE[2])
+    for summary in desk.page.locator("details.code summary").all():
+        summary.click()
+    assert desk.page.evaluate("window.__pwned") is None
+    assert 0 == desk.page.locator("img, svg[onload], a[href^=javascript]").count()
+
+
+def test_list_is_switched_by_its_tab(desk: Watched) -> None:
+    expect(items(desk).nth(1)).to_contain_text("p000")
+    tab(desk, "Most negative").click()
+    expect(items(desk).first).to_contain_text("n000")
+    expect(desk.page.locator("#review-title")).to_have_text("Review n000")
+    expect(tab(desk, "Most negative")).to_have_attribute("aria-selected", "true")
+    expect(desk.page.get_by_role("tabpanel", name="Most negative")).to_be_visible()
+
+
+def test_more_of_a_list_is_shown_on_demand(desk: Watched) -> None:
+    tab(desk, "Most negative").click()
+    expect(items(desk)).to_have_count(25)
+    desk.page.get_by_role("button", name="Show more").click()
+    expect(items(desk)).to_have_count(EACH)
+    expect(items(desk).nth(25)).to_be_focused()
+    expect(desk.page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_next_review_is_reached_beyond_those_listed(desk: Watched) -> None:
+    tab(desk, "Most negative").click()
+    items(desk).nth(24).click()
+    desk.page.get_by_role("button", name="Next").click()
+    expect(desk.page.locator("#review-title")).to_have_text("Review n025")
+    expect(desk.page.get_by_role("button", name="Next")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("U003", "u003"), ("FERRY 1", "ferry 1"), ("onload='window", HOSTILE[0])],
+    ids=["id", "kept value", "text"],
+)
+def test_search_finds_what_holds_the_words(desk: Watched, query: str, expected: str) -> None:
+    tab(desk, "All of these").click()
+    desk.page.get_by_role("searchbox").fill(query)
+    first = items(desk).first
+    first.click()
+    expect(desk.page.locator("#review")).to_contain_text(expected)
+    found = int(desk.page.locator("#found").inner_text().split()[0])
+    assert 0 < found < 4 * EACH
+
+
+def test_search_without_a_find_says_so_and_is_cleared(desk: Watched) -> None:
+    desk.page.get_by_role("searchbox").fill("zeppelin")
+    expect(desk.page.get_by_role("status")).to_have_text(f"0 of {EACH + 1} reviews")
+    expect(desk.page.locator("#review-title")).to_have_text("Nothing found")
+    desk.page.get_by_role("button", name="Clear").click()
+    expect(desk.page.get_by_role("status")).to_have_text(f"{EACH + 1} reviews")
+
+
+def test_filters_leave_what_they_name(desk: Watched) -> None:
+    tab(desk, "Least certain").click()
+    desk.page.get_by_label("Label", exact=True).select_option("positive")
+    desk.page.get_by_label("Probability from").fill("0.6")
+    desk.page.get_by_label("Probability to").fill("0.9")
+    shown = [text.split()[:2] for text in items(desk).all_inner_texts()]
+    assert shown
+    assert all(label == "positive" and 0.6 <= float(chance) <= 0.9 for chance, label in shown)
+    desk.page.get_by_label("Label", exact=True).select_option("wrong")
+    assert all("in truth negative" in text for text in items(desk).all_inner_texts())
+
+
+def test_marks_follow_the_switch_between_contribution_and_attention(desk: Watched) -> None:
+    items(desk).nth(1).click()
+    marks = desk.page.locator(".text .word")
+    classes = [str(mark.get_attribute("class")) for mark in marks.all()]
+    assert {"p4", "n4"} & set(" ".join(classes).split())
+    assert {"p1", "n1"} & set(" ".join(classes).split())
+    assert {"pos", "neg"} >= {each.split()[-1] for each in classes}
+    expect(desk.page.locator("#legend")).to_contain_text("for negative")
+    desk.page.get_by_label("Attention", exact=True).check()
+    assert all(re.fullmatch(r"word a[1-4]", str(mark.get_attribute("class"))) for mark in marks.all())
+    expect(desk.page.locator("#legend")).to_contain_text("attention")
+    items(desk).nth(2).click()
+    expect(desk.page.get_by_label("Attention", exact=True)).to_be_checked()
+
+
+def test_sign_of_a_word_does_not_rest_on_its_colour(desk: Watched) -> None:
+    items(desk).nth(1).click()
+    assert "solid" == desk.colour(".text .pos", "textDecorationStyle")
+    assert "dotted" == desk.colour(".text .neg", "textDecorationStyle")
+
+
+@pytest.mark.parametrize("name", ["Most positive", "Least certain"])
+def test_shown_sum_adds_up(desk: Watched, name: str) -> None:
+    tab(desk, name).click()
+    for at in range(1, 4):
+        items(desk).nth(at).click()
+        first, second = desk.page.locator(".sum").all()
+        bias, words, rest, logit = figures(first.inner_text())
+        assert logit == pytest.approx(bias + words + rest, abs=1e-9)
+        cells = desk.page.locator(".listed tbody tr").evaluate_all(
+            "rows => rows.filter(row => row.cells[3].textContent !== 'rest').map(row => row.cells[2].textContent)"
+        )
+        assert words == pytest.approx(sum(figures(" ".join(cells))), abs=1e-9)
+        shown_logit, temperature, calibrated, chance = figures(second.inner_text())
+        assert logit == shown_logit
+        assert calibrated == pytest.approx(logit / temperature, abs=6e-4)
+        assert chance == pytest.approx(1 / (1 + math.exp(-calibrated)), abs=1e-3)
+
+
+def test_values_of_a_word_are_shown_on_hover(desk: Watched) -> None:
+    items(desk).nth(1).click()
+    word = desk.page.locator(".text .word").first
+    word.hover()
+    tip = desk.page.locator("#tip")
+    expect(tip).to_contain_text(word.inner_text())
+    expect(tip).to_contain_text(re.compile(r"contribution[+−]\d\.\d{3}rank \d+attention\d\.\d{3}"))
+    desk.page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+
+
+def test_keyboard_alone_leads_from_the_top_to_the_figures_of_a_word(desk: Watched) -> None:
+    press = desk.page.keyboard.press
+    press("Tab")
+    expect(desk.page.get_by_role("link", name="Skip to the report")).to_be_focused()
+    press("Enter")
+    expect(desk.page.locator("main")).to_be_focused()
+    tab(desk, "Most positive").focus()
+    press("ArrowRight")
+    expect(tab(desk, "Most negative")).to_be_focused()
+    expect(items(desk).first).to_contain_text("n000")
+    for _ in range(6):  # search, label, two bounds, clear, list
+        press("Tab")
+    expect(items(desk).first).to_be_focused()
+    press("ArrowDown")
+    expect(items(desk).nth(1)).to_be_focused()
+    expect(desk.page.locator("#review-title")).to_have_text("Review n001")
+    words = desk.page.locator(".text .word")
+    words.first.focus()
+    press("ArrowRight")
+    expect(words.nth(1)).to_be_focused()
+    expect(desk.page.locator("#tip")).to_be_visible()
+    expect(words.nth(1)).to_have_accessible_name(re.compile(r": contribution .*\d\.\d{3} rank \d+; attention 0\.\d{3}"))
+    press("End")
+    expect(words.last).to_be_focused()
+    press("Enter")
+    expect(desk.page.locator(".listed tr:focus")).to_contain_text(words.last.inner_text())
+
+
+def test_dark_scheme_follows_the_system(browser: Browser, report: Path, desk: Watched) -> None:
+    light = [desk.colour("body", "backgroundColor"), desk.colour("#score .chart [fill='var(--pos)']", "fill")]
+    with opened(browser, report, DESK, "dark") as watched:
+        dark = [watched.colour("body", "backgroundColor"), watched.colour("#score .chart [fill='var(--pos)']", "fill")]
+    assert ["rgb(255, 255, 255)", "rgb(26, 95, 180)"] == light
+    assert ["rgb(20, 23, 27)", "rgb(132, 182, 244)"] == dark
+
+
+def test_dark_scheme_is_put_on_and_off_by_the_button(desk: Watched) -> None:
+    desk.page.get_by_role("button", name="Dark colours").click()
+    assert "rgb(20, 23, 27)" == desk.colour("body", "backgroundColor")
+    assert "rgb(132, 182, 244)" == desk.colour("#score .chart [fill='var(--pos)']", "fill")
+    desk.page.emulate_media(color_scheme="dark")
+    desk.page.get_by_role("button", name="Light colours").click()
+    assert "rgb(255, 255, 255)" == desk.colour("body", "backgroundColor")
+    desk.page.emulate_media(color_scheme="light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, SMALL_PHONE], ids=["desk", "phone"])
+def test_checker_finds_nothing_serious(
+    browser: Browser, short_report: Path, size: tuple[int, int], scheme: str
+) -> None:
+    with opened(browser, short_report, size, scheme) as watched:
+        tab(watched, "Least certain").click()
+        watched.page.locator("#quality details summary, #rejected summary").evaluate_all(
+            "all => all.forEach(s => s.click())"
+        )
+        assert [] == watched.serious_violations()
+        items(watched).nth(2).click()
+        watched.page.get_by_label("Attention", exact=True).check()
+        watched.page.locator(".text .word").first.focus()
+        assert [] == watched.serious_violations("#marked")
+
+
+def test_phone_shows_list_or_review_and_never_scrolls_sideways(browser: Browser, report: Path) -> None:
+    with opened(browser, report, SMALL_PHONE) as watched:
+        assert 0 == watched.overflow()
+        items(watched).first.click()
+        expect(items(watched).first).to_be_hidden()
+        expect(watched.page.locator("#review")).to_be_focused()
+        assert 0 == watched.overflow()
+        watched.page.locator(".text .word").last.focus()
+        assert 0 == watched.overflow()
+        watched.page.get_by_role("button", name="Back to the list").click()
+        expect(items(watched).first).to_be_focused()
+        expect(watched.page.locator("#review")).to_be_hidden()
+
+
+def test_phone_goes_back_to_the_list_when_another_is_chosen(phone: Watched) -> None:
+    items(phone).first.click()
+    tab(phone, "Most negative").click()
+    expect(items(phone).first).to_be_visible()
+
+
+def test_paper_has_no_controls_and_is_black_on_white_with_everything_open(browser: Browser, report: Path) -> None:
+    with opened(browser, report, DESK, "dark") as watched:
+        watched.page.emulate_media(media="print")
+        watched.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        for control in ("nav", "#scheme", "#filters", "[role=tablist]", ".steps", "#mode-attention"):
+            expect(watched.page.locator(control)).to_be_hidden()
+        expect(watched.page.locator(".text")).to_be_visible()
+        expect(watched.page.locator("details td").first).to_be_visible()
+        assert ["rgb(255, 255, 255)", "rgb(0, 0, 0)"] == [
+            watched.colour("body", of) for of in ("backgroundColor", "color")
+        ]
+        watched.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert 0 == watched.page.locator("details[open]").count()
+
+
+def test_review_without_text_shows_its_words_in_order_and_says_why(odd: Watched) -> None:
+    expect(odd.page.locator("#review-title")).to_have_text("Review without")
+    expect(odd.page.locator("#marked")).to_contain_text("The text is not at hand")
+    tokens = odd.page.locator(".text").inner_text()
+    assert tokens.index("lovely") < tokens.index("dull")
+    expect(odd.page.locator("#review")).not_to_contain_text("in truth")
+
+
+def test_review_that_is_cut_marks_what_is_there_and_lists_the_rest(odd: Watched) -> None:
+    items(odd).nth(1).click()
+    expect(odd.page.locator("#marked")).to_contain_text("Only the beginning of the text is shown")
+    marked = odd.page.locator(".text .word").all_inner_texts()
+    assert "lovely" in marked
+    assert "dull" not in marked
+    expect(odd.page.locator(".listed")).to_contain_text("dull")
+
+
+def test_words_are_marked_where_they_stand_beyond_the_first_plane_too(odd: Watched) -> None:
+    tab(odd, "Least certain").click()
+    assert ["𝒜", "tender", "film", "superb"] == odd.page.locator(".text .word").all_inner_texts()
+    assert "👩\u200d🚀" in odd.page.locator(".text").inner_text()
+    assert "U+2028" not in odd.page.locator(".text").inner_text()
+
+
+def test_report_of_50_000_reviews_is_small_and_opens_whole_and_alone(browser: Browser, tmp_path: Path) -> None:
+    run, page, reviews = tmp_path / "out", tmp_path / "report.html", str(tmp_path / "reviews.parquet")
+    pq.write_table(write_run(run, 50_000, source=reviews, keep=("truth",), hostile=True, rejected=20), reviews)
+    command = ["report", str(run), "--output", str(page), "--text-from", reviews, "--label-column", "truth"]
+    assert 0 == CliRunner().invoke(main, command).exit_code
+    assert page.stat().st_size < 5_000_000
+    with opened(browser, page) as watched:
+        expect(watched.page.locator("main")).to_contain_text("50,000")
+        assert [] == watched.serious_violations()
+        tab(watched, "Most surprising").click()
+        expect(items(watched)).to_have_count(25)
+        watched.page.get_by_label("Label", exact=True).select_option("negative")
+        expect(items(watched).first).to_contain_text("negative")
+        watched.page.get_by_label("Attention", exact=True).check()
+        watched.page.locator(".text .word").first.focus()
+        watched.page.keyboard.press("ArrowRight")
+        expect(watched.page.locator("#tip")).to_be_visible()
+        watched.page.get_by_role("searchbox").fill("no such word")
+        expect(watched.page.locator("#found")).to_contain_text("0 reviews")
+        watched.page.get_by_role("button", name="Dark colours").click()
+        assert "rgb(20, 23, 27)" == watched.colour("body", "backgroundColor")
+        assert 0 == watched.page.locator("img, svg[onload], a[href^=javascript]").count()
+        assert [] == watched.said
+        assert [page.as_uri()] == watched.asked
+        assert 0 >= watched.overflow()

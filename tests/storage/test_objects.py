@@ -1,0 +1,370 @@
+"""Objects in stores, one by one: found as on a disk, read whole, sent whole, and what is tried again."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from batch_scorer import storage
+from batch_scorer.config import without_secrets
+from batch_scorer.errors import StoreError, UnavailableError
+from batch_scorer.storage.stores import client, retry
+from batch_scorer.storage.stores import gcs as gcs_client
+from batch_scorer.storage.stores import s3 as s3_client
+from batch_scorer.storage.stores.objects import put
+from batch_scorer.storage.stores.reader import FIRST_BYTES, MOST_BYTES, ObjectReader
+from tests.stubs import gcs, s3
+from tests.stubs.gcs import Fault, Request
+
+MB = 1 << 20
+NAMES = (
+    *("a.txt", "b.txt", "sub/c.txt", "sub/deep/d.txt", ".git/e.txt", ".hidden", "_log/x.txt", "sub/_tmp/y.txt"),
+    *("what?.txt", "whats.txt", "set[ab].txt", "seta.txt", "part[1]/f.txt", "part1/g.txt", "naïve слово/h i.txt"),
+)
+PATTERNS = (
+    *("", "/", "/sub", "/sub/", "/a.txt", "/*.txt", "/[b-z].txt", "/*", "/.*", "/**/*.txt", "/**/**/*.txt", "/**"),
+    *(
+        "/s*/*.txt",
+        "/s*/**",
+        "/sub/**/d.txt",
+        "/what?.txt",
+        "/set[ab].txt",
+        "/set[[]ab].txt",
+        "/part[1]/",
+        "/part[1]/*",
+    ),
+    *("/naïve слово/*", "/missing.txt", "/missing/*.txt", "/a.txt/x", "/?.txt"),
+)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket of a store on this machine."""
+
+    url: str
+    name: str
+    store: gcs.Store | s3.Store
+
+    def put(self, name: str, data: bytes = b"x") -> str:
+        self.store.put(self.name, name, data)
+        return f"{self.url}/{name}"
+
+    def names(self) -> list[str]:
+        return self.store.names(self.name)
+
+    def asked(self, method: str) -> list[Request]:
+        return [request for request in self.store.requests if request.method == method]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, gcs.Store | s3.Store]]:
+    """Both stores, and an environment that leads to them."""
+    with gcs.serving() as google, s3.serving() as amazon, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", google.url)
+        # For its traces, Google's client asks once for the bucket itself, whenever a thread of its own comes to it.
+        patch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+        patch.setenv("AWS_ENDPOINT_URL_S3", amazon.url)
+        for name, value in s3.KEYS.items():
+            patch.setenv(name, value)
+        client.use(())
+        client._client.cache_clear()
+        yield {"gs": google, "s3": amazon}
+        client._client.cache_clear()
+
+
+numbers = count()
+
+
+@pytest.fixture(params=["gs", "s3"])
+def bucket(
+    request: pytest.FixtureRequest, servers: dict[str, gcs.Store | s3.Store], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bucket]:
+    """An empty bucket of each store; whatever fails is tried again at once, three times."""
+    monkeypatch.setattr(retry, "WAITS_S", (0.0, 0.0, 0.0))
+    store, name = servers[request.param], f"bucket{next(numbers)}"
+    if isinstance(store, gcs.Store):
+        store.buckets[name] = {}
+    else:
+        store.make(name)
+    store.requests.clear()
+    yield Bucket(f"{request.param}://{name}", name, store)
+    store.fault = lambda request: None
+    if isinstance(store, gcs.Store):
+        store.page = gcs.PAGE
+
+
+def first(times: int, fault: Fault, method: str) -> Iterator[Fault | None]:
+    """What befalls the requests of that method: the first few fail."""
+    left = iter([fault] * times)
+    return lambda request: next(left, None) if request.method == method else None  # type: ignore[return-value]
+
+
+def test_patterns_match_in_a_store_what_they_match_on_a_disk(bucket: Bucket, tmp_path: Path) -> None:
+    for name in NAMES:
+        bucket.put(name, name.encode())
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    bucket.put("sub/")  # as the stores' own consoles make an empty folder
+    if isinstance(bucket.store, gcs.Store):
+        bucket.store.page = 3
+    for pattern in PATTERNS:
+        here = [file.path.removeprefix(str(tmp_path)) for file in storage.match(f"{tmp_path}{pattern}")]
+        there = [file.path.removeprefix(bucket.url) for file in storage.match(f"{bucket.url}{pattern}")]
+        assert sorted(here) == there, pattern
+    folders = {path for path in ("", "/", "/sub", "/sub/", "/a.txt", "/s", "/missing", "/*")}
+    assert {"", "/", "/sub", "/sub/"} == {path for path in folders if storage.is_directory(bucket.url + path)}
+    assert sorted(os.listdir(tmp_path)) == sorted(storage.names_in(bucket.url))
+
+
+def test_glob_lists_no_more_than_the_folder_it_stands_in(bucket: Bucket) -> None:
+    for name in ("in/a.txt", "in/deep/b.txt", "other/c.txt"):
+        bucket.put(name)
+    assert [f"{bucket.url}/in/a.txt"] == [file.path for file in storage.match(f"{bucket.url}/in/*.txt")]
+    lists = [request.query for request in bucket.store.requests if "prefix" in request.query]
+    assert [("in/", "/")] == [(query["prefix"], query["delimiter"]) for query in lists]
+
+
+def test_size_and_time_are_the_same_listed_and_looked_at(bucket: Bucket) -> None:
+    path = bucket.put("a.txt", b"12345")
+    (listed,) = storage.match(f"{bucket.url}/*.txt")
+    assert (5, listed) == (listed.size_bytes, storage.look_at(path))
+    assert 1.6e9 < listed.modified
+    assert None is storage.look_at(f"{bucket.url}/a")
+
+
+def test_reader_gives_the_bytes_of_a_file_wherever_it_is_read(tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(3 * MB)
+    with io.BytesIO(data) as plain, ObjectReader(lambda start, stop: data[start:stop], len(data)) as reader:
+        for seed in range(300):
+            dice = random.Random(seed)
+            at, whence = dice.choice([(dice.randrange(3 * MB), 0), (-dice.randrange(1, MB), 2), (dice.randrange(9), 1)])
+            assert plain.seek(at, whence) == reader.seek(at, whence)
+            size = dice.choice([1, 100, 70_000, MB])
+            assert plain.read(size) == b"".join(iter_reads(reader, size))
+            assert plain.tell() == reader.tell()
+
+
+def iter_reads(reader: ObjectReader, size: int) -> Iterator[bytes]:
+    """`size` bytes, in as many reads as it takes."""
+    while size and (data := reader.read(size)):
+        size -= len(data)
+        yield data
+
+
+def test_reader_fetches_little_after_a_jump_and_more_as_it_reads_on() -> None:
+    fetched: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        fetched.append((start, stop))
+        return bytes(stop - start)
+
+    with io.BufferedReader(ObjectReader(fetch, 40 * MB)) as reader:
+        reader.seek(-8, os.SEEK_END)
+        reader.read(8)
+        assert [(40 * MB - 8, 40 * MB)] == fetched
+        reader.seek(0)
+        while reader.read(4_096):
+            pass
+    assert fetched[1] == (0, FIRST_BYTES)
+    assert {MOST_BYTES} == {stop - start for start, stop in fetched[6:-1]}
+    assert [start for start, _ in fetched[2:]] == [stop for _, stop in fetched[1:-1]]  # nothing twice
+    assert 12 > len(fetched)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(503), Fault(429), Fault(cut_after=5), Fault(503, after=True), Fault(cut_after=0, after=True)],
+    ids=lambda fault: " ".join(f"{k}={v}" for k, v in vars(fault).items() if v not in (None, 0, False)) or "cut",
+)
+def test_call_that_fails_thrice_succeeds_at_last_and_no_oftener(fault: Fault, bucket: Bucket) -> None:
+    path, data = bucket.put("a.txt", b"0123456789"), bytes(300_000)
+    for method, call, result in (
+        ("GET", lambda: storage.read_bytes(path), b"0123456789"),
+        ("GET", lambda: [file.path for file in storage.match_in(bucket.url, "a*")], [path]),
+        (
+            "PUT" if bucket.url.startswith("s3") else "POST",
+            lambda: storage.publish_bytes(data, f"{bucket.url}/b"),
+            None,
+        ),
+    ):
+        bucket.store.fault = first(3, fault, method)  # type: ignore[assignment]
+        assert result == call()
+        bucket.store.fault = first(4, fault, method)  # type: ignore[assignment]
+        with pytest.raises(UnavailableError, match="does not answer") as failed:
+            call()
+        assert "tried 4 times" in (failed.value.got or "")
+    assert data == bucket.store.read(bucket.name, "b")
+
+
+def test_answer_that_comes_too_late_is_asked_for_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bucket.put("a.txt", b"late")
+    monkeypatch.setitem(gcs_client._TIMES, "timeout", 0.3)
+    monkeypatch.setattr(s3_client, "ANSWER_S", 0.3)
+    client._client.cache_clear()
+    bucket.store.fault = first(1, Fault(delay_s=1.0), "GET")  # type: ignore[assignment]
+    assert b"late" == storage.read_bytes(path)
+    client._client.cache_clear()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_refusal_is_not_asked_for_twice(status: int, bucket: Bucket) -> None:
+    bucket.store.fault = lambda request: Fault(status)
+    whose_region = ("HEAD", bucket.name)  # S3's client looks whether a 400 is for want of the right region
+    for call in (
+        lambda: storage.look_at(f"{bucket.url}/a.txt"),
+        lambda: storage.match(f"{bucket.url}/"),
+        lambda: storage.publish_bytes(b"x", f"{bucket.url}/b.txt"),
+    ):
+        bucket.store.requests.clear()
+        with pytest.raises(StoreError, match="the object store refuses") as refused:
+            call()
+        assert f"{status}: " in (refused.value.got or "") and bucket.url in (refused.value.where or "")
+        asked = [request for request in bucket.store.requests if (request.method, request.target) != whose_region]
+        assert 1 == len(asked)
+
+
+def test_waiting_for_a_store_is_a_beat(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "WAITS_S", (0.2,))
+    monkeypatch.setattr(retry, "_STEP_S", 0.02)
+    path, beats = bucket.put("a.txt"), list[int]()
+    bucket.store.fault = first(1, Fault(503), bucket_stat(bucket))  # type: ignore[assignment]
+    with storage.beating(lambda: beats.append(1)):
+        assert storage.look_at(path)
+    assert 3 < len(beats)
+    bucket.store.fault = first(1, Fault(503), bucket_stat(bucket))  # type: ignore[assignment]
+    assert storage.look_at(path)
+    assert 15 > len(beats)  # no more of them once that is over
+
+
+def bucket_stat(bucket: Bucket) -> str:
+    return "HEAD" if bucket.url.startswith("s3") else "GET"
+
+
+def test_object_that_is_replaced_while_it_is_read_gives_no_mixture(bucket: Bucket) -> None:
+    path = bucket.put("a.txt", b"a" * 2 * MB)
+    with storage.open_read(path) as file:
+        assert b"a" == file.read(1)
+        bucket.put("a.txt", b"b" * 2 * MB)
+        with pytest.raises(FileNotFoundError):
+            file.read()
+
+
+class Failing(io.BytesIO):
+    """A file whose disk fails when half of it has been read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() + (size if size and size > 0 else 12 * MB) > 6 * MB:
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+def test_part_that_this_machine_cannot_read_to_its_end_is_not_sent_and_not_tried_again(bucket: Bucket) -> None:
+    source = Failing(bytes(12 * MB))
+    with pytest.raises(OSError, match="Input/output error"):
+        put(cast(BinaryIO, source), 12 * MB, f"{bucket.url}/part")
+    assert [] == bucket.names()
+    assert 2 > len(bucket.store.uploads(bucket.name))
+
+
+def test_large_file_cut_in_its_middle_is_sent_again_from_the_beginning(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(s3_client, "_ONE_PIECE_BYTES", 5 * MB)
+    client._client.cache_clear()
+    data, local = random.Random(2).randbytes(17 * MB), tmp_path / "part"
+    local.write_bytes(data)
+    pieces = iter([None, Fault(cut_after=MB)])  # the second piece is cut
+    bucket.store.fault = lambda request: next(pieces, None) if request.method == "PUT" else None
+    beats: list[int] = []
+    storage.publish_file(str(local), f"{bucket.url}/part", lambda: beats.append(1))
+    assert data == bucket.store.read(bucket.name, "part")
+    assert ["part", "part"] == bucket.store.uploads(bucket.name)
+    assert 3 < len(beats)
+    assert not local.exists()
+    client._client.cache_clear()
+
+
+def test_large_file_of_which_a_piece_is_never_taken_leaves_nothing(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(s3_client, "_ONE_PIECE_BYTES", 5 * MB)
+    client._client.cache_clear()
+    local = tmp_path / "part"
+    local.write_bytes(bytes(17 * MB))
+    seen: list[int] = []
+
+    def fault(request: Request) -> Fault | None:
+        if request.method != "PUT":
+            return None
+        seen.append(1)
+        return None if len(seen) % 2 else Fault(cut_after=MB)  # every second piece is cut
+
+    bucket.store.fault = fault
+    with pytest.raises(UnavailableError):
+        storage.publish_file(str(local), f"{bucket.url}/part")
+    bucket.store.fault = lambda request: None
+    assert [] == bucket.names()
+    assert local.exists()  # for whoever tries again
+    if isinstance(bucket.store, s3.Store):
+        assert 0 == bucket.store.unfinished(bucket.name)
+    client._client.cache_clear()
+
+
+def test_many_objects_are_deleted_in_few_requests_and_missing_ones_are_no_error(bucket: Bucket) -> None:
+    paths = [bucket.put(f"out/{i:03d}") for i in range(120)]
+    kept = bucket.put("kept")
+    bucket.store.requests.clear()
+    storage.delete(paths)
+    assert ["kept"] == bucket.names()
+    assert 2 >= len(bucket.asked("POST"))
+    storage.delete([f"{bucket.url}/gone", kept])
+    assert [] == bucket.names()
+    storage.delete([f"{bucket.url}x/gone"])
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_machine_without_credentials_is_told_where_they_are_looked_for(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*s3.KEYS, "STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_EC2_METADATA_DISABLED", "NO_GCE_CHECK"):
+        monkeypatch.setenv(name, "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "CLOUDSDK_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    client._client.cache_clear()
+    with pytest.raises(StoreError, match="refuses access") as refused:
+        storage.look_at(f"{scheme}://bucket/a")
+    assert "gcloud auth" in str(refused.value) if scheme == "gs" else "AWS_PROFILE" in str(refused.value)
+    assert "--no_auth" in (refused.value.fix or "")
+    client._client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("gs:///a", "no bucket is named"),
+        ("s3://", "no bucket is named"),
+        ("gs://_UPPER!/a", "the object store cannot be asked"),
+        ("s3://so odd/a", "the object store refuses"),
+    ],
+)
+@pytest.mark.usefixtures("servers")
+def test_name_that_no_bucket_has_is_refused(path: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        storage.look_at(path)
+
+
+def test_command_line_is_kept_without_the_secrets_of_stores() -> None:
+    given = ["x", "--", "--s3_secret_access_key=hush", "--s3_session_token", "hush", "--s3_region_name=eu", "hush.csv"]
+    kept = ("x", "--", "--s3_secret_access_key=***", "--s3_session_token", "***", "--s3_region_name=eu", "hush.csv")
+    assert kept == without_secrets(given)

@@ -1,0 +1,118 @@
+"""Work done ahead: results and errors come in order, whoever is first, and no more is done than was said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+
+from batch_scorer.storage import parallel as module
+from batch_scorer.storage.parallel import ahead, read_ahead
+
+WAIT_S = 20.0
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+@pytest.mark.parametrize("threads", [1, 2, 8])
+@pytest.mark.parametrize("items", [0, 1, 2, 50])
+def test_ahead_any_threads_and_batches_gives_what_map_gives(items: int, threads: int, batch: int) -> None:
+    assert [i * i for i in range(items)] == list(ahead(lambda i: i * i, range(items), threads, batch))
+
+
+def test_ahead_results_come_in_order_even_if_the_first_is_last() -> None:
+    last = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert last.wait(WAIT_S)
+        if item == 3:
+            last.set()
+        return item
+
+    assert [0, 1, 2, 3] == list(ahead(work, range(4), threads=4))
+
+
+def test_ahead_of_several_errors_raises_the_first_in_order() -> None:
+    other = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 2:
+            other.set()
+            raise ValueError("the one that comes first")
+        if item == 1:
+            assert other.wait(WAIT_S)
+            raise ValueError("the first in order")
+        return item
+
+    found = ahead(work, range(4), threads=4)
+
+    assert 0 == next(found)
+    with pytest.raises(ValueError, match="the first in order"):
+        next(found)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_ahead_takes_no_more_than_two_batches_a_thread(batch: int) -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken
+
+    found = ahead(lambda item: item, items(), threads=3, batch=batch)
+    for done in range(1, 200):
+        next(found)
+        assert taken <= done + 2 * 3 * batch
+    found.close()  # type: ignore[attr-defined]
+    assert taken < 300
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_read_ahead_of_local_files_uses_threads_where_they_are_waited_for(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count()
+    monkeypatch.setattr(module, "time", SimpleNamespace(
+        perf_counter=lambda: next(clock), thread_time=lambda: 0.0 if waits else 1.0 * next(clock)
+    ))  # fmt: skip
+    here, elsewhere = [], []
+
+    def work(item: int) -> int:
+        (here if threading.current_thread() is threading.main_thread() else elsewhere).append(item)
+        return -item
+
+    assert [-item for item in range(2_100)] == list(read_ahead(work, range(2_100), remote=False))
+    tried = [*range(16), *range(1_000, 1_016), *range(2_000, 2_016)]
+    assert (tried if waits else list(range(2_100))) == here
+    assert sorted(here + elsewhere) == list(range(2_100))
+
+
+def test_read_ahead_in_a_store_waits_for_no_file_alone() -> None:
+    together = threading.Barrier(20)
+
+    def work(item: int) -> int:
+        together.wait(WAIT_S)
+        return item
+
+    assert list(range(40)) == list(read_ahead(work, range(40), remote=True))
+
+
+def test_ahead_given_up_does_not_do_the_rest() -> None:
+    done, go = [], threading.Event()
+
+    def work(item: int) -> int:
+        if item:
+            assert go.wait(WAIT_S)
+        done.append(item)
+        return item
+
+    found = ahead(work, range(100), threads=2)
+    assert 0 == next(found)
+    threading.Timer(0.05, go.set).start()
+    found.close()  # type: ignore[attr-defined]
+    assert len(done) <= 3

@@ -1,0 +1,314 @@
+"""Evaluation: figures of known answers, probes, pictures, and a whole evaluation of a tiny model."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from batch_scorer.models import artifact
+from batch_scorer.models.network import forward, sigmoid
+from batch_scorer.models.protocol import Scores
+from batch_scorer.models.tokenizer import Ids, words
+from tests.conftest import WORDS
+from train.evaluate import figures, pages, probes, quality, run
+from train.evaluate.command import evaluate, rounded
+from train.evaluate.quality import Answers
+
+SEED = 3
+
+
+def answers(logits: list[float], labels: list[int], **changes: Any) -> Answers:
+    """Answers to reviews r0, r1 ... of 10 words, all of them known."""
+    n = len(logits)
+    given = {"n_tokens": np.full(n, 10), "oov_share": np.zeros(n), "temperature": 1.0, "threshold": 0.5, **changes}
+    return Answers(tuple(f"r{i}" for i in range(n)), np.array(labels), np.array(logits), **given)
+
+
+def drawn(n: int) -> Answers:
+    """Answers of a perfectly calibrated model to n reviews of all lengths."""
+    rng = np.random.default_rng(SEED)
+    logits = rng.normal(0, 2.5, n)
+    labels = (rng.random(n) < 1 / (1 + np.exp(-logits))).astype(int)
+    return answers(logits.tolist(), labels.tolist(), n_tokens=rng.integers(1, 900, n), oov_share=rng.random(n) / 5)
+
+
+def test_confusion_counts_labels_by_decision_at_the_threshold() -> None:
+    found = quality.measure(answers([3, -1, -2, 1], [1, 1, 0, 0], threshold=0.9), max_words=20, words={}, seed=SEED)
+    assert {"negative": {"negative": 2, "positive": 0}, "positive": {"negative": 1, "positive": 1}} == found[
+        "confusion"
+    ]
+    assert 0.75 == found["accuracy"]
+
+
+def test_reliability_of_known_answers_is_known() -> None:
+    p, labels = np.array([0.9, 0.1, 0.92, 0.55]), np.array([1, 1, 1, 0])
+    bins = quality.reliability(p, labels)
+    assert 15 == len(bins)
+    assert {8: 1, 13: 3} == {i: line["reviews"] for i, line in enumerate(bins) if line["reviews"]}
+    assert (0.9 + 0.9 + 0.92) / 3 == pytest.approx(bins[13]["confidence"])
+    assert 2 / 3 == bins[13]["accuracy"]
+    assert 0 == bins[8]["accuracy"]
+    assert bins[0]["confidence"] is None and bins[0]["accuracy"] is None
+
+
+def test_ece_is_the_sum_of_the_reliability_gaps() -> None:
+    found = quality.measure(drawn(500), max_words=499, words={}, seed=SEED, simulations=1)
+    gaps = [b["reviews"] * abs(b["accuracy"] - b["confidence"]) for b in found["reliability"] if b["reviews"]]
+    assert sum(gaps) / 500 == pytest.approx(found["ece"], abs=1e-6)
+
+
+def test_ece_by_chance_falls_with_the_root_of_the_number_of_reviews() -> None:
+    few, many = (quality.ece_by_chance(drawn(n).probability, SEED, 200) for n in (400, 6400))
+    assert 4 == pytest.approx(few["mean"] / many["mean"], rel=0.2)
+    assert few["mean"] < few["high"] < 2 * few["mean"]
+
+
+def test_ece_by_chance_covers_a_calibrated_model_and_not_an_overconfident_one() -> None:
+    calm = drawn(4000)
+    bold = Answers(**{**vars(calm), "temperature": 0.4})
+    for given, within in ((calm, True), (bold, False)):
+        found = quality.measure(given, max_words=499, words={}, seed=SEED, simulations=200)
+        assert within == (found["ece"] <= found["ece_by_chance"]["high"])
+
+
+def test_ece_by_chance_with_the_same_seed_is_the_same() -> None:
+    p = drawn(100).probability
+    assert quality.ece_by_chance(p, SEED, 20) == quality.ece_by_chance(p, SEED, 20)
+
+
+@pytest.mark.parametrize(
+    ("max_words", "expected"), [(499, [1, 100, 200, 300, 500]), (19, [1, 20]), (150, [1, 100, 151])]
+)
+def test_length_bounds_end_where_reviews_are_cut_off(max_words: int, expected: list[int]) -> None:
+    assert expected == quality.length_bounds(max_words)
+
+
+def test_slices_hold_each_review_once_and_leave_empty_ones_out() -> None:
+    right = np.array([True, False, True, True])
+    found = quality.slices(np.array([5, 99, 100, 500]), right, [1, 100, 200, 500])
+    assert [(1, 100, 2, 0.5), (100, 200, 1, 1.0), (500, None, 1, 1.0)] == [
+        (line["low"], line["high"], line["reviews"], line["accuracy"]) for line in found
+    ]
+    assert all(line["accuracy_low"] < line["accuracy_high"] for line in found)
+
+
+def test_mistakes_are_the_surest_first() -> None:
+    given = answers([5, -6, 1, 2, -1, 5], [0, 1, 0, 1, 0, 0])
+    assert [1, 0, 5, 2] == quality.most_confident_mistakes(given)
+    assert [1, 0] == quality.most_confident_mistakes(given, 2)
+    found = quality.measure(given, max_words=20, words={1: ["dull"]}, seed=SEED)["mistakes"]
+    assert ("r1", "positive", ["dull"]) == tuple(found[0][key] for key in ("record_id", "label", "words"))
+
+
+class _Counting:
+    """An engine whose contributions are the ids less 10, after one position of padding."""
+
+    batch_size, bias = 2, 0.0
+
+    def run(self, batch: list[Ids]) -> Scores:
+        contribution = np.array([[99.0], *([float(i) - 10] for i in batch[0])])
+        return Scores(contribution.sum(axis=0), contribution, contribution)
+
+
+def test_leading_words_speak_for_the_decision_and_come_once() -> None:
+    ids = np.array([1, 12, 9, 14, 12, 7], np.int32)  # contributions of the words: 2, -1, 4, 2, -3
+    used = ["fine", "dull", "superb", "fine", "awful"]
+    given = (_Counting(), [used] * 2, [ids] * 2)
+    assert [["superb", "fine"], ["awful", "dull"]] == run.leading_words(*given, [True, False])
+    assert [["superb"]] == run.leading_words(_Counting(), [used], [ids], [True], count=1)
+    without_mark = (_Counting(), [used], [ids[1:]], [True])  # cut off, as in the notebook's variant
+    assert [["superb", "fine"]] == run.leading_words(*without_mark)
+
+
+def test_probes_have_at_least_four_pairs_a_group() -> None:
+    groups = Counter(pair.group for pair in probes.PAIRS)
+    assert {"negation", "contrast with but", "intensifiers", "names swapped", "sarcasm"} <= groups.keys()
+    assert 28 <= len(probes.PAIRS)
+    assert set() == {name for name, pairs in groups.items() if pairs < 4}
+
+
+def test_probes_are_different_texts_and_minimal() -> None:
+    texts = [text for pair in probes.PAIRS for text in (pair.a, pair.b)]
+    assert len(texts) == len(set(texts))
+    for pair in probes.PAIRS:
+        assert pair.expectation in ("flips", "rises", "falls", "stays")
+        a, b = Counter(words(pair.a)), Counter(words(pair.b))
+        assert 0 < (a & b).total(), pair
+        assert pair.group == "sarcasm" or max((a - b).total(), (b - a).total()) <= 4, pair
+
+
+@pytest.mark.parametrize(
+    ("expectation", "a", "b", "expected"),
+    [
+        ("flips", 0.5, 0.49, True),
+        ("flips", 0.4, 0.6, False),
+        ("flips", 0.9, 0.6, False),
+        ("rises", 0.2, 0.3, True),
+        ("rises", 0.2, 0.2, False),
+        ("falls", 0.3, 0.2, True),
+        ("stays", 0.7, 0.75, True),
+        ("stays", 0.7, 0.85, False),
+        ("stays", 0.48, 0.52, False),
+    ],
+)
+def test_expectation_holds_as_it_says(expectation: str, a: float, b: float, expected: bool) -> None:
+    assert expected == probes.holds(expectation, a, b)
+
+
+def test_probes_of_a_model_that_says_always_the_same_hold_where_it_should() -> None:
+    found = probes.measure(lambda texts: [0.7] * len(texts))
+    held = {group["name"]: group["held"] / group["pairs"] for group in found["groups"]}
+    assert {name: float(name in ("names swapped", "irrelevant facts")) for name in held} == held
+    assert len(probes.PAIRS) == len(found["pairs"])
+
+
+def ranking(value: float) -> dict[str, Any]:
+    around = {"value": value, "low": value - 0.1, "high": value + 0.1}
+    flip = {"median": 0.1, "low": 0.05, "high": 0.2, "never": 0.02}
+    at = [around] * 5
+    return {"comprehensiveness": around, "sufficiency": around, "comprehensiveness_at": at, "sufficiency_at": at,
+            "words_to_flip": flip}  # fmt: skip
+
+
+FAITHFULNESS = {
+    "reviews": 10,
+    "shares": [0.01, 0.05, 0.1, 0.2, 0.5],
+    "rankings": {name: ranking(0.3) for name in figures.MARKS},
+    "contribution_over_attention": {"value": 2.0, "low": 1.5, "high": 2.5},
+    "integrated_gradients_gap": {"median": 0.001},
+    "for_print": {
+        "hidden_states_to_flip": {
+            name: {"median": 0.1, "low": 0.0, "high": 0.2} for name in ("contribution", "random")
+        },
+        "conicity": {"value": 0.9, "low": 0.8, "high": 1.0},
+    },
+}
+
+
+def log(stages: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Two epochs of each stage, two lines each."""
+    lines: list[dict[str, Any]] = []
+    for stage in stages:
+        for step in (2, 4) if stage == "average" else (1, 2, 3, 4):
+            line = {"stage": stage, "epoch": (step + 1) // 2, "step": step, "loss": 1 / step, "seconds": 900.0}
+            if step % 2 == 0 and stage == "pretraining":
+                line["perplexity"] = 200 / step
+            elif step % 2 == 0:
+                line |= {"accuracy": 0.9, "accuracy_low": 0.88, "accuracy_high": 0.91, "log_loss": 0.3}
+            lines.append(line)
+    return lines
+
+
+FIGURES: dict[str, Callable[[], Any]] = {
+    "reliability": lambda: figures.reliability(quality.measure(drawn(300), max_words=499, words={}, seed=SEED)),
+    "slices": lambda: figures.slices(quality.measure(drawn(300), max_words=499, words={}, seed=SEED)),
+    "faithfulness": lambda: figures.faithfulness(FAITHFULNESS),
+    "curves": lambda: figures.curves(log(("pretraining", "fine-tuning"))),
+    "several": lambda: figures.curves(log(("pretraining", "fine-tuning 1", "fine-tuning 2", "average"))),
+    "fine-tuning": lambda: figures.curves(log(("fine-tuning",))),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_drawn_twice_is_the_same_svg(tmp_path: Path, name: str) -> None:
+    for file in ("a.svg", "b.svg"):
+        figures.save(FIGURES[name](), tmp_path / file)
+    drawing = (tmp_path / "a.svg").read_bytes()
+    assert drawing == (tmp_path / "b.svg").read_bytes()
+    root = ET.fromstring(drawing)
+    assert "{http://www.w3.org/2000/svg}svg" == root.tag
+    assert 700 == pytest.approx(float(root.attrib["width"].removesuffix("pt")) * 96 / 72, abs=1)
+
+
+def test_figures_are_rounded_and_nothing_else() -> None:
+    assert {"a": [0.1234568, 3, "x", None, True]} == rounded({"a": [0.123456789, 3, "x", None, True]})
+
+
+def labelled(path: Path, rows: int = 60) -> Path:
+    """Reviews of the tiny model's words, one of an unknown word and one without any."""
+    rng = np.random.default_rng(SEED)
+    lines = [
+        {"id": f"t{i}", "text": " ".join(rng.choice(WORDS, rng.integers(2, 30))), "label": i % 2} for i in range(rows)
+    ]
+    lines += [{"id": "odd", "text": "Zorbian", "label": 1}, {"id": "none", "text": "?!", "label": 0}]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(evaluate, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of an evaluation of the tiny model."""
+    out = tmp_path_factory.mktemp("evaluation")
+    data = labelled(out / "reviews.jsonl")
+    result = call(tiny_model, "--data", data, "--id-column", "id", "--output", out / "out", "--faithfulness-reviews", 5)
+    assert 0 == result.exit_code, result.output
+    assert "accuracy" in result.output
+    return out / "out"
+
+
+def test_evaluation_has_every_figure(evaluated: Path, tiny: artifact.Artifact) -> None:
+    found = json.loads((evaluated / "evaluation.json").read_text())
+    assert {"id": tiny.model_id, "name": "tiny"} == found["model"]
+    assert (["reviews.jsonl"], 61, 1) == tuple(found["data"][key] for key in ("files", "reviews", "without_words"))
+    assert 61 == found["quality"]["reviews"] == sum(line["reviews"] for line in found["quality"]["by_length"])
+    assert 61 == sum(line["reviews"] for line in found["quality"]["by_oov"])
+    assert 5 == found["faithfulness"]["reviews"]
+    assert FAITHFULNESS["rankings"].keys() == found["faithfulness"]["rankings"].keys()
+    assert len(probes.PAIRS) == len(found["probes"]["pairs"])
+
+
+def test_evaluation_agrees_with_the_plain_arithmetic(evaluated: Path, tiny: artifact.Artifact) -> None:
+    lines = (evaluated.parent / "reviews.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = {line["id"]: line["text"] for line in map(json.loads, lines)}
+    mistakes = json.loads((evaluated / "evaluation.json").read_text())["quality"]["mistakes"]
+    assert 5 < len(mistakes) <= 20
+    for mistake in mistakes:
+        found = words(texts[mistake["record_id"]])
+        ids = tiny.tokenizer.ids(found)
+        logit = forward(tiny.tensors, tiny.architecture, ids).logit
+        assert float(sigmoid(np.array(logit / tiny.temperature))) == pytest.approx(mistake["probability"], abs=1e-5)
+        assert len(found) == mistake["n_tokens"]
+        sign = 1 if mistake["label"] == "negative" else -1
+        split = sign * forward(tiny.tensors, tiny.architecture, ids).contribution[1:]
+        assert found[-tiny.architecture.max_words :][int(split.argmax())] == mistake["words"][0]
+
+
+def test_evaluation_page_shows_its_figures_and_files(evaluated: Path) -> None:
+    page = (evaluated / "evaluation.md").read_text()
+    for name in ("reliability", "slices", "faithfulness"):
+        assert f"]({name}.svg)" in page
+        ET.parse(evaluated / f"{name}.svg")
+    assert {f"{name}.svg" for name in ("reliability", "slices", "faithfulness")} | {
+        "evaluation.json",
+        "evaluation.md",
+    } == {path.name for path in evaluated.iterdir()}
+    assert pages.evaluation_page(json.loads((evaluated / "evaluation.json").read_text())) == page
+
+
+def test_evaluation_without_faithfulness_leaves_it_out(tiny_model: Path, tmp_path: Path) -> None:
+    data = labelled(tmp_path / "reviews.jsonl", 20)
+    assert 0 == call(tiny_model, "--data", data, "--output", tmp_path / "out", "--faithfulness-reviews", 0).exit_code
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["faithfulness"] is None
+    assert not (tmp_path / "out/faithfulness.svg").exists()
+    assert "explanations are worth" not in (tmp_path / "out/evaluation.md").read_text()
+
+
+def test_evaluation_of_missing_data_or_model_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    data = labelled(tmp_path / "reviews.jsonl")
+    for model, file in ((tiny_model, tmp_path / "none.jsonl"), (tmp_path, data)):
+        result = call(model, "--data", file, "--output", tmp_path / "out")
+        assert 2 == result.exit_code
+        assert result.stderr.startswith("error: ")
+        assert not (tmp_path / "out").exists()

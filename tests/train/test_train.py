@@ -1,0 +1,160 @@
+"""Training: reading, splitting, the measures, and a whole small run that learns and can be resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scorer.errors import InputError
+from batch_scorer.models import artifact
+from batch_scorer.models.engine import load_engine
+from batch_scorer.models.tokenizer import PAD, words
+from train.cli import main
+from train.data import Columns, bucketed_batches, pad, read_examples, split
+from train.metrics import auc, expected_calibration_error, fit_temperature, log_loss, wilson_interval
+
+GOOD = ("a wonderful film", "loved every minute of it", "great plot and great music", "the best film of the year")
+BAD = ("a boring film", "hated every minute of it", "poor plot and poor music", "the worst film of the year")
+
+
+def examples() -> list[dict[str, object]]:
+    texts = [(text, 1) for text in GOOD] + [(text, 0) for text in BAD]
+    return [{"id": f"{i}", "text": f"{t}, no {i}", "label": y} for i, (t, y) in enumerate(texts * 25)]
+
+
+def write(directory: Path, form: str) -> Path:
+    """The examples in one of the forms that training reads."""
+    path = directory / f"reviews.{form}"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(examples()), path)
+    elif form == "jsonl":
+        path.write_text("".join(json.dumps(e) + "\n" for e in examples()))
+    elif form in ("csv", "tsv"):
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, ["id", "text", "label"], delimiter="\t" if form == "tsv" else ",")
+            table.writeheader()
+            table.writerows(examples())
+    else:
+        for e in examples():
+            folder = path / "train" / ("pos" if e["label"] else "neg")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{e['id']}.txt").write_text(str(e["text"]))
+    return path
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "csv", "tsv", "aclImdb"])
+def test_examples_read_from_any_form_are_the_same(tmp_path: Path, form: str) -> None:
+    found = read_examples([str(write(tmp_path, form))], Columns(id="id"))
+    expected = {(str(e["text"]), e["label"]) for e in examples()}
+    assert expected == set(zip(found.texts, found.labels.tolist(), strict=True))
+    assert 200 == len(found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (Columns(text="body"), "'body' is missing"),
+        (Columns(label="stars"), "'stars' is missing"),
+        (Columns(positive="5"), "one label only"),
+    ],
+)
+def test_examples_with_wrong_columns_are_refused(tmp_path: Path, columns: Columns, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_examples([str(write(tmp_path, "parquet"))], columns)
+
+
+def test_examples_divided_by_another_character_are_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text;label\ngood;1\nbad;0\n")
+    with pytest.raises(InputError) as refused:
+        read_examples([str(tmp_path / "a.csv")], Columns())
+    assert "columns text;label" == refused.value.got
+    assert "commas divide those of a .csv, tabs those of a .tsv" in (refused.value.fix or "")
+
+
+def test_split_keeps_each_review_on_its_side_when_others_are_added(tmp_path: Path) -> None:
+    all_of_them = read_examples([str(write(tmp_path, "jsonl"))], Columns(id="id"))
+    _, held_out = split(all_of_them, 0.3)
+    _, held_out_of_half = split(all_of_them.subset(np.arange(200) < 100), 0.3)
+    assert 30 < len(held_out) < 90
+    assert set(held_out_of_half.ids) == {i for i in held_out.ids if int(i) < 100}
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=300), st.integers(1, 40))
+def test_bucketed_batches_hold_each_review_once(lengths: list[int], batch_size: int) -> None:
+    batches = list(bucketed_batches(np.array(lengths), batch_size, np.random.default_rng(0)))
+    assert list(range(len(lengths))) == sorted(np.concatenate(batches).tolist())
+    assert all(len(batch) <= batch_size for batch in batches)
+
+
+def test_pad_puts_padding_on_the_left() -> None:
+    assert [[PAD, PAD, 1], [1, 5, 6]] == pad([np.array([1], np.int32), np.array([1, 5, 6], np.int32)]).tolist()
+
+
+def test_temperature_of_logits_drawn_too_large_is_their_factor() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 2, 200_000)
+    labels = (rng.random(200_000) < 1 / (1 + np.exp(-true))).astype(int)
+    assert 3 == pytest.approx(fit_temperature(3 * true, labels), rel=0.02)
+    assert log_loss(3 * true, labels, 3) < log_loss(3 * true, labels)
+
+
+def test_measures_of_known_answers_are_known() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert 0.75 == auc(np.array([0.1, 0.4, 0.35, 0.8]), labels)
+    assert 0.5 == auc(np.ones(4), labels)
+    # Two bins: confidence .9 and right half the time, confidence .6 and right always.
+    assert (0.4 + 0.4) / 2 == pytest.approx(
+        expected_calibration_error(np.array([0.1, 0.6, 0.9, 0.4]), np.array([0, 1, 0, 0]))
+    )
+    low, high = wilson_interval(9, 10)
+    assert (0.5958, 0.9821) == pytest.approx((low, high), abs=1e-4)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    result = run("--data", data, "--id-column", "id", "--output", tmp_path / "m", "--epochs", 4, "--batch-size", 16)
+    assert 0 == result.exit_code, result.output
+    model = artifact.load(str(tmp_path / "m"))
+    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
+    left = {path.name for path in (tmp_path / "m.work").iterdir()}
+    assert {"curves.svg", "log.jsonl", "settings.json"} == left
+    engine = load_engine(model)
+    texts = ["a wonderful film, loved it", "the worst, boring film"]
+    good, bad = engine.run([model.tokenizer.ids(words(text)) for text in texts]).logit
+    assert good > 0 > bad
+    again = run("--data", data, "--output", tmp_path / "m")
+    assert 2 == again.exit_code
+    assert "already holds a model" in again.output
+
+
+def test_full_preset_pretrains_and_publishes_an_artefact_that_tells_both_recipes(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    more = tmp_path / "more.jsonl"
+    more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
+    result = run("--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
+                 "--set", "pretraining.epochs=1", "--epochs", 3, "--output", tmp_path / "m")  # fmt: skip
+    assert 0 == result.exit_code, result.output
+    assert "320 more to pre-train on" in result.output
+    model = artifact.load(str(tmp_path / "m"))
+    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
+    assert 1 == model.manifest["training"]["recipe"]["pretraining"]["epochs"]
+
+
+def test_options_of_pretraining_without_the_full_preset_are_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    result = run("--data", data, "--unlabelled", data, "--output", tmp_path / "m")
+    assert 2 == result.exit_code
+    assert "--preset full" in result.output

@@ -1,0 +1,86 @@
+"""The card of a model, the scores of a run as blocks, and how a command that is shown calls this program."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from batch_scorer.cli.framework import program
+from batch_scorer.models import artifact
+from batch_scorer.ui import terminal
+from batch_scorer.ui.cards import model_card, positive_share, run_card
+from tests.ui.test_summary import manifest
+
+
+def shown(on: Console) -> str:
+    assert isinstance(on.file, io.StringIO)
+    return " ".join(on.file.getvalue().split())
+
+
+def test_card_of_the_shipped_model_says_how_good_it_is_and_of_what_kind_its_reviews_were() -> None:
+    on = Console(file=io.StringIO(), width=100, color_system=None)
+    told = json.loads((Path(artifact.SHIPPED) / "manifest.json").read_text(encoding="utf-8"))
+    model_card(on, "model", told, "0" * 12)
+    found = told["metrics"]["validation"]
+    accuracy = f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at 95%)"
+    profile = told["training_profile"]
+    for text in (accuracy, f"{found['reviews']:,} reviews held out", f"{found['ece']:.1%} off on average",
+                 f"{profile['words'] / profile['reviews']:.0f} words on average", "the last 499 words"):  # fmt: skip
+        assert text in shown(on)
+
+
+def test_card_of_a_model_that_was_never_judged_says_so() -> None:
+    on = Console(file=io.StringIO(), width=100, color_system=None)
+    told = json.loads((Path(artifact.SHIPPED) / "manifest.json").read_text(encoding="utf-8"))
+    model_card(on, "model", {**told, "metrics": {}}, "0" * 12)
+    assert "accuracy not known" in shown(on)
+
+
+def test_share_is_of_the_label_where_the_scores_can_tell() -> None:
+    assert ("positive", 0.25) == positive_share(manifest())
+    assert ("positive", 0.75) == positive_share(manifest(threshold=0.2))
+    assert ("P >= 0.5", 0.25) == positive_share(manifest(threshold=0.47))
+
+
+def test_card_of_a_run_draws_its_scores_and_measures_its_shift() -> None:
+    on = Console(file=io.StringIO(), width=100, color_system=None)
+    run_card(on, "out", manifest(), True)
+    assert isinstance(on.file, io.StringIO)
+    lines = [line.rstrip() for line in on.file.getvalue().splitlines()]
+    assert " P(positive)  0   █ █    ██          1" in lines
+    assert "scores 0.00, lengths 0.00, unknown words 0.00" in shown(on)
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [("utf-8", "▁ █▄"), ("ascii", "_ #:")])
+def test_bars_show_every_bin_that_holds_anything(encoding: str, expected: str) -> None:
+    on = Console(file=io.TextIOWrapper(io.BytesIO(), encoding))
+    assert expected == terminal.bars(on, [1, 0, 1_000, 500])
+    assert "  " == terminal.bars(on, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("called", "path", "expected"),
+    [
+        ("venv/bin/batch-scorer", "venv/bin", "batch-scorer"),
+        ("venv/bin/batch-scorer", "elsewhere", "venv/bin/batch-scorer"),
+        ("my venv/bin/batch-scorer", "elsewhere", "'my venv/bin/batch-scorer'"),
+        ("lib/batch_scorer/__main__.py", "elsewhere", "{python} -m batch_scorer"),
+        ("lib/pytest/__main__.py", "elsewhere", "batch-scorer"),
+    ],
+)
+def test_program_is_called_again_as_a_shell_here_finds_it(
+    called: str, path: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / called
+    place.parent.mkdir(parents=True)
+    place.touch(0o755)
+    place.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / path))
+    monkeypatch.setattr(sys, "argv", [str(place)])
+    assert expected.format(python=sys.executable) == program()
