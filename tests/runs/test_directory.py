@@ -161,8 +161,8 @@ def test_begin_overwrite_deletes_what_is_ours_and_nothing_else(
 ) -> None:
     settings = config(overwrite=True)
 
-    assert plan == prepare(settings, plan)
-    begin(settings)
+    assert plan == prepare(settings.output, plan)
+    begin(settings.output)
 
     assert set(FOREIGN) == names(output)
     assert {"notes.txt", "plans", "shards.bak"} == set(os.listdir(output))
