@@ -28,6 +28,11 @@ def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
     return "…" + shown[len(shown) - width + 1 :] if keep_end else shown[: width - 1] + "…"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: `1 review`, `2,000 reviews`."""
+    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
 def report(error: ScorerError) -> str:
     """`str(error)`, of which each line is one of ours: what it quotes ends no line and begins none."""
     fields = (error.what, error.where, error.expected, error.got, error.fix)

@@ -1,6 +1,6 @@
-"""What a job tells of itself, line by line: on standard error and in the log file, as text or as JSON.
+"""What happens in a job, as events: passed to whoever runs it, and logged to standard error and a file.
 
-No review is among it. What a person reads on standard output is the business of `terminal`.
+No event holds the text of a review. What a person reads on standard output is the business of `ui`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -23,28 +24,47 @@ DETAIL, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, log
 _log = logging.getLogger(__name__)
 
 
-def tell(event: str, message: str, level: int = INFO, /, **fields: object) -> None:
-    """Tells of an event; unless a `told` is in force, nobody hears it.
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a job.
 
     Args:
-        event: what kind it is, one word for programs.
-        message: the same for people; whatever it quotes ends no line of a log and begins none.
-        level: a `DETAIL` is for --verbose alone.
+        name: what kind it is, one word for programs; docs/cli.md lists them.
+        message: the same for people, in a sentence.
+        level: one of logging's; a `DETAIL` is for --verbose only.
         fields: what else a program may want to know, as JSON has it.
     """
-    _log.log(level, "%s", safe(message), extra={"event": event, "said": message, "fields": fields})
+
+    name: str
+    message: str
+    level: int = INFO
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+OnEvent = Callable[[Event], None]  # may be called from a thread that is not the caller's
+
+
+def ignore(event: Event) -> None:
+    """For callers who don't need to know."""
+
+
+def log(event: Event) -> None:
+    """Logs an event; outside of `logged`, nothing comes of it."""
+    # Whatever the message quotes, it neither ends a line of the log nor begins one.
+    extra = {"event": event.name, "full_message": event.message, "fields": event.fields}
+    _log.log(event.level, "%s", safe(event.message), extra=extra)
 
 
 @contextmanager
-def told(config: MessageConfig) -> Iterator[None]:
-    """Has the events of the body heard, as the config asks; its log file gets all else that is logged, too.
+def logged(config: MessageConfig) -> Iterator[None]:
+    """Sends the events of the body where the config says; its log file gets whatever else is logged, too.
 
     Raises:
         OptionError: the log file cannot be written.
     """
     with ExitStack() as stack:
         if config.log_file is not None:
-            stack.enter_context(_logged(config.log_file, config.log_format))
+            stack.enter_context(_log_file(config.log_file, config.log_format))
         if config.log_format == JSON or config.verbosity != USUAL:
             stack.enter_context(_screen(config))
         level = _log.level
@@ -55,7 +75,7 @@ def told(config: MessageConfig) -> Iterator[None]:
 
 @contextmanager
 def _screen(config: MessageConfig) -> Iterator[None]:
-    """Standard error, whatever others do to it meanwhile."""
+    """Logs to standard error, whatever others do to it in the meantime."""
     with _own_standard_error() as stream:
         handler = _Screen(stream)
         if config.log_format == JSON:
@@ -66,7 +86,7 @@ def _screen(config: MessageConfig) -> Iterator[None]:
             handler.setLevel(WARNING)
         else:
             handler.setFormatter(_Plain("%(asctime)s  %(message)s", "%H:%M:%S"))
-            handler.addFilter(lambda record: record.levelno == DETAIL)  # the rest stands on standard output
+            handler.addFilter(lambda record: record.levelno == DETAIL)  # the rest is on standard output
         _log.addHandler(handler)
         try:
             yield
@@ -75,10 +95,10 @@ def _screen(config: MessageConfig) -> Iterator[None]:
 
 
 class _Screen(logging.StreamHandler[TextIO]):
-    """A handler that says nothing where nobody listens any more."""
+    """A handler that stays silent once nobody is listening."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Leaves it at that: the job goes on."""
+        """Ignores it: the job continues."""
 
 
 @contextmanager
@@ -96,8 +116,8 @@ def _own_standard_error() -> Iterator[TextIO]:
 
 
 @contextmanager
-def _logged(path: str, log_format: str) -> Iterator[None]:
-    """Writes all that is logged while the body runs, Beam's workers included, to the file `path`."""
+def _log_file(path: str, log_format: str) -> Iterator[None]:
+    """Writes everything that is logged while the body runs, by Beam's workers too, to the file `path`."""
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
@@ -110,18 +130,18 @@ def _logged(path: str, log_format: str) -> Iterator[None]:
     try:
         yield
     except ScorerError as error:
-        # On the screen it appears once the job has been cleared away, from `cli_frame`.
+        # It appears on the screen once the job has been cleaned up, from `cli.framework`.
         logging.getLogger("batch_scorer").error("%s", error, extra={"event": "error"})
         raise
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
         handler.close()
-        quieten()  # what Beam has to say on its way out finds no log any more
+        quieten()  # the log is closed to what Beam says as it shuts down
 
 
 class _Plain(logging.Formatter):
-    """Events for people, one a line whatever is in them."""
+    """Events for people, one per line whatever is in them."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.level = record.levelname.lower()
@@ -129,10 +149,12 @@ class _Plain(logging.Formatter):
 
 
 class _AsJson(logging.Formatter):
-    """An object a line: time, level, event, message, and the fields of the event."""
+    """One object per line: time, level, event, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = getattr(record, "said", None) or record.getMessage()  # JSON can write what a line of text cannot
+        message = (
+            getattr(record, "full_message", None) or record.getMessage()
+        )  # JSON can hold what a line of text cannot
         line = _line(record.created, record.levelname, getattr(record, "event", "log"), message)
         line |= getattr(record, "fields", None) or {"logger": record.name}
         if record.exc_info:
@@ -141,7 +163,7 @@ class _AsJson(logging.Formatter):
 
 
 def error_line(error: ScorerError) -> str:
-    """An error that ends the command, as the line that `told` would make of it."""
+    """An error that ends the command, as the line that `logged` would make of it."""
     details = {name: getattr(error, name) for name in ("where", "expected", "got", "fix") if getattr(error, name)}
     return as_json(_line(time.time(), "error", "error", error.what) | details | {"exit_code": error.exit_code})
 

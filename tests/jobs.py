@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scorer.config import ScoreConfig
-from batch_scorer.models import artifact
-from batch_scorer.planning import plan
-from batch_scorer.runners import pipeline
-from batch_scorer.runs import directory, plan_files
+from batch_scorer.runners.job import run_job
 
 
 def score_here(config: ScoreConfig) -> dict[str, Any]:
-    """Plans and runs a job as the command does, in this process and its workers; returns the manifest."""
-    model = artifact.load(config.scoring.model or artifact.SHIPPED)
-    made, shards = plan.make_plan(config, model.model_id)
-    made = directory.prepare(config.output, made)
-    with directory.claimed(config.output.directory):
-        directory.begin(config.output)
-        plan_files.write_plan(made, shards, config.output.directory)
-        try:
-            pipeline.run(made, config, pipeline.options(config))
-        finally:
-            directory.finish(config.output.directory)
-    manifest: dict[str, Any] = json.loads((Path(config.output.directory) / "manifest.json").read_text())
-    return manifest
+    """Runs a job as the command does, in this process and its workers; returns the manifest."""
+    result = run_job(config)
+    assert result is not None
+    return dict(result.manifest)
 
 
 def rows(output: Path | str, kind: str = "predictions") -> list[dict[str, Any]]:

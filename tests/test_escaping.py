@@ -31,6 +31,8 @@ from batch_scorer.models.engine import load_engine
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import words
 from batch_scorer.planning import plan
+from batch_scorer.runners.job import plan_sentence
+from batch_scorer.runners.result import JobResult
 from batch_scorer.scoring.review import ExplainedReview, explain_review
 from batch_scorer.scoring.shard import Scorer
 from batch_scorer.ui import cards, highlight, summary, terminal
@@ -205,12 +207,13 @@ def test_plan_obeys_nothing_in_names(made: tuple[ScoreConfig, plan.Plan], tiny: 
         notices=(text(),),
     )
     model = dataclasses.replace(tiny, manifest={**tiny.manifest, "name": text()})
-    at = config.with_options(output=text())
+    at = text()
 
-    expected = styles_of(on_terminal(lambda on: terminal.plan_card(on, config, harmless)))
+    output = config.output.directory
+    expected = styles_of(on_terminal(lambda on: terminal.plan_card(on, output, harmless)))
     assert_obeyed_in_nothing(on_terminal(lambda on: terminal.plan_card(on, at, hostile)), expected)
     # The line that a job begins with is a string, for a console that does not look for markup: `terminal.console`.
-    line = f"{terminal.plan_line(hostile, model)}; run {safe(hostile.run_id)}"
+    line = f"{plan_sentence(hostile, model)}; run {safe(hostile.run_id)}"
     printed = on_terminal(lambda on: on.print(line, highlight=False, emoji=False), markup=False)
     assert_obeyed_in_nothing(printed, set())
     assert line == printed.rstrip("\n")
@@ -279,8 +282,7 @@ def test_run_obeys_nothing_in_its_manifest(data: st.DataObject, complete: bool) 
             cards.run_card(console, text(), run_manifest(text), complete)
             terminal.notes(console, run_manifest(text))
             config = ScoreConfig.of((text(),), text(), command=("x", "score", text()), program=text())
-            ended = summary.Ended(run_manifest(text), 1.0, 0, 1, {text(): 1})
-            summary.summary(console, config, ended)
+            summary.show(console, config, JobResult(text(), run_manifest(text), 1.0, 0, 1, {text(): 1}))
             cards.next_commands(console, text())
 
         return on

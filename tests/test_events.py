@@ -16,6 +16,7 @@ from click.testing import Result
 from batch_scorer import events
 from batch_scorer.config import JSON, QUIET, USUAL, VERBOSE, ScoreConfig
 from batch_scorer.errors import InputError, OptionError
+from batch_scorer.events import Event
 from tests.cli.test_main import run, score
 from tests.conftest import REVIEWS
 
@@ -26,10 +27,10 @@ def heard(monkeypatch: pytest.MonkeyPatch, config: ScoreConfig) -> list[str]:
     """What stands on standard error after an event of each level."""
     screen = io.StringIO()
     monkeypatch.setattr("sys.stderr", screen)
-    with events.told(config.messages):
+    with events.logged(config.messages):
         for name, level in EVENTS.items():
-            events.tell(name, f"{name}\x1b[2J\n", level, shard=3)
-    events.tell("late", "nobody hears it", events.ERROR)
+            events.log(Event(name, f"{name}\x1b[2J\n", level, {"shard": 3}))
+    events.log(Event("late", "nobody hears it", events.ERROR))
     return screen.getvalue().splitlines()
 
 
@@ -64,8 +65,8 @@ def test_log_file_has_every_event_the_log_of_others_and_the_error_that_ended_it(
     log_format: str, tmp_path: Path
 ) -> None:
     config = ScoreConfig.of(("in",), "out", log_file=str(tmp_path / "log"), log_format=log_format, verbosity=QUIET)
-    with pytest.raises(InputError), events.told(config.messages):
-        events.tell("shard", "of ours", events.DETAIL, shard=3)
+    with pytest.raises(InputError), events.logged(config.messages):
+        events.log(Event("shard", "of ours", events.DETAIL, {"shard": 3}))
         try:
             raise ValueError("theirs")
         except ValueError:
@@ -82,15 +83,15 @@ def test_log_file_has_every_event_the_log_of_others_and_the_error_that_ended_it(
 
 def test_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="the log cannot be written"):
-        events.told(ScoreConfig.of(("in",), "out", log_file=str(tmp_path / "no" / "log"))).__enter__()
+        events.logged(ScoreConfig.of(("in",), "out", log_file=str(tmp_path / "no" / "log")).messages).__enter__()
 
 
 def test_standard_error_is_reached_although_others_turn_it_away(capfd: pytest.CaptureFixture[str]) -> None:
-    with events.told(ScoreConfig.of(("in",), "out", verbosity=QUIET)):
+    with events.logged(ScoreConfig.of(("in",), "out", verbosity=QUIET).messages):
         ours, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         try:
-            events.tell("warning", "heard", events.WARNING)
+            events.log(Event("warning", "heard", events.WARNING))
         finally:
             os.dup2(ours, 2)
             os.close(ours)

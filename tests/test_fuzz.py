@@ -23,9 +23,9 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats import jsonl
 from batch_scorer.planning.plan import make_plan
+from batch_scorer.runners.progress import ShardCounter
 from batch_scorer.runs import manifest
 from batch_scorer.scoring.read import Chunk
-from batch_scorer.ui import progress
 from tests.fuzz import loaders, printers, run
 from tests.fuzz.case import ENDINGS, Case, compressed
 from tests.fuzz.oracle import Unaccounted, scored
@@ -414,7 +414,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
 ) -> None:
     marker = loaders.marked(tmp_path)
     out, plan = str(tmp_path / "marked"), loaders.plan_of(1)
-    assert 6 == progress.reviews_done(out, [6])()
+    assert 6 == ShardCounter(out, [6])()
     sound = manifest.finished_shard(0, plan, out)
     assert sound is not None
     assert 6 == sound.counts.read
@@ -424,7 +424,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
     Path(manifest.marker_path(out, 0)).write_bytes(damaged)
 
     assert manifest.finished_shard(0, plan, out) is None
-    assert 6 == progress.reviews_done(out, [6])()
+    assert 6 == ShardCounter(out, [6])()
 
 
 def test_marker_of_another_shard_is_none(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def sql(outputs: Sequence[str], prefix: str) -> None:
 def _show_run(console: Console, output: str, rows: int, program: str) -> None:
     """Prints what a run's output holds: its manifest, the rejected by code, some predictions, and where to go on."""
     from batch_scorer import storage
+    from batch_scorer.runners.result import count_codes
     from batch_scorer.runs import layout
     from batch_scorer.runs.finished import open_run
     from batch_scorer.ui import cards, summary, terminal
@@ -151,7 +152,7 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
     run = open_run(output)
     cards.run_card(console, output, run.manifest, run.complete)
     terminal.notes(console, run.manifest)
-    rejected = summary.count_codes(output, run.manifest["parts"])
+    rejected = count_codes(output, run.manifest["parts"])
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)

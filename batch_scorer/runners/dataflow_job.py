@@ -20,7 +20,7 @@ from batch_scorer.errors import PipelineError, StoppedError
 POLL_SECONDS = 5.0
 LOST_SECONDS = 600.0  # without an answer of the service; the job goes on meanwhile
 REASON_SECONDS = 50.0  # a failed job may take half a minute to say why
-Tell = Callable[[str], None]
+OnLine = Callable[[str], None]
 
 
 class FailedJobError(Exception):
@@ -55,11 +55,11 @@ class Job:
         return f"gcloud dataflow jobs cancel {self.id} --project={self.project} --region={self.region}"
 
 
-def run(pipeline: beam.Pipeline, config: ScoreConfig, tell: Tell) -> bool:
+def run(pipeline: beam.Pipeline, config: ScoreConfig, on_line: OnLine) -> bool:
     """Submits the job and follows it to its end.
 
     Args:
-        tell: takes a line for the user.
+        on_line: takes a line for the user.
 
     Returns:
         Whether a job ran: not so where Beam was asked for a template, or for a dry run of its own.
@@ -72,13 +72,13 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig, tell: Tell) -> bool:
     google = pipeline.options.view_as(GoogleCloudOptions)
     result = _submit(pipeline, google.job_name, config)
     if not getattr(result, "has_job", False):
-        made = google.template_location
-        tell(f"no job was started: its template is {made}" if made else "no job was started, as Beam's --dry_run asks")
+        template, asked = google.template_location, "as Beam's --dry_run asks"
+        on_line(f"no job was started: its template is {template}" if template else f"no job was started, {asked}")
         return False
     job = Job(result.job_id(), google.project, google.region)
-    tell(f"job {google.job_name}: {job.url}")
+    on_line(f"job {google.job_name}: {job.url}")
     try:
-        state = _wait(result, job, config, tell)
+        state = _wait(result, job, config, on_line)
         if state == PipelineState.FAILED:
             raise FailedJobError(job, _reason(pipeline.runner.dataflow_client, job))
     except KeyboardInterrupt:
@@ -114,7 +114,7 @@ def _submit(pipeline: beam.Pipeline, name: str, config: ScoreConfig) -> Any:
         ) from error
 
 
-def _wait(result: Any, job: Job, config: ScoreConfig, tell: Tell) -> str:
+def _wait(result: Any, job: Job, config: ScoreConfig, on_line: OnLine) -> str:
     """Polls the job until it ends; returns how."""
     before, answered = "", time.monotonic()
     while True:
@@ -131,7 +131,7 @@ def _wait(result: Any, job: Job, config: ScoreConfig, tell: Tell) -> str:
                 ) from error
         else:
             if state != before:
-                tell(f"job {_word(state)}")
+                on_line(f"job {_word(state)}")
                 before = state
             if PipelineState.is_terminal(state):
                 return state

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batch_scorer.config import ScoreConfig
 from batch_scorer.formats.records import Shard
-from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.planning.plan import Plan
 from batch_scorer.scoring.read import read
@@ -18,6 +16,7 @@ from batch_scorer.scoring.write import predictions
 
 if TYPE_CHECKING:
     from batch_scorer.runners.dataflow import Pool
+    from batch_scorer.runners.job import PlannedJob
 
 SAMPLE_REVIEWS = 1_024
 # Assumed, not measured. A vCPU of most machines is a hyperthread, of which two share what a core can multiply.
@@ -42,26 +41,19 @@ class Estimate:
     total_s: float
 
 
-def estimate(plan: Plan, shards: Iterable[Shard], model: Artifact, config: ScoreConfig, elapsed_s: float) -> Estimate:
+def estimate(job: PlannedJob, processes: int, elapsed_s: float) -> Estimate:
     """Estimates a local run.
 
     Args:
         elapsed_s: what planning took; a run plans too.
     """
     begin = time.perf_counter()
-    from batch_scorer.runners import pipeline
-
-    beam_s = time.perf_counter() - begin
-    processes = pipeline.process_count(plan, config.job.workers)
-
-    begin = time.perf_counter()
-    scorer = Scorer(model, load_engine(model, plan.precision))
+    scorer = Scorer(job.model, load_engine(job.model, job.plan.precision))
     load_s = time.perf_counter() - begin
-
-    # A worker process imports Beam again, beside the others, before it loads the model.
-    start_s = elapsed_s + beam_s + (beam_s if processes > 1 else 0.0) + load_s
-    rate = processes / _seconds_a_review(plan, shards, scorer)
-    return Estimate(processes, start_s, rate, start_s + plan.reviews / rate)
+    # A worker process imports Beam again, alongside the others, before it loads the model.
+    start_s = elapsed_s + (job.import_s if processes > 1 else 0.0) + load_s
+    rate = processes / _seconds_a_review(job.plan, job.shards, scorer)
+    return Estimate(processes, start_s, rate, start_s + job.plan.reviews / rate)
 
 
 def _seconds_a_review(
@@ -96,17 +88,15 @@ class DataflowEstimate:
     cost: float | None
 
 
-def estimate_on_dataflow(
-    plan: Plan, shards: Iterable[Shard], model: Artifact, pool: Pool, price: float | None
-) -> DataflowEstimate:
+def estimate_on_dataflow(job: PlannedJob, pool: Pool, price: float | None) -> DataflowEstimate:
     """Estimates a run on Dataflow with all of the pool's workers.
 
     Args:
         price: of a vCPU for an hour, in any currency.
     """
     # Of the processor, since the way from a store to this machine is not the one to a worker.
-    scorer = Scorer(model, load_engine(model, plan.precision))
-    here_s = _seconds_a_review(plan, shards, scorer, time.process_time)
+    plan, scorer = job.plan, Scorer(job.model, load_engine(job.model, job.plan.precision))
+    here_s = _seconds_a_review(plan, job.shards, scorer, time.process_time)
     vcpus = pool.workers_max * pool.vcpus_each
     # A vCPU takes one shard at a time, and the last ones keep only some of them busy.
     rounds = -(-plan.shard_count // vcpus)

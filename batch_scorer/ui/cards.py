@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from batch_scorer.escape import safe
-from batch_scorer.models.profile import LENGTH_SHIFT, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.profile import LENGTH_SHIFT, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
 
 
@@ -54,14 +55,6 @@ def _kind(profile: Profile) -> str:
         f"{profile.words / reviews:,.0f} words on average, {profile.truncated / reviews:.1%} longer than it reads, "
         f"{profile.oov_words / (profile.used_words or 1):.1%} of the words unknown to it"
     )
-
-
-def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float]:
-    """What the share is of, and the share: of the label `positive`, where the histogram of scores can tell."""
-    run, threshold = manifest["profile"]["run"]["probability"], manifest["threshold"]
-    edge = threshold if threshold in SHARE_EDGES else 0.5
-    above = sum(n for start, n in zip(run["from"], run["reviews"], strict=True) if start >= edge)
-    return "positive" if edge == threshold else "P >= 0.5", above / (sum(run["reviews"]) or 1)
 
 
 def run_card(console: Console, output: str, manifest: Mapping[str, Any], complete: bool) -> None:

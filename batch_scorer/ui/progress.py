@@ -1,173 +1,118 @@
-"""How far a job is: a spinner while it is planned, then a bar that follows the markers of finished shards.
+"""What a terminal shows while a job runs: a spinner while it is planned, then a bar.
 
-Where there is no terminal, or more is to be told than fits into a bar, a line now and then takes the place of both.
+Where there is no terminal, or more is to be said than fits into a bar, a line now and then takes the place of both.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.text import Text
 
-from batch_scorer import storage
-from batch_scorer.errors import StoreError, UnavailableError
-from batch_scorer.events import DETAIL, tell
-from batch_scorer.runs import layout, plan_files
+from batch_scorer.escape import safe
+from batch_scorer.events import Event, log
 
-PLAIN_LINE_SECONDS = 10.0
-Poll = Callable[[], int]  # reviews done so far
-ShardDone = Callable[[int], None]
+LINE_SECONDS = 10.0
 
 
-def reviews_done(output: str, reviews: Sequence[int], on_shard: ShardDone | None = None) -> Poll:
-    """Counts the reviews of finished shards by the names of their markers.
-
-    No marker is read: there may be a hundred thousand of them, in a store. A damaged one counts until its shard is done
-    again, and then too.
+class JobScreen:
+    """Shows the events of a job, and logs them. A context manager: it leaves the terminal as it was.
 
     Args:
-        reviews: how many each shard has, as planned.
-        on_shard: called with each shard that is done since the first poll.
+        plain: lines rather than animations, in a terminal too.
     """
-    counted = 0
-    known: set[int] | None = None
 
-    def poll() -> int:
-        nonlocal counted, known
-        with contextlib.suppress(StoreError, UnavailableError):  # the job has troubles of its own then, if any
-            done = layout.finished_shards(output)
-            counted = sum(reviews[shard] for shard in done if shard < len(reviews))
-            if on_shard:
-                for shard in sorted(done - known) if known is not None else ():
-                    on_shard(shard)
-                known = done | (known or set())
-        return counted
+    def __init__(self, console: Console, plain: bool = False) -> None:
+        self._console, self._animated = console, console.is_terminal and not plain
+        self._step, self._printed = "", time.monotonic()
+        self._status: Status | None = None
+        self._bar: tuple[Progress, TaskID] | None = None
+        self._stop = threading.Event()
+        self._repeating = threading.Thread(target=self._repeat, daemon=True)
 
-    return poll
+    def __enter__(self) -> JobScreen:
+        if not self._animated:
+            self._repeating.start()
+        return self
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._clear()
+        self._stop.set()
+        if self._repeating.ident:
+            self._repeating.join()
 
-def tell_shard(output: str, shards: int, run_id: str) -> ShardDone:
-    """Tells, in detail, of a shard that is done; in a store by its number alone, since each marker takes a request."""
+    def __call__(self, event: Event) -> None:
+        """Takes in the next event, from any thread."""
+        if event.name == "step":
+            self._show_step(event.message)
+            return
+        self._step = ""
+        if event.name == "progress":
+            self._show_progress(event)
+            return
+        if event.name in ("planned", "job"):
+            self._end_status()
+            self._console.print(safe(event.message), highlight=False)
+        elif event.name in ("warning", "notice", "finished"):
+            self._clear()
+        log(event)
 
-    def on_shard(index: int) -> None:
-        fields: dict[str, object] = {"run_id": run_id, "shard": index}
-        said = f"shard {index} of {shards:,} is done"
-        if not storage.is_remote(output):
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-                marker = json.loads(storage.read_bytes(layout.marker_path(output, index)))
-                counts, timings = marker["counts"], marker["timings"]
-                took = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in timings.items())
-                said = (
-                    f"{plan_files.shard_at(output, index)} (of {shards:,}): {counts['scored']:,} scored, "
-                    f"{counts['rejected']:,} rejected; {took}"
-                )
-                fields |= {"counts": counts, "timings": timings}
-        tell("shard", said, DETAIL, **fields)
+    def _show_step(self, words: str) -> None:
+        self._step = words
+        if not self._animated:
+            return  # said if it takes long
+        if self._status is None:
+            self._status = self._console.status("")
+            self._status.start()
+        self._status.update(Text(words))
 
-    return on_shard
+    def _repeat(self) -> None:
+        """Says now and then what takes long before the work begins."""
+        while not self._stop.wait(LINE_SECONDS):
+            if words := self._step:
+                self._console.print(Text(words))
+                log(Event("step", words))
 
+    def _show_progress(self, event: Event) -> None:
+        if self._animated:
+            self._update_bar(event)
+        elif time.monotonic() - self._printed >= LINE_SECONDS:
+            self._printed = time.monotonic()
+            self._console.print(event.message, highlight=False)
+            log(event)
 
-@contextmanager
-def steps(console: Console, plain: bool = False) -> Iterator[Callable[[str], None]]:
-    """Shows what the body says it is at: in a terminal while it does it, elsewhere now and then if it takes long.
+    def _update_bar(self, event: Event) -> None:
+        self._end_status()
+        done, total, rate = (event.fields[name] for name in ("done", "total", "reviews_per_s"))
+        if self._bar is None:
+            about = "about " if event.fields["estimated"] else ""
+            bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn(f"{{task.completed:,.0f}} of {about}{total:,} reviews"),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar = bar, bar.add_task("starting", total=total, rate="")  # type: ignore[arg-type]
+            bar.start()
+        bar, task = self._bar
+        if rate:
+            bar.update(task, completed=done, description="scoring", rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
 
-    Args:
-        plain: as elsewhere, in a terminal too.
-    """
-    if console.is_terminal and not plain:
-        with console.status("") as status:
-            yield lambda words: status.update(Text(words))
-        return
-    stop, said = threading.Event(), Text()
+    def _end_status(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
 
-    def say(words: str) -> None:
-        said.plain = words
-
-    def repeat() -> None:
-        while not stop.wait(PLAIN_LINE_SECONDS):
-            console.print(said)
-            tell("step", said.plain)
-
-    thread = threading.Thread(target=repeat, daemon=True)
-    thread.start()
-    try:
-        yield say
-    finally:
-        stop.set()
-        thread.join()
-
-
-@contextmanager
-def progress(
-    console: Console, poll: Poll, total: int, estimated: bool, every_s: float, plain: bool = False
-) -> Iterator[None]:
-    """Shows how far the job is while the body runs: a bar in a terminal, a line now and then elsewhere, or if `plain`.
-
-    It has polled once before the body runs.
-    """
-    stop = threading.Event()
-    show = _bar if console.is_terminal and not plain else _lines
-    before = poll()
-    thread = threading.Thread(target=show, args=(console, poll, before, total, estimated, every_s, stop), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _polls(poll: Poll, every_s: float, stop: threading.Event) -> Iterator[int]:
-    """What `poll` says, until `stop`; it takes a tenth of the time at most, since a listing may take seconds."""
-    pause_s = every_s
-    while not stop.wait(pause_s):
-        start = time.monotonic()
-        done = poll()
-        pause_s = max(every_s, 9 * (time.monotonic() - start))
-        yield done
-
-
-def _bar(
-    console: Console, poll: Poll, before: int, total: int, estimated: bool, every_s: float, stop: threading.Event
-) -> None:
-    about = "about " if estimated else ""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(f"{{task.completed:,.0f}} of {about}{total:,} reviews"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=total, rate="")
-        start = time.monotonic()
-        for done in _polls(poll, every_s, stop):
-            if done > before:
-                rate = (done - before) / (time.monotonic() - start)
-                bar.update(task, completed=done, description="scoring", rate=f"{rate:,.0f}/s")
-
-
-def _lines(
-    console: Console, poll: Poll, before: int, total: int, estimated: bool, every_s: float, stop: threading.Event
-) -> None:
-    about = "about " if estimated else ""
-    start = said = time.monotonic()
-    for done in _polls(poll, min(every_s, PLAIN_LINE_SECONDS), stop):
-        now = time.monotonic()
-        if now - said < PLAIN_LINE_SECONDS:
-            continue
-        said, rate = now, (done - before) / (now - start)
-        left_s = max(total - done, 0) / rate if rate else None
-        line = f"{done:,} of {about}{total:,} reviews"
-        if left_s is not None:
-            line += f", {rate:,.0f}/s, {left_s:,.0f} s left"
-        console.print(line, highlight=False)
-        fields = {"done": done, "total": total, "estimated": estimated, "reviews_per_s": round(rate, 1)}
-        tell("progress", line, **fields, left_s=left_s and round(left_s))
+    def _clear(self) -> None:
+        self._end_status()
+        if self._bar:
+            self._bar[0].stop()
+            self._bar = None

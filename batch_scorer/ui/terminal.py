@@ -14,11 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import safe
-from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners.estimate import VCPU_SHARE, DataflowEstimate, Estimate
+from batch_scorer.runners.result import duration
 from batch_scorer.schema import ERROR_CODES
 
 if TYPE_CHECKING:
@@ -70,15 +69,7 @@ def _folded(console: Console, text: Text) -> None:
         console.print(line)
 
 
-def plan_line(plan: Plan, model: Artifact) -> str:
-    """The plan in one line."""
-    about = "about " if plan.estimated else ""
-    shards = "shard" if plan.shard_count == 1 else "shards"
-    name = safe(model.manifest["name"])
-    return f"{about}{plan.reviews:,} reviews in {plan.shard_count:,} {shards}; model {name} {model.model_id}"
-
-
-def plan_card(console: Console, config: ScoreConfig, plan: Plan) -> None:
+def plan_card(console: Console, output: str, plan: Plan) -> None:
     """What a run would read and where it would write."""
     rows = []
     for found in plan.inputs:
@@ -93,7 +84,7 @@ def plan_card(console: Console, config: ScoreConfig, plan: Plan) -> None:
         ("text", plan.fields.text),
         ("id", plan.fields.id or "source#offset"),
         ("kept", kept or "nothing"),
-        ("output", config.output.directory),
+        ("output", output),
     ]
     card(console, "plan", rows)
 
@@ -122,13 +113,6 @@ def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimat
         f"({estimate.here_per_s:,.0f} reviews/s), and workers take {duration(estimate.start_s)} to start",
         highlight=False,
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds, in the unit in which one would say them."""
-    if seconds < 120:
-        return f"{seconds:,.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def card(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:

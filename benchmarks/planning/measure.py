@@ -21,11 +21,11 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.profile import measure
 from batch_scorer.planning.plan import make_plan
+from batch_scorer.runners.progress import ShardCounter
 from batch_scorer.runs import directory, manifest, plan_files
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.manifest import STAGES, Counts, Summary
 from batch_scorer.silence import quieten
-from batch_scorer.ui import progress
 
 BUNDLE = 10  # shards that a worker sums up before the sums of all are put together
 _NAMES = {"lis": "list", "loo": "look", "cut": "cut", "wri": "write"}
@@ -87,7 +87,7 @@ def fold(shards: int, output: str) -> dict[str, Any]:
         (markers / f"{index:05d}.json").touch()
     steps = Steps()
     steps("poll")
-    done = progress.reviews_done(output, [1] * shards)()
+    done = ShardCounter(output, [1] * shards)()
     assert done == shards
     steps("fold")
     sums = FoldSummaries()

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scorer.config import Kept, ScoreConfig
-from batch_scorer.runners import pipeline
-from batch_scorer.ui import progress
+from batch_scorer.runners import failure, local
+from batch_scorer.runners.progress import ShardCounter
 from tests.cli.test_main import run, score
 from tests.jobs import rows, score_here
 
@@ -82,7 +82,7 @@ def test_progress_counts_in_an_output_with_brackets_and_passes_over_what_is_no_m
         "-1.json",
     ):
         (shards / name).touch()
-    assert 3 + 5 == progress.reviews_done(str(tmp_path / "out [1]"), [3, 4, 5])()
+    assert 3 + 5 == ShardCounter(str(tmp_path / "out [1]"), [3, 4, 5])()
 
 
 @pytest.mark.parametrize("option", ["--output", "--model", "--text-column", "--id-column", "--run-id"])
@@ -114,7 +114,7 @@ def test_inspect_of_a_run_that_lost_a_part_says_so(reviews_file: Path, tiny_mode
 def test_cores_are_counted_where_the_system_cannot_say_which_are_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert 3 == pipeline._usable_cores()
+    assert 3 == local._usable_cores()
 
 
 def test_cause_of_a_failure_keeps_its_message() -> None:
@@ -122,7 +122,7 @@ def test_cause_of_a_failure_keeps_its_message() -> None:
         try:
             raise error
         except Exception as raised:
-            return pipeline._cause(pipeline._text(raised))
+            return failure._cause(failure.text_of(raised))
 
     assert "pyarrow.lib.ArrowInvalid: no double" == name(pa.ArrowInvalid("no double"))
     assert "MemoryError" == name(MemoryError())

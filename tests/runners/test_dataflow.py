@@ -469,8 +469,8 @@ def submitted(store: gcs.Store, service: Service, made: Plan) -> Callable[..., b
     """Runs a planned job, with nothing staged for it."""
     job = ScoreConfig.of(("gs://bucket/in",), "gs://bucket/out", "gs://bucket/model", run_id="r")
 
-    def submit(tell: dataflow_job.Tell = lambda line: None) -> bool:
-        return pipeline.run(made, job, PipelineOptions([*GIVEN, *at(service), "--sdk_container_image=i/i"]), tell)
+    def submit(on_line: dataflow_job.OnLine = lambda line: None) -> bool:
+        return pipeline.run(made, job, PipelineOptions([*GIVEN, *at(service), "--sdk_container_image=i/i"]), on_line)
 
     return submit
 

@@ -18,7 +18,8 @@ from batch_scorer.errors import OptionError, PipelineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import forward, probability
 from batch_scorer.models.tokenizer import words
-from batch_scorer.runners import pipeline
+from batch_scorer.runners import local, pipeline
+from batch_scorer.runners.graph import build
 from batch_scorer.runs import manifest as summarise
 from batch_scorer.runs import plan_files
 from tests.conftest import REVIEWS, save_tiny
@@ -166,7 +167,7 @@ def test_job_request_does_not_grow_with_the_plan(config: Config, tiny: Artifact,
     sizes = []
     for shards in (1_000, 100_000):
         graph = beam.Pipeline(runner="FnApiRunner")
-        pipeline.build(graph, dataclasses.replace(small, shard_count=shards), job)
+        build(graph, dataclasses.replace(small, shard_count=shards), job)
         sizes.append(graph.to_runner_api().ByteSize())
     assert abs(sizes[1] - sizes[0]) < 100
 
@@ -213,7 +214,7 @@ def test_processes_are_as_many_as_asked_for_or_as_the_reviews_keep_busy(
 ) -> None:  # fmt: skip
     from batch_scorer.planning import plan
 
-    monkeypatch.setattr(pipeline.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(local.os, "sched_getaffinity", lambda _: {0, 1})
     made, _ = plan.make_plan(config(reviews_file), tiny.model_id)
     made = dataclasses.replace(made, reviews=reviews, shard_count=shards)
-    assert expected == pipeline.process_count(made, workers)
+    assert expected == local.process_count(made, workers)

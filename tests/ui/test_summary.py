@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from batch_scorer import events
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.models.profile import measure
+from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code
 from batch_scorer.schema import Rejection, rejections_table
-from batch_scorer.ui import summary as ending
-from batch_scorer.ui.summary import Ended, summary
+from batch_scorer.ui import summary
 
 
 def manifest(**changes: Any) -> dict[str, Any]:
@@ -44,12 +42,16 @@ def manifest(**changes: Any) -> dict[str, Any]:
     }
 
 
-def shown(config: ScoreConfig, ended: Ended, width: int = 0) -> list[str]:
+def shown(config: ScoreConfig, result: JobResult, width: int = 0) -> list[str]:
     """The lines of the summary: in a pipe, or in a terminal that is so wide."""
     on = Console(file=io.StringIO(), width=width or 80, force_terminal=bool(width), color_system=None, soft_wrap=True)
-    summary(on, config, ended)
+    summary.show(on, config, result)
     assert isinstance(on.file, io.StringIO)
     return on.file.getvalue().splitlines()
+
+
+def finished(manifest: dict[str, Any], *rest: Any) -> JobResult:
+    return JobResult("the output", manifest, *rest)
 
 
 CONFIG = ScoreConfig.of(
@@ -60,7 +62,7 @@ CONFIG = ScoreConfig.of(
 def test_summary_says_what_happened_where_the_time_went_and_what_next(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my file.jsonl").touch()
-    lines = shown(CONFIG, Ended(manifest(), 5.0, 0, 2, {"no_words": 2}))
+    lines = shown(CONFIG, finished(manifest(), 5.0, 0, 2, {"no_words": 2}))
     assert [
         "1,000 reviews scored in 5.0 s (200/s), 2 rejected, 0 unreadable",
         "notice [b]: left out 2 x .csv",
@@ -77,22 +79,22 @@ def test_summary_says_what_happened_where_the_time_went_and_what_next(tmp_path: 
 
 def test_summary_without_rejected_records_names_no_errors() -> None:
     counts = {"read": 1_000, "scored": 1_000, "rejected": 0, "unreadable": 0}
-    assert [] == [line for line in shown(CONFIG, Ended(manifest(counts=counts), 5.0, 0, 2, {})) if "errors" in line]
+    assert [] == [line for line in shown(CONFIG, finished(manifest(counts=counts), 5.0, 0, 2, {})) if "errors" in line]
 
 
 def test_summary_of_a_resumed_run_counts_the_speed_of_this_try_and_no_start() -> None:
-    lines = shown(CONFIG, Ended(manifest(), 5.0, 900, 2, None))
+    lines = shown(CONFIG, finished(manifest(), 5.0, 900, 2, None))
     assert "1,000 reviews scored, 900 of them earlier, in 5.0 s (20/s), 2 rejected, 0 unreadable" == lines[0]
     assert "  worker time  read 14%, score 86% (2 processes)" in lines
 
 
 def test_summary_of_a_run_elsewhere_has_the_shares_of_its_workers_alone() -> None:
-    assert "  worker time  read 14%, score 86%" in shown(CONFIG, Ended(manifest(), 5.0, 0, None, None))
+    assert "  worker time  read 14%, score 86%" in shown(CONFIG, finished(manifest(), 5.0, 0, None, None))
 
 
 def test_summary_without_scored_reviews_offers_no_report() -> None:
     counts = {"read": 2, "scored": 0, "rejected": 2, "unreadable": 0}
-    lines = shown(CONFIG, Ended(manifest(counts=counts), 5.0, 0, 1, {"no_words": 2}))
+    lines = shown(CONFIG, finished(manifest(counts=counts), 5.0, 0, 1, {"no_words": 2}))
     assert [] == [line for line in lines if "report" in line or "positive" in line]
 
 
@@ -111,8 +113,8 @@ def test_summary_without_scored_reviews_offers_no_report() -> None:
 def test_run_that_is_no_success_ends_with_the_command_that_accepts_it(
     counts: dict[str, int], expected: list[str]
 ) -> None:
-    ended = Ended(manifest(counts=counts, not_a_success="why"), 5.0, 0, 1, None)
-    *before, what, command = shown(CONFIG, ended)
+    result = finished(manifest(counts=counts, not_a_success="why"), 5.0, 0, 1, None)
+    *before, what, command = shown(CONFIG, result)
     assert what.lstrip().removeprefix("or").lstrip().startswith("accept ")
     again = "               batch-scorer score 'my file.jsonl' --output 'the output' --resume"
     assert (counts["unreadable"] > 0) == (before[-1] == again)
@@ -125,7 +127,7 @@ def test_run_that_is_no_success_ends_with_the_command_that_accepts_it(
 @pytest.mark.parametrize("width", [40, 63, 100, 200])
 def test_summary_fits_its_terminal_but_for_what_is_to_be_copied(width: int) -> None:
     rejected = {f"code_{i}": 9 - i for i in range(7)}
-    lines = shown(CONFIG, Ended(manifest(warnings=["long " * 30]), 5.0, 0, 2, rejected), width)
+    lines = shown(CONFIG, finished(manifest(warnings=["long " * 30]), 5.0, 0, 2, rejected), width)
     copied = ("batch-scorer ", "/*.parquet")
     long = [line for line in lines[1:] if len(line) > width and not any(part in line for part in copied)]
     assert [] == long
@@ -133,10 +135,10 @@ def test_summary_fits_its_terminal_but_for_what_is_to_be_copied(width: int) -> N
 
 
 def test_texts_are_not_to_be_taken_from_what_is_not_there_or_is_too_much() -> None:
-    assert ["p report o", "p sql o"] == ending.look_at("p", "o", ["nowhere/*.csv"], inspected=True)
-    assert ["p report o", "p sql o"] == ending.look_at("p", "o", ["."] * 4, inspected=True)
+    assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["nowhere/*.csv"], inspected=True)
+    assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["."] * 4, inspected=True)
     expected = "p report o --text-from gs://b/in"
-    assert expected == ending.look_at("p", "o", ["gs://b/in"], inspected=True)[0]
+    assert expected == summary.look_at("p", "o", ["gs://b/in"], inspected=True)[0]
 
 
 def test_codes_are_counted_over_all_parts_or_not_at_all(tmp_path: Path) -> None:
@@ -147,19 +149,22 @@ def test_codes_are_counted_over_all_parts_or_not_at_all(tmp_path: Path) -> None:
         parts.append({"path": f"errors/part-{number:05d}.parquet"})
         pq.write_table(table, tmp_path / parts[-1]["path"])
     run = manifest(parts=[*parts, {"path": "predictions/part-00000.parquet"}])
-    found = ending.rejected_by_code(str(tmp_path), run)
+    found = rejected_by_code(str(tmp_path), run)
     assert [("no_words", 4), ("missing_text", 1)] == list((found or {}).items())
     (tmp_path / parts[0]["path"]).write_bytes(b"damaged")
-    assert ending.rejected_by_code(str(tmp_path), run) is None
+    assert rejected_by_code(str(tmp_path), run) is None
 
 
-def test_end_is_told_as_events_too(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG", events.__name__)
-    shown(CONFIG, Ended(manifest(warnings=["w"], not_a_success="why"), 5.0, 0, 2, {"no_words": 2}))
-    told = {getattr(record, "event", ""): record for record in caplog.records}
-    assert ["warning", "notice", "finished", "not_a_success"] == list(told)
-    fields: dict[str, Any] = told["finished"].fields  # type: ignore[attr-defined]
+def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
+    lines = shown(CONFIG, finished(manifest(), 5.0, 1_000, 2, None))
+    assert "1,000 reviews scored, 1,000 of them earlier, in 5.0 s, 2 rejected, 0 unreadable" == lines[0]
+
+
+def test_end_is_passed_on_as_events_too() -> None:
+    run = manifest(warnings=["w"], not_a_success="why")
+    events = {event.name: event for event in finished_events(JobResult("o", run, 5.0, 0, 2, {"no_words": 2}))}
+    assert ["warning", "notice", "finished", "not_a_success"] == list(events)
+    fields = events["finished"].fields
     assert (0.25, {"no_words": 2}, False, 200) == tuple(
         fields[name] for name in ("positive", "rejected", "success", "reviews_per_s")
     )
-    assert not re.search("warning|error", told["notice"].levelname, re.IGNORECASE)

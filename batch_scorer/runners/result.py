@@ -1,0 +1,144 @@
+"""What a finished job did: its manifest, its time, what it rejected; as an object, in a sentence, and as events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.escape import counted
+from batch_scorer.events import ERROR, WARNING, Event
+from batch_scorer.models.profile import SHARE_EDGES
+from batch_scorer.runs import layout
+from batch_scorer.storage.parallel import read_ahead
+
+PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
+OTHER = "start-up and other"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A job that has just finished.
+
+    Args:
+        output: the directory of its run.
+        manifest: of its run.
+        seconds: wall clock, from the start of the job.
+        reviews_before: reviews that an earlier attempt had already scored.
+        processes: local ones that scored; None where a runner has its own.
+        rejected: records by code; None where they were not counted.
+    """
+
+    output: str
+    manifest: Mapping[str, Any]
+    seconds: float
+    reviews_before: int
+    processes: int | None
+    rejected: Mapping[str, int] | None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the run counts as a success."""
+        return self.manifest["not_a_success"] is None
+
+    @property
+    def reviews_per_s(self) -> float:
+        """What this attempt scored, over all its time."""
+        scored: int = self.manifest["counts"]["scored"]
+        return max(scored - self.reviews_before, 0) / (self.seconds or 1)
+
+    @property
+    def time_shares(self) -> dict[str, float]:
+        """Where the time of the workers went.
+
+        What is in no stage is `OTHER`; how much that is, is known of a local job that was not resumed.
+        """
+        timings = dict(self.manifest["timings"])
+        rest = (self.processes or 0) * self.seconds - sum(timings.values())
+        if self.processes and not self.reviews_before and rest > 0:
+            timings = {OTHER: rest, **timings}
+        total = sum(timings.values()) or 1
+        return {stage: seconds / total for stage, seconds in timings.items()}
+
+    @property
+    def sentence(self) -> str:
+        """The result in one line."""
+        counts, before = self.manifest["counts"], self.reviews_before
+        earlier = f", {before:,} of them earlier," if before else ""
+        # A job that found everything done has no rate.
+        rate = f" ({self.reviews_per_s:,.0f}/s)" if counts["scored"] > before else ""
+        return (
+            f"{counted(counts['scored'], 'review')} scored{earlier} in {duration(self.seconds, 600)}{rate}, "
+            f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable"
+        )
+
+
+def duration(seconds: float, exact_below_s: float = 120) -> str:
+    """Seconds, in the unit in which one would say them."""
+    if seconds < exact_below_s:
+        return f"{seconds:,.1f} s" if exact_below_s > 120 else f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float]:
+    """What the share is of, and the share: of the label `positive`, where the histogram of scores can tell."""
+    run, threshold = manifest["profile"]["run"]["probability"], manifest["threshold"]
+    edge = threshold if threshold in SHARE_EDGES else 0.5
+    above = sum(n for start, n in zip(run["from"], run["reviews"], strict=True) if start >= edge)
+    return "positive" if edge == threshold else "P >= 0.5", above / (sum(run["reviews"]) or 1)
+
+
+def count_codes(output: str, parts: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """Rejected records by stage and code, from the parts of a run."""
+
+    def codes(part: Mapping[str, Any]) -> Counter[tuple[str, str]]:
+        with storage.open_read(storage.join(output, part["path"])) as file, pq.ParquetFile(file) as parquet:
+            table = parquet.read(["stage", "code"])
+        rows = table.group_by(["stage", "code"]).aggregate([([], "count_all")]).to_pylist()
+        return Counter({(row["stage"], row["code"]): row["count_all"] for row in rows})
+
+    total = Counter[tuple[str, str]]()
+    for counts in read_ahead(codes, layout.parts_of(layout.ERRORS, parts), storage.is_remote(output)):
+        total += counts
+    return total
+
+
+def rejected_by_code(output: str, manifest: Mapping[str, Any]) -> dict[str, int] | None:
+    """Records by code, most frequent first; None where they are in too many parts, or cannot be counted."""
+    if len(layout.parts_of(layout.ERRORS, manifest["parts"])) > PARTS_COUNTED:
+        return None
+    try:
+        counts = count_codes(output, manifest["parts"])
+    except (OSError, ValueError, LookupError):
+        return None  # the run is over all the same, and `inspect` says what is wrong
+    return {code: count for (_, code), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+
+
+def finished_events(result: JobResult) -> list[Event]:
+    """The end of a job: warnings, notices, what it did, and why it is not a success if it is not."""
+    manifest, run = result.manifest, {"run_id": result.manifest["run_id"]}
+    label, share = positive_share(manifest)
+    fields = {
+        **run,
+        "output": result.output,
+        "counts": manifest["counts"],
+        "rejected": result.rejected,
+        "success": result.is_success,
+        "seconds": round(result.seconds, 3),
+        "reviews_per_s": round(result.reviews_per_s, 1),
+        "reviews_before": result.reviews_before,
+        "processes": result.processes,
+        "positive": round(share, 4) if label == "positive" else None,
+        "timings": manifest["timings"],
+    }
+    events = [Event("warning", warning, WARNING, run) for warning in manifest["warnings"]]
+    events += [Event("notice", notice, fields=run) for notice in manifest["notices"]]
+    events.append(Event("finished", result.sentence, fields=fields))
+    if not result.is_success:
+        reason = f"not a success: {manifest['not_a_success']}"
+        events.append(Event("not_a_success", reason, ERROR, {**run, "exit_code": 3}))
+    return events
