@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import gzip
 import json
 from collections.abc import Callable
@@ -74,9 +73,9 @@ def test_rows_add_up_and_tokens_slice_back(job: ScoreConfig, texts: dict[str, st
 def test_workers_and_shards_change_no_logit(
     job: ScoreConfig, logits: dict[str, float], tmp_path: Path, workers: int, shard_rows: int | None
 ) -> None:
-    other = dataclasses.replace(job, output=str(tmp_path / "out"), workers=workers, shard_rows=shard_rows)
+    other = job.with_options(output=str(tmp_path / "out"), workers=workers, shard_rows=shard_rows)
     score_here(other)
-    agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output)})
+    agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output.directory)})
 
 
 def write_jsonl(texts: dict[str, str], folder: Path) -> Path:
@@ -132,9 +131,9 @@ def test_other_form_gives_the_logits_of_parquet(
 ) -> None:
     path = write(texts, tmp_path)
     kept = (Kept("part", "part"),) if path.is_dir() else ()
-    other = dataclasses.replace(job, inputs=(str(path),), kept=kept, workers=1, output=str(tmp_path / "out"))
+    other = job.with_options(inputs=(str(path),), kept=kept, workers=1, output=str(tmp_path / "out"))
     score_here(other)
-    found = rows(other.output)
+    found = rows(other.output.directory)
     agree(logits, {row["record_id"]: row["logit"] for row in found})
     if kept:
         assert [i // 715 for i in range(REVIEWS)] == [row["part"] for row in found]
@@ -151,8 +150,7 @@ def test_form_without_columns_gives_the_logits_of_parquet(
     else:
         flat = (text.replace("\n", " ").rstrip("\r") for text in texts.values())
         (tmp_path / "in" / "reviews.txt").write_bytes("\n".join(flat).encode())
-    other = dataclasses.replace(
-        job,
+    other = job.with_options(
         inputs=(str(tmp_path / "in"),),
         input_format=form,
         id_column=None,
@@ -161,4 +159,4 @@ def test_form_without_columns_gives_the_logits_of_parquet(
         output=str(tmp_path / "out"),
     )
     score_here(other)
-    agree(logits, dict(zip(texts, (row["logit"] for row in rows(other.output)), strict=True)))
+    agree(logits, dict(zip(texts, (row["logit"] for row in rows(other.output.directory)), strict=True)))

@@ -29,7 +29,8 @@ class JobScreen:
 
     def __init__(self, console: Console, plain: bool = False) -> None:
         self._console, self._animated = console, console.is_terminal and not plain
-        self._step, self._printed = "", time.monotonic()
+        self._step = ""
+        self._printed: float | None = None  # when the last line about progress was
         self._status: Status | None = None
         self._bar: tuple[Progress, TaskID] | None = None
         self._stop = threading.Event()
@@ -81,8 +82,11 @@ class JobScreen:
     def _show_progress(self, event: Event) -> None:
         if self._animated:
             self._update_bar(event)
-        elif time.monotonic() - self._printed >= LINE_SECONDS:
-            self._printed = time.monotonic()
+            return
+        now = time.monotonic()
+        self._printed = self._printed or now
+        if now - self._printed >= LINE_SECONDS:
+            self._printed = now
             self._console.print(event.message, highlight=False)
             log(event)
 

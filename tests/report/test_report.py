@@ -489,10 +489,10 @@ def scored(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [{"id": i, "text": text, "good": int("good" in text)} for i, text in REVIEWS]
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + "{}\n")
     job = ScoreConfig.of(inputs=(str(path),), output=str(folder / "out"), model=str(tiny_model), max_error_rate=1.0)
-    score_here(replace(job, id_column="id", kept=(Kept("good", "good"),)))
+    score_here(job.with_options(id_column="id", kept=(Kept("good", "good"),)))
     log = folder / "lines.log"
     log.write_text("".join(f"{text}\n" for _, text in REVIEWS))
-    score_here(replace(job, inputs=(str(log),), output=str(folder / "lines"), input_format="lines"))
+    score_here(job.with_options(inputs=(str(log),), output=str(folder / "lines"), input_format="lines"))
     return folder
 
 

@@ -83,8 +83,8 @@ def test_workers_and_shards_change_no_row(mixed: Path, config: Config, tmp_path:
     ]
     for job in jobs:
         score_here(job)
-    first = rows(jobs[0].output)
-    assert part_bytes(jobs[0].output) == part_bytes(jobs[1].output)
+    first = rows(jobs[0].output.directory)
+    assert part_bytes(jobs[0].output.directory) == part_bytes(jobs[1].output.directory)
     for job in jobs[2:]:
         assert first == rows(job.output.directory)
 
@@ -105,7 +105,7 @@ def test_resume_keeps_what_is_done_and_redoes_what_is_damaged(mixed: Path, confi
     (output / "_SUCCESS").unlink()
     (output / "shards/00001.json").unlink()
     (output / "predictions/part-00002.parquet").write_bytes(b"damaged")
-    manifest = score_here(dataclasses.replace(job, resume=True))
+    manifest = score_here(job.with_options(resume=True))
     assert undisturbed == part_bytes(output)
     assert before == kept.stat().st_mtime_ns
     assert 120 == manifest["counts"]["scored"]
