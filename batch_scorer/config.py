@@ -185,9 +185,9 @@ class ScoreConfig:
     def how_to_resume(self) -> str:
         """How to go on with a run that was interrupted: the command, or what it would be."""
         if command := self.again():
-            return f"run `{command}`: what is done is kept"
+            return f"run `{command}`: finished work is kept"
         instead = " instead of --overwrite" if self.output.overwrite else ""
-        return f"run the same command with --resume{instead}: what is done is kept"
+        return f"run the same command with --resume{instead}: finished work is kept"
 
 
 def _unknown(name: str) -> tuple[str, str]:

@@ -6,13 +6,13 @@
     |   |-- InputError      the input files, or a column in them
     |   |-- OutputError     the output directory
     |   |-- ArtifactError   the model artefact
-    |   +-- StoreError      an object store: its name, its packages, the rights there
+    |   +-- StoreError      an object store: its name, its packages, permissions
     +-- JobError            the job had begun and could not go on         exit 1
-        |-- StoppedError    Ctrl-C, or a polite request to stop (SIGTERM)
-        |-- WorkerError     a local worker died or hangs
+        |-- StoppedError    Ctrl-C or SIGTERM
+        |-- WorkerError     a local worker died or stopped responding
         |-- ChangedError    an input changed while it was being scored
         |-- EngineError     scoring failed for every record of a batch
-        |-- UnavailableError  an object store did not answer, however often it was asked
+        |-- UnavailableError  an object store did not answer, even after retries
         +-- PipelineError   the Beam pipeline failed
 
 A bad *record* raises none of these: it becomes a row in `errors/` (see `schema.ERROR_CODES`).
@@ -80,11 +80,11 @@ class OutputError(RefusedError):
 
 
 class ArtifactError(RefusedError):
-    """The model artefact is broken, or not one of ours."""
+    """The model artefact is damaged, or is not one of ours."""
 
 
 class StoreError(RefusedError):
-    """An object store cannot be used: there is no such one, its packages are missing, or it refuses."""
+    """An object store cannot be used: it is unknown, its packages are missing, or it refuses access."""
 
 
 class JobError(ScorerError):
@@ -96,19 +96,19 @@ class StoppedError(JobError):
 
 
 class WorkerError(JobError):
-    """A worker of a local run died or hangs."""
+    """A worker of a local run died or stopped responding."""
 
 
 class ChangedError(JobError):
-    """An input is no longer what the job was planned with."""
+    """An input has changed since the job was planned."""
 
 
 class EngineError(JobError):
-    """Scoring failed for every record of a batch: the fault is the engine's, not a record's."""
+    """Scoring failed for every record of a batch: the engine is at fault, not a record."""
 
 
 class UnavailableError(JobError):
-    """An object store did not answer, however often it was asked."""
+    """An object store did not answer, even after retries."""
 
 
 class PipelineError(JobError):

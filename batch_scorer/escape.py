@@ -1,4 +1,4 @@
-"""Text from anywhere -> text that a terminal shows and does not obey: no control, no bidi mark, no half character.
+"""Text from anywhere -> text that a terminal shows and does not obey: without controls, bidi marks or half characters.
 
 Imports nothing heavy: a wrong option is answered at once.
 """
@@ -12,7 +12,7 @@ from batch_scorer.errors import ScorerError
 
 
 def visible(text: str, keep: str = "") -> str:
-    """`text` with white space as spaces, and controls, bidi marks and half characters as �; `keep` stays as it is."""
+    """`text` with white space as spaces, and controls, bidi marks and half characters as �; what is in `keep` stays."""
     return "".join(c if c.isprintable() or c in keep else " " if c.isspace() else "�" for c in text)
 
 
@@ -20,7 +20,7 @@ def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
     """`text` on one line, visible, and cut to `width`.
 
     Args:
-        keep_end: cut at the beginning, where paths say least.
+        keep_end: cut at the beginning, the least telling part of a path.
     """
     shown = visible(str(text))
     if width is None or len(shown) <= width:
@@ -34,7 +34,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def report(error: ScorerError) -> str:
-    """`str(error)`, of which each line is one of ours: what it quotes ends no line and begins none."""
+    """`str(error)`, in which every line break is ours: nothing it quotes can end a line or begin one."""
     fields = (error.what, error.where, error.expected, error.got, error.fix)
     what, *details = (None if field is None else visible(field) for field in fields)
     where, expected, got, fix = details
@@ -42,12 +42,12 @@ def report(error: ScorerError) -> str:
 
 
 def as_json(value: Any, encoding: str = "utf-8") -> str:
-    """`value` as JSON on one line: characters as they are where they can be seen, and by their number where not.
+    """`value` as JSON on one line: visible characters as they are, others by their number.
 
     The value that a reader gets is the same.
 
     Args:
-        encoding: of what it is printed on; what that cannot write goes by its number too.
+        encoding: of where it is printed; characters that it lacks are written by their number too.
     """
     return "".join(c if _can_be_seen(c, encoding) else _by_number(c) for c in json.dumps(value, ensure_ascii=False))
 
@@ -57,5 +57,5 @@ def _can_be_seen(character: str, encoding: str) -> bool:
 
 
 def _by_number(character: str) -> str:
-    """`\\uXXXX`, twice beyond U+FFFF. JSON has none outside of its strings that would need it."""
+    """`\\uXXXX`, twice beyond U+FFFF. Outside of its strings JSON has no character that would need it."""
     return json.dumps(character)[1:-1]

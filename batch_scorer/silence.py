@@ -1,4 +1,4 @@
-"""What others would say over our own output, TensorFlow's greetings and Beam's logs, is kept from the terminal."""
+"""Keeps what others would print over our own output, TensorFlow's greetings and Beam's logs, off the terminal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import TextIO
 
 
 def quieten() -> None:
-    """Keeps TensorFlow and Beam from talking over our own output, here and in the workers."""
+    """Keeps TensorFlow and Beam from printing over our own output, here and in the workers.
+
+    For processes of our own: it changes the environment and the root logger."""
     for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
         os.environ.setdefault(name, value)
     root = logging.getLogger()
     if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
         return
-    root.setLevel(logging.CRITICAL)  # Beam's imports warn there of extras that are not installed
-    root.addHandler(logging.NullHandler())  # else Beam's first words make it one that prints, whoever speaks
+    root.setLevel(logging.CRITICAL)  # where Beam's imports warn about extras that are not installed
+    root.addHandler(logging.NullHandler())  # otherwise Beam's first message makes it print everybody's
     for name in ("apache_beam", "tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -28,8 +30,8 @@ def quieten() -> None:
 def hushed() -> Iterator[None]:
     """Holds back what native code writes to standard error, and shows it only if the body fails.
 
-    TensorFlow's libraries greet on loading, before any setting of theirs for the log is in force. What Python writes is
-    shown all the same: another thread may have to say why the job ends.
+    TensorFlow's libraries print a greeting when they are loaded, before any of their log settings apply. What Python
+    writes is shown all the same: another thread may have to say why the job ends.
     """
     ours = sys.stderr
     ours.flush()
@@ -53,7 +55,7 @@ def hushed() -> Iterator[None]:
 
 @contextmanager
 def diverted(path: str | None) -> Iterator[None]:
-    """Adds to the file `path`, or drops, what is written to standard error: by this process, and by those it starts."""
+    """Sends what this process and those it starts write to standard error to the file `path`, or nowhere."""
     ours = sys.stderr
     ours.flush()
     shown, log = os.dup(2), os.open(path or os.devnull, os.O_WRONLY | os.O_APPEND)
@@ -61,7 +63,7 @@ def diverted(path: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stderr = ours  # a thread may be in the middle of `hushed`
+        sys.stderr = ours  # another thread may be inside `hushed`
         ours.flush()
         os.dup2(shown, 2)
         os.close(shown)
@@ -76,7 +78,7 @@ def _is_standard_error(stream: TextIO) -> bool:
 
 
 def greet_tensorflow() -> None:
-    """Imports TensorFlow and has it compute something, unheard: it greets on both occasions."""
+    """Imports TensorFlow and lets it compute something, output held back: it prints a greeting at both points."""
     with hushed():
         import tensorflow as tf
 

@@ -105,10 +105,10 @@ def test_hung_worker_ends_the_job_within_a_minute_and_is_named(struck: dict[str,
     assert 1 == one.code
     assert one.end_s < 60
     error, where, expected, got, fix = one.said[one.said.index("error: ") :].splitlines()
-    assert "error: a worker hangs" == error
+    assert "error: a worker stopped responding" == error
     assert where.startswith(("  where:    shard ", "  where:    between two shards"))
     assert "--worker-timeout" in expected
-    assert "none from process" in got
+    assert "no step from process" in got
     assert "--resume" in fix
 
 

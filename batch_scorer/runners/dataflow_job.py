@@ -1,4 +1,4 @@
-"""A job on Dataflow, followed from its submission to its end: its states are told, its failure is made an error.
+"""A job on Dataflow, followed from its submission to its end: its states are reported, its failure becomes an error.
 
 In: Beam's pipeline, built. Out: nothing, or the error that the service names.
 """
@@ -18,7 +18,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import PipelineError, StoppedError
 
 POLL_SECONDS = 5.0
-LOST_SECONDS = 600.0  # without an answer of the service; the job goes on meanwhile
+LOST_SECONDS = 600.0  # without an answer from the service; meanwhile the job continues
 REASON_SECONDS = 50.0  # a failed job may take half a minute to say why
 OnLine = Callable[[str], None]
 
@@ -28,7 +28,7 @@ class FailedJobError(Exception):
 
     Args:
         job: where to look at it.
-        reason: what its workers or the service said, tracebacks and all.
+        reason: what its workers or the service said, including tracebacks.
     """
 
     def __init__(self, job: Job, reason: str) -> None:
@@ -46,12 +46,12 @@ class Job:
 
     @property
     def url(self) -> str:
-        """Its page for a person."""
+        """Its web page."""
         return f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{self.id}?project={self.project}"
 
     @property
     def how_to_cancel(self) -> str:
-        """The command that ends it."""
+        """The command that cancels it."""
         return f"gcloud dataflow jobs cancel {self.id} --project={self.project} --region={self.region}"
 
 
@@ -62,12 +62,12 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig, on_line: OnLine) -> bool:
         on_line: takes a line for the user.
 
     Returns:
-        Whether a job ran: not so where Beam was asked for a template, or for a dry run of its own.
+        Whether a job ran: False where Beam was asked for a template, or for a dry run of its own.
 
     Raises:
         FailedJobError: the job failed.
-        PipelineError: the service refuses the job, it was cancelled, or the service does not answer any more.
-        StoppedError: by Ctrl-C or SIGTERM; the job goes on.
+        PipelineError: the service refused the job, it was cancelled, or the service stopped answering.
+        StoppedError: by Ctrl-C or SIGTERM; the job continues.
     """
     google = pipeline.options.view_as(GoogleCloudOptions)
     result = _submit(pipeline, google.job_name, config)
@@ -83,12 +83,12 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig, on_line: OnLine) -> bool:
             raise FailedJobError(job, _reason(pipeline.runner.dataflow_client, job))
     except KeyboardInterrupt:
         raise StoppedError(
-            "interrupted; the job goes on",
+            "interrupted; the job continues",
             where=job.url,
-            fix=f"to end it, `{job.how_to_cancel}`; to go on once it has ended, {config.how_to_resume()}",
+            fix=f"to cancel it, `{job.how_to_cancel}`; to continue once it has ended, {config.how_to_resume()}",
         ) from None
     if state != PipelineState.DONE:
-        raise PipelineError(f"the job was {_word(state)}", where=job.url, fix=f"to go on, {config.how_to_resume()}")
+        raise PipelineError(f"the job was {_word(state)}", where=job.url, fix=f"to continue, {config.how_to_resume()}")
     return True
 
 
@@ -100,17 +100,17 @@ def _submit(pipeline: beam.Pipeline, name: str, config: ScoreConfig) -> Any:
         return pipeline.run()
     except (DataflowJobAlreadyExistsError, Conflict) as error:
         raise PipelineError(
-            "a job of this name is active already",
+            "a job of this name is already active",
             where=f"job {name}",
             got=" ".join(str(error).split()),
-            fix=f"wait for its end, or cancel it, and {config.how_to_resume()}; if it is another run, give --job_name",
+            fix=f"wait for it to end, or cancel it, and {config.how_to_resume()}; for a different run, give --job_name",
         ) from error
     except GoogleAPICallError as error:
         raise PipelineError(
-            "the service refuses the job",
+            "the service refused the job",
             where=f"job {name}",
             got=" ".join(str(error).split()),
-            fix=f"mend the cause, then {config.how_to_resume()}",
+            fix=f"fix the cause, then {config.how_to_resume()}",
         ) from error
 
 
@@ -121,10 +121,10 @@ def _wait(result: Any, job: Job, config: ScoreConfig, on_line: OnLine) -> str:
         try:
             state: str = result.state
             answered = time.monotonic()
-        except Exception as error:  # whatever a network and two libraries raise
+        except Exception as error:  # whatever the network and two libraries may raise
             if time.monotonic() - answered > LOST_SECONDS:
                 raise PipelineError(
-                    "the service does not answer any more; the job may go on",
+                    "the service stopped answering; the job may continue",
                     where=job.url,
                     got=f"{type(error).__name__}: {' '.join(str(error).split())}",
                     fix=f"look at it there; once it has ended, {config.how_to_resume()}",
@@ -148,7 +148,7 @@ def _reason(client: Any, job: Job) -> str:
     while not (errors := list(_errors(client, job))) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
     traced = [text for text in errors if "Traceback" in text]
-    return (traced or errors or ["the service gives no reason"])[0]
+    return (traced or errors or ["the service gave no reason"])[0]
 
 
 def _errors(client: Any, job: Job) -> Iterator[str]:

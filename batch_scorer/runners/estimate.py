@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from batch_scorer.runners.job import PlannedJob
 
 SAMPLE_REVIEWS = 1_024
-# Assumed, not measured. A vCPU of most machines is a hyperthread, of which two share what a core can multiply.
+# Assumed, not measured. On most machines a vCPU is a hyperthread, and two of them share a core.
 VCPU_SHARE = 0.5
-DATAFLOW_START_S = 300.0  # until machines run, and have installed what they need
+DATAFLOW_START_S = 300.0  # until machines run and have installed what they need
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float) -> Estimate:
     """Estimates a local run.
 
     Args:
-        elapsed_s: what planning took; a run plans too.
+        elapsed_s: what planning took, since a run plans too.
     """
     begin = time.perf_counter()
     scorer = Scorer(job.model, load_engine(job.model, job.plan.precision))
@@ -94,11 +94,11 @@ def estimate_on_dataflow(job: PlannedJob, pool: Pool, price: float | None) -> Da
     Args:
         price: of a vCPU for an hour, in any currency.
     """
-    # Of the processor, since the way from a store to this machine is not the one to a worker.
+    # In processor time, since a worker's connection to the store is not this machine's.
     plan, scorer = job.plan, Scorer(job.model, load_engine(job.model, job.plan.precision))
     here_s = _seconds_a_review(plan, job.shards, scorer, time.process_time)
     vcpus = pool.workers_max * pool.vcpus_each
-    # A vCPU takes one shard at a time, and the last ones keep only some of them busy.
+    # A vCPU takes one shard at a time, and the last shards keep only some of them busy.
     rounds = -(-plan.shard_count // vcpus)
     total_s = DATAFLOW_START_S + rounds * plan.reviews / plan.shard_count * here_s / VCPU_SHARE
     hours = vcpus * total_s / 3600

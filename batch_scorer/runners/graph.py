@@ -28,7 +28,7 @@ from batch_scorer.runs.manifest import STAGES, Counts, Summary, Total
 
 
 class ScoreShards(beam.DoFn):  # type: ignore[misc]
-    """Scores one shard at a time with a model that is loaded once a process.
+    """Scores one shard at a time with a model that is loaded once per process.
 
     Args:
         watched: directory of the driver's `Watch`, if it watches.
@@ -53,7 +53,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
         model = artifact.load(self._config.scoring.model or SHIPPED)
         if model.model_id != self._plan.model_id:
             raise JobError(
-                "the worker has another model than the job was planned with",
+                "the worker's model is not the one that the job was planned with",
                 where=self._config.scoring.model or SHIPPED,
                 expected=f"model {self._plan.model_id}",
                 got=f"model {model.model_id}",
@@ -70,7 +70,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
     def _done(self, shard: Shard) -> Summary:
         from batch_scorer.scoring.shard import score_shard
 
-        # A marker from before a crash, or from an earlier try of the same bundle, stands for the work it describes.
+        # A marker from before a crash, or from an earlier attempt at the same bundle, means that its work is done.
         summary = manifest.finished_shard(shard.index, self._plan, self._config.output.directory)
         if summary is None:
             summary = score_shard(shard, self._plan, self._scorer, self._config.output.directory, self._pulse)
@@ -92,7 +92,7 @@ class FoldSummaries(beam.CombineFn):  # type: ignore[misc]
 
     def merge_accumulators(self, accumulators: Iterable[Total]) -> Total:
         each = iter(accumulators)
-        total = next(each)  # Beam lets the first one be changed, and no other
+        total = next(each)  # Beam allows only the first one to be changed
         for other in each:
             total.add(other)
         return total
@@ -125,14 +125,14 @@ def _read_plan(output: str, shard_count: int, beam_options: tuple[str, ...]) -> 
 
 
 def versions() -> dict[str, str]:
-    """What the run was made with."""
+    """The versions of what the run was made with."""
     packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
     own = {"python": platform.python_version(), "batch-scorer": __version__}
     return {**own, **{name: version(name) for name in packages}}
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str | None = None) -> None:
-    """Adds the whole job, which starts now, to `pipeline`; `watched` is the directory of a `Watch`, if there is one."""
+    """Adds the whole job, whose clock starts now, to `pipeline`; `watched` is the directory of a `Watch`, if any."""
     started = datetime.now(UTC).isoformat()
     (
         pipeline

@@ -1,4 +1,4 @@
-"""Watch: local workers tell how far they are, and the driver sees which of them died or hangs.
+"""Heartbeat: local workers say how far they are, and the driver sees which of them died or stopped responding.
 
 Each worker has a file, named after its process, in a private directory of the driver's. It holds the shard in hand and
 the steps taken so far, and its date says that the process runs at all. Only changes count: no clock is compared with
@@ -24,17 +24,17 @@ from batch_scorer.errors import WorkerError
 
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
-LOADING_SECONDS = 45.0  # at least, to load TensorFlow and the model, which takes 5 where nothing else runs
+LOADING_SECONDS = 45.0  # at least, to load TensorFlow and the model, which takes 5 on an idle machine
 _log = logging.getLogger(__name__)
 
 IDLE, LOADING = -1, -2  # in place of a shard's number
 
 
 class Pulse:
-    """What a worker tells: to be called at each step forward.
+    """What a worker says: to be called at each step forward.
 
     Args:
-        directory: of the driver's `Watch`; None where the runner looks after its workers itself.
+        directory: of the driver's `Watch`; None where the runner watches its workers itself.
     """
 
     def __init__(self, directory: str | None) -> None:
@@ -51,7 +51,7 @@ class Pulse:
 
     @contextmanager
     def doing(self, shard: int) -> Iterator[None]:
-        """Says that the body works on this shard (or is `LOADING`), and has to get on with it."""
+        """Says that the body works on this shard (or is `LOADING`), and is expected to make progress."""
         self._doing = shard
         self._steps += 1
         self._tell()
@@ -65,7 +65,7 @@ class Pulse:
         self._told = time.monotonic()
         if self._path is None:
             return
-        # In place and of one length: a disk that is full has room for it, and no reader sees half of it. Where it
+        # In place and always of the same length: a full disk has room for it, and no reader sees half of it. Where it
         # cannot be written at all, neither can the output, and the job says so.
         with contextlib.suppress(OSError):
             descriptor = os.open(self._path, os.O_WRONLY)
@@ -76,7 +76,7 @@ class Pulse:
 
 
 def temporary(directory: str) -> str:
-    """Where temporary files go while the directory of a `Watch` is there: with it, those of killed workers go too."""
+    """Where temporary files go while a `Watch` exists: those of killed workers are deleted with its directory."""
     return os.path.join(directory, "tmp")
 
 
@@ -86,22 +86,22 @@ def worker_file(directory: str) -> str:
 
 
 def last_words(worker: str) -> str:
-    """Where the worker of that file leaves the traceback of what ends it."""
+    """Where a worker leaves the traceback of what ended it."""
     return worker + ".said"
 
 
 def doing(told: bytes) -> int:
-    """What stands in a worker's file: the shard in hand, `IDLE` or `LOADING`, as is one that has told nothing yet."""
+    """What a worker's file says: its shard, `IDLE` or `LOADING`; `LOADING` too if it has said nothing yet."""
     return int(told.split()[0]) if told.strip() else LOADING
 
 
 @dataclass
 class _Worker:
-    """A worker as it was seen last."""
+    """A worker as it was last seen."""
 
     told: bytes = b""
     dated: int = 0
-    still_s: float = 0.0  # since it told of a step forward
+    still_s: float = 0.0  # since it reported a step forward
     silent_s: float = 0.0  # since its process showed that it runs
 
 
@@ -129,7 +129,7 @@ class Watch:
     def __enter__(self) -> Watch:
         self._hook, self._place_before = threading.excepthook, tempfile.tempdir
         threading.excepthook = self._hear
-        tempfile.tempdir = temporary(self.directory)  # Beam leaves some of its own behind where a run does not end well
+        tempfile.tempdir = temporary(self.directory)  # Beam leaves files behind where a run ends badly
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -141,7 +141,7 @@ class Watch:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _hear(self, told: threading.ExceptHookArgs) -> None:
-        """Takes note of the exit codes that Beam's threads would print, with tracebacks, as they lose their workers."""
+        """Remembers the exit codes that Beam's threads would print, with tracebacks, as they lose their workers."""
         _log.error("in thread %s: %r", told.thread and told.thread.name, told.exc_value)
         _, _, code = str(told.exc_value).rpartition("Worker subprocess exited with return code ")
         if code.lstrip("-").isdigit():
@@ -151,10 +151,10 @@ class Watch:
         """Looks at each worker; to be called every `CHECK_SECONDS`.
 
         Raises:
-            WorkerError: one died or hangs, or none comes.
+            WorkerError: one died or stopped responding, or none started.
         """
         now = time.monotonic()
-        # The driver itself may have stood still, by Ctrl-Z for instance, and its workers with it.
+        # The driver itself may have been stopped, by Ctrl-Z for instance, and its workers with it.
         passed, self._checked = min(now - self._checked, 2 * CHECK_SECONDS), now
         for pid in self._pids():
             path = os.path.join(self.directory, str(pid))
@@ -164,7 +164,7 @@ class Watch:
                 with open(path, "rb") as file:
                     told, dated = file.read(), os.fstat(file.fileno()).st_mtime_ns
             except FileNotFoundError:
-                continue  # it has just come to its end in peace
+                continue  # it has just ended normally
             worker.still_s = worker.still_s + passed if told == worker.told else 0.0
             worker.silent_s = worker.silent_s + passed if dated == worker.dated else 0.0
             worker.told, worker.dated = told, dated
@@ -177,7 +177,7 @@ class Watch:
         if self._awaits and not self._workers:
             self._awaited_s += passed
             if self._awaited_s > max(self._timeout_s, LOADING_SECONDS):
-                raise WorkerError("no worker has started", where="starting the workers", got="none")
+                raise WorkerError("no worker started", where="starting the workers", got="none")
 
     def _pids(self) -> list[int]:
         with contextlib.suppress(OSError):
@@ -190,7 +190,7 @@ class Watch:
         if code < 0:
             how += f" by {signal.Signals(-code).name}"
         if code in (0, -signal.SIGKILL, -signal.SIGABRT):
-            how += ", perhaps for want of memory: fewer --workers need less"
+            how += ", perhaps because memory ran out: fewer --workers need less"
         with contextlib.suppress(OSError), open(last_words(os.path.join(self.directory, str(pid))), "rb") as file:
             said = file.read().decode("utf-8", "replace").rstrip()
             _log.error("process %d: %s", pid, said)
@@ -199,10 +199,10 @@ class Watch:
 
     def _hangs(self, pid: int, at: int, limit_s: float) -> WorkerError:
         return WorkerError(
-            "a worker hangs",
+            "a worker stopped responding",
             where=self._place(at),
             expected=f"a step forward within {limit_s:g} s (--worker-timeout)",
-            got=f"none from process {pid}",
+            got=f"no step from process {pid}",
         )
 
     def _place(self, at: int) -> str:
@@ -211,7 +211,7 @@ class Watch:
         return "between two shards" if at == IDLE else self._name_of(at)
 
     def _kill_workers(self) -> None:
-        """Ends what is left of the workers, those that hang or are stopped too, and waits for the end."""
+        """Kills the remaining workers, even those that are stuck or stopped, and waits until they are gone."""
         left = [pid for pid in self._pids() if pid != os.getpid()]
         for pid in left:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Portable: what a job needs that a runner of Beam's portable interface (Flink, Spark, Prism, a job server) runs.
+"""What a job needs on a runner of Beam's portable interface: Flink, Spark, Prism, or any job server.
 
 In: Beam's options. Out: the same with defaults that last as long as a job, or a refusal; and quiet while it runs.
 """
@@ -18,13 +18,13 @@ from batch_scorer.errors import OptionError
 from batch_scorer.silence import diverted
 
 ANSWER_SECONDS = 10.0
-# Beam takes its timeout for a job server's answers, 300 s, for that of a whole job too: the stream of the job's states.
+# Beam applies its timeout for a job server's answers, 300 s, to a whole job as well: to the stream of its states.
 JOB_SECONDS = 30 * 24 * 3600
 _log = logging.getLogger(__name__)
 
 
 def settle(options: PipelineOptions, words: Sequence[str]) -> None:
-    """Lets a job take its time, unless `words`, the options as given, say how much of it.
+    """Lets a job take as long as it takes, unless `words`, the options as given, set a limit.
 
     Raises:
         OptionError: nothing answers at `--job_endpoint`.
@@ -34,7 +34,7 @@ def settle(options: PipelineOptions, words: Sequence[str]) -> None:
         portable.job_server_timeout = JOB_SECONDS
     if portable.job_endpoint not in (None, "embed") and not _answers(portable.job_endpoint):
         raise OptionError(
-            "no job server answers",
+            "the job server does not answer",
             where=f"after --: --job_endpoint={portable.job_endpoint}",
             expected=f"an answer within {ANSWER_SECONDS:g} s",
             fix="start the job server first, or give its host and port",
@@ -54,16 +54,16 @@ def _answers(endpoint: str) -> bool:
 
 @contextmanager
 def hushed_workers(runner: PipelineRunner, log_file: str | None) -> Iterator[None]:
-    """Has workers in this process, and in those it starts, write to the log what they would print: Beam prints the
-    traceback of a step that fails, and the driver knows.
+    """Makes workers in this process, and in those it starts, log what they would print: Beam prints the traceback of a
+    step that fails, which the driver knows anyway.
     """
-    if not isinstance(runner, PortableRunner):  # others keep theirs elsewhere
+    if not isinstance(runner, PortableRunner):  # the workers of other runners are elsewhere
         yield
         return
     before, threading.excepthook = threading.excepthook, _note
     with diverted(log_file):
         yield
-    threading.excepthook = before  # if the job failed, its threads will yet miss each other
+    threading.excepthook = before  # not after a failure: the job's threads are still about to lose each other
 
 
 def _note(told: threading.ExceptHookArgs) -> None:

@@ -1,4 +1,4 @@
-"""A wheel of this package as it runs here, for workers of a service that have to install it.
+"""A wheel of this package as it runs here, for workers on a service, which have to install it.
 
 In: the package's own directory, of a checkout or installed. Out: a file. Needs no build tool and no network.
 """
@@ -16,20 +16,20 @@ from batch_scorer import __version__
 from batch_scorer.errors import OptionError
 
 _NAME = "batch-scorer"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file knows: one state of the package always gives the same wheel
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold: the same package always gives the same wheel
 
 
 def requirements() -> list[str]:
-    """What the package needs, each at the version installed here: rows must not depend on the day of the run.
+    """What the package needs, at the versions installed here: rows must not depend on the day of the run.
 
     Raises:
-        OptionError: the package itself is not installed, so that nobody knows what it needs.
+        OptionError: the package itself is not installed, so its requirements are not known.
     """
     try:
         declared = metadata.requires(_NAME) or []
     except metadata.PackageNotFoundError as error:
         raise OptionError(
-            "the package cannot be sent to the workers: what it needs is not known",
+            "the package cannot be sent to the workers: its requirements are not known",
             got=f"{_NAME} runs from a directory and is not installed",
             fix="install it, with `pip install -e '.[gcp]'` from a checkout, or give --sdk_container_image after --",
         ) from error
@@ -39,9 +39,9 @@ def requirements() -> list[str]:
 
 def _at_this_version(name: str) -> str:
     try:
-        # Without the mark of a local build (`+cpu`), which a package index does not know.
+        # Without the suffix of a local build (`+cpu`), which a package index does not know.
         return f"{name}=={metadata.version(name).partition('+')[0]}"
-    except metadata.PackageNotFoundError:  # another package stands in for it here
+    except metadata.PackageNotFoundError:  # here, another package takes its place
         return name
 
 

@@ -1,4 +1,4 @@
-"""A worker process of a local run: Beam's own harness, whose log goes to the driver and not to the terminal too.
+"""A worker process of a local run: Beam's own harness, which logs to the driver and not to the terminal as well.
 
 It shows the driver that it runs, and ends with it: at once, and without a word, however that came to its end.
 """
@@ -26,8 +26,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def command(directory: str) -> str:
     """The shell command that starts a worker of this process, watched in `directory`."""
     python = f"exec {shlex.quote(sys.executable)} -m batch_scorer.runners.worker {os.getpid()} {shlex.quote(directory)}"
-    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it. The file is there
-    # before Python starts, so that a worker is missed even if it never gets as far.
+    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it. The file exists
+    # before Python starts, so that even a worker that never gets that far is missed.
     place = f"export TMPDIR={shlex.quote(temporary(directory))}"
     return f"trap '' INT; {place}; : > {shlex.quote(directory)}/$$; {python}"
 
@@ -36,27 +36,28 @@ def main(driver: int, directory: str) -> None:
     """Serves the process `driver`, which started this one and watches it in `directory`, until it stops or is gone."""
     _die_with_parent()
     threading.Thread(target=_live_with, args=(driver, worker_file(directory)), daemon=True).start()
-    # A warning logged while Beam is imported would otherwise set the root logger up to print all that follows.
+    # Otherwise a warning logged while Beam is imported would make the root logger print everything that follows.
     logging.getLogger().addHandler(logging.NullHandler())
-    # Beam prints the traceback of a step that fails, and threads theirs when the driver is gone: the driver knows.
+    # Beam prints the traceback of a step that fails, and its threads print theirs once the driver is gone. The driver
+    # knows about both.
     sys.stderr = _Log()
     try:
         from apache_beam.runners.worker import sdk_worker_main
 
         sdk_worker_main.main(sys.argv[:1])
     except BaseException:
-        time.sleep(2 * WATCH_SECONDS)  # one whose driver is gone ends here
+        time.sleep(2 * WATCH_SECONDS)  # a worker whose driver is gone ends here
         with contextlib.suppress(OSError), open(last_words(worker_file(directory)), "w", encoding="utf-8") as file:
             traceback.print_exc(file=file)
         os._exit(1)
     with contextlib.suppress(OSError):
-        os.remove(worker_file(directory))  # or it would be missed
-    # All is written and told. To take TensorFlow apart would take seconds, and the driver waits for the process to end.
+        os.remove(worker_file(directory))  # otherwise the driver would miss this worker
+    # Everything is written and reported. Taking TensorFlow apart would take seconds, and the driver would wait for it.
     os._exit(0)
 
 
 class _Log(io.TextIOBase):
-    """Writes what is printed to the log, which goes to the driver."""
+    """Sends what is printed to the log, which goes to the driver."""
 
     def write(self, text: str) -> int:
         if text.strip():
@@ -74,7 +75,7 @@ def _live_with(driver: int, sign_of_life: str) -> None:
     while os.getppid() == driver:
         with contextlib.suppress(OSError):
             os.utime(sign_of_life)
-        with contextlib.suppress(OSError):  # raised where somebody tampers with the clocks of the process
+        with contextlib.suppress(OSError):  # raised where somebody tampers with the process's clocks
             time.sleep(WATCH_SECONDS)
     os._exit(1)
 

@@ -364,7 +364,8 @@ KILLED = {-signal.SIGKILL: ""}
 DONE = {0: ""}
 DIED = r"a worker died[\s\S]*SIGKILL"
 STOPPED = {1: r"error: interrupted"}
-LITTLE_MEMORY = "(?i)memory|a worker died|a worker hangs|can't start new thread"
+STUCK = "a worker stopped responding"
+LITTLE_MEMORY = "(?i)memory|a worker died|a worker stopped responding|can't start new thread"
 CHANGED = {1: "an input has changed since the job was planned"}
 HANG = ("--worker-timeout", str(HANG_S))
 
@@ -386,9 +387,8 @@ FAULTS = {
         Fault("input replaced", input_replaced, DONE | CHANGED, after="planned"),
         Fault("memory limit", memory_limited, DONE | {1: LITTLE_MEMORY}, after="worker",
               workers=True, options=HANG),
-        Fault("worker hangs", worker_hangs, DONE | {1: "a worker hangs"}, after="worker", workers=True, options=HANG),
-        Fault("worker hangs, default timeout", worker_hangs, DONE | {1: "a worker hangs"}, after="worker",
-              workers=True),
+        Fault("worker hangs", worker_hangs, DONE | {1: STUCK}, after="worker", workers=True, options=HANG),
+        Fault("worker hangs, default timeout", worker_hangs, DONE | {1: STUCK}, after="worker", workers=True),
         Fault("suspended", suspended, DONE, options=HANG),
         # Not earlier: gRPC's server starts by Python's clock and the machine's, which real jumps do not set apart.
         Fault("clock jumps", clock_jumps, DONE, after="shard", environment=jumping_clock),

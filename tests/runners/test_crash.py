@@ -204,9 +204,9 @@ def test_disk_that_is_full_while_a_marker_is_written_leaves_no_draft(
 def test_resumed_command_is_shown_as_it_can_be_run() -> None:
     command = ("/usr/bin/batch-scorer", "score", "my file.jsonl", "--output", "out", "--overwrite", "--", "--runner=X")
     hint = ScoreConfig.of(("my file.jsonl",), "out", command=command, overwrite=True).how_to_resume()
-    assert "run `batch-scorer score 'my file.jsonl' --output out --resume -- --runner=X`: what is done is kept" == hint
+    assert "run `batch-scorer score 'my file.jsonl' --output out --resume -- --runner=X`: finished work is kept" == hint
     many = (*command[:2], *(f"reviews-{i}.jsonl" for i in range(100)), *command[3:5])
     assert (
-        "run the same command with --resume: what is done is kept"
+        "run the same command with --resume: finished work is kept"
         == ScoreConfig.of((), "", command=many).how_to_resume()
     )

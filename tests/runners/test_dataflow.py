@@ -140,7 +140,7 @@ def test_missing_packages_are_refused_with_the_command_that_installs_them(
     monkeypatch.setitem(__import__("sys").modules, "apache_beam.runners.dataflow.internal.apiclient", None)
     with pytest.raises(OptionError) as told:
         pipeline.options(config("gs://b/in", output="gs://b/out", model=None, beam_options=GIVEN))
-    assert "pip install 'batch-scorer[gcp]'" == told.value.fix
+    assert "from a checkout of batch-scorer: pip install -e '.[gcp]'" == told.value.fix
 
 
 def test_user_without_credentials_is_refused_at_once(
@@ -458,7 +458,7 @@ def test_failed_job_is_exit_1_with_the_first_error_of_a_worker(
         "  expected: 502 bytes, of 2026-01-01",
         "  got:      no such file",
         "  to fix:   put it back (or start anew with --overwrite); then run "
-        "`batch-scorer score in --output out --resume -- --runner=DataflowRunner`: what is done is kept",
+        "`batch-scorer score in --output out --resume -- --runner=DataflowRunner`: finished work is kept",
     ]
     assert expected == result.stderr.splitlines()
     assert "job failed" in result.stdout.splitlines()
@@ -478,8 +478,8 @@ def submitted(store: gcs.Store, service: Service, made: Plan) -> Callable[..., b
 @pytest.mark.parametrize(
     ("state", "messages", "what", "got", "fix"),
     [
-        ("FAILED", ["no quota for N2"], "the job failed", "no quota for N2", "mend the cause, then run the same"),
-        ("FAILED", [], "the job failed", "the service gives no reason", "mend the cause, then run the same"),
+        ("FAILED", ["no quota for N2"], "the job failed", "no quota for N2", "fix the cause, then run the same"),
+        ("FAILED", [], "the job failed", "the service gave no reason", "fix the cause, then run the same"),
         (
             "FAILED",
             ["slow", "Traceback\nMemoryError: x"],
@@ -487,7 +487,7 @@ def submitted(store: gcs.Store, service: Service, made: Plan) -> Callable[..., b
             "MemoryError: x",
             "a --machine_type with more",
         ),
-        ("CANCELLED", [], "the job was cancelled", None, "to go on, run the same command with --resume"),
+        ("CANCELLED", [], "the job was cancelled", None, "to continue, run the same command with --resume"),
     ],
 )
 def test_job_that_ends_otherwise_says_how_and_where(
@@ -530,7 +530,7 @@ def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
 
     first = threading.Event()
     service.work = lambda job: first.wait(60) and None
-    with pytest.raises(PipelineError, match="a job of this name is active already") as told:
+    with pytest.raises(PipelineError, match="a job of this name is already active") as told:
         submitted(second)
     first.set()
     assert f"job {service.jobs[0]['name']}" == told.value.where
@@ -539,7 +539,7 @@ def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
 
 def test_job_that_the_service_refuses_says_why(service: Service, submitted: Callable[..., bool]) -> None:
     service.refuse = lambda method: 403 if method == "POST" else 0
-    with pytest.raises(PipelineError, match="the service refuses the job") as told:
+    with pytest.raises(PipelineError, match="the service refused the job") as told:
         submitted()
     assert "injected 403" in str(told.value.got)
     assert str(told.value.where).startswith("job batch-scorer-")

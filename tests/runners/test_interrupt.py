@@ -93,7 +93,7 @@ def test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes(
 
 def test_interrupted_overwrite_is_told_to_resume_instead_of_overwriting() -> None:
     hint = ScoreConfig.of(("in",), "out", overwrite=True).how_to_resume()
-    assert "run the same command with --resume instead of --overwrite: what is done is kept" == hint
+    assert "run the same command with --resume instead of --overwrite: finished work is kept" == hint
 
 
 STOPPED_WHILE_LOADING = """

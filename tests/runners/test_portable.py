@@ -123,7 +123,7 @@ def test_step_that_fails_in_another_process_is_told_as_ours_and_without_a_traceb
     job = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=120)
     assert 1 == job.returncode
     told = job.stderr.splitlines()
-    assert "error: the job failed: the worker has another model than the job was planned with" == told[0]
+    assert "error: the job failed: the worker's model is not the one that the job was planned with" == told[0]
     assert f"  where:    {model}" == told[1]
     assert "--resume" in told[-1]
     assert "Traceback" not in job.stderr + job.stdout
@@ -261,7 +261,7 @@ def test_job_may_last_longer_than_beams_timeout_unless_one_is_given(config: Conf
 
 def test_job_server_that_does_not_answer_is_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portable, "ANSWER_SECONDS", 0.2)
-    with pytest.raises(OptionError, match="no job server answers"):
+    with pytest.raises(OptionError, match="the job server does not answer"):
         pipeline.options(config("in", beam_options=("--runner=PortableRunner", "--job_endpoint=localhost:1")))
 
 
