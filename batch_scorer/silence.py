@@ -14,7 +14,8 @@ from typing import TextIO
 def quieten() -> None:
     """Keeps TensorFlow and Beam from printing over our own output, here and in the workers.
 
-    For processes of our own: it changes the environment and the root logger."""
+    For processes of our own: it changes the environment and the root logger.
+    """
     for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "GRPC_VERBOSITY": "ERROR"}.items():
         os.environ.setdefault(name, value)
     root = logging.getLogger()
