@@ -157,7 +157,7 @@ def test_quiet_job_says_nothing_but_warnings_and_why_it_is_no_success(job: Job) 
 def test_quiet_and_verbose_exclude_each_other(job: Job) -> None:
     result = job("-q", "-v")
     assert 2 == result.exit_code
-    assert "--quiet and --verbose exclude each other" in result.stderr
+    assert "--quiet and --verbose cannot be combined" in result.stderr
 
 
 def test_refusal_of_a_json_job_is_a_line_of_json(tmp_path: Path) -> None:

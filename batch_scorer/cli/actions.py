@@ -1,4 +1,4 @@
-"""What `explain`, `inspect`, `sql` and `compare` do, once their options are checked.
+"""What `explain`, `inspect`, `sql` and `compare` do once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batch_scorer.compare.result import Question
 
 STDIN = "-"
-# What a manifest that says anything may lead to; pyarrow's errors are ValueErrors.
+# What a manifest with arbitrary contents may lead to; pyarrow's errors are ValueErrors.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -83,7 +83,7 @@ def inspect(path: str | None, rows: int, program: str) -> None:
     """Shows a model, after verifying it, or the output of a run with its first `rows` predictions.
 
     Args:
-        program: what this one is called as, for the commands that go on from here.
+        program: how this program is called, for the suggested commands.
     """
     from batch_scorer import storage
     from batch_scorer.models import artifact, artifact_files
@@ -110,25 +110,25 @@ def inspect(path: str | None, rows: int, program: str) -> None:
                 where=path,
                 expected="plan.json, manifest.json and the parts that it names",
                 got=f"{type(error).__name__}: {error}",
-                fix="run the same `batch-scorer score` with --resume, which mends what is missing",
+                fix="run the same `batch-scorer score` with --resume, which restores what is missing",
             ) from error
     else:
         raise RefusedError(
-            "there is nothing to inspect",
+            "this is neither a model nor a run",
             where=path,
             expected="a model artefact (MODEL_ID) or the output of `batch-scorer score` (plan.json)",
-            got="neither" if storage.exists(path) else "nothing there",
-            fix="give a model's directory, or the one that was given to `score` as --output",
+            got="neither" if storage.exists(path) else "no such file or directory",
+            fix="give a model's directory, or the --output of an earlier `score`",
         )
 
 
 def sql(outputs: Sequence[str], prefix: str) -> None:
-    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal: that is what DuckDB reads."""
+    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal's encoding: DuckDB reads UTF-8."""
     from batch_scorer import storage
     from batch_scorer.analysis.views import script
     from batch_scorer.runs.finished import check_parts, open_run
 
-    # `absolute` leaves `..` alone, which leads elsewhere from behind a link.
+    # `absolute` keeps `..`, which behind a link leads elsewhere.
     places = [output if storage.is_remote(output) else str(Path(output).absolute()) for output in outputs]
     runs = [open_run(place) for place in places]
     for run in runs:
@@ -137,7 +137,7 @@ def sql(outputs: Sequence[str], prefix: str) -> None:
 
 
 def _show_run(console: Console, output: str, rows: int, program: str) -> None:
-    """Prints what a run's output holds: its manifest, the rejected by code, some predictions, and where to go on."""
+    """Prints what a run's output holds: manifest, rejected records by code, some predictions, what to do next."""
     from batch_scorer import storage
     from batch_scorer.runners.result import count_codes
     from batch_scorer.runs import layout
@@ -147,7 +147,8 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
     if not storage.exists(layout.manifest_path(output)):
         plan = json.loads(storage.read_bytes(layout.plan_path(output)))
         done = len(layout.finished_shards(output))
-        console.print(f"unfinished: {done:,} of {plan['shards']:,} shards are done; --resume goes on", highlight=False)
+        line = f"unfinished: {done:,} of {plan['shards']:,} shards are done; continue with --resume"
+        console.print(line, highlight=False)
         return
     run = open_run(output)
     cards.run_card(console, output, run.manifest, run.complete)

@@ -1,6 +1,6 @@
-"""The commands that look at what is there, a review, a model or a run: options in, one call of `commands`.
+"""The commands that look at a review, a model or a run: options in, one call of `cli.actions`.
 
-And `completion`, which has a shell help with all of them.
+And `completion`, with which a shell completes all of them.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
     actions.explain(text, model, top_k, as_json)
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what is in a model, or in the output of a run.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what a model or the output of a run contains.")
 @click.argument("path", metavar="MODEL|OUT", required=False, shell_complete=complete.directories)
-@click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show of a run.")
+@click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show from a run.")
 @reports_errors
 def inspect(path: str | None, rows: int) -> None:
-    """Shows what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
+    """Show what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
 
-    A model is verified as before a run: hashes, shapes, and the score of its probe text.
+    A model is verified as it is before a run: hashes, shapes, and the score of its probe text.
 
-    Of a run: what happened, how its scores are spread and how far its texts are from those the model was trained on,
-    what was rejected, and the first predictions.
+    For a run: what happened, how its scores are distributed, how far its texts are from those the model was trained
+    on, what was rejected, and the first predictions.
 
     \b
     Examples:
@@ -60,28 +60,30 @@ def inspect(path: str | None, rows: int) -> None:
     actions.inspect(path, rows, program())
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Write a page about a run, to look at.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Write a web page about a run.")
 @click.argument("run", metavar="OUT", shell_complete=complete.directories)
 @click.option(
-    "--output", metavar="FILE", help="Where to write it.  [default: OUT/report.html; of a store, report.html]"
+    "--output", metavar="FILE", help="Where to write it.  [default: OUT/report.html; for a run in a store, report.html]"
 )
 @click.option("--reference", metavar="OUT", shell_complete=complete.directories,
-              help="An earlier run, to compare with.")  # fmt: skip
+              help="An earlier run to compare with.")  # fmt: skip
 @click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
               help="Input to take the texts from; may be repeated.")  # fmt: skip
 @click.option("--text-column", metavar="NAME", help="Kept column that holds the text.")
-@click.option("--label-column", metavar="NAME", help="Kept column that holds the truth, to measure quality by.")
+@click.option("--label-column", metavar="NAME", help="Kept column with the true label, for measuring quality.")
 @click.option("--positive-value", metavar="VALUE",
-              help="Label that means positive.  [default: 1, positive, pos or true, whichever is there]")  # fmt: skip
-@click.option("--slice-column", multiple=True, metavar="NAME", help="Kept column to slice quality by; may be repeated.")
-@click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews in each list.")
+              help="Label that means positive.  [default: 1, positive, pos or true, whichever occurs]")  # fmt: skip
+@click.option(
+    "--slice-column", multiple=True, metavar="NAME", help="Kept column by which to slice quality; may be repeated."
+)
+@click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews per list.")
 @reports_errors
 def report(
     run: str, output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any
 ) -> None:
-    """Writes a page about OUT, the output of a run: what drives its decisions, whether to trust them, and reviews.
+    """Write a page about OUT, the output of a run: what drives its decisions, whether to trust them, and reviews.
 
-    The page is one file that needs no network. A run holds no texts: they come from its inputs, or a kept column.
+    The page is one file that needs no network. A run holds no texts: they come from its inputs or a kept column.
 
     \b
     Examples:
@@ -95,31 +97,33 @@ def report(
     report.report(Question(run, text_from=text_from, slice_columns=slice_column, **rest), output)
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Say what changed between two runs.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what changed between two runs.")
 @click.argument("a", metavar="A", shell_complete=complete.directories)
 @click.argument("b", metavar="B", shell_complete=complete.directories)
-@click.option("--output", metavar="DIR", help="Write reviews, words and tokens as Parquet to DIR; new or empty.")
+@click.option(
+    "--output", metavar="DIR", help="Write reviews, words and tokens as Parquet to DIR, which must be new or empty."
+)
 @click.option("--by", type=click.Choice(["record_id", "source,offset", "distribution"]), default="record_id",
-              help="What tells that two reviews are the same.")  # fmt: skip
+              help="How to match the reviews of the two runs.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
-@click.option("--label-column", metavar="NAME", help="Column with the truth, kept in both runs.")
+@click.option("--label-column", metavar="NAME", help="Column with the true label, kept in both runs.")
 @click.option("--positive-value", metavar="VALUE",
-              help="Label that means positive.  [default: 1, positive, pos or true, whichever is there]")  # fmt: skip
+              help="Label that means positive.  [default: 1, positive, pos or true, whichever occurs]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
 @reports_errors
 def compare(
     a: str, b: str, output: str | None, by: str, rows: int,
     label_column: str | None, positive_value: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Compares two runs, A and B: two models on the same reviews, or one model on two corpora.
+    """Compare two runs, A and B: two models on the same reviews, or one model on two corpora.
 
-    Reviews that are in both are compared one by one: labels, probabilities, and the words that make them. Where fewer
-    than one in a hundred are in both, the runs are compared by distribution, and it says so.
+    Reviews that are in both are compared one by one: labels, probabilities, and the words behind them. If fewer than
+    one in a hundred are in both, the runs are compared by distribution, and the output says so.
 
     \b
-    DIR/reviews.parquet  a row a review in A or B: probabilities, logits, labels
-    DIR/tokens.parquet   a row a word listed of it: its contribution in A and in B, null where it is not listed
-    DIR/words.parquet    a row a word: how often it is listed, and the sum of its contributions
+    DIR/reviews.parquet  one row per review in A or B: probabilities, logits, labels
+    DIR/tokens.parquet   one row per listed word of a review: its contribution in A and B, null where it is not listed
+    DIR/words.parquet    one row per word: how often it is listed, and the sum of its contributions
 
     \b
     Examples:
@@ -130,22 +134,25 @@ def compare(
     from batch_scorer.cli import actions
     from batch_scorer.compare.result import Question
 
-    if output == "":  # most likely an unset variable of the shell
-        raise OptionError("--output is empty", fix="give it a value, or leave it out")
+    if output == "":  # most likely an unset shell variable
+        raise OptionError("--output is empty", fix="give it a value, or omit it")
     if positive_value is not None and label_column is None:
-        raise OptionError("--positive-value says nothing without --label-column", fix="name the column of the truth")
+        raise OptionError(
+            "--positive-value has no effect without --label-column", fix="name the column with the true labels"
+        )
     actions.compare(a, b, Question(by, rows, label_column, positive_value, output), as_json)
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables of DuckDB.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables in DuckDB.")
 @click.argument("outputs", nargs=-1, required=True, metavar="OUT...", shell_complete=complete.directories)
-@click.option("--prefix", default="", metavar="NAME", help="What the names of the views begin with.")
+@click.option("--prefix", default="", metavar="NAME", help="Prefix for the names of the views.")
 @reports_errors
 def sql(outputs: tuple[str, ...], prefix: str) -> None:
-    """Prints the SQL with which DuckDB has the runs in OUT... as four views: `predictions`, a row a review; `tokens`, a
-    row a listed word; `errors`, a row a rejected record; and `runs`. Several runs become one table, by their `run_id`.
+    """Print SQL that gives DuckDB four views of the runs in OUT...: `predictions`, one row per review; `tokens`, one
+    row per listed word; `errors`, one row per rejected record; and `runs`. Several runs share the views, told apart by
+    `run_id`.
 
-    The paths in it are absolute. This command itself needs no DuckDB; docs/analysts.md has questions to ask.
+    Its paths are absolute. This command itself does not need DuckDB; docs/analysts.md has questions to ask.
 
     \b
     Examples:
@@ -159,16 +166,16 @@ def sql(outputs: tuple[str, ...], prefix: str) -> None:
     actions.sql(outputs, prefix)
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Print what a shell needs for completion.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Print a completion script for a shell.")
 @click.argument("shell", type=click.Choice(complete.SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Prints what a shell needs to complete commands, options, file names, and columns of the first INPUT.
+    """Print the script with which a shell completes commands, options, file names, and columns of the first INPUT.
 
     \b
-    Put this line into ~/.bashrc, or with zsh into ~/.zshrc:
+    Add this line to ~/.bashrc, or for zsh to ~/.zshrc:
       eval "$(batch-scorer completion bash)"
-    With fish:
+    For fish:
       batch-scorer completion fish > ~/.config/fish/completions/batch-scorer.fish
 
     \b

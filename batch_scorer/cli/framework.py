@@ -1,4 +1,4 @@
-"""What the commands of the command line share: how help is set, and how an error becomes a message and an exit code."""
+"""What all commands share: how help is laid out, and how an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names":
 
 
 class _Option(click.Option):
-    """An option that stands in a section of the help."""
+    """An option that belongs to a section of the help."""
 
     def __init__(self, *args: Any, section: str, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -31,16 +31,16 @@ class _Option(click.Option):
 
 
 def option(section: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
-    """`click.option` in a section of the help; sections appear in the order of their first options."""
+    """`click.option` for a section of the help; sections appear in the order of their first options."""
     return click.option(*names, cls=_Option, section=section, **settings)
 
 
 class Command(click.Command):
-    """A command whose help shows its options by sections, aligned with each other."""
+    """A command whose help shows its options by section, all aligned."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
-        # What stands in no section, --help, comes last.
+        # Options without a section come last: --help.
         for param in sorted(self.get_params(ctx), key=lambda param: not hasattr(param, "section")):
             record = param.get_help_record(ctx)
             if record is not None and isinstance(param, click.Option):
@@ -53,7 +53,7 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A group whose help shows options by sections, and commands in the order in which one comes to need them."""
+    """A group whose help shows options by section, and commands in the order in which people need them."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
@@ -64,7 +64,7 @@ class Group(Command, click.Group):
 
 
 class BeamCommand(Command):
-    """A command whose arguments after `--` go to Beam untouched, so that a typo before it stays an error."""
+    """A command that passes its arguments after `--` to Beam unchanged, so that a typo before it is still an error."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
@@ -74,7 +74,7 @@ class BeamCommand(Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         with formatter.section("Beam"):
-            text = "Options of Beam and its runner; without any, the job runs on this machine."
+            text = "Options for Beam and its runner; without any, the job runs on this machine."
             formatter.write_dl([("-- BEAM OPTIONS".ljust(30), text)])
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -82,7 +82,7 @@ class BeamCommand(Command):
 
 
 class EscapingGroup(Group):
-    """A group whose complaints about words of the command line quote them visibly; it heeds NO_COLOR, FORCE_COLOR."""
+    """A group whose usage errors escape what they quote; it respects NO_COLOR and FORCE_COLOR."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         colours = False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
@@ -105,7 +105,7 @@ def _escaped() -> Iterator[None]:
 
 
 def program() -> str:
-    """What to write in a shell, here and now, to call this program again."""
+    """What to type in this shell, in this directory, to call this program again."""
     called = Path(sys.argv[0])
     if called.parts[-2:] == ("batch_scorer", "__main__.py"):
         return f"{_from_here(Path(sys.executable))} -m batch_scorer"
@@ -118,13 +118,13 @@ def _from_here(path: Path) -> str:
     found = shutil.which(path.name)
     if found and Path(found).absolute() == path.absolute():
         return path.name
-    with suppress(ValueError):  # it lies elsewhere
+    with suppress(ValueError):  # it is not below the working directory
         path = path.absolute().relative_to(Path.cwd())
     return shlex.quote(str(path))
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns our errors into a message, or a line of JSON if that is the command's --log-format, and an exit code."""
+    """Turns our errors into a message, or a line of JSON if the command's --log-format says so, and an exit code."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -138,7 +138,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
                 click.echo(report(error), err=True)
             if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
-                os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print what they miss
+                os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print that they are gone
             sys.exit(error.exit_code)
 
     return wrapped

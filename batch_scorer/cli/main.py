@@ -1,4 +1,4 @@
-"""The command line: `score`, whose options become one config, beside the commands of `cli_look`; exits."""
+"""The command line: `score`, whose options become one config, beside the commands of `cli.commands`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MODEL, _RUN, _MESSAGES = "Model", "Run", "Messages"
 @click.group(cls=EscapingGroup, context_settings=SETTINGS)
 @click.version_option(__version__)
 def main() -> None:
-    """Scores the sentiment of text reviews and says which words made it so.
+    """Score the sentiment of text reviews, and show which words made it so.
 
     \b
     Examples:
@@ -49,24 +49,30 @@ def main() -> None:
 @main.command(cls=BeamCommand, context_settings=SETTINGS, short_help="Score reviews: files in, Parquet out.")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=completion.files)
 @option(_FIRST, "--output", required=True, metavar="DIR", shell_complete=completion.directories,
-        help="Directory for the results; new or empty.")  # fmt: skip
+        help="Directory for the results; must be new or empty.")  # fmt: skip
 @option(_FIRST, "--text-column", default=InputConfig.text_column, metavar="NAME", shell_complete=completion.columns,
-        help="Column of the review.")  # fmt: skip
+        help="Column that holds the review.")  # fmt: skip
 @option(_FIRST, "--id-column", metavar="NAME", shell_complete=completion.columns,
-        help="Column of its id.  [default: source#offset]")  # fmt: skip
+        help="Column that holds its id.  [default: source#offset]")  # fmt: skip
 @option(_FIRST, "--keep", multiple=True, metavar="NAME[=NEW]", shell_complete=completion.columns,
-        help="Column to carry into the output; may be repeated.")  # fmt: skip
-@option(_FIRST, "--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, for a trial.")
+        help="Column to copy to the output; may be repeated.")  # fmt: skip
+@option(
+    _FIRST, "--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, to try things out."
+)
 @option(_FIRST, "--dry-run", is_flag=True,
         help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
+@option(_INPUT, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto: by file name.")
 @option(
-    _INPUT, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto goes by file names."
+    _INPUT,
+    "--encoding",
+    default=InputConfig.encoding,
+    metavar="NAME",
+    help="Encoding of CSV, line and one-review files.",
 )
-@option(_INPUT, "--encoding", default=InputConfig.encoding, metavar="NAME", help="Of CSV, line and one-review files.")
-@option(_INPUT, "--delimiter", metavar="CHAR", help="Of CSV files.  [default: comma; tab for .tsv]")
+@option(_INPUT, "--delimiter", metavar="CHAR", help="Delimiter of CSV files.  [default: comma; tab for .tsv]")
 @option(_INPUT, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
-        help="Larger texts are rejected.")  # fmt: skip
-@option(_OUTPUT, "--resume", is_flag=True, help="Go on with an unfinished run in --output; start it if there is none.")
+        help="Reject texts larger than this.")  # fmt: skip
+@option(_OUTPUT, "--resume", is_flag=True, help="Continue an unfinished run in --output; start it if there is none.")
 @option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @option(
     _OUTPUT,
@@ -74,32 +80,32 @@ def main() -> None:
     type=click.IntRange(0),
     default=ScoringConfig.top_k,
     metavar="N",
-    help="Words listed a review; 0 for none.",
+    help="Words to list per review; 0 for none.",
 )
-@option(_OUTPUT, "--no-excerpt", is_flag=True, help="Rejected records leave nothing of their text in DIR/errors.")
+@option(_OUTPUT, "--no-excerpt", is_flag=True, help="Keep the text of rejected records out of DIR/errors.")
 @option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @option(_MODEL, "--model", metavar="DIR", shell_complete=completion.directories,
         help="Model artefact.  [default: the shipped model]")  # fmt: skip
 @option(_MODEL, "--precision", type=click.Choice(PRECISIONS), default=ScoringConfig.precision,
-        help="Of the network's products; bfloat16 is faster where the processor multiplies it.")  # fmt: skip
+        help="Precision of the network's products; bfloat16 is faster where the processor supports it.")  # fmt: skip
 @option(_RUN, "--workers", type=click.IntRange(1), metavar="N",
-        help="Local processes.  [default: one a core, fewer if few reviews]")  # fmt: skip
+        help="Local processes.  [default: one per core, fewer for few reviews]")  # fmt: skip
 @option(_RUN, "--max-error-rate", type=click.FloatRange(0, 1), default=JobConfig.max_error_rate, metavar="X",
         help="Share of rejected records above which the exit code is 3.")  # fmt: skip
-@option(_RUN, "--allow-unreadable", is_flag=True, help="Damaged files do not make the exit code 3.")
+@option(_RUN, "--allow-unreadable", is_flag=True, help="Do not count damaged files as a failure (exit code 3).")
 @option(_RUN, "--shard-rows", type=click.IntRange(1), metavar="N",
-        help="Reviews in a shard, about.  [default: from the plan]")  # fmt: skip
+        help="Approximate reviews per shard.  [default: from the plan]")  # fmt: skip
 @option(_RUN, "--worker-timeout", type=click.FloatRange(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",
-        help="A local worker that takes longer for one step ends the job.")  # fmt: skip
-@option(_RUN, "--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Have --dry-run show costs, too.")
+        help="End the job if a local worker takes longer for one step.")  # fmt: skip
+@option(_RUN, "--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Let --dry-run show costs as well.")
 @option(_MESSAGES, "-q", "--quiet", is_flag=True,
-        help="Say nothing but warnings and errors, on standard error.")  # fmt: skip
+        help="Print only warnings and errors, on standard error.")  # fmt: skip
 @option(_MESSAGES, "-v", "--verbose", is_flag=True,
-        help="Say what the job is doing: versions, plan, each shard as it is done, its time.")  # fmt: skip
+        help="Print what the job does: versions, plan, each finished shard and its timings.")  # fmt: skip
 @option(_MESSAGES, "--log-format", type=click.Choice(LOG_FORMATS), default=MessageConfig.log_format,
-        help="json: an object a line, on standard error and in the log file.")  # fmt: skip
+        help="json: one object per line, on standard error and in the log file.")  # fmt: skip
 @option(_MESSAGES, "--log-file", metavar="FILE", shell_complete=completion.files,
-        help="Write a log, for finding faults; it holds no review.")  # fmt: skip
+        help="Write a log for troubleshooting; it never contains a review.")  # fmt: skip
 @click.pass_context
 @reports_errors
 def score(
@@ -113,10 +119,10 @@ def score(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Scores the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review a line or
-    one review a file, compressed or not.
+    """Score the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review per line or
+    per file, compressed or not.
 
-    Writes DIR/predictions/*.parquet, a row a review, and DIR/errors/*.parquet, a row a bad record.
+    Writes DIR/predictions/*.parquet, one row per review, and DIR/errors/*.parquet, one row per bad record.
 
     \b
     Examples:
@@ -131,8 +137,8 @@ def score(
     Exit codes:
       0  done
       1  the job failed
-      2  refused: a wrong option, input, output or model; nothing was started
-      3  finished, but too much was rejected or something was unreadable
+      2  refused: an option, input, output or model is wrong; nothing was started
+      3  finished, but too many records were rejected or something was unreadable
     """
     config = ScoreConfig.of(
         **options,
@@ -146,22 +152,24 @@ def score(
         beam_options=ctx.meta["beam_options"],
     )
     for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):
-        if options[name] == "":  # most likely an unset variable of the shell
-            raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or leave it out")
+        if options[name] == "":  # most likely an unset shell variable
+            raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or omit it")
     _check_encoding(config.input.encoding)
     if config.input.delimiter is not None and (len(config.input.delimiter) != 1 or config.input.delimiter in '"\r\n'):
-        raise OptionError("--delimiter is not one character", got=repr(config.input.delimiter), fix="for a tab: $'\\t'")
+        raise OptionError(
+            "--delimiter must be one character", got=repr(config.input.delimiter), fix="for a tab: $'\\t'"
+        )
     if config.output.resume and config.output.overwrite:
-        raise OptionError("--resume and --overwrite exclude each other", fix="give one of them")
+        raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
     if quiet and verbose:
-        raise OptionError("--quiet and --verbose exclude each other", fix="give one of them")
+        raise OptionError("--quiet and --verbose cannot be combined", fix="give one of them")
     from batch_scorer.cli import score
 
     sys.exit(score.dry_run(config) if dry_run else score.score(config))
 
 
 def _check_encoding(name: str) -> None:
-    # The first tells those that read ASCII as something else: names of hosts, and escapes of Python.
+    # The first one detects encodings that read ASCII as something else: host names, and Python's escapes.
     samples = (rb"xn--mnchen-3ya.\x41\u0041", bytes(range(128)))
     try:
         fits = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
@@ -169,7 +177,7 @@ def _check_encoding(name: str) -> None:
         fits = False
     if not fits:
         raise OptionError(
-            "--encoding cannot be read line by line",
+            "--encoding does not support reading line by line",
             expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
             got=name,
             fix="convert the files: iconv -f UTF-16 -t UTF-8",

@@ -1,4 +1,4 @@
-"""Cards: a model, and a run, as a person reads them. What they say stands in the two manifests."""
+"""Cards: a model, and a run, for people to read. Everything on them comes from the two manifests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from batch_scorer.ui import terminal
 
 
 def model_card(console: Console, directory: str, manifest: Mapping[str, Any], model_id: str) -> None:
-    """The manifest of a model, for reading: what it is, how good, made from what, and what to beware of."""
+    """A model's manifest for people to read: what it is, how good, what it was made from, and its limits."""
     a, training = manifest["architecture"], manifest["training"]
     found = manifest["metrics"].get("validation", {})
     recipe = training["recipe"]
     rows = [
         ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
-        ("answers", "P(positive) of a review, and what each word adds to it"),
-        ("reads", f"the last {manifest['tokenizer']['max_words']:,} words of a review, lower-cased; "
+        ("answers", "P(positive) of a review, and what each word contributes"),
+        ("reads", f"the last {manifest['tokenizer']['max_words']:,} words of a review, in lower case; "
                   f"knows {a['vocabulary_size']:,} words and marks"),
         ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
     ]  # fmt: skip
@@ -30,19 +30,19 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
         rows += [
             ("accuracy", f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at "
                          f"95%), AUC {found['auc']:.3f}, on {found['reviews']:,} reviews held out of training"),
-            ("calibration", f"probabilities are {found['ece']:.1%} off on average (ECE); temperature "
+            ("calibration", f"probabilities are off by {found['ece']:.1%} on average (ECE); temperature "
                             f"{manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
         ]  # fmt: skip
     else:
         rows += [
-            ("accuracy", "not known: the artefact holds no validation"),
+            ("accuracy", "unknown: the artefact has no validation metrics"),
             ("calibration", f"temperature {manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
         ]
     rows += [
         ("trained on", f"{training['reviews']:,} reviews (sha256 {training['data_sha256'][:12]}), "
                        f"epoch {training['epoch']} of {recipe['epochs']}"),
-        ("their kind", _kind(Profile.from_json(manifest["training_profile"]))),
-        ("beware", "it scores any text with confidence, in another language or of another kind too; a run says how "
+        ("those texts", _kind(Profile.from_json(manifest["training_profile"]))),
+        ("beware", "it scores any text with confidence, even in another language or domain; a run reports how "
                    "far its texts differ from these"),
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())),
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def _kind(profile: Profile) -> str:
 
 
 def run_card(console: Console, output: str, manifest: Mapping[str, Any], complete: bool) -> None:
-    """The manifest of a run, for reading."""
+    """A run's manifest for people to read."""
     counts, profiles = manifest["counts"], manifest["profile"]
     run, training = (Profile.from_json(profiles[name]) for name in ("run", "training"))
     read = counts["read"] or 1
@@ -79,7 +79,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
             (label, f"{share:.1%}"),
             ("P(positive)", f"0 {terminal.bars(console, run.probability)} 1"),
             ("words", f"{run.words / run.reviews:,.0f} a review ({training.words / (training.reviews or 1):,.0f} in "
-                      f"training); {run.truncated / run.reviews:.1%} of the reviews cut to the last ones"),
+                      f"training); {run.truncated / run.reviews:.1%} of the reviews truncated to the last words"),
             ("unknown", f"{_unknown(run):.1%} of the words read ({_unknown(training):.1%} in training)"),
         ]  # fmt: skip
     if run.reviews >= SHIFT_REVIEWS:
@@ -101,11 +101,11 @@ def _shift(run: Profile, training: Profile) -> str:
         "unknown words": (run.oov_rate, training.oov_rate),
     }
     found = ", ".join(f"{name} {stability_index(*pair):.2f}" for name, pair in pairs.items())
-    return f"against training: {found} (stability index; from {LENGTH_SHIFT:g} it is large)"
+    return f"against training: {found} (stability index; large from {LENGTH_SHIFT:g})"
 
 
 def next_commands(console: Console, *commands: str) -> None:
-    """What to do next, in commands to be copied: they are never folded."""
+    """What to do next, as commands to copy: they are never folded."""
     console.print()
     console.print(Text("next", "bold"))
     for command in commands:

@@ -1,4 +1,4 @@
-"""The end of a job, for a person: what happened, what it cost in time, where the results are, and what to do next."""
+"""The end of a job, for people: what happened, where the time went, where the results are, and what to do next."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def next_steps(config: ScoreConfig, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = False) -> list[str]:
-    """Commands that show more of a run; without `inputs`, there is nothing to report.
+    """Commands that show more of a run; without `inputs` there is nothing to report.
 
     Args:
-        program: how it is called.
-        inspected: whether `inspect` is what the reader looks at already.
+        program: how this program is called.
+        inspected: whether the reader is already looking at `inspect`.
     """
     at = shlex.quote(output)
     commands = [] if inspected else [f"{program} inspect {at}"]
@@ -88,11 +88,11 @@ def _is_there(name: str) -> bool:
 
 
 def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """How a run that is not a success becomes one: what that means, and the command."""
+    """How to make a success of a run that is not one: what that means, and the command."""
     more, accepts, ways = [], [], []
     if counts["unreadable"] and not config.job.allow_unreadable:
         retry = config.again() or "the same command with --resume"
-        ways.append(("read again what could not be read, if it was the disk or the network:", retry))
+        ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     rate = counts["rejected"] / (counts["read"] or 1)

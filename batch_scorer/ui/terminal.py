@@ -1,6 +1,6 @@
-"""What a person sees in the terminal: a plan, rows of a table, and what cards and summaries are made of.
+"""What the terminal shows: a plan, rows of a table, and the pieces of cards and summaries.
 
-All that comes from data passes through `safe`, and is printed as `Text`, in which rich looks for no markup.
+Everything that comes from data passes through `safe` and is printed as `Text`, which rich does not search for markup.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _BLOCKS, _ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " _.-:=+*#"
 
 
 def console(quiet: bool = False) -> Console:
-    """Standard output, as a terminal of any width, on which `[red]` and `:heart:` in a name are a name.
+    """Standard output, as a terminal of any width, which leaves `[red]` and `:heart:` in a name alone.
 
-    Where its encoding lacks a letter, a question mark stands for it.
+    Letters that its encoding lacks are shown as question marks.
 
     Args:
-        quiet: nothing appears on it.
+        quiet: print nothing.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    terminal = False if quiet else None  # no animation for nobody
+    terminal = False if quiet else None  # no animation if nobody sees it
     return Console(quiet=quiet, force_terminal=terminal, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 def row(console: Console, label: str, text: Text | str, fold: bool = True) -> None:
-    """A line of a list with labels; in a terminal too narrow for it, it goes on under itself.
+    """A line of a labelled list; in a terminal that is too narrow, it continues on the next line.
 
     Args:
-        fold: not so for what is to be copied.
+        fold: False for what people will copy.
     """
     text = Text(safe(text)) if isinstance(text, str) else text
     folds = fold and console.is_terminal
@@ -70,7 +70,7 @@ def _folded(console: Console, text: Text) -> None:
 
 
 def plan_card(console: Console, output: str, plan: Plan) -> None:
-    """What a run would read and where it would write."""
+    """What a run would read, and where it would write."""
     rows = []
     for found in plan.inputs:
         formats = ", ".join(f"{count:,} {name}" for name, count in found["formats"].items())
@@ -100,7 +100,7 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
 
 
 def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:
-    """How long a run on Dataflow would take, what it would cost, and what that takes for granted."""
+    """How long a run on Dataflow would take, what it would cost, and the assumptions behind both."""
     workers, vcpus = pool.workers_max, pool.workers_max * pool.vcpus_each
     cost = "" if estimate.cost is None else f", {estimate.cost:,.2f} at the given price"
     console.print(
@@ -109,7 +109,7 @@ def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimat
         highlight=False,
     )
     console.print(
-        f"  assumed: a vCPU, which is a hyperthread, does {VCPU_SHARE:.0%} of what a process does here "
+        f"  assumed: a vCPU, which is a hyperthread, does {VCPU_SHARE:.0%} of the work of a process here "
         f"({estimate.here_per_s:,.0f} reviews/s), and workers take {duration(estimate.start_s)} to start",
         highlight=False,
     )
@@ -126,7 +126,7 @@ def card(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def results(console: Console, rows: list[dict[str, Any]], title: str) -> None:
-    """Some predictions: id, score, and where there is room the words that weighed most, coloured by their sign."""
+    """Some predictions: id, score, and if there is room the words that weighed most, coloured by sign."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
     for name, justify in (("record_id", "left"), ("label", "left"), ("P(positive)", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def _word(token: Mapping[str, Any]) -> Text:
 
 
 def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> None:
-    """Rejected records by stage and code, and where there is room what the code means."""
+    """Rejected records by stage and code, and if there is room what the code means."""
     table = Table(title="rejected", title_justify="left", title_style="bold", box=None)
     wide = console.width >= WIDE
     for name in ("stage", "code", "records", "meaning")[: 4 if wide else 3]:
@@ -159,7 +159,7 @@ def error_counts(console: Console, counts: Mapping[tuple[str, str], int]) -> Non
 
 
 def bars(console: Console, counts: Sequence[int]) -> str:
-    """A histogram on one line, a block a bin; a bin that holds anything can be seen."""
+    """A histogram on one line, one block per bin; every bin that is not empty is visible."""
     can_write = _BLOCKS.encode(console.encoding, "ignore").decode(console.encoding) == _BLOCKS
     blocks = _BLOCKS if can_write else _ASCII_BLOCKS
     most = max(counts) or 1
