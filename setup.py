@@ -10,14 +10,44 @@ version = next(
 setup(
     name="batch-scorer",
     version=version,
-    description="Sentiment and its reasons for millions of reviews: an Apache Beam job that writes Parquet",
+    description="Scores the sentiment of millions of reviews and shows which words drove each score, in Parquet",
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    author="The batch-scorer authors",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["sentiment analysis", "text classification", "explainability", "batch scoring", "apache beam", "parquet"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: English",
+        "Operating System :: MacOS :: MacOS X",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     packages=find_packages(include=["batch_scorer", "batch_scorer.*"]),
-    package_data={"batch_scorer": ["models/**/*", "samples/**/*", "report/page.*", "py.typed"]},
-    # The README says what each of these is for.
+    # File by file rather than `**`: these folders hold code too, and compiled code must stay out of the wheel.
+    package_data={
+        "batch_scorer": [
+            "py.typed",
+            "models/imdb/*",
+            "samples/*.*",
+            "samples/letters/*",
+            "report/page.css",
+            "report/page.html",
+            "report/page.js",
+        ]
+    },
+    # docs/dependencies.md says what each of these is for.
     install_requires=[
         "apache-beam>=2.70",
         "click>=8.1",
@@ -51,7 +81,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.6",
             "scikit-learn>=1.5",
-            "setuptools>=70.1",
+            "setuptools>=77",
             "sqlglot>=25.0",
         ],
         "evaluate": ["matplotlib>=3.8"],
