@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -72,3 +73,11 @@ def test_python_versions_of_the_wheel_are_those_that_the_workflow_tests(wheel: P
     classifiers = metadata(wheel).get_all("Classifier", [])
     named = [name.rpartition(" ")[2] for name in classifiers if name.startswith("Programming Language :: Python :: 3.")]
     assert line.partition(":")[2].strip() == str(named).replace("'", '"')
+
+
+def test_page_about_dependencies_names_each_one_and_no_other(wheel: Path) -> None:
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    rows = [row.strip("|").split("|") for row in page.splitlines() if row.startswith("| ") and " package |" not in row]
+    named = {name.split()[0] for *_, packages, _ in rows for name in packages.split(",")}
+    needed = {re.split(r"[^\w-]", text)[0] for text in metadata(wheel).get_all("Requires-Dist", [])}
+    assert needed - {"batch-scorer"} == named
