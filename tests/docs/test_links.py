@@ -50,3 +50,15 @@ def test_link_to_a_missing_file_or_heading_is_broken_and_one_in_code_is_not_a_li
     )
     assert [] == broken(tmp_path / "other.md")
     assert ["gone.md", "other.md#not-a-heading"] == broken(page)
+
+
+def test_index_of_the_decisions_has_each_by_its_number_and_title() -> None:
+    folder = ROOT / "docs/decisions"
+    expected = []
+    for path in sorted(folder.glob("0*.md")):
+        heading = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        number, _, title = heading.partition(". ")
+        assert int(path.name[:4]) == int(number)
+        expected.append(f"{number}. [{title}]({path.name})")
+    index = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    assert expected == [line for line in index if re.match(r"\d", line)]
