@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Scores reviews on this machine. Makes .venv on first use.
+# Scores reviews on this machine. Creates .venv on first use.
 #
-#   ./run_local.sh                          the shipped samples, with the shipped model
-#   ./run_local.sh INPUT... --output DIR    your reviews; arguments as for `batch-scorer score`
+#   ./run_local.sh                          scores the shipped samples with the shipped model
+#   ./run_local.sh INPUT... --output DIR    scores your reviews; takes the arguments of `batch-scorer score`
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 extras="[report]"

@@ -1,4 +1,4 @@
-"""Draws a report: python scripts/screenshots.py REPORT.html DIRECTORY."""
+"""Takes screenshots of a report: python scripts/screenshots.py REPORT.html DIRECTORY."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from playwright.sync_api import Page
 
 from tests.browsing import DESK, PHONE, chromium, opened
 
-COLOURS = 224  # enough for smooth letters, at half of the bytes
+COLOURS = 224  # enough for smooth letters, at half the bytes
 
 
 def draw(page: Page, path: Path) -> None:
-    """Writes what the window shows."""
+    """Writes what the window shows as a PNG."""
     Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def main() -> None:
-    """Writes a PNG for each size, scheme and view."""
+    """Writes one PNG for each size, colour scheme and view."""
     report, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:

@@ -1,15 +1,15 @@
-# Sourced: sets $venv to the project's virtual environment, made and filled if need be.
-#   extras   the extras to install, for instance "[test]"; none by default
+# To be sourced. Sets $venv to the project's virtual environment, and creates or updates it first if necessary.
+#   extras   the extras to install, for example "[test]"; none by default
 venv="${BATCH_SCORER_VENV:-$here/.venv}"
 extras="${extras:-}"
 stamp="$venv/.installed$extras"
 if [ ! -e "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ] || [ "$here/constraints.txt" -nt "$stamp" ]; then
     python=$(command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-        echo "error: Python 3.11 or newer is needed; found $("$python" --version)" >&2
+        echo "error: expected Python 3.11 or newer, got $("$python" --version)" >&2
         exit 2
     fi
-    echo "installing into $venv (2.5 GB, or 4.5 GB with what the tests need; a few minutes, once)" >&2
+    echo "installing into $venv (2.5 GB, or 4.5 GB with the packages for the tests; takes a few minutes, once)" >&2
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         --constraint "$here/constraints.txt" --editable "$here$extras"
