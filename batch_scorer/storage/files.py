@@ -1,4 +1,4 @@
-"""Files, local or in an object store: paths without a scheme go to the operating system, the rest to `stores`."""
+"""Files by path: one with a scheme (`gs://bucket/name`) is in an object store, any other on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batch_scorer.storage import local as local_files
 from batch_scorer.storage.stores import client, listing, objects, retry
 from batch_scorer.storage.stores.store import Entry
 
-DRAFT = ".draft"  # ends the hidden name of a local file that is being written
+DRAFT = ".draft"  # ends the hidden name of a local file while it is being written
 Beat = retry.Beat
 use_options, beating = client.use, retry.beating
 
@@ -25,7 +25,7 @@ _BUFFER_BYTES = 1 << 18
 
 @dataclass(frozen=True, order=True, slots=True)
 class StoredFile:
-    """A file as a listing shows it; `modified` is in seconds since the epoch, 0 where the store does not say."""
+    """A file as a listing shows it; `modified` is in seconds since the epoch."""
 
     path: str
     size_bytes: int
@@ -33,7 +33,7 @@ class StoredFile:
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` names an object store (`gs://`, `s3://`) rather than a local file."""
+    """Whether `path` is in an object store (`gs://`, `s3://`) rather than on this machine."""
     return "://" in path
 
 
@@ -43,43 +43,43 @@ def join(base: str, *parts: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    """Whether `path` is a directory: in a store, a name that ends in a slash, or below which there are objects."""
+    """Whether `path` is a directory: in a store, a name that ends in a slash or has objects below it."""
     return listing.is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file, or a local directory, at `path`."""
+    """Whether `path` is a file, or a local directory."""
     return listing.stat(path) is not None if is_remote(path) else os.path.exists(path)
 
 
 def names_in(directory: str) -> list[str]:
-    """The names of the files and directories in `directory` itself."""
+    """The names of the files and directories directly in `directory`."""
     return listing.names_in(directory) if is_remote(directory) else os.listdir(directory)
 
 
 def match(pattern: str) -> list[StoredFile]:
-    """The files that `pattern` names, by path: one file, a glob, or everything below a directory.
+    """The files that `pattern` names, sorted by path: one file, a glob, or everything below a directory.
 
-    A name that exists is taken literally even if it looks like a glob. Never raises when nothing matches.
+    A name that exists is taken literally even if it looks like a glob. The list is empty if nothing matches.
 
     Raises:
-        StoreError, UnavailableError: a store refuses, or does not answer. So do all functions of this module.
+        StoreError, UnavailableError: a store refuses or keeps failing, as in all functions of this module.
     """
     return match_all(pattern)[0]
 
 
 def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
-    """The files that `pattern` names, as `match` has them, and what it names besides: path and kind of each."""
+    """The files that `match` would return, and the path and kind of everything else that `pattern` names."""
     if is_remote(pattern):
         return sorted(_remote_file(path, entry) for path, entry in listing.find(pattern)), {}
-    # Beam's local matching walks the whole directory that a glob stands in, virtual environments and all.
-    found = local_files.find(pattern)
-    # In the order of their paths; each entry makes room for its file, since there may be a million.
-    return [StoredFile(path, *found.files.pop(path)) for path in sorted(found.files)], found.others
+    # Not by Beam, which walks the entire directory that a glob is in, virtual environments included.
+    matches = local_files.find(pattern)
+    # There may be a million, so each one is removed as its file is made.
+    return [StoredFile(path, *matches.files.pop(path)) for path in sorted(matches.files)], matches.others
 
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:
-    """The files in `directory` itself, brackets in its name and all, whose names fit `pattern`."""
+    """The files directly in `directory` whose names match `pattern`; `directory` itself is taken literally."""
     if is_remote(directory):
         return sorted(_remote_file(path, entry) for path, entry in listing.find_in(directory, pattern))
     return match(join(glob.escape(directory), pattern))
@@ -94,7 +94,7 @@ def _local_file(path: str, status: os.stat_result) -> StoredFile:
 
 
 def look_at(path: str) -> StoredFile | None:
-    """The file `path` as a listing shows it now, if there is one."""
+    """The file `path` as a listing would show it now, if it exists."""
     if is_remote(path):
         entry = listing.stat(path)
         return entry and _remote_file(path, entry)
@@ -102,13 +102,13 @@ def look_at(path: str) -> StoredFile | None:
 
 
 def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
-    """Opens `path` for reading bytes; the file can seek. Compressed files are left compressed.
+    """Opens `path` for reading; the file is seekable. Compressed files stay compressed.
 
     Args:
         beat: called at each read from the disk or the store.
 
     Raises:
-        OSError: it cannot be opened, or is a pipe or a device.
+        OSError: it cannot be opened, or is a pipe or a device; in a store, also if it is replaced before it is read.
     """
     if is_remote(path):
         return objects.open_read(path, beat)
@@ -121,7 +121,7 @@ def _open_local(path: str, buffering: int) -> BinaryIO:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Opens a file, but no pipe, on which reading could wait for ever, and no device, which may have no end."""
+    """Opens a regular file only: reading a pipe could wait forever, and a device may never end."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -130,7 +130,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 class _Watched(io.RawIOBase):
-    """A file whose every read is a beat."""
+    """A file that calls `beat` before each read."""
 
     def __init__(self, file: BinaryIO, beat: Beat) -> None:
         self._file, self._beat = file, beat
@@ -159,13 +159,13 @@ class _Watched(io.RawIOBase):
 
 
 def read_bytes(path: str) -> bytes:
-    """The whole of `path`."""
+    """All bytes of `path`."""
     with open_read(path) as file:
         return file.read()
 
 
 def publish_bytes(data: bytes, path: str) -> None:
-    """Writes `path` so that it is there whole or not at all."""
+    """Writes `path`, whole or not at all."""
     if is_remote(path):
         objects.put(io.BytesIO(data), len(data), path)
         return
@@ -186,7 +186,7 @@ def publish_bytes(data: bytes, path: str) -> None:
 
 
 def publish_file(local: str, path: str, beat: Beat | None = None) -> None:
-    """Moves the finished file `local` to `path`, to be there whole or not at all; each piece sent is a `beat`."""
+    """Moves the finished file `local` to `path`, whole or not at all; calls `beat` for each piece sent."""
     if is_remote(path):
         with open(local, "rb") as source:
             objects.put(source, os.fstat(source.fileno()).st_size, path, beat)
@@ -200,7 +200,7 @@ def publish_file(local: str, path: str, beat: Beat | None = None) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    """Makes a name that was just given in `path` outlast a failure of the power."""
+    """Makes a name just created in `path` survive a power failure."""
     descriptor = os.open(path or ".", os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -209,7 +209,7 @@ def _sync_directory(path: str) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Deletes files, and local directories with all that is in them; what is not there is no error."""
+    """Deletes files, and local directories with all their contents; a missing one is not an error."""
     objects.delete([path for path in paths if is_remote(path)])
     for path in paths:
         if is_remote(path):

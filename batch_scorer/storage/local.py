@@ -1,6 +1,6 @@
-"""Local files: which ones a name, a glob or a directory stands for, and what there is besides that is no file.
+"""The local files that a name, a glob or a directory stands for, and what else is there that cannot be read as a file.
 
-`**` and directories don't follow links to directories, which may lead round in circles; the rest of a glob does.
+Directories and `**` do not follow symlinks to directories, which may be circular; the rest of a glob does.
 """
 
 from __future__ import annotations
@@ -24,101 +24,101 @@ _KINDS = (
 
 
 @dataclass
-class Found:
-    """What a pattern stands for.
+class Matches:
+    """What a pattern matches.
 
     Args:
-        files: each regular file, links to such followed, with its size in bytes and its date.
-        others: path and kind of what can't be read as a file, or isn't looked into.
+        files: each regular file, also behind a symlink, with its size in bytes and its date of modification.
+        others: path and kind of everything that cannot be read as a file or is not searched.
     """
 
     files: dict[str, tuple[int, float]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
     def add(self, path: str) -> None:
-        """Takes in a path, unless it is a directory or gone."""
+        """Adds a path, unless it is a directory or gone."""
         try:
             status = os.stat(path)
         except OSError as error:
             if error.errno == errno.ELOOP:
-                self.others[path] = "link in a circle"
+                self.others[path] = "circular symlink"
             elif os.path.islink(path):
-                self.others[path] = "link to nothing"
+                self.others[path] = "broken symlink"
             elif error.errno != errno.ENOENT:
-                self.others[path] = "file that may not be read"
+                self.others[path] = "unreadable file"
             return
         if stat.S_ISREG(status.st_mode):
             self.files[path] = status.st_size, status.st_mtime
             return
-        kind = next((name for test, name in _KINDS if test(status.st_mode)), "thing that is no file")
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "special file")
         if kind != "directory":
             self.others[path] = kind
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """What is in a folder; nothing if that can't be told."""
+        """The contents of a folder; empty if it cannot be listed."""
         try:
-            with os.scandir(folder or ".") as found:
-                return list(found)
+            with os.scandir(folder or ".") as entries:
+                return list(entries)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                self.others[folder] = "directory that may not be read"
+                self.others[folder] = "unreadable directory"
             return []
 
-    def leaves_out(self, path: str, entry: os.DirEntry[str]) -> bool:
-        """Whether `entry` is a link to a directory."""
+    def skips(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """Whether `entry` is a symlink to a directory; if so, adds it to `others`."""
         if not entry.is_symlink() or not os.path.isdir(path):
             return False
-        self.others[path] = "link to a directory"
+        self.others[path] = "symlinked directory"
         return True
 
 
-def find(pattern: str) -> Found:
-    """What `pattern` stands for: one file, a glob, or everything below a directory.
+def find(pattern: str) -> Matches:
+    """What `pattern` matches: one file, a glob, or everything below a directory.
 
     A name that exists is taken literally even if it looks like a glob.
     """
-    found = Found()
+    matches = Matches()
     if os.path.isdir(pattern):
-        # Not data by long custom: `_temporary`, `_delta_log`, `.git`.
-        paths = _below(pattern, found, (".", "_"), hidden_files=True)
+        # Such names are not data, by convention: `_temporary`, `_delta_log`, `.git`.
+        paths = _below(pattern, matches, (".", "_"), hidden_files=True)
     elif os.path.lexists(pattern):
         paths = iter([pattern])
     else:
-        paths = _expand(pattern, found)
+        paths = _expand(pattern, matches)
     for path in paths:
-        found.add(path)
-    return found
+        matches.add(path)
+    return matches
 
 
-def _below(folder: str, found: Found, hidden: tuple[str, ...], hidden_files: bool = False) -> Iterator[str]:
-    """All paths below `folder`, but not below folders with a `hidden` beginning; trees may be too deep to recurse."""
-    left = [folder]
+def _below(folder: str, matches: Matches, hidden: tuple[str, ...], hidden_files: bool = False) -> Iterator[str]:
+    """All paths below `folder`, except below folders whose names begin with one of `hidden`."""
+    left = [folder]  # rather than recursion: trees may be very deep
     while left:
         folder = left.pop()
-        for entry in found.entries(folder):
+        for entry in matches.entries(folder):
             path = os.path.join(folder, entry.name)
             if entry.name.startswith(hidden):
                 if hidden_files:
                     yield path
-            elif not found.leaves_out(path, entry):
+            elif not matches.skips(path, entry):
                 yield path
                 if entry.is_dir(follow_symlinks=False):
                     left.append(path)
 
 
-def _expand(pattern: str, found: Found) -> Iterator[str]:
-    """The paths that a glob stands for, as `glob.glob` has them: `*` matches no name that begins with a dot."""
+def _expand(pattern: str, matches: Matches) -> Iterator[str]:
+    """The paths that a glob matches, by the rules of `glob.glob`: `*` does not match a leading dot."""
     folder, name = os.path.split(pattern)
-    folders = dict.fromkeys(_expand(folder, found) if glob.has_magic(folder) else [folder])
-    fits = re.compile(fnmatch.translate(name)).match
+    folders = dict.fromkeys(_expand(folder, matches) if glob.has_magic(folder) else [folder])
+    matches_name = re.compile(fnmatch.translate(name)).match
     for folder in folders:
         if name == "**":
             if os.path.isdir(folder or "."):
                 yield folder
-                yield from _below(folder, found, (".",))
+                yield from _below(folder, matches, (".",))
         elif glob.has_magic(name):
-            for entry in found.entries(folder):
-                if fits(entry.name) and (name.startswith(".") or not entry.name.startswith(".")):
+            for entry in matches.entries(folder):
+                if matches_name(entry.name) and (name.startswith(".") or not entry.name.startswith(".")):
                     yield os.path.join(folder, entry.name)
         elif name and os.path.lexists(os.path.join(folder, name)):
             yield os.path.join(folder, name)

@@ -1,4 +1,4 @@
-"""Work done ahead by threads: many small reads of a disk or a store, whose results are taken in order."""
+"""Reading many small files ahead, in threads, with the results in order."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-THREADS, THREADS_REMOTE = 16, 32  # more than there are cores: they wait for a disk, and for a store far longer
+THREADS, THREADS_REMOTE = 16, 32  # more than cores: threads wait for a disk, and far longer for a store
 _BATCH = 16
-_TRIED, _AGAIN = 16, 1_000  # items by which it is told whether the work waits, of how many
+_TRIED, _AGAIN = 16, 1_000  # items that are timed to see whether threads help, out of so many
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def read_ahead(work: Callable[[T], R], items: Iterable[T], remote: bool) -> Iterator[R]:
-    """The results of `work`, which reads a small file, in the order of `items`; by threads where that is faster.
+    """The results of `work`, which reads a small file, in the order of `items`; in threads if that is faster.
 
-    In a store, each file is waited for. Files that lie in the memory of the system are not, and threads that compute
-    stand in each other's way: on a disk, some files are read here now and then, to see whether they are waited for.
+    Reading from a store means waiting. Reading from a disk may not: the system may have the files in memory, and
+    threads that only compute get in each other's way. So every thousand local files, a few are timed in this thread.
     """
     if remote:
         yield from ahead(work, items, THREADS_REMOTE)
@@ -36,14 +36,14 @@ def read_ahead(work: Callable[[T], R], items: Iterable[T], remote: bool) -> Iter
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T], threads: int, batch: int = 1) -> Iterator[R]:
-    """The results of `work`, in the order of `items`, whichever thread is done first.
+    """The results of `work`, in the order of `items`, whichever thread finishes first.
 
-    An exception of `work` is raised in its turn, so that what a caller sees of many is the first in order; the results
-    of its own batch may be lost by it.
+    An exception from `work` is raised when its turn comes, so a caller always sees the first one in order; the results
+    of the same batch may be lost.
 
     Args:
-        threads: how many; with one, the work is done when its result is asked for.
-        batch: items that a thread takes at a time. Twice as many batches as threads are done or under way at most.
+        threads: how many; with one, each item is processed when its result is requested.
+        batch: items that a thread takes at a time. At most twice as many batches as threads are started ahead.
     """
     if threads == 1:
         yield from map(work, items)

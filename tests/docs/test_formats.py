@@ -55,7 +55,7 @@ def test_limits_are_those_of_the_code() -> None:
         assert text in PAGE
 
 
-def test_patience_with_stores_and_their_options_are_those_of_the_code() -> None:
+def test_retries_and_options_of_stores_are_those_of_the_code() -> None:
     section = PAGE[PAGE.index("## Stores") : PAGE.index("## Limits")]
     assert 7 == len(retry.WAITS_S) + 1 and 60 == round(sum(retry.WAITS_S), -1)
     *statuses, last = map(str, retry._TRANSIENT)
@@ -64,9 +64,9 @@ def test_patience_with_stores_and_their_options_are_those_of_the_code() -> None:
     for text in (
         f"{retry.ANSWER_S:.0f} seconds without an answer ({retry.CONNECT_S:.0f} for a connection)",
         f"statuses {', '.join(statuses)} and {last}.",
-        f"Seven tries in all, after waits of {min(retry.WAITS_S):.0f} to {max(retry.WAITS_S):.0f} seconds",
+        f"seven attempts in all, after waits of {min(retry.WAITS_S):.0f} to {max(retry.WAITS_S):.0f} seconds",
         *(f"`{scheme}://`" for scheme in client.EXTRAS),
-        *(f"batch-scorer[{extra}]" for extra in client.EXTRAS.values()),
+        *(f"pip install -e '.[{extra}]'" for extra in client.EXTRAS.values()),
         *(f"`--{option}`" for option in options),
     ):
         assert text in section

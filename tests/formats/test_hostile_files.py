@@ -51,14 +51,14 @@ LEFT_OUT = {
     "1 x named pipe (pipe.jsonl)",
     "1 x socket (socket.jsonl)",
     "1 x device (null.jsonl)",
-    "1 x link to nothing (gone.jsonl)",
-    "1 x link in a circle (circle.jsonl)",
+    "1 x broken symlink (gone.jsonl)",
+    "1 x circular symlink (circle.jsonl)",
 }
 
 
 @pytest.mark.parametrize(
     ("pattern", "more"),
-    [("", {"1 x link to a directory (up)"}), ("*.jsonl", set()), ("**/*.jsonl", {"1 x link to a directory (up)"})],
+    [("", {"1 x symlinked directory (up)"}), ("*.jsonl", set()), ("**/*.jsonl", {"1 x symlinked directory (up)"})],
 )
 def test_what_is_no_file_is_left_out_with_a_notice(pattern: str, more: set[str], odd: Path, config: MakeConfig) -> None:
     listing = list_inputs(config(f"{odd}/{pattern}"))
@@ -76,8 +76,8 @@ def test_what_is_no_file_is_left_out_with_a_notice(pattern: str, more: set[str],
         ("pipe.jsonl", "named pipe"),
         ("socket.jsonl", "socket"),
         ("null.jsonl", "device"),
-        ("gone.jsonl", "link to nothing"),
-        ("circle.jsonl", "link in a circle"),
+        ("gone.jsonl", "broken symlink"),
+        ("circle.jsonl", "circular symlink"),
     ],
 )
 def test_input_that_is_no_file_is_refused_by_what_it_is(name: str, kind: str, odd: Path, config: MakeConfig) -> None:
@@ -123,7 +123,7 @@ def test_directory_that_may_not_be_read_is_left_out_with_a_notice(
 
     listing = list_inputs(config(folder))
 
-    assert (f"{folder}: left out 1 x directory that may not be read (closed)",) == listing.notices
+    assert (f"{folder}: left out 1 x unreadable directory (closed)",) == listing.notices
     assert ["a.jsonl"] == [os.path.basename(file.path) for file in listing.files]
 
 

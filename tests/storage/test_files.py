@@ -1,4 +1,4 @@
-"""Storage: what a pattern matches, and files that are there whole or not at all."""
+"""Storage: what a pattern matches, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def names(pattern: Path | str, below: Path) -> list[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A directory of some files, hidden ones and folders among them."""
+    """A directory with files, hidden files and folders."""
     for name in ("b.txt", "a.txt", "sub/c.txt", "sub/deep/d.txt", ".git/e.txt", ".hidden"):
         path = tmp_path / "tree" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def test_match_directory_whose_name_looks_like_a_glob_is_taken_literally(tmp_pat
     assert ["part[1]/a.txt"] == names(tmp_path / "part[1]", tmp_path)
 
 
-def test_match_tells_size_and_time_and_leaves_out_what_is_no_file(tmp_path: Path) -> None:
+def test_match_gives_size_and_time_and_skips_what_is_not_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"12345")
     os.utime(path, (1_000, 2_000.5))
@@ -93,7 +93,7 @@ def test_publish_bytes_over_an_older_file_replaces_it_and_leaves_nothing_else(tm
     storage.publish_bytes(b"new", str(path))
 
     with reader:
-        assert b"old and longer" == reader.read()  # whoever reads the old one reads all of it
+        assert b"old and longer" == reader.read()  # a reader of the old file still gets all of it
     assert b"new" == storage.read_bytes(str(path))
     assert ["file"] == os.listdir(path.parent)
 

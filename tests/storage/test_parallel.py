@@ -1,4 +1,4 @@
-"""Work done ahead: results and errors come in order, whoever is first, and no more is done than was said."""
+"""Reading ahead: results and errors come in order, whichever thread finishes first, and not too much is started."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WAIT_S = 20.0
 @pytest.mark.parametrize("batch", [1, 3, 100])
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("items", [0, 1, 2, 50])
-def test_ahead_any_threads_and_batches_gives_what_map_gives(items: int, threads: int, batch: int) -> None:
+def test_ahead_with_any_threads_and_batches_gives_the_results_of_map(items: int, threads: int, batch: int) -> None:
     assert [i * i for i in range(items)] == list(ahead(lambda i: i * i, range(items), threads, batch))
 
 
-def test_ahead_results_come_in_order_even_if_the_first_is_last() -> None:
+def test_ahead_results_come_in_order_even_if_the_first_finishes_last() -> None:
     last = threading.Event()
 
     def work(item: int) -> int:
@@ -41,21 +41,21 @@ def test_ahead_of_several_errors_raises_the_first_in_order() -> None:
     def work(item: int) -> int:
         if item == 2:
             other.set()
-            raise ValueError("the one that comes first")
+            raise ValueError("the first in time")
         if item == 1:
             assert other.wait(WAIT_S)
             raise ValueError("the first in order")
         return item
 
-    found = ahead(work, range(4), threads=4)
+    results = ahead(work, range(4), threads=4)
 
-    assert 0 == next(found)
+    assert 0 == next(results)
     with pytest.raises(ValueError, match="the first in order"):
-        next(found)
+        next(results)
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-def test_ahead_takes_no_more_than_two_batches_a_thread(batch: int) -> None:
+def test_ahead_starts_at_most_two_batches_a_thread(batch: int) -> None:
     taken = 0
 
     def items() -> Iterator[int]:
@@ -64,35 +64,35 @@ def test_ahead_takes_no_more_than_two_batches_a_thread(batch: int) -> None:
             taken += 1
             yield taken
 
-    found = ahead(lambda item: item, items(), threads=3, batch=batch)
+    results = ahead(lambda item: item, items(), threads=3, batch=batch)
     for done in range(1, 200):
-        next(found)
+        next(results)
         assert taken <= done + 2 * 3 * batch
-    found.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
     assert taken < 300
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_read_ahead_of_local_files_uses_threads_where_they_are_waited_for(
+def test_read_ahead_of_local_files_uses_threads_if_reading_means_waiting(
     waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = count()
     monkeypatch.setattr(module, "time", SimpleNamespace(
         perf_counter=lambda: next(clock), thread_time=lambda: 0.0 if waits else 1.0 * next(clock)
     ))  # fmt: skip
-    here, elsewhere = [], []
+    main, others = [], []
 
     def work(item: int) -> int:
-        (here if threading.current_thread() is threading.main_thread() else elsewhere).append(item)
+        (main if threading.current_thread() is threading.main_thread() else others).append(item)
         return -item
 
     assert [-item for item in range(2_100)] == list(read_ahead(work, range(2_100), remote=False))
     tried = [*range(16), *range(1_000, 1_016), *range(2_000, 2_016)]
-    assert (tried if waits else list(range(2_100))) == here
-    assert sorted(here + elsewhere) == list(range(2_100))
+    assert (tried if waits else list(range(2_100))) == main
+    assert sorted(main + others) == list(range(2_100))
 
 
-def test_read_ahead_in_a_store_waits_for_no_file_alone() -> None:
+def test_read_ahead_in_a_store_reads_many_files_at_once() -> None:
     together = threading.Barrier(20)
 
     def work(item: int) -> int:
@@ -102,7 +102,7 @@ def test_read_ahead_in_a_store_waits_for_no_file_alone() -> None:
     assert list(range(40)) == list(read_ahead(work, range(40), remote=True))
 
 
-def test_ahead_given_up_does_not_do_the_rest() -> None:
+def test_ahead_that_is_closed_early_does_not_do_the_rest() -> None:
     done, go = [], threading.Event()
 
     def work(item: int) -> int:
@@ -111,8 +111,8 @@ def test_ahead_given_up_does_not_do_the_rest() -> None:
         done.append(item)
         return item
 
-    found = ahead(work, range(100), threads=2)
-    assert 0 == next(found)
+    results = ahead(work, range(100), threads=2)
+    assert 0 == next(results)
     threading.Timer(0.05, go.set).start()
-    found.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
     assert len(done) <= 3

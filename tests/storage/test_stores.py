@@ -1,4 +1,4 @@
-"""Whole jobs on object stores, `gs://` and `s3://`: the rows of a local run, whatever the store does meanwhile."""
+"""Whole jobs on object stores, `gs://` and `s3://`: the rows of a local run, even if requests fail."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ BAD = (b'{"id": "b1", "text": "cut off\n', b'{"id": "b2"}\n')
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of a store on this machine.
+    """A bucket in a store on this machine.
 
     Args:
-        words: what goes after `--`, so that it is found.
+        words: the options after `--` that point to the store.
     """
 
     scheme: str
@@ -56,7 +56,7 @@ class Bucket:
         return to
 
     def score(self, *more: object, output: str = "out", model: str | None = None) -> Result:
-        """Scores what is below `in/` by two or more shards, under one run id."""
+        """Scores everything below `in/` in two or more shards, always with the same run id."""
         places = (self.path("in/"), "--output", self.path(output), "--model", model or self.path("model"))
         settings = ("--id-column", "id", "--run-id", "r", "--shard-rows", 4, "--max-error-rate", 1)
         return run("score", *places, *settings, *more, "--", *self.words)
@@ -64,7 +64,7 @@ class Bucket:
 
 @pytest.fixture
 def inputs(folder: Path) -> Path:
-    """The same reviews as JSONL, with bad records among them, as Parquet and as compressed CSV."""
+    """Reviews as JSONL, with bad records in between, as Parquet and as compressed CSV."""
     lines = [json.dumps({"id": i, "text": text}).encode() + b"\n" for i, text in REVIEWS]
     (folder / "a.jsonl").write_bytes(b"".join([*lines[:2], *BAD, *lines[2:]]))
     pq.write_table(
@@ -83,8 +83,8 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def bucket(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, inputs: Path, tiny_model: Path
 ) -> Iterator[Bucket]:
-    """A bucket that holds the inputs and the tiny model."""
-    client._client.cache_clear()  # of the server of another test
+    """A bucket with the inputs and the tiny model."""
+    client._client.cache_clear()  # it would use the server of another test
     made: Bucket
     if request.param == "gs":
         with gcs.serving("bucket") as store:
@@ -106,10 +106,10 @@ def bucket(
     client.use(())
 
 
-def test_job_on_a_store_gives_the_rows_of_a_local_one_by_one_upload_a_part(
+def test_job_on_a_store_gives_the_rows_of_a_local_one_and_uploads_each_part_once(
     bucket: Bucket, inputs: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    # The options of S3 have to reach processes of their own.
+    # S3's options must reach worker processes.
     workers = 2 if bucket.scheme == "s3" else 1
     local = ("--output", tmp_path / "local", "--model", tiny_model, "--run-id", "r", "--shard-rows", 4)
     assert 0 == run("score", inputs, *local, "--id-column", "id", "--max-error-rate", 1, "--workers", 1).exit_code
@@ -119,13 +119,12 @@ def test_job_on_a_store_gives_the_rows_of_a_local_one_by_one_upload_a_part(
     assert "DEBUG" in logged
     assert [] == [held for held in (*s3.SECRETS.values(), "film", "naïve") if held in logged]
     assert "14 reviews scored" in result.output
-    found = bucket.fetch("out", tmp_path / "fetched")
+    fetched = bucket.fetch("out", tmp_path / "fetched")
     for kind in ("predictions", "errors"):
-        expected, here = rows(tmp_path / "local", kind), rows(found, kind)
-        assert [row.pop("source") for row in here] == [
-            row.pop("source").replace(str(inputs), bucket.path("in")) for row in expected
-        ]
-        assert expected == here
+        expected, actual = rows(tmp_path / "local", kind), rows(fetched, kind)
+        sources = [row.pop("source").replace(str(inputs), bucket.path("in")) for row in expected]
+        assert sources == [row.pop("source") for row in actual]
+        assert expected == actual
     uploads = [name for name in bucket.store.uploads("bucket") if name.startswith("out/")]
     assert {1} == set(Counter(uploads).values())
     assert "out/_SUCCESS" == uploads[-1]
@@ -139,7 +138,7 @@ def test_job_on_a_store_gives_the_rows_of_a_local_one_by_one_upload_a_part(
         assert 0 == bucket.store.unfinished("bucket")
 
 
-def test_ids_without_a_column_are_made_of_the_place_in_the_store(bucket: Bucket, tmp_path: Path) -> None:
+def test_ids_without_a_column_are_made_from_the_path_in_the_store(bucket: Bucket, tmp_path: Path) -> None:
     places = (bucket.path("in/b.parquet"), "--output", bucket.path("out"), "--model", bucket.path("model"))
     result = run("score", *places, "--workers", 1, "--", *bucket.words)
     assert 0 == result.exit_code, result.output
@@ -147,7 +146,7 @@ def test_ids_without_a_column_are_made_of_the_place_in_the_store(bucket: Bucket,
     assert [f"{bucket.path('in/b.parquet')}#{i}" for i in range(6)] == [row["record_id"] for row in made]
 
 
-def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_what_is_not_ours(bucket: Bucket) -> None:
+def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_files_of_others(bucket: Bucket) -> None:
     assert 0 == bucket.score("--workers", 1).exit_code
     bucket.store.put("bucket", "out/notes.txt", b"mine")
     refused = bucket.score("--workers", 1)
@@ -158,11 +157,11 @@ def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_what_is_not_
     assert b"mine" == bucket.store.read("bucket", "out/notes.txt")
 
 
-_undisturbed: dict[str, dict[str, bytes]] = {}  # by scheme: bytes depend on no more, and a job takes seconds
+_undisturbed: dict[str, dict[str, bytes]] = {}  # by scheme: bytes depend on nothing else, and a job takes seconds
 
 
 def undisturbed(bucket: Bucket, tmp_path: Path) -> dict[str, bytes]:
-    """The parts that a job writes if nothing goes wrong."""
+    """The parts that a job writes when nothing goes wrong."""
     if bucket.scheme not in _undisturbed:
         assert 0 == bucket.score("--workers", 1).exit_code
         _undisturbed[bucket.scheme] = part_bytes(bucket.fetch("out", tmp_path / "undisturbed"))
@@ -170,7 +169,7 @@ def undisturbed(bucket: Bucket, tmp_path: Path) -> dict[str, bytes]:
 
 
 def each_once(*faults: Fault) -> Callable[[Request], Fault | None]:
-    """The first request of each kind about each object goes wrong, in one way after the other."""
+    """Makes the first request of each kind for each object fail, with each fault in turn."""
     ways, seen = cycle(faults), set[tuple[str, str]]()
 
     def fault(request: Request) -> Fault | None:
@@ -184,7 +183,7 @@ def each_once(*faults: Fault) -> Callable[[Request], Fault | None]:
 
 
 @pytest.mark.usefixtures("no_waits")
-def test_store_that_fails_now_and_then_changes_no_byte(bucket: Bucket, tmp_path: Path) -> None:
+def test_store_that_fails_now_and_then_does_not_change_a_byte(bucket: Bucket, tmp_path: Path) -> None:
     expected = undisturbed(bucket, tmp_path)
     bucket.store.fault = each_once(Fault(503), Fault(cut_after=10), Fault(503, after=True), Fault(delay_s=0.2))
     result = bucket.score("--workers", 1, output="other")
@@ -195,7 +194,7 @@ def test_store_that_fails_now_and_then_changes_no_byte(bucket: Bucket, tmp_path:
 
 
 @pytest.mark.usefixtures("no_waits")
-def test_store_that_takes_a_part_no_more_ends_the_job_and_resuming_gives_the_same_bytes(
+def test_store_that_stops_accepting_a_part_ends_the_job_and_resuming_gives_the_same_bytes(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     fault = Fault(503) if bucket.scheme == "s3" else Fault(cut_after=1_000)
@@ -205,9 +204,9 @@ def test_store_that_takes_a_part_no_more_ends_the_job_and_resuming_gives_the_sam
     failed = bucket.score("--workers", 1, output="other")
     bucket.store.fault = lambda request: None
     assert 1 == failed.exit_code, failed.output
-    assert "the object store does not answer as it should" in failed.output
+    assert "the object store is unavailable" in failed.output
     assert f"where:    {bucket.path(lost)}" in failed.output
-    assert "tried 4 times" in failed.output and "--resume" in failed.output
+    assert "gave up after 4 attempts" in failed.output and "--resume" in failed.output
     there = bucket.store.names("bucket", "other/")
     assert {lost, "other/shards/00001.json", "other/_SUCCESS", "other/manifest.json"}.isdisjoint(there)
     resumed = bucket.score("--workers", 1, "--resume", output="other")
@@ -216,13 +215,13 @@ def test_store_that_takes_a_part_no_more_ends_the_job_and_resuming_gives_the_sam
 
 
 @pytest.mark.usefixtures("no_waits")
-def test_store_that_gives_an_input_no_more_ends_the_job_rather_than_passing_for_damage(bucket: Bucket) -> None:
-    # Arrow reads the one, and ours the other.
+def test_store_that_stops_serving_an_input_ends_the_job_and_is_not_taken_for_damage(bucket: Bucket) -> None:
+    # Arrow reads one of them, our own code the other.
     lost = {"gs": "in/b.parquet", "s3": "in/a.jsonl"}[bucket.scheme]
 
     def fault(request: Request) -> Fault | None:
         planned = "out/plan.json" in bucket.store.uploads("bucket")
-        # Not where the object is only looked at: that, too, would end the job.
+        # Not requests for metadata only: their failure would end the job too.
         reads = request.is_download if bucket.scheme == "gs" else request.method == "GET"
         return Fault(503) if planned and reads and request.target.endswith(lost) else None
 
@@ -230,13 +229,13 @@ def test_store_that_gives_an_input_no_more_ends_the_job_rather_than_passing_for_
     failed = bucket.score("--workers", 1)
     bucket.store.fault = lambda request: None
     assert 1 == failed.exit_code, failed.output
-    assert "the object store does not answer as it should" in failed.output
+    assert "the object store is unavailable" in failed.output
     assert f"where:    {bucket.path(lost)}" in failed.output and "--resume" in failed.output
     assert "out/_SUCCESS" not in bucket.store.names("bucket", "out/")
 
 
 def refused(*words: object, beam: tuple[str, ...] = ()) -> str:
-    """What a command says that is refused."""
+    """What a command prints when it is refused."""
     result = run(*words, *(("--", *beam) if beam else ()))
     assert 2 == result.exit_code, result.output
     assert "Traceback" not in result.output
@@ -254,26 +253,26 @@ def test_store_that_denies_access_is_exit_2_for_inputs_output_and_model(
         ("model", (reviews_file, "--output", tmp_path / "out", "--model", bucket.path("model"))),
     ):
         said = refused("score", *words, beam=bucket.words or ("--runner=DirectRunner",))
-        assert "error: the object store refuses access" in said
+        assert "error: the object store denied access" in said
         assert f"where:    {bucket.path(place)}" in said
         assert "got:      403" in said and "credentials" in said
     assert not (tmp_path / "out").exists()
 
 
-def test_name_below_which_there_are_objects_is_a_directory_as_one_with_a_slash_is(bucket: Bucket) -> None:
+def test_name_with_objects_below_it_is_a_directory_with_or_without_a_slash(bucket: Bucket) -> None:
     client.use(bucket.words)
-    found = {name: storage.is_directory(bucket.path(name)) for name in ("in", "in/", "in/a.jsonl", "none")}
-    assert {"in": True, "in/": True, "in/a.jsonl": False, "none": False} == found
+    directories = {name: storage.is_directory(bucket.path(name)) for name in ("in", "in/", "in/a.jsonl", "none")}
+    assert {"in": True, "in/": True, "in/a.jsonl": False, "none": False} == directories
 
 
-def test_bucket_or_object_that_is_not_there_is_exit_2_and_named(bucket: Bucket, tmp_path: Path) -> None:
+def test_missing_bucket_or_object_is_exit_2_and_named(bucket: Bucket, tmp_path: Path) -> None:
     common = ("--output", tmp_path / "out", "--model", bucket.path("model"))
     beam = bucket.words or ("--runner=DirectRunner",)
-    assert "no such bucket" in refused("score", f"{bucket.scheme}://nowhere/in/", *common, beam=beam)
+    assert "the bucket does not exist" in refused("score", f"{bucket.scheme}://nowhere/in/", *common, beam=beam)
     assert "no input file matches" in refused("score", bucket.path("in/none.jsonl"), *common, beam=beam)
 
 
-def test_looking_commands_read_a_store_that_the_environment_names(
+def test_inspect_and_explain_read_the_store_that_the_environment_names(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 0 == bucket.score("--workers", 1).exit_code
@@ -283,8 +282,8 @@ def test_looking_commands_read_a_store_that_the_environment_names(
     for words in (("inspect", bucket.path("out")), ("inspect", bucket.path("model"))):
         result = run(*words)
         assert 0 == result.exit_code, result.output
-    told: Any = json.loads(run("explain", "a good film", "--json", "--model", bucket.path("model")).output)
-    assert 3 == told["n_tokens"]
+    explained: Any = json.loads(run("explain", "a good film", "--json", "--model", bucket.path("model")).output)
+    assert 3 == explained["n_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -298,19 +297,17 @@ def test_looking_commands_read_a_store_that_the_environment_names(
     ],
     ids=["input", "output", "model", "inspect", "explain"],
 )
-def test_store_of_an_unknown_kind_is_exit_2_everywhere(
-    words: tuple[str, ...], reviews_file: Path, tmp_path: Path
-) -> None:
+def test_unknown_kind_of_store_is_exit_2_everywhere(words: tuple[str, ...], reviews_file: Path, tmp_path: Path) -> None:
     places = {"IN": reviews_file, "OUT": tmp_path / "out"}
     said = refused(*(places.get(word, word) for word in words))
-    assert "error: there is no such kind of store" in said
+    assert "error: unknown kind of object store" in said
     assert "expected: gs:// or s3://" in said
 
 
 @pytest.mark.parametrize(
     ("scheme", "package", "extra"), [("gs", "google.cloud.storage", "gcp"), ("s3", "boto3", "aws")]
 )
-def test_packages_of_a_store_that_are_missing_are_named_with_the_command_that_installs_them(
+def test_missing_packages_of_a_store_are_reported_with_the_command_that_installs_them(
     scheme: str, package: str, extra: str, reviews_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client._client.cache_clear()
@@ -318,4 +315,4 @@ def test_packages_of_a_store_that_are_missing_are_named_with_the_command_that_in
     monkeypatch.delitem(sys.modules, f"batch_scorer.storage.stores.{'gcs' if scheme == 'gs' else 's3'}", raising=False)
     said = refused("score", reviews_file, "--output", f"{scheme}://bucket/out")
     assert f"the packages for {scheme}:// are not installed" in said
-    assert f"pip install 'batch-scorer[{extra}]'" in said
+    assert f"in a checkout of batch-scorer: pip install -e '.[{extra}]'" in said

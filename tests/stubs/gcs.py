@@ -1,7 +1,7 @@
 """A small Google Cloud Storage server: the JSON API as its Python client and Beam use it, in memory, on 127.0.0.1.
 
 with serving("bucket") as store:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)  # anonymous where the client is made without credentials
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)  # anonymous, if the client has no credentials
     store.put("bucket", "reviews/a.jsonl", b"...")
     store.fault = lambda request: Fault(status=503) if request.is_upload else None
     ...
@@ -36,9 +36,9 @@ _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; a batch counts as one, and each of its parts as one more.
+    """One request as it arrived; a batch counts as one, and each of its parts as another.
 
-    `target` is the `bucket/name` of the object that it is about, `bucket` where it is about none.
+    `target` is the `bucket/name` of its object, or `bucket` if it is not about an object.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Request:
 
     @property
     def is_upload(self) -> bool:
-        """Whether it brings bytes of an object, or says that they will come."""
+        """Whether it carries bytes of an object, or announces them."""
         return self.path.startswith("/upload/")
 
     @property
@@ -67,8 +67,8 @@ class Request:
 class Fault:
     """What goes wrong: `delay_s` before anything; then an error `status`, or a connection that is cut.
 
-    `cut_after` counts bytes of the body that the client sends, or of the one that it would receive if it sends none.
-    `after` lets the request take effect before the answer goes wrong.
+    `cut_after` counts bytes of the body that the client sends or, if it sends none, of the body that it would receive.
+    With `after`, the request takes effect before the answer fails.
     """
 
     status: int = 0
@@ -99,7 +99,7 @@ class _Session:
 
 
 class Store:
-    """What the server holds and has seen. Tests may change `buckets` and `fault` at any time."""
+    """The server's contents, and the requests so far. Tests may change `buckets` and `fault` at any time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -127,7 +127,7 @@ class Store:
         return self.buckets[bucket][name].data
 
     def uploads(self, bucket: str) -> list[str]:
-        """The name of each object that an upload was begun for, in order, repeats and all."""
+        """The name of each object whose upload was started, in order, repeats included."""
         return [
             r.target.split("/", 1)[1] for r in self.requests if r.begins_upload and r.target.startswith(f"{bucket}/")
         ]
@@ -171,12 +171,12 @@ def serving(*buckets: str) -> Iterator[Store]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # a connection that a client keeps open must not keep the test
+    block_on_close = False  # a connection that a client keeps open must not block the test
     request_queue_size = 128
     store: Store
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of clients that go away."""
+        """Ignores clients that go away."""
 
 
 class _Cut(Exception):
@@ -256,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _respond(store: Store, request: Request, headers: Any, body: bytes) -> _Answer:
     if request.path.startswith("/batch"):
         return _batch(store, headers, body)
-    # Names stay quoted until the path is cut at its slashes: a name may hold slashes of its own.
+    # Names stay quoted until the path is split at its slashes: a name may contain slashes itself.
     pieces = [unquote(piece) for piece in request.path.strip("/").split("/")]
     upload, download = pieces[0] == "upload", pieces[0] == "download"
     pieces = pieces[1:] if upload or download else pieces
@@ -344,10 +344,10 @@ def _list(store: Store, bucket: str, query: dict[str, str]) -> _Answer:
         if folders and name.startswith(folders[-1]):
             continue
         last = name
-        head, found, _ = name[len(prefix) :].partition(delimiter or "\0")
-        if found and delimiter:
+        head, cut, _ = name[len(prefix) :].partition(delimiter or "\0")
+        if cut and delimiter:
             folders.append(prefix + head + delimiter)
-            last = folders[-1] + "\U0010ffff"  # the next page begins behind all that is in it
+            last = folders[-1] + "\U0010ffff"  # the next page begins after everything in it
         else:
             items.append(_described(bucket, name, store.buckets[bucket][name]))
     return _json(page | ({"items": items} if items else {}) | ({"prefixes": folders} if folders else {}))
@@ -376,21 +376,21 @@ def _media(stored: Stored, asked: str | None) -> _Answer:
         "X-Goog-Stored-Content-Length": str(len(stored.data)),
         "X-Goog-Stored-Content-Encoding": "identity",
     }
-    found = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "")
-    if found is None:
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "")
+    if wanted is None:
         return _Answer(200, stored.data, about)
-    start, size = int(found[1]), len(stored.data)
+    start, size = int(wanted[1]), len(stored.data)
     if start >= size:
         return _Answer(416, b"", about | {"Content-Range": f"bytes */{size}"})
-    end = min(int(found[2]) if found[2] else size - 1, size - 1)
+    end = min(int(wanted[2]) if wanted[2] else size - 1, size - 1)
     return _Answer(206, stored.data[start : end + 1], about | {"Content-Range": f"bytes {start}-{end}/{size}"})
 
 
 def _copy(store: Store, source: tuple[str, str], target: tuple[str, str], verb: str) -> _Answer:
-    found = store.buckets[source[0]].get(source[1])
-    if found is None or target[0] not in store.buckets:
+    stored = store.buckets[source[0]].get(source[1])
+    if stored is None or target[0] not in store.buckets:
         return _error(404, f"No such object: {source[0]}/{source[1]}")
-    resource = _described(*target, store.put(*target, found.data, found.content_type))
+    resource = _described(*target, store.put(*target, stored.data, stored.content_type))
     if verb == "copyTo":
         return _json(resource)
     size = resource["size"]
@@ -403,7 +403,7 @@ def _upload(store: Store, request: Request, bucket: str, headers: Any, body: byt
             head = b"Content-Type: " + headers["Content-Type"].encode() + b"\r\n\r\n"
             about, content = email.parser.BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
             described = json.loads(about.get_content())
-            # The parser is made for text: the bytes are cut out by hand, between the last head and the closing line.
+            # The parser is for text, so cut out the bytes by hand, between the last headers and the closing line.
             boundary = re.search(r'boundary="?([^";]+)', headers["Content-Type"])
             assert boundary
             data = body[: body.rindex(b"\r\n--" + boundary[1].encode())].split(b"\r\n\r\n", 2)[2]
@@ -431,9 +431,9 @@ def _upload(store: Store, request: Request, bucket: str, headers: Any, body: byt
 def _finish(
     store: Store, request: Request, bucket: str, name: str, data: bytes, kind: str, described: dict[str, Any]
 ) -> _Answer:
-    standing = store.buckets[bucket].get(name)
+    existing = store.buckets[bucket].get(name)
     wanted = request.query.get("ifGenerationMatch")
-    if wanted is not None and wanted != (str(standing.generation) if standing else "0"):
+    if wanted is not None and wanted != (str(existing.generation) if existing else "0"):
         return _error(412, "At least one of the pre-conditions you specified did not hold.")
     for key, have in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
         if described.get(key, have) != have:
@@ -447,15 +447,15 @@ def _resume(store: Store, upload_id: str, content_range: str, body: bytes) -> _A
         return _error(404, "no such upload")
     if session.done:
         return _Answer(200, session.done, {"Content-Type": "application/json"})
-    found = _RANGE.fullmatch(content_range)
-    if found is None:
+    span = _RANGE.fullmatch(content_range)
+    if span is None:
         return _error(400, f"not a range: {content_range!r}")
-    if found[1] is not None:
-        start = int(found[1])
+    if span[1] is not None:
+        start = int(span[1])
         if start > len(session.data):
             return _error(503, "bytes are missing in between")
         session.data[start:] = body
-    if found[3] != "*" and len(session.data) == int(found[3]):
+    if span[3] != "*" and len(session.data) == int(span[3]):
         stored = store.put(session.bucket, session.name, bytes(session.data), session.content_type)
         session.data.clear()
         answer = _json(_described(session.bucket, session.name, stored))

@@ -1,4 +1,4 @@
-"""S3 for tests: moto's server, with its requests recorded and faults injected as in `tests.stubs.gcs`."""
+"""S3 for tests: moto's server, with recorded requests and injected faults as in `tests.stubs.gcs`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.stubs.gcs import Fault, Request
 
 SECRETS = {"AWS_SECRET_ACCESS_KEY": "hush-hush-key", "AWS_SESSION_TOKEN": "hush-hush-token"}
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_DEFAULT_REGION": "us-east-1", **SECRETS}
-_OURS = "by-the-test"  # in the name of the client whose requests are neither recorded nor disturbed
+_OURS = "by-the-test"  # part of the user agent whose requests are neither recorded nor disturbed
 
 
 class Store:
-    """What the server holds and has seen. Tests may change `fault` at any time."""
+    """The server's contents, and the requests so far. Tests may change `fault` at any time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -53,11 +53,11 @@ class Store:
         return data
 
     def unfinished(self, bucket: str) -> int:
-        """How many uploads in pieces have begun and come to no end."""
+        """How many uploads in pieces were started and neither completed nor aborted."""
         return len(self._client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()))
 
     def uploads(self, bucket: str) -> list[str]:
-        """The name of each object that an upload was begun for, in order, repeats and all."""
+        """The name of each object whose upload was started, in order, repeats included."""
         begun = [r for r in self.requests if _begins_upload(r) and r.target.startswith(f"{bucket}/")]
         return [r.target.split("/", 1)[1] for r in begun]
 
@@ -76,7 +76,7 @@ def serving() -> Iterator[Store]:
     wrapped.store = Store(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    # Moto keeps what it holds in its modules: else the objects of another test would be there.
+    # Moto keeps its contents in its modules: the objects of another test would still be there.
     urlopen(Post(f"{wrapped.store.url}/moto-api/reset", method="POST")).close()
     try:
         yield wrapped.store
@@ -138,4 +138,4 @@ def _cut(environ: dict[str, Any], before: bytes = b"") -> Iterator[bytes]:
     if before:
         yield before
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionResetError  # which the server takes for a client that went away
+    raise ConnectionResetError  # the server takes this for a client that went away

@@ -1,1 +1,1 @@
-"""Object stores: Google Cloud Storage (`gs://`) and S3 (`s3://`)."""
+"""Object stores: Google Cloud Storage (`gs://`), S3 and servers that speak its protocol (`s3://`)."""

@@ -1,32 +1,35 @@
-"""Access: from a path, `gs://bucket/name` or `s3://bucket/name`, to a store's client, and to what it answers."""
+"""From a path, `gs://bucket/name` or `s3://bucket/name`, to the client of its store, and to what the store answers."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from batch_scorer.errors import StoreError
-from batch_scorer.storage.stores.retry import Beat, Trouble, tried
+from batch_scorer.storage.stores.retry import Beat, Failure, with_retries
 from batch_scorer.storage.stores.store import Store
 
-EXTRAS = {"gs": "gcp", "s3": "aws"}  # whose packages each scheme needs
+# By scheme: the module beside this one that has its `Client` and `explain`, and the extra that installs its packages.
+_MODULES = {"gs": "gcs", "s3": "s3"}
+EXTRAS = {"gs": "gcp", "s3": "aws"}
 Result = TypeVar("Result")
 
 _given: tuple[str, ...] = ()
 
 
 def use(beam_options: Sequence[str]) -> None:
-    """Takes the options of the stores from Beam's, for all of this process: to be called wherever a job's code begins.
+    """Sets the store options, among Beam's, for this whole process; call it wherever a job's code begins.
 
-    Like Beam's own `FileSystems.set_options`: what reads a file should not have to know of credentials.
+    Like Beam's own `FileSystems.set_options`: code that reads a file should not have to know about credentials.
     """
     global _given  # noqa: PLW0603
     _given = tuple(beam_options)
 
 
 class Place(NamedTuple):
-    """An object, or (a name that is empty or ends in a slash) a folder."""
+    """An object or, if the name is empty or ends in a slash, a folder."""
 
     scheme: str
     bucket: str
@@ -37,13 +40,13 @@ class Place(NamedTuple):
         """The place that a path names.
 
         Raises:
-            StoreError: it is in no store that is known, or names no bucket.
+            StoreError: the scheme is unknown, or the bucket is missing.
         """
         scheme, _, rest = path.partition("://")
         bucket, _, name = rest.partition("/")
         if scheme not in EXTRAS:
             raise StoreError(
-                "there is no such kind of store",
+                "unknown kind of object store",
                 where=path,
                 expected=" or ".join(f"{known}://" for known in EXTRAS),
                 got=f"{scheme}://",
@@ -51,76 +54,75 @@ class Place(NamedTuple):
             )
         if not bucket:
             raise StoreError(
-                "no bucket is named", where=path, expected=f"{scheme}://BUCKET/NAME", fix="name the bucket"
+                "the path does not name a bucket",
+                where=path,
+                expected=f"{scheme}://BUCKET/NAME",
+                fix="add the name of the bucket",
             )
         return cls(scheme, bucket, name)
 
     def path(self, name: str | None = None) -> str:
-        """The path of this place, or of what else is called `name` in its bucket."""
+        """The path of this place, or of the object called `name` in the same bucket."""
         return f"{self.scheme}://{self.bucket}/{self.name if name is None else name}"
 
     def is_folder(self) -> bool:
-        """Whether the name can be no object's, but for those that stand for an empty folder."""
+        """Whether the name cannot be that of a file: at most, of an object that stands for an empty folder."""
         return not self.name or self.name.endswith("/")
 
 
-def asked(place: Place, call: Callable[[Store], Result], where: str | None = None, beat: Beat | None = None) -> Result:
-    """What the store of `place` answers to `call`, tried again where that may help.
+def ask(place: Place, call: Callable[[Store], Result], where: str | None = None, beat: Beat | None = None) -> Result:
+    """What the store of `place` answers to `call`, retried if that may help.
 
     Args:
-        where: what it is about, for messages; if None, `place`.
+        where: what the call is about, for messages; if None, `place`.
 
     Raises:
-        FileNotFoundError, StoreError, UnavailableError: as in `patience.tried`.
+        FileNotFoundError, StoreError, UnavailableError: as in `retry.with_retries`.
     """
     where = where or place.path()
     explain = functools.partial(_explain, place.scheme)
     try:
-        client = tried(lambda: _client(place.scheme, _given), where, explain, beat)
-        return tried(lambda: call(client), where, explain, beat)
+        client = with_retries(lambda: _client(place.scheme, _given), where, explain, beat)
+        return with_retries(lambda: call(client), where, explain, beat)
     except ImportError as error:
         raise StoreError(
             f"the packages for {place.scheme}:// are not installed",
             where=where,
             got=str(error),
-            fix=f"pip install 'batch-scorer[{EXTRAS[place.scheme]}]'",
+            fix=f"in a checkout of batch-scorer: pip install -e '.[{EXTRAS[place.scheme]}]'",
         ) from error
-    except ValueError as error:  # the libraries look at names and addresses themselves
+    except ValueError as error:  # the libraries check names and addresses themselves
         raise StoreError(
-            "the object store cannot be asked",
+            "invalid bucket name or store option",
             where=where,
             got=" ".join(str(error).split()),
-            fix="check the name of the bucket and the options of the store after --",
+            fix="check the name of the bucket and the store options after --",
         ) from error
 
 
 def no_bucket(place: Place) -> StoreError:
-    """What is raised where nothing is found but an object need not be there."""
-    return StoreError("there is no such bucket", where=f"{place.scheme}://{place.bucket}", fix="check its name")
+    """The error for a missing bucket, where a missing object would be fine."""
+    return StoreError("the bucket does not exist", where=f"{place.scheme}://{place.bucket}", fix="check its name")
 
 
 @functools.lru_cache(maxsize=8)
 def _client(scheme: str, given: tuple[str, ...]) -> Store:
-    """The client of this process: to make one takes a tenth of a second, and more where it looks for credentials."""
+    """The client of this process: making one takes 0.1 s, and longer if it has to look for credentials."""
     options: dict[str, Any] = {}
     if given:
         from apache_beam.options.pipeline_options import PipelineOptions
 
         options = PipelineOptions(list(given)).get_all_options(drop_default=True)
-    if scheme == "s3":
-        from batch_scorer.storage.stores.s3 import S3
-
-        return S3(options)
-    from batch_scorer.storage.stores.gcs import Gcs
-
-    return Gcs(options)
+    client: Store = _module(scheme).Client(options)
+    return client
 
 
-def _explain(scheme: str, error: Exception) -> Trouble | None:
+def _explain(scheme: str, error: Exception) -> Failure | None:
     if isinstance(error, ConnectionError):
-        return Trouble(None, str(error))
-    if scheme == "s3":
-        from batch_scorer.storage.stores.s3 import explain
-    else:
-        from batch_scorer.storage.stores.gcs import explain
-    return explain(error)
+        return Failure(None, str(error))
+    failure: Failure | None = _module(scheme).explain(error)
+    return failure
+
+
+def _module(scheme: str) -> Any:
+    return importlib.import_module(f"{__package__}.{_MODULES[scheme]}")

@@ -1,4 +1,4 @@
-"""Google Cloud Storage: each call once, with time limits, and what its failures mean."""
+"""Google Cloud Storage: each call is one attempt with time limits; `explain` says what errors mean."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import http.client
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Trouble
+from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Failure
 from batch_scorer.storage.stores.store import Entry, Page
 
 _FIELDS = "items(name,size,timeCreated,generation),prefixes,nextPageToken"
-_CHUNK_BYTES = 8 << 20  # of an upload: the library holds one in memory, and sends no more than this in one request
-_BATCH = 100  # requests in one, the most that the store takes
+_CHUNK_BYTES = 8 << 20  # of an upload: the library holds one in memory, and sends at most this much in one request
+_BATCH = 100  # deletions in one request, the most that the store accepts
 _TIMES: dict[str, Any] = {"timeout": (CONNECT_S, ANSWER_S), "retry": None}
 
 
-class Gcs:
-    """A client of Google Cloud Storage.
+class Client:
+    """A client for Google Cloud Storage.
 
-    Credentials are the machine's (Application Default Credentials), or those that Beam's options ask for.
+    Credentials are the ones that Beam's options ask for, or else the machine's (Application Default Credentials).
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from google.cloud.storage import Client
+        from google.cloud.storage import Client as StorageClient
 
         if options.get("no_auth"):
-            self._client = Client.create_anonymous_client()
+            self._client = StorageClient.create_anonymous_client()
         elif options.get("impersonate_service_account"):
             from apache_beam.io.gcp.gcsio import create_storage_client
             from apache_beam.options.pipeline_options import PipelineOptions
 
             self._client = create_storage_client(PipelineOptions.from_dictionary(dict(options)))
         else:
-            self._client = Client(project=options.get("project"))
+            self._client = StorageClient(project=options.get("project"))
 
     def page(self, bucket: str, prefix: str, deep: bool, token: str | None) -> Page:
         delimiter = None if deep else "/"
-        found = self._client.list_blobs(
+        listed = self._client.list_blobs(
             bucket, prefix=prefix, delimiter=delimiter, page_token=token, fields=_FIELDS, **_TIMES
         )
-        entries = [_entry(blob) for blob in next(found.pages, ())]
-        return Page(entries, sorted(found.prefixes), found.next_page_token)
+        entries = [_entry(blob) for blob in next(listed.pages, ())]
+        return Page(entries, sorted(listed.prefixes), listed.next_page_token)
 
     def stat(self, bucket: str, name: str) -> Entry | None:
         blob = self._client.bucket(bucket).get_blob(name, **_TIMES)
@@ -49,7 +49,7 @@ class Gcs:
 
     def read(self, bucket: str, entry: Entry, start: int, stop: int) -> bytes:
         blob = self._client.bucket(bucket).blob(entry.name, generation=int(entry.version))
-        # Raw: a server that decompresses on the way would give other bytes than the listing has.
+        # Raw: if the server decompressed on the way, sizes and offsets would not be those of the listing.
         data: bytes = blob.download_as_bytes(start=start, end=stop - 1, raw_download=True, checksum=None, **_TIMES)
         return data
 
@@ -66,44 +66,44 @@ class Gcs:
                     for name in some:
                         place.delete_blob(name, timeout=_TIMES["timeout"])
             except Exception as error:
-                trouble = explain(error)
-                if trouble is None or trouble.status != 404:
+                failure = explain(error)
+                if failure is None or failure.status != 404:
                     raise
-                # One was not there. The batch says no more than that, so that the rest are asked for one by one.
+                # One of them is missing; the batch does not say which, so delete the rest one by one.
                 place.delete_blobs(some, on_error=lambda blob: None, **_TIMES)
 
 
-def explain(error: Exception) -> Trouble | None:
-    """What an exception of the library means; None for one that does not come from it."""
+def explain(error: Exception) -> Failure | None:
+    """What an exception from the library means; None if it comes from elsewhere."""
     import requests
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth import exceptions as auth
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-    log_in = "run `gcloud auth application-default login`, or name a key's file in GOOGLE_APPLICATION_CREDENTIALS"
+    log_in = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
     if isinstance(error, GoogleAPICallError):
-        return Trouble(error.code, _message(error), log_in if error.code == 401 else None)
+        return Failure(error.code, _message(error), log_in if error.code == 401 else None)
     if isinstance(error, DataCorruption):
-        return Trouble(None, str(error))
+        return Failure(None, str(error))
     if isinstance(error, InvalidResponse):
-        return Trouble(error.response.status_code, str(error.args[0]))
+        return Failure(error.response.status_code, str(error.args[0]))
     if isinstance(error, (requests.RequestException, http.client.HTTPException, ConnectionError, TimeoutError)):
-        return Trouble(None, str(error))
+        return Failure(None, str(error))
     if isinstance(error, auth.GoogleAuthError):
         lost = isinstance(error, auth.TransportError) or getattr(error, "retryable", False)
-        return Trouble(
-            None if lost else 401, str(error), None if lost else f"{log_in} (--no_auth after -- goes without)"
+        return Failure(
+            None if lost else 401, str(error), None if lost else f"{log_in} (for public data: --no_auth after --)"
         )
     return None
 
 
 def _message(error: Any) -> str:
-    """What the store says, without all that the library puts around it."""
+    """What the store says, without what the library wraps around it."""
     with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
         return str(error.response.json()["error"]["message"])
     return str(error.message)
 
 
 def _entry(blob: Any) -> Entry:
-    # When these bytes came, and not `updated`: a rule of the bucket may move an object to cheaper storage at any time.
+    # When the bytes were stored, not `updated`: a lifecycle rule may move an object to cheaper storage at any time.
     return Entry(blob.name, blob.size or 0, blob.time_created.timestamp(), str(blob.generation))

@@ -1,4 +1,4 @@
-"""Listing: which objects a path stands for, as it would on a disk."""
+"""Listing: the objects that a path, a folder or a glob stands for, by the rules of a disk."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import glob
 import re
 from collections.abc import Iterator, Sequence
 
-from batch_scorer.storage.stores.client import Place, asked, no_bucket
+from batch_scorer.storage.stores.client import Place, ask, no_bucket
 from batch_scorer.storage.stores.store import Entry, Page
 
 
 def stat(path: str) -> Entry | None:
-    """The object at `path`, if there is one."""
+    """The object at `path`, if it exists."""
     place = Place.of(path)
     if place.is_folder():
         return None
     try:
-        return asked(place, lambda store: store.stat(place.bucket, place.name))
+        return ask(place, lambda store: store.stat(place.bucket, place.name))
     except FileNotFoundError:
         return None
 
 
 def is_folder(path: str) -> bool:
-    """Whether `path` stands for what is below it: it ends in a slash, or there is no such object but some below it."""
+    """Whether `path` stands for what is below it: it ends in a slash, or only objects below it exist."""
     place = Place.of(path)
     if place.is_folder():
         return True
@@ -34,42 +34,42 @@ def is_folder(path: str) -> bool:
 
 
 def names_in(folder: str) -> list[str]:
-    """The names of what is in a folder itself: objects, and folders without their slash."""
+    """The names of objects and folders directly in a folder, without slashes."""
     place = Place.of(folder if folder.endswith("/") else f"{folder}/")
-    found = []
+    names = []
     for page in _pages(place, place.name, deep=False):
-        found += [name[len(place.name) :].rstrip("/") for name in (*page.folders, *(e.name for e in page.entries))]
-    return [name for name in found if name]
+        names += [name[len(place.name) :].rstrip("/") for name in (*page.folders, *(e.name for e in page.entries))]
+    return [name for name in names if name]
 
 
 def find(path: str) -> Iterator[tuple[str, Entry]]:
     """The objects that `path` stands for, with their paths: one, a glob, or everything below a folder.
 
-    As on a disk: an object of that very name is taken literally; names that begin with a dot have to be asked for;
-    what lies below folders that begin with a dot or an underscore is no data.
+    As on a disk: an object with exactly that name comes before any glob; a glob matches a leading dot only with a dot
+    of its own; folders that begin with a dot or an underscore are skipped, as they do not hold data.
     """
     place = Place.of(path)
     entry = stat(path)
     if entry:
-        found = iter([entry])
+        entries = iter([entry])
     elif place.is_folder() or not glob.has_magic(place.name):
-        found = _below(place, place.name if place.is_folder() else f"{place.name}/")
+        entries = _below(place, place.name if place.is_folder() else f"{place.name}/")
     else:
-        found = _expand(place, "", place.name.split("/"))
-    for entry in found:
-        if not entry.name.endswith("/"):  # what some tools store to make an empty folder
+        entries = _expand(place, "", place.name.split("/"))
+    for entry in entries:
+        if not entry.name.endswith("/"):  # some tools store such an object to make an empty folder
             yield place.path(entry.name), entry
 
 
 def find_in(folder: str, pattern: str) -> Iterator[tuple[str, Entry]]:
-    """The objects in `folder` itself whose names fit `pattern`; the folder's own name is taken literally."""
+    """The objects directly in `folder` whose names match `pattern`; the folder's own name is taken literally."""
     place = Place.of(folder if folder.endswith("/") else f"{folder}/")
     for entry in _expand(place, place.name, [pattern]):
         yield place.path(entry.name), entry
 
 
 def _pages(place: Place, prefix: str, deep: bool) -> Iterator[Page]:
-    """A listing, page by page; a store has no folders, so that one that is not there is an empty one."""
+    """A listing, page by page; stores have no folders, so a missing one is the same as an empty one."""
     page = _page(place, prefix, deep, None)
     yield page
     while page.token:
@@ -79,7 +79,7 @@ def _pages(place: Place, prefix: str, deep: bool) -> Iterator[Page]:
 
 def _page(place: Place, prefix: str, deep: bool, token: str | None) -> Page:
     try:
-        return asked(place, lambda store: store.page(place.bucket, prefix, deep, token), place.path(prefix))
+        return ask(place, lambda store: store.page(place.bucket, prefix, deep, token), place.path(prefix))
     except FileNotFoundError as error:
         raise no_bucket(place) from error
 
@@ -93,9 +93,9 @@ def _below(place: Place, folder: str) -> Iterator[Entry]:
 
 
 def _expand(place: Place, folder: str, patterns: Sequence[str]) -> Iterator[Entry]:
-    """The objects below `folder`, a prefix that is empty or ends in a slash, that the parts of a glob stand for.
+    """The objects below `folder` (a prefix that is empty or ends in a slash) that match a glob, given in its parts.
 
-    Lists what is in a folder itself as long as the glob allows that: a bucket may hold more than can be listed.
+    Lists one folder at a time where the glob allows it: a bucket may hold more than can be listed.
     """
     first, *rest = patterns
     start = f"{folder}{re.split('[*?[]', first, maxsplit=1)[0]}"
@@ -103,26 +103,26 @@ def _expand(place: Place, folder: str, patterns: Sequence[str]) -> Iterator[Entr
         yield from _expand(place, f"{folder}{first}/", rest)
     elif "**" in patterns:
         for page in _pages(place, start, deep=True):
-            yield from (e for e in page.entries if _fits(e.name[len(folder) :].split("/"), patterns))
+            yield from (e for e in page.entries if _matches(e.name[len(folder) :].split("/"), patterns))
     elif not glob.has_magic(first):
         entry = stat(place.path(f"{folder}{first}"))
         yield from [entry] if entry else []
     else:
         for page in _pages(place, start, deep=False):
             if rest:
-                for found in page.folders:
-                    if _fits([found[len(folder) : -1]], [first]):
-                        yield from _expand(place, found, rest)
+                for name in page.folders:
+                    if _matches([name[len(folder) : -1]], [first]):
+                        yield from _expand(place, name, rest)
             else:
-                yield from (e for e in page.entries if _fits([e.name[len(folder) :]], [first]))
+                yield from (e for e in page.entries if _matches([e.name[len(folder) :]], [first]))
 
 
-def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Whether a relative path fits a glob, both in parts; `**` is any number of folders, none of them hidden."""
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether a relative path matches a glob, both in parts; `**` is any number of folders that are not hidden."""
     if not names or not patterns:
         return not names and not patterns
     (name, *names), (pattern, *rest) = names, patterns
     hidden = name.startswith(".") and not pattern.startswith(".")
     if pattern == "**":
-        return (not hidden and (_fits(names, patterns) or not (names or rest))) or _fits([name, *names], rest)
-    return not hidden and fnmatch.fnmatchcase(name, pattern) and _fits(names, rest)
+        return (not hidden and (_matches(names, patterns) or not (names or rest))) or _matches([name, *names], rest)
+    return not hidden and fnmatch.fnmatchcase(name, pattern) and _matches(names, rest)

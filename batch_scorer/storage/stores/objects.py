@@ -1,4 +1,4 @@
-"""Objects by their paths: read, stored whole, deleted."""
+"""Objects by path: read in pieces, stored whole, deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO, cast
 
-from batch_scorer.storage.stores.client import Place, asked, no_bucket
+from batch_scorer.storage.stores.client import Place, ask, no_bucket
 from batch_scorer.storage.stores.listing import stat
 from batch_scorer.storage.stores.reader import ObjectReader
 from batch_scorer.storage.stores.retry import Beat
@@ -23,8 +23,8 @@ def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
     """Opens an object for reading; each fetch is a `beat`.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: while it is read: it has been replaced.
+        FileNotFoundError: it does not exist or, during a later read, has been replaced.
+        StoreError, UnavailableError: the store refuses or keeps failing, here or during a later read.
     """
     place, entry = Place.of(path), stat(path)
     if entry is None:
@@ -34,20 +34,20 @@ def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
         def whole(store: Store) -> bytes:
             data = store.read(place.bucket, entry, start, stop)
             if len(data) != stop - start:
-                raise ConnectionError(f"{len(data):,} of {stop - start:,} bytes came")
+                raise ConnectionError(f"received {len(data):,} of {stop - start:,} bytes")
             return data
 
         if beat:
             beat()
-        return asked(place, whole, beat=beat)
+        return ask(place, whole, beat=beat)
 
     return io.BufferedReader(ObjectReader(fetch, entry.size_bytes), _BUFFER_BYTES)
 
 
 def put(source: BinaryIO, size_bytes: int, path: str, beat: Beat | None = None) -> None:
-    """Stores `size_bytes`, all that `source` has, as the object `path`: there whole or not at all.
+    """Stores all of `source`, `size_bytes` long, as the object `path`, whole or not at all.
 
-    Each try sends everything from the beginning, of which a store makes an object when the last byte is there.
+    Each attempt sends everything from the beginning; the store makes it an object once the last byte has arrived.
     """
     place = Place.of(path)
 
@@ -57,17 +57,17 @@ def put(source: BinaryIO, size_bytes: int, path: str, beat: Beat | None = None) 
         try:
             store.upload(place.bucket, place.name, cast(BinaryIO, body), size_bytes)
         finally:
-            if body.error:  # it was this machine's disk, whatever the library makes of it
+            if body.error:  # this machine's disk failed, whatever the library makes of it
                 raise body.error
 
     try:
-        asked(place, send, beat=beat)
+        ask(place, send, beat=beat)
     except FileNotFoundError as error:
         raise no_bucket(place) from error
 
 
 class _Sent:
-    """A file on its way; `error` is what reading it failed with."""
+    """A file being uploaded; `error` is what went wrong when it was read."""
 
     def __init__(self, source: BinaryIO, beat: Beat | None) -> None:
         self._source, self._beat = source, beat
@@ -89,16 +89,16 @@ class _Sent:
         return self._source.tell()
 
     def close(self) -> None:
-        """Leaves the source open: it may have to be sent once more."""
+        """Leaves the source open: it may have to be sent again."""
 
 
 def delete(paths: Sequence[str]) -> None:
-    """Deletes objects; what is not there is no error."""
+    """Deletes objects; a missing one is not an error."""
     for place, same in itertools.groupby(map(Place.of, paths), lambda place: place._replace(name="")):
-        names = [found.name for found in same]
-        with contextlib.suppress(FileNotFoundError):  # not even the bucket
+        names = [each.name for each in same]
+        with contextlib.suppress(FileNotFoundError):  # the bucket is missing too
             _delete(place, names)
 
 
 def _delete(bucket: Place, names: Sequence[str]) -> None:
-    asked(bucket, lambda store: store.delete(bucket.bucket, names), bucket.path(names[0]))
+    ask(bucket, lambda store: store.delete(bucket.bucket, names), bucket.path(names[0]))

@@ -1,4 +1,4 @@
-"""An object as a file that can seek: it fetches ahead as long as it is read from one end to the other."""
+"""An object as a seekable file, which reads ahead further and further while it is read in sequence."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-FIRST_BYTES, MOST_BYTES = 256 << 10, 8 << 20  # fetched after a jump; and, doubling, in the course of reading on
-Fetch = Callable[[int, int], bytes]  # the bytes from one offset up to another
+FIRST_BYTES, MOST_BYTES = 256 << 10, 8 << 20  # the first fetch after a jump; the limit as fetches double in size
+Fetch = Callable[[int, int], bytes]  # the bytes from one offset up to, and without, another
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of one object, of which it holds the piece fetched last.
+    """The bytes of one object; the piece fetched last is kept in memory.
 
     Args:
-        fetch: gets a range of bytes.
+        fetch: reads a range of bytes.
         size_bytes: of the object.
     """
 
     def __init__(self, fetch: Fetch, size_bytes: int) -> None:
         self._fetch, self._size = fetch, size_bytes
-        self._at = self._start = 0  # of the next read; of the piece
+        self._at = self._start = 0  # offsets of the next read and of the piece
         self._piece = b""
         self._ahead = FIRST_BYTES
 
@@ -37,7 +37,7 @@ class ObjectReader(io.RawIOBase):
             if self._at >= self._size:
                 return 0
             self._ahead = min(2 * self._ahead, MOST_BYTES) if self._at == stop and stop else FIRST_BYTES
-            self._piece = b""  # two at a time may be too much
+            self._piece = b""  # free its memory before the next one comes
             end = min(self._at + max(self._ahead, len(buffer)), self._size)
             self._start, self._piece = self._at, self._fetch(self._at, end)
         skipped = self._at - self._start

@@ -1,7 +1,7 @@
-"""Patience with a store: what is tried again, how often, and what is said when it is no use.
+"""Retries: which failures of a store are worth another attempt, how long to wait, and what to say in the end.
 
-The makers' libraries try nothing again here. All that one call does, the upload of a whole file too, is done anew from
-its beginning, so that it depends on nothing that was left by the try before.
+The vendors' own retries are switched off. Each attempt repeats the whole call, the upload of a file included, so that
+nothing depends on what an earlier attempt left behind.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import TypeVar
 
 from batch_scorer.errors import StoreError, UnavailableError
 
-Beat = Callable[[], None]  # is called whenever there is progress
+Beat = Callable[[], None]  # called whenever there is progress
 Result = TypeVar("Result")
 
-WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # before each further try, half of it or more by chance: a minute in all
-CONNECT_S, ANSWER_S = 10.0, 30.0  # for a connection, and for each piece of an answer; below `--worker-timeout`
+# Before each further attempt, shortened at random to as little as half: up to a minute in all.
+WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+CONNECT_S, ANSWER_S = 10.0, 30.0  # to connect, and for each piece of an answer; below `--worker-timeout`
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _STEP_S = 0.5
 _MESSAGE_CHARACTERS = 300
@@ -33,13 +34,13 @@ _beat: ContextVar[Beat | None] = ContextVar("beat", default=None)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What went wrong with a store.
+class Failure:
+    """What went wrong in a store.
 
     Args:
-        status: of HTTP; None where there was no answer, or not all of it.
-        message: what the store or the library says.
-        fix: what to do, where that is known.
+        status: of HTTP; None if the answer was missing or incomplete.
+        message: from the store or the library.
+        fix: what to do about it, if known.
     """
 
     status: int | None
@@ -47,17 +48,17 @@ class Trouble:
     fix: str | None = None
 
     @property
-    def may_pass(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the same call may succeed later."""
         return self.status is None or self.status in _TRANSIENT
 
 
-Explain = Callable[[Exception], Trouble | None]  # what an exception means; None for one that the store has no part in
+Explain = Callable[[Exception], Failure | None]  # what an exception means; None if the store did not cause it
 
 
 @contextmanager
 def beating(beat: Beat) -> Iterator[None]:
-    """Makes the wait for a store a `beat` now and then while the body runs: who waits is not stuck."""
+    """Calls `beat` now and then while the body waits for a store: waiting is not the same as being stuck."""
     token = _beat.set(beat)
     try:
         yield
@@ -65,17 +66,17 @@ def beating(beat: Beat) -> Iterator[None]:
         _beat.reset(token)
 
 
-def tried(call: Callable[[], Result], where: str, explain: Explain, beat: Beat | None = None) -> Result:
-    """What `call` returns, at once or at a later try.
+def with_retries(call: Callable[[], Result], where: str, explain: Explain, beat: Beat | None = None) -> Result:
+    """What `call` returns, at the first attempt or a later one.
 
     Args:
-        where: the object or bucket.
-        beat: called at each step of a wait; if None, that of `beating`.
+        where: the object or bucket, for messages.
+        beat: called at each step of a wait; if None, the one given to `beating`.
 
     Raises:
-        FileNotFoundError: there is no such object, none of that version, or no such bucket.
-        StoreError: the store refuses.
-        UnavailableError: it did not answer, or said that it cannot now, at every try.
+        FileNotFoundError: the object, this version of it, or the bucket does not exist.
+        StoreError: the store refused.
+        UnavailableError: every attempt failed in a way that might pass.
     """
     beat = beat or _beat.get()
     waits = iter(WAITS_S)
@@ -83,23 +84,23 @@ def tried(call: Callable[[], Result], where: str, explain: Explain, beat: Beat |
         try:
             return call()
         except Exception as error:
-            trouble = explain(error)
-            if trouble is None:
+            failure = explain(error)
+            if failure is None:
                 raise
-            if trouble.status in (404, 412):  # not there, or not any more: another has its name
+            if failure.status in (404, 412):  # not there, or no longer: another object has its name
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
-            if not trouble.may_pass:
-                raise _refusal(where, trouble) from error
+            if not failure.is_transient:
+                raise _refusal(where, failure) from error
             wait_s = next(waits, None)
             if wait_s is None:
                 raise UnavailableError(
-                    "the object store does not answer as it should",
+                    "the object store is unavailable",
                     where=where,
-                    got=f"{_said(trouble)}; tried {len(WAITS_S) + 1} times",
-                    fix="see that the store can be reached",
+                    got=f"{_describe(failure)}; gave up after {len(WAITS_S) + 1} attempts",
+                    fix="check that this machine can reach the store",
                 ) from error
         wait_s *= random.uniform(0.5, 1.0)
-        _log.warning("%s: %s; tried again in %.1f s", where, _said(trouble), wait_s)
+        _log.warning("%s: %s; trying again in %.1f s", where, _describe(failure), wait_s)
         _wait(wait_s, beat)
 
 
@@ -113,17 +114,17 @@ def _wait(seconds: float, beat: Beat | None) -> None:
         beat()
 
 
-def _refusal(where: str, trouble: Trouble) -> StoreError:
-    denied = trouble.status in (401, 403)
-    rights = "give credentials that may list and read there (and write and delete, for an --output)"
+def _refusal(where: str, failure: Failure) -> StoreError:
+    denied = failure.status in (401, 403)
+    rights = "use credentials that may list and read there (and write and delete, for an --output)"
     return StoreError(
-        "the object store refuses access" if denied else "the object store refuses",
+        "the object store denied access" if denied else "the object store refused the request",
         where=where,
-        got=_said(trouble),
-        fix=trouble.fix or (rights if denied else "check the name and the options of the store after --"),
+        got=_describe(failure),
+        fix=failure.fix or (rights if denied else "check the name and the store options after --"),
     )
 
 
-def _said(trouble: Trouble) -> str:
-    message = " ".join(trouble.message.split())[:_MESSAGE_CHARACTERS]
-    return f"{trouble.status}: {message}" if trouble.status else message
+def _describe(failure: Failure) -> str:
+    message = " ".join(failure.message.split())[:_MESSAGE_CHARACTERS]
+    return f"{failure.status}: {message}" if failure.status else message

@@ -1,4 +1,4 @@
-"""S3, and what speaks its protocol: each call once, with time limits, and what its failures mean."""
+"""S3 and its like: each call is one attempt with time limits; `explain` says what errors mean."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Trouble
+from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Failure
 from batch_scorer.storage.stores.store import Entry, Page
 
-_ONE_PIECE_BYTES = 64 << 20  # larger files are sent in pieces, which become an object when all are there
-_BATCH = 1_000  # objects to delete in one request, the most that the store takes
-_CONNECTIONS = 32  # as many as threads that look into files while a job is planned
+_ONE_PIECE_BYTES = 64 << 20  # larger files are sent in pieces, which become an object when all have arrived
+_BATCH = 1_000  # objects deleted by one request, the most that S3 accepts
+_CONNECTIONS = 32  # one for each thread that reads files while a job is planned
 _BUSY = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded")
 
 
-class S3:
-    """A client of S3.
+class Client:
+    """A client for S3.
 
-    Credentials, region and endpoint are those of Beam's options, else those that AWS's tools would find.
+    Credentials, region and endpoint come from Beam's options, or else from where AWS's own tools look.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -27,7 +27,7 @@ class S3:
         from botocore import UNSIGNED
         from botocore.config import Config
 
-        # At its lowest level it logs requests whole, session tokens and all.
+        # At debug level it logs entire requests, session tokens included.
         logging.getLogger("botocore").setLevel(logging.WARNING)
         config = Config(
             connect_timeout=CONNECT_S,
@@ -54,24 +54,23 @@ class S3:
 
     def page(self, bucket: str, prefix: str, deep: bool, token: str | None) -> Page:
         more = ({} if deep else {"Delimiter": "/"}) | ({"ContinuationToken": token} if token else {})
-        found = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-        entries = [_entry(item["Key"], item["Size"], item) for item in found.get("Contents", ())]
-        folders = [folder["Prefix"] for folder in found.get("CommonPrefixes", ())]
-        return Page(entries, folders, found.get("NextContinuationToken"))
+        listed = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+        entries = [_entry(item["Key"], item["Size"], item) for item in listed.get("Contents", ())]
+        folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", ())]
+        return Page(entries, folders, listed.get("NextContinuationToken"))
 
     def stat(self, bucket: str, name: str) -> Entry | None:
-        found = self._client.head_object(Bucket=bucket, Key=name)
-        return _entry(name, found["ContentLength"], found)
+        head = self._client.head_object(Bucket=bucket, Key=name)
+        return _entry(name, head["ContentLength"], head)
 
     def read(self, bucket: str, entry: Entry, start: int, stop: int) -> bytes:
-        asked = f"bytes={start}-{stop - 1}"
-        data: bytes = self._client.get_object(Bucket=bucket, Key=entry.name, Range=asked, IfMatch=entry.version)[
-            "Body"
-        ].read()
+        some = f"bytes={start}-{stop - 1}"
+        answer = self._client.get_object(Bucket=bucket, Key=entry.name, Range=some, IfMatch=entry.version)
+        data: bytes = answer["Body"].read()
         return data
 
     def upload(self, bucket: str, name: str, body: BinaryIO, size_bytes: int) -> None:
-        # One request, or several of which the last makes the object; those that fail are taken back.
+        # One request, or several, the last of which makes the object; boto3 removes the pieces of a failed upload.
         self._client.upload_fileobj(body, bucket, name, Config=self._transfer)
 
     def delete(self, bucket: str, names: Sequence[str]) -> None:
@@ -85,21 +84,21 @@ class S3:
                 raise ClientError({"Error": failed[0], "ResponseMetadata": {"HTTPStatusCode": status}}, "DeleteObjects")
 
 
-def explain(error: Exception) -> Trouble | None:
-    """What an exception of the library means; None for one that does not come from it."""
+def explain(error: Exception) -> Failure | None:
+    """What an exception from the library means; None if it comes from elsewhere."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ClientError):
         status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
-        return Trouble(503 if code in _BUSY else status, str(error))
+        return Failure(503 if code in _BUSY else status, str(error))
     if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
-        return Trouble(None, str(error))
+        return Failure(None, str(error))
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        fix = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (--no_auth after -- goes without)"
-        return Trouble(401, str(error), fix)
-    return Trouble(400, str(error)) if isinstance(error, boto.BotoCoreError) else None
+        fix = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for public data: --no_auth after --)"
+        return Failure(401, str(error), fix)
+    return Failure(400, str(error)) if isinstance(error, boto.BotoCoreError) else None
 
 
-def _entry(name: str, size_bytes: int, found: Mapping[str, Any]) -> Entry:
-    # Whole seconds: some stores list parts of them that they do not tell of a single object.
-    return Entry(name, size_bytes, float(int(found["LastModified"].timestamp())), found["ETag"])
+def _entry(name: str, size_bytes: int, described: Mapping[str, Any]) -> Entry:
+    # Whole seconds: some stores give fractions in listings but not for a single object.
+    return Entry(name, size_bytes, float(int(described["LastModified"].timestamp())), described["ETag"])

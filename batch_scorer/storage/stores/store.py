@@ -1,4 +1,4 @@
-"""What every store can do, object by object."""
+"""What the client of every store can do, one object or page at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 
 class Entry(NamedTuple):
-    """An object; `modified` is when its bytes came, in seconds since the epoch; `version` tells them from others."""
+    """An object. `modified` is when its bytes were stored, in seconds since the epoch; new bytes, new `version`."""
 
     name: str
     size_bytes: int
@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A piece of a listing: objects, folders (their names end in a slash), where the next begins if there is one."""
+    """One page of a listing: objects, folders (names that end in a slash), and the token of the next page, if any."""
 
     entries: Sequence[Entry]
     folders: Sequence[str]
@@ -24,19 +24,19 @@ class Page(NamedTuple):
 
 
 class Store(Protocol):
-    """A client. Each method is one try, and raises what its module's `explain` knows, or an error of this machine."""
+    """A client. Each method makes one attempt; its module's `explain` knows the errors that come from the store."""
 
     def page(self, bucket: str, prefix: str, deep: bool, token: str | None) -> Page:
-        """Objects whose names begin with `prefix`; unless `deep`, those with a further slash as folders."""
+        """Objects whose names begin with `prefix`; unless `deep`, those with a slash after it as folders."""
 
     def stat(self, bucket: str, name: str) -> Entry | None:
-        """The object, if there is one."""
+        """The object, if it exists."""
 
     def read(self, bucket: str, entry: Entry, start: int, stop: int) -> bytes:
-        """The bytes `start` to `stop` of the very object that `entry` is."""
+        """Bytes `start` to `stop` of the exact version that `entry` describes."""
 
     def upload(self, bucket: str, name: str, body: BinaryIO, size_bytes: int) -> None:
-        """Stores the next `size_bytes` of `body`; the object is there when all of them are, and not before."""
+        """Stores the next `size_bytes` of `body`; the object appears once all of them have arrived, and not before."""
 
     def delete(self, bucket: str, names: Sequence[str]) -> None:
-        """Deletes objects; what is not there is no error."""
+        """Deletes objects; a missing one is not an error."""
