@@ -28,23 +28,23 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
 @option(_FIRST, "--data", "sources", multiple=True, metavar="FILE",
         help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, a directory laid out like aclImdb, or 'imdb' to "
-             "download that data set. May be given several times.")  # fmt: skip
+             "download that data set; may be repeated.")  # fmt: skip
 @option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory for the model artefact.")
-@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column with the text of a review.")
-@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column with the label.")
-@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="Label, as text, that means positive.")
+@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column that holds its label.")
+@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
 @option(_FIRST, "--resume", is_flag=True,
         help="Continue from the last checkpoint in the work directory, if there is one.")  # fmt: skip
 @option(_DATA, "--id-column", metavar="NAME",
-        help="Column with the review's id, whose hash decides the validation split.  "
+        help="Column that holds its id, whose hash decides the validation split.  "
              "[default: a hash of the text]")  # fmt: skip
 @option(_DATA, "--unlabelled", multiple=True, metavar="FILE",
-        help="Texts without labels for pre-training (preset full). May be given several times.")  # fmt: skip
+        help="Texts without labels for pre-training (preset full); may be repeated.")  # fmt: skip
 @option(_DATA, "--word-index", type=click.Path(path_type=Path), metavar="FILE",
         help="Keras' imdb_word_index.json; required when --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
 @option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
-        help="What to train: this project's network; the same network, pre-trained on all texts; or, for "
-             "comparison, the network of the notebook it grew out of.")  # fmt: skip
+        help="default: this project's network, from the labelled reviews alone; full: the same network, pre-trained "
+             "on all texts; notebook: for comparison, the network that this project grew out of.")  # fmt: skip
 @option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people to read.")
 @option(_RECIPE, "--epochs", type=click.IntRange(1), metavar="N",
         help="Maximum number of epochs.  [default: the recipe's]")  # fmt: skip
@@ -53,7 +53,7 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
         help="Seed of the initial weights, the order and the dropout.  [default: the recipe's]")  # fmt: skip
 @option(_RECIPE, "--set", "settings", multiple=True, metavar="NAME=VALUE",
         help="Change any other setting of the recipe, by its name in the code: perturbation=0, "
-             "pretraining.epochs=4. May be given several times.")  # fmt: skip
+             "pretraining.epochs=4; may be repeated.")  # fmt: skip
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
         help="Skip pre-training and start from the pretrained.npz in the work directory of another run "
              "(preset full).")  # fmt: skip
@@ -72,7 +72,7 @@ def main(
     epochs: int | None, batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
     work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
-    """Trains a model for batch-scorer on labelled reviews and writes it as an artefact.
+    """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
     The commands below assess a trained model instead: see `python -m train evaluate --help`.
 

@@ -46,7 +46,7 @@ def main(
     sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str | None,
     only: tuple[str, ...], models: Path, output: Path,
 ) -> None:  # fmt: skip
-    """Trains each variant of the full recipe from the same pre-trained tensors and compares them on validation.
+    """Train each variant of the full recipe from the same pre-trained tensors, and compare them on validation.
 
     \b
     Example:

@@ -28,10 +28,10 @@ HEADINGS = ("model", "accuracy", "95 % interval", "AUC", "log\nloss", "ECE", "fi
     "--train", "training_file", required=True, metavar="FILE", help="Reviews that the models were trained on."
 )
 @click.option("--test", "test_file", required=True, metavar="FILE", help="Labelled reviews that no model has seen.")
-@click.option("--id-column", help="Column with the id that decided the validation split.")
+@click.option("--id-column", help="Column that holds the id, whose hash decided the validation split.")
 @click.option("--model", "models", multiple=True, required=True, metavar="NAME=DIR",
-              help="A model artefact and its name in the table. May be given several times; the first is what the "
-                   "others are compared with.")  # fmt: skip
+              help="A model artefact and its name in the table; may be repeated. The first is what the others are "
+                   "compared with.")  # fmt: skip
 @click.option("--search", is_flag=True,
               help="Choose NBSVM's settings again, on the validation split, and print all results.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
@@ -40,7 +40,7 @@ def main(
     training_file: str, test_file: str, id_column: str | None, models: tuple[str, ...], search: bool,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores the test reviews with each model and with NBSVM, which is fitted here to the same training data.
+    """Score the test reviews with each model, and with NBSVM, which is fitted here to the same training data.
 
     NBSVM's settings and temperature are chosen on the validation split; it is then fitted again to both sides.
 

@@ -21,8 +21,8 @@ from benchmarks.job.sides import Settings
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column with the text of a review.")
-@click.option("--id-column", metavar="NAME", help="Column with its id.  [default: rows are numbered]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
 @click.option("--reviews", type=click.IntRange(2), default=50_000,
               help="How many reviews the command scores, from the start of the file.")  # fmt: skip
@@ -39,7 +39,7 @@ def main(
     data: str, text_column: str, id_column: str | None, model: str, reviews: int, first_try_reviews: int,
     rounds: int, grow: str, workers: int | None, output: Path | None,
 ) -> None:  # fmt: skip
-    """Times complete runs of `batch-scorer score` and of a plain Beam pipeline with RunInference, in turn; then the
+    """Time complete runs of `batch-scorer score` and of a plain Beam pipeline with RunInference, in turn; then the
     command alone on more and more reviews, with the peak memory of every process.
 
     Linux only. Nothing else should run on the machine. Inputs and outputs are temporary files.

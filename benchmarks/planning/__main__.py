@@ -40,7 +40,7 @@ FOLDS = ("what", "shards", "poll", "fold", "commit", "seconds", "processor", "st
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for planning.json and planning.md.")  # fmt: skip
 def main(files: int, jsonl: int, parquet: int, shards: int, directory: Path | None, output: Path | None) -> None:
-    """Creates many tiny files and plans them as `batch-scorer score` does, until the plan is written; then sums up the
+    """Create many tiny files and plan them as `batch-scorer score` does, until the plan is written; then sum up the
     shards of an imaginary run. Each measurement runs in a process of its own; a count of 0 skips it.
 
     A million files take about 4 GB and a million inodes. Nothing else should run on the machine.

@@ -23,8 +23,8 @@ HEADINGS = ("way", "workers", "seconds", "reviews/s", "scored", "rejected", "par
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column with the text of a review.")
-@click.option("--id-column", metavar="NAME", help="Column with its id.  [default: rows are numbered]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
 @click.option(
     "--reviews", type=click.IntRange(1), default=20_000, help="How many reviews to score, from the start of the file."
@@ -37,8 +37,8 @@ def main(
     data: str, text_column: str, id_column: str | None, model: str, reviews: int, workers: int, keep: Path | None,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores the same reviews three times: in one process; in worker processes of the command; and through a job server
-    and an external worker pool, which communicate with the command over gRPC. Fails unless all parts are identical,
+    """Score the same reviews three times: in one process; in worker processes of the command; and through a job server
+    and an external worker pool, which communicate with the command over gRPC. Fail unless all parts are identical,
     byte for byte.
 
     \b

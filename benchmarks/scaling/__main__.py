@@ -33,7 +33,7 @@ MEASURED = Path(__file__).parents[2] / "docs" / "performance" / "job.json"
 def main(
     path: Path, vcpu_share: float, start: float, round_trip: float, price: float, seed: int, output: Path | None
 ) -> None:
-    """Simulates jobs of 10^6 to 10^10 reviews and prints the tables of docs/scaling.md.
+    """Simulate jobs of 10^6 to 10^10 reviews and print the tables of docs/scaling.md.
 
     Workers take shards from a queue, differ in speed, and can be preempted in the middle of a shard. Nothing is scored;
     it takes about 15 seconds.

@@ -24,12 +24,12 @@ SEED = 20
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews: Parquet, CSV, TSV or JSON lines.")
-@click.option("--text-column", default="text", help="Column with the text of a review.")
+@click.option("--text-column", default="text", help="Column that holds the review.")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
 @click.option("--reviews", type=click.IntRange(1), default=2048, help="How many reviews to use, drawn at random.")
 @click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each contender is timed.")
 @click.option("--contender", "names", multiple=True, type=click.Choice(NAMES), metavar="NAME",
-              help=f"Run only this contender. May be given several times. One of: {', '.join(NAMES)}.")  # fmt: skip
+              help=f"Run only this contender; may be repeated. One of: {', '.join(NAMES)}.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(1), default=cores, show_default="one per core",
               help="Single-threaded processes per contender.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
@@ -38,7 +38,7 @@ def main(
     data: str, text_column: str, model: str, reviews: int, rounds: int, names: tuple[str, ...], processes: int,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores and explains the same reviews with each contender in turn and compares the times.
+    """Score and explain the same reviews with each contender in turn, and compare the times.
 
     Nothing else should run on the machine. The extra `bench` installs the other runtimes; contenders whose runtime is
     missing are skipped.

@@ -23,13 +23,13 @@ SEED = 20
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Labelled reviews, as `python -m train` takes them.")
-@click.option("--id-column", help="Column with the id whose hash decides the validation split.")
+@click.option("--id-column", help="Column that holds the id, whose hash decides the validation split.")
 @click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each side is timed.")
 @click.option("--reviews", type=click.IntRange(2), default=1280, help="Training reviews per timed pass.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for training.json and training.md.")  # fmt: skip
 def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Path | None) -> None:
-    """Times an epoch of the notebook's own training, of the default preset without and with its adversarial term, and
+    """Time an epoch of the notebook's own training, of the default preset without and with its adversarial term, and
     of pre-training, on the same reviews. Nothing else should run on the machine.
 
     \b

@@ -23,14 +23,14 @@ DIGITS = 7  # significant digits of each figure in the JSON; the last digits of 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Evaluate a trained model on labelled reviews.")
 @click.argument("model")
 @click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
-              help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, or a directory with pos/ and neg/. "
-                   "May be given several times.")  # fmt: skip
+              help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, or a directory with pos/ and neg/; may be "
+                   "repeated.")  # fmt: skip
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Directory for evaluation.json, evaluation.md and figures; existing ones are replaced.")  # fmt: skip
-@click.option("--text-column", default="text", metavar="NAME", help="Column with the text of a review.")
-@click.option("--label-column", default="label", metavar="NAME", help="Column with the label.")
-@click.option("--positive-value", default="1", metavar="VALUE", help="Label, as text, that means positive.")
-@click.option("--id-column", metavar="NAME", help="Column with the review's id.  [default: a hash of the text]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--label-column", default="label", metavar="NAME", help="Column that holds its label.")
+@click.option("--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: a hash of the text]")
 @click.option("--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
               help="How many reviews, drawn at random, to measure explanations on; 0 skips this.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=20, metavar="N",
@@ -40,7 +40,7 @@ def evaluate(
     model: str, sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
     id_column: str | None, faithfulness_reviews: int, seed: int,
 ) -> None:  # fmt: skip
-    """Evaluates a model: its accuracy, its calibration, its explanations and its behaviour.
+    """Evaluate a model: its accuracy, its calibration, its explanations and its behaviour.
 
     \b
     Examples:
@@ -86,8 +86,8 @@ def evaluate(
               help="Page to write; the figures go to DIRECTORY.")  # fmt: skip
 @reports_errors
 def card(directory: Path, model: str, output: Path) -> None:
-    """Writes the model card from evaluation.json, log.jsonl, ablation.json and, if there is one, comparison.json in
-    DIRECTORY.
+    """Write the model card from the files in DIRECTORY: evaluation.json, log.jsonl, ablation.json and, if there is one,
+    comparison.json.
 
     \b
     Example:
