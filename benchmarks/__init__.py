@@ -1,1 +1,1 @@
-"""Measurements that README and docs quote: each is one command, and prints what it found as a table and as JSON."""
+"""The measurements behind the figures in the docs. Each is one command and gives its results as a table and as JSON."""

@@ -1,4 +1,4 @@
-"""`python -m train`: labelled reviews in, a model artefact out; and `evaluate` and `card`, which judge it."""
+"""`python -m train`: labelled reviews in, a model artefact out. `evaluate` and `card` assess the result."""
 
 from __future__ import annotations
 
@@ -27,39 +27,42 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 
 @click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
 @option(_FIRST, "--data", "sources", multiple=True, metavar="FILE",
-        help="Labelled reviews: Parquet, CSV, TSV, JSONL, a directory like aclImdb, or 'imdb' to download it. "
-             "May be given several times.")  # fmt: skip
-@option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory to write the artefact to.")
-@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column of the review.")
-@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column of the label.")
-@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="The label, as text, that means positive.")
+        help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, a directory laid out like aclImdb, or 'imdb' to "
+             "download that data set; may be repeated.")  # fmt: skip
+@option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory for the model artefact.")
+@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column that holds its label.")
+@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
 @option(_FIRST, "--resume", is_flag=True,
-        help="Go on from the last checkpoint in the work directory, if there is one.")  # fmt: skip
+        help="Continue from the last checkpoint in the work directory, if there is one.")  # fmt: skip
 @option(_DATA, "--id-column", metavar="NAME",
-        help="Column of the id by which the validation split is cut.  [default: the text's hash]")  # fmt: skip
+        help="Column that holds its id, whose hash decides the validation split.  "
+             "[default: a hash of the text]")  # fmt: skip
 @option(_DATA, "--unlabelled", multiple=True, metavar="FILE",
-        help="Texts without labels to pre-train on (preset full). May be given several times.")  # fmt: skip
+        help="Texts without labels for pre-training (preset full); may be repeated.")  # fmt: skip
 @option(_DATA, "--word-index", type=click.Path(path_type=Path), metavar="FILE",
-        help="Keras' imdb_word_index.json, where --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
+        help="Keras' imdb_word_index.json; required when --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
 @option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
-        help="What to train: our network; the same, pre-trained on all texts; or the "
-             "notebook's that it came from, for comparison.")  # fmt: skip
-@option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people.")
-@option(_RECIPE, "--epochs", type=click.IntRange(1), metavar="N", help="Epochs at most.  [default: the recipe's]")
-@option(_RECIPE, "--batch-size", type=click.IntRange(1), metavar="N", help="Reviews a step.  [default: the recipe's]")
-@option(_RECIPE, "--seed", type=int, metavar="N", help="Seed of weights, order and dropout.  [default: the recipe's]")
+        help="default: this project's network, from the labelled reviews alone; full: the same network, pre-trained "
+             "on all texts; notebook: for comparison, the network that this project grew out of.")  # fmt: skip
+@option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people to read.")
+@option(_RECIPE, "--epochs", type=click.IntRange(1), metavar="N",
+        help="Maximum number of epochs.  [default: the recipe's]")  # fmt: skip
+@option(_RECIPE, "--batch-size", type=click.IntRange(1), metavar="N", help="Reviews per step.  [default: the recipe's]")
+@option(_RECIPE, "--seed", type=int, metavar="N",
+        help="Seed of the initial weights, the order and the dropout.  [default: the recipe's]")  # fmt: skip
 @option(_RECIPE, "--set", "settings", multiple=True, metavar="NAME=VALUE",
-        help="Another setting of the recipe, by its name in the code: perturbation=0, pretraining.epochs=4. "
-             "May be given several times.")  # fmt: skip
+        help="Change any other setting of the recipe, by its name in the code: perturbation=0, "
+             "pretraining.epochs=4; may be repeated.")  # fmt: skip
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
-        help="Start from the pretrained.npz in the work directory of another run, and leave pre-training "
-             "out (preset full).")  # fmt: skip
+        help="Skip pre-training and start from the pretrained.npz in the work directory of another run "
+             "(preset full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
-        help="Directory of checkpoints, and of the run's log and its picture.  [default: OUTPUT.work]")  # fmt: skip
+        help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
 @option(_RUN, "--checkpoint-seconds", type=click.FloatRange(0), default=120.0, metavar="SECONDS",
         help="Seconds between checkpoints (presets default and full).")  # fmt: skip
 @option(_RUN, "--deterministic", is_flag=True,
-        help="Have TensorFlow use deterministic kernels only. Slower; on a CPU its usual ones gave the same "
+        help="Restrict TensorFlow to deterministic kernels. Slower; on a CPU the usual ones have given the same "
              "bits.")  # fmt: skip
 @click.pass_context
 @reports_errors
@@ -69,9 +72,9 @@ def main(
     epochs: int | None, batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
     work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
-    """Trains the model of batch-scorer and writes it as an artefact.
+    """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
-    With a command, it judges a trained one instead: see `python -m train evaluate --help`.
+    The commands below assess a trained model instead: see `python -m train evaluate --help`.
 
     \b
     Examples:
@@ -91,16 +94,16 @@ def main(
     changes = {name: value for name, value in given.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
     if (output / "manifest.json").exists():
-        raise OutputError("the output already holds a model", where=str(output), fix="give another --output")
+        raise OutputError("the output already holds a model", where=str(output), fix="choose another --output")
     if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
         word_index and (preset != "notebook" or len(sources) > 1)
     ):
         raise OptionError(
-            "Keras' files go together, and with the preset notebook only",
+            "Keras' files go together, and only with the preset notebook",
             expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
         )
     if preset != "full" and (unlabelled or pretrained):
-        raise OptionError("--unlabelled and --pretrained are for pre-training", fix="give --preset full")
+        raise OptionError("--unlabelled and --pretrained are for pre-training only", fix="add --preset full")
     work = work or Path(f"{output}.work")
     train(
         preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
@@ -113,7 +116,7 @@ def train(
     output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...], pretrained: Path | None,
     checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
-    """Trains on the data of `sources` and writes the artefact; `changes`, `settings` replace what the recipe says."""
+    """Trains on the reviews in `sources` and writes the artefact; `changes` and `settings` override the recipe."""
     greet_tensorflow()
     import tensorflow as tf
 
@@ -142,8 +145,8 @@ def train(
     if word_index:
         data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
     else:
-        more = read_texts(unlabelled, columns)
-        data = from_texts(read_examples(sources, columns), *shape, preset == "notebook", more)
+        unlabelled_texts = read_texts(unlabelled, columns)
+        data = from_texts(read_examples(sources, columns), *shape, preset == "notebook", unlabelled_texts)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
     console.print(
         f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
@@ -151,7 +154,9 @@ def train(
     )
     if preset == "notebook":
         lengths = data.lengths()
-        console.print(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start included")
+        console.print(
+            f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start mark included"
+        )
     fixed = {
         "preset": preset,
         "data": data.digest(),
@@ -166,11 +171,11 @@ def train(
             if line["stage"] == PRETRAINING:
                 console.print(f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}")
                 return
-            found = f"mean of the weights after epoch {line['epoch']}"
+            progress = f"mean of the weights after epoch {line['epoch']}"
             if line["stage"] != AVERAGE:
-                found = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
+                progress = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
             console.print(
-                f"{found}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
+                f"{progress}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
                 f"temperature {line['temperature']:.2f}"
             )
 
@@ -179,42 +184,46 @@ def train(
     model_id = publish(output, name, architecture, data, fitted, recipe)
     run.finish()
     draw_curves(run, console)
-    found = fitted.validation
+    quality = fitted.validation
     console.print(
-        f"model {model_id} in {output}: validation accuracy {found['accuracy']:.4f} "
-        f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}), AUC {found['auc']:.4f}, ECE {found['ece']:.4f}"
+        f"model {model_id} in {output}: validation accuracy {quality['accuracy']:.4f} "
+        f"({quality['accuracy_low']:.4f} to {quality['accuracy_high']:.4f}), AUC {quality['auc']:.4f}, "
+        f"ECE {quality['ece']:.4f}"
     )
 
 
 def changed(recipe: Any, settings: Sequence[str]) -> Any:
-    """A recipe with other settings, each given as `name=value`, or `stage.name=value` for a recipe within it.
+    """A copy of `recipe` with some settings changed.
+
+    Args:
+        settings: `name=value` each, or `stage.name=value` for a setting of a recipe nested in this one.
 
     Raises:
-        OptionError: there is no such setting, or its value is of another kind.
+        OptionError: the recipe has no such setting, or the value is not of its type.
     """
     for setting in settings:
         name, _, value = setting.partition("=")
         first, _, rest = name.partition(".")
-        known = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-        if first not in known or dataclasses.is_dataclass(known[first]) != bool(rest):
-            raise OptionError("the recipe has no such setting", expected=", ".join(known), got=setting)
+        current = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        if first not in current or dataclasses.is_dataclass(current[first]) != bool(rest):
+            raise OptionError("the recipe has no such setting", expected=", ".join(current), got=setting)
         if rest:
-            recipe = dataclasses.replace(recipe, **{first: changed(known[first], [f"{rest}={value}"])})
+            recipe = dataclasses.replace(recipe, **{first: changed(current[first], [f"{rest}={value}"])})
             continue
-        kind = type(known[first])
+        kind = type(current[first])
         try:
             recipe = dataclasses.replace(recipe, **{first: kind(value)})
         except ValueError as error:
-            raise OptionError(f"the setting {name} cannot be read", expected=kind.__name__, got=value) from error
+            raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
     return recipe
 
 
 def draw_curves(run: Run, console: Any) -> None:
-    """Draws the run's log as `curves.svg` beside it, where matplotlib is installed."""
+    """Draws the training log as `curves.svg` beside it, if matplotlib is installed."""
     try:
         from train.evaluate.figures import curves, save
     except ImportError:
-        console.print("no picture of the run's log without matplotlib: pip install -e '.[evaluate]'")
+        console.print("curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'", markup=False)
         return
     save(curves(run.lines), run.directory / "curves.svg")
     console.print(f"log and curves in {run.directory}")

@@ -1,4 +1,4 @@
-"""Labelled reviews in, encoded batches out: reading, splitting by id, bucketing by length."""
+"""Reads labelled reviews, splits them by a hash of their id, and groups them into batches of similar length."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ids = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the text, the label and the id stand; a label equal to `positive`, as text, is positive."""
+    """Names of the columns that hold text, label and id; a label whose text equals `positive` is positive."""
 
     text: str = "text"
     label: str = "label"
@@ -33,7 +33,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled reviews: `ids` are unique names, `labels` int8[N], 1 for positive."""
+    """N labelled reviews: `ids` identify them, `labels` is int8[N], 1 for positive."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
@@ -44,11 +44,11 @@ class Examples:
 
     def subset(self, chosen: npt.NDArray[np.bool_]) -> Examples:
         """The examples where `chosen` (bool[N]) is true."""
-        where = np.flatnonzero(chosen)
-        return Examples(tuple(self.ids[i] for i in where), tuple(self.texts[i] for i in where), self.labels[where])
+        rows = np.flatnonzero(chosen)
+        return Examples(tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows), self.labels[rows])
 
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and labels, whatever their order."""
+        """sha256 of ids, texts and labels, independent of their order."""
         digests = sorted(
             hashlib.sha256(f"{i}\0{label}\0{text}".encode()).digest()
             for i, text, label in zip(self.ids, self.texts, self.labels, strict=True)
@@ -57,33 +57,33 @@ class Examples:
 
 
 def read_examples(sources: Sequence[str], columns: Columns) -> Examples:
-    """Reads labelled reviews from Parquet, CSV, TSV or JSONL files, or directories laid out like aclImdb.
+    """Reads labelled reviews from Parquet, CSV, TSV or JSONL files, or from directories laid out like aclImdb.
 
     Args:
-        sources: paths; `imdb` downloads the Large Movie Review Dataset's training split.
+        sources: paths, or `imdb` for the training split of the Large Movie Review Dataset, which is downloaded.
 
     Raises:
-        InputError: a file or a column is missing, a label or text is null, or only one label occurs.
+        InputError: a file or a column is missing, a text or a label is null, or all reviews have the same label.
     """
     parts = [_read_source(source, columns) for source in sources]
     ids = tuple(i for part in parts for i in part.ids)
     examples = Examples(ids, tuple(t for part in parts for t in part.texts), np.concatenate([p.labels for p in parts]))
     if len(set(examples.labels.tolist())) != 2:
         raise InputError(
-            "the labelled reviews hold one label only",
+            "all labelled reviews have the same label",
             where=", ".join(sources),
-            expected=f"some labels equal to {columns.positive!r} and some not",
+            expected=f"labels equal to {columns.positive!r} and other labels",
             got=f"{len(examples):,} reviews, {int(examples.labels.sum()):,} of them positive",
-            fix="name the label with --label-column and its positive value with --positive-value",
+            fix="name the column with --label-column and the label that means positive with --positive-value",
         )
     return examples
 
 
 def read_texts(sources: Sequence[str], columns: Columns) -> list[str]:
-    """Reads texts without labels from Parquet, CSV, TSV or JSONL files, or the `unsup/` of a directory like aclImdb.
+    """Reads texts without labels from Parquet, CSV, TSV or JSONL files, or from `unsup/` in a directory like aclImdb.
 
     Raises:
-        InputError: a file or the text column is missing.
+        InputError: a file or the text column is missing, or no source has a text.
     """
     texts: list[str] = []
     for source in sources:
@@ -94,15 +94,20 @@ def read_texts(sources: Sequence[str], columns: Columns) -> list[str]:
             table = _columns_of(source, [columns.text])
             texts += [text for text in table[columns.text].cast(pa.string()).to_pylist() if text]
     if sources and not texts:
-        raise InputError("there are no texts without labels", where=", ".join(sources), fix="check --unlabelled")
+        raise InputError(
+            "no texts without labels were found",
+            where=", ".join(sources),
+            expected="rows with text, or a directory with unsup/*.txt",
+            fix="check --unlabelled and --text-column",
+        )
     return texts
 
 
 def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
-    """A file as a table that has the columns `wanted`."""
+    """Reads a file as a table and checks that it has the columns `wanted`."""
     path = Path(source)
     if not path.is_file():
-        raise InputError("the file of reviews is not there", where=source, fix="check --data and --unlabelled")
+        raise InputError("the file of reviews does not exist", where=source, fix="check --data and --unlabelled")
     table = _read_table(path)
     for name in wanted:
         if name not in table.column_names:
@@ -111,7 +116,11 @@ def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
                 where=source,
                 got=f"columns {', '.join(table.column_names)}",
                 fix="name the columns with --text-column, --label-column and --id-column"
-                + ("; commas divide those of a .csv, tabs those of a .tsv" if table.num_columns == 1 else ""),
+                + (
+                    "; a .csv file is read as comma-separated, a .tsv file as tab-separated"
+                    if table.num_columns == 1
+                    else ""
+                ),
             )
     return table
 
@@ -126,7 +135,13 @@ def _read_source(source: str, columns: Columns) -> Examples:
     table = _columns_of(source, wanted)
     for name in wanted:
         if table[name].null_count:
-            raise InputError(f"the column {name!r} has {table[name].null_count:,} nulls", where=source)
+            raise InputError(
+                f"the column {name!r} has nulls",
+                where=source,
+                expected="a value in every row",
+                got=f"{table[name].null_count:,} nulls in {table.num_rows:,} rows",
+                fix="remove those rows",
+            )
     texts = table[columns.text].cast(pa.string()).to_pylist()
     labels = pc.equal(table[columns.label].cast(pa.string()), columns.positive).to_numpy(zero_copy_only=False)
     ids = table[columns.id].cast(pa.string()).to_pylist() if columns.id else [_text_id(text) for text in texts]
@@ -152,17 +167,23 @@ def _read_table(path: Path) -> pa.Table:
         "the file of reviews has an unknown format",
         where=str(path),
         expected=".parquet, .csv, .tsv or .jsonl, or a directory with pos/ and neg/",
+        fix="convert it to one of these formats",
     )
 
 
 def _read_directory(path: Path) -> Examples:
-    """The aclImdb layout: `pos/*.txt` and `neg/*.txt`, below `train/` if that is there."""
+    """Reads the layout of aclImdb: `pos/*.txt` and `neg/*.txt`, under `train/` if there is one."""
     root = path / "train" if (path / "train").is_dir() else path
     files = [
         (file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))
     ]
     if not files:
-        raise InputError("the directory holds no labelled reviews", where=str(path), expected="pos/*.txt and neg/*.txt")
+        raise InputError(
+            "the directory has no labelled reviews",
+            where=str(path),
+            expected="pos/*.txt and neg/*.txt",
+            fix="give a directory with this layout, or a file",
+        )
     return Examples(
         tuple(f"{file.parent.name}/{file.stem}" for file, _ in files),
         tuple(file.read_text(encoding="utf-8") for file, _ in files),
@@ -182,20 +203,20 @@ def _text_id(text: str) -> str:
 
 
 def split(examples: Examples, validation_share: float) -> tuple[Examples, Examples]:
-    """Training and validation examples, by a hash of the id: the same review is always on the same side."""
-    held = held_out(examples.ids, validation_share)
-    return examples.subset(~held), examples.subset(held)
+    """Splits examples into training and validation by a hash of the id: a review is always on the same side."""
+    validation = held_out(examples.ids, validation_share)
+    return examples.subset(~validation), examples.subset(validation)
 
 
 def held_out(ids: Sequence[str], validation_share: float) -> npt.NDArray[np.bool_]:
-    """Which of the reviews of these `ids` are kept from training: bool[N]."""
-    # 2^-32 steps; a hash rather than a seed, so that adding reviews moves none.
-    place = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in ids])
-    return place < validation_share * 2**32
+    """Which of the reviews with these `ids` are held out for validation: bool[N]."""
+    # In steps of 2^-32. A hash rather than a random draw: adding reviews moves none of the others.
+    hashes = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in ids])
+    return hashes < validation_share * 2**32
 
 
 def pad(encoded: Sequence[Ids], width: int | None = None) -> Ids:
-    """Sequences of ids as one int32[B, T], padded on the left to the longest, or to `width`."""
+    """Stacks B sequences of ids into int32[B, T], padded on the left to the longest one or to `width`."""
     width = width or max(len(ids) for ids in encoded)
     out = np.full((len(encoded), width), PAD, np.int32)
     for row, ids in zip(out, encoded, strict=True):
@@ -206,10 +227,10 @@ def pad(encoded: Sequence[Ids], width: int | None = None) -> Ids:
 def bucketed_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator, pool_batches: int = 50
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices of each batch of one epoch: reviews of like length together, in random order otherwise.
+    """Yields the indices of each batch of an epoch: reviews of similar length share a batch, the order is random.
 
-    Shuffled reviews are sorted by length within pools of `pool_batches` batches, and the batches shuffled again,
-    so that little padding is computed and yet no two epochs see the same batches.
+    Shuffled reviews are sorted by length within pools of `pool_batches` batches; then the batches are shuffled. So
+    batches need little padding, and no two epochs see the same ones.
     """
     order = rng.permutation(len(lengths))
     batches = []

@@ -1,4 +1,4 @@
-"""Fits the network to labelled reviews; the epoch is chosen on the validation split.
+"""Fits the network to labelled reviews; the validation split decides which epoch is kept.
 
 Shapes as in `batch_scorer.models.network`.
 """
@@ -22,7 +22,13 @@ from train.trainer import Recipe, Trainer
 
 @dataclass(frozen=True)
 class Fitted:
-    """The chosen weights, as tensors of the artefact, and what they do on the validation split."""
+    """The chosen weights, as tensors of the artefact, with their results on the validation split.
+
+    Args:
+        temperature: divides the logits (Guo et al. 2017, section 4.2).
+        validation: what `train.metrics.metrics` returns for the validation split.
+        validation_logits: float32[N], before calibration.
+    """
 
     tensors: dict[str, Floats]
     epoch: int
@@ -41,19 +47,19 @@ def fit(
 ) -> Fitted:
     """Trains until the validation loss stops falling, as the stage `fine-tuning` of a run, and returns the best epoch.
 
-    The loss compared is that after calibration, since calibration follows anyway.
+    Epochs are compared by their loss after calibration, since every model is calibrated anyway.
 
     Args:
-        start: pre-trained tensors to begin with.
-        fine_tunings: how often to fine-tune from the same weights, each time in another order and with other dropout.
-            The model is the mean of them all, epoch by epoch (Wortsman et al. 2022, a uniform soup): what starts alike
-            ends in one valley of the loss.
+        start: pre-trained tensors to start from.
+        fine_tunings: how many times to fine-tune from the same weights, each time with a different order and dropout.
+            The model is the mean of all of them at the same epoch (Wortsman et al. 2022, a uniform soup): trainings
+            that start from the same weights end in the same basin of the loss.
     """
     stages = [FINE_TUNING] if fine_tunings == 1 else [f"{FINE_TUNING} {1 + turn}" for turn in range(fine_tunings)]
     for turn, stage in enumerate(stages):
         trainer = _fine_tune(recipe, architecture, data, run, stage, start, turn)
     epochs = range(1, 1 + min(len(run.epochs(stage)) for stage in stages))
-    if fine_tunings == 1:  # its log says already which epoch is best
+    if fine_tunings == 1:  # the log already says which epoch is best
         best = min(run.epochs(FINE_TUNING), key=lambda line: line["log_loss"])["epoch"]
         epochs = range(best, best + 1)
     return min(_averaged(trainer, data, run, stages, epochs), key=lambda fitted: fitted.validation["log_loss"])
@@ -68,24 +74,24 @@ def _fine_tune(
     start: Mapping[str, Floats] | None,
     turn: int,
 ) -> Trainer:
-    """Runs one fine-tuning to its end; the averaged weights after each epoch lie in `_weights` then."""
+    """Runs one fine-tuning to its end and saves the averaged weights of each epoch to `_weights_path`."""
     training, validation = data.training, data.validation
     steps = math.ceil(len(training) / recipe.batch_size)
     trainer = Trainer(recipe, architecture, data.counts, steps, start, turn)
 
     def measure(epoch: int) -> dict[str, float]:
         trainer.settle(training.ids)
-        kept = _weights(run, stage, epoch)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(".draft.npz")
+        path = _weights_path(run, stage, epoch)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft.npz")
         np.savez(draft, **{name: variable.numpy() for name, variable in trainer.average.items()})
-        draft.replace(kept)
-        _, temperature, validated = _validate(trainer, validation)
-        return {"temperature": temperature, **validated}
+        draft.replace(path)
+        _, temperature, quality = _validate(trainer, validation)
+        return {"temperature": temperature, **quality}
 
     def enough(lines: list[Line]) -> bool:
-        leader = min(lines, key=lambda line: line["log_loss"], default=None)
-        return leader is not None and len(lines) - leader["epoch"] >= recipe.patience
+        best = min(lines, key=lambda line: line["log_loss"], default=None)
+        return best is not None and len(lines) - best["epoch"] >= recipe.patience
 
     run.stage(
         stage,
@@ -103,28 +109,28 @@ def _fine_tune(
 def _averaged(
     trainer: Trainer, data: Prepared, run: Run, stages: Sequence[str], epochs: Iterable[int]
 ) -> Iterator[Fitted]:
-    """The mean of the weights of all stages, epoch by epoch."""
+    """Yields, for each epoch, the model whose weights are the mean over all stages."""
     run.rewind(AVERAGE, 0)
     for epoch in epochs:
         members = []
         for stage in stages:
-            with np.load(_weights(run, stage, epoch)) as stored:
+            with np.load(_weights_path(run, stage, epoch)) as stored:
                 members.append({name: stored[name] for name in stored.files})
         tensors = {name: np.mean([member[name] for member in members], axis=0) for name in members[0]}
         trainer.take(tensors, data.training.ids)
-        logits, temperature, validated = _validate(trainer, data.validation)
+        logits, temperature, quality = _validate(trainer, data.validation)
         if len(stages) > 1:
-            run.note(AVERAGE, epoch, epoch, validated["log_loss"], {"temperature": temperature, **validated})
-        kept = {name: variable.numpy() for name, variable in trainer.average.items()}
-        yield Fitted(kept, epoch, temperature, validated, logits)
+            run.note(AVERAGE, epoch, epoch, quality["log_loss"], {"temperature": temperature, **quality})
+        averaged = {name: variable.numpy() for name, variable in trainer.average.items()}
+        yield Fitted(averaged, epoch, temperature, quality, logits)
 
 
 def _validate(trainer: Trainer, validation: Encoded) -> tuple[npt.NDArray[np.float32], float, dict[str, float]]:
-    """Logits of the averaged network on the validation split, the temperature they call for, and metrics with it."""
+    """Logits of the averaged network on the validation split, the temperature fitted to them, and the metrics."""
     logits = trainer.logits(validation.ids)
     temperature = fit_temperature(logits, validation.labels)
     return logits, temperature, metrics(logits, validation.labels, temperature)
 
 
-def _weights(run: Run, stage: str, epoch: int) -> Path:
+def _weights_path(run: Run, stage: str, epoch: int) -> Path:
     return run.directory / "checkpoints" / stage / f"weights-{epoch}.npz"

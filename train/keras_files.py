@@ -1,7 +1,8 @@
 """The IMDB reviews as Keras ships them, `imdb.npz` and `imdb_word_index.json`: ranks of words in, ids out.
 
-Keras' words are not quite ours: it took the line break `<br />` for a word `br`, one of its most frequent, which the
-tokenizer never finds. A model trained on these files so meets texts at scoring that are a little unlike them.
+Keras' words differ slightly from ours: it read the line break `<br />` as a word `br`, one of its most frequent, which
+our tokenizer never produces. So a model trained on these files scores texts that differ slightly from those it was
+trained on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from batch_scorer.errors import InputError
 from batch_scorer.models.tokenizer import OOV, RESERVED, START
 
-UNUSED = "<unused>"  # no word can equal it
+UNUSED = "<unused>"  # not a word that the tokenizer can produce
 FIRST_RANK = len(RESERVED)  # Keras gives a word of rank r, from 1, the id r + 3: id 3 itself never occurs
 
 Ids = npt.NDArray[np.int32]
@@ -31,28 +32,28 @@ Ranks = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RankedReviews:
-    """N reviews as ranks of words (1 is the most frequent), labels int8[N], and the rank of each word."""
+    """N reviews as ranks of words (1 is the most frequent), their labels int8[N], and the rank of each word."""
 
     ranks: tuple[Ranks, ...]
     labels: npt.NDArray[np.int8]
     word_index: Mapping[str, int]
 
     def digests(self) -> list[str]:
-        """For each review a sha256 of its words, in hex: its name, and what the split goes by."""
+        """The sha256 of each review's words, in hex: it identifies the review and decides its side of the split."""
         return [hashlib.sha256(ranks.astype("<i8").tobytes()).hexdigest() for ranks in self.ranks]
 
     def fingerprint(self) -> str:
-        """sha256 over reviews, labels and word index, whatever their order."""
+        """sha256 of reviews, labels and word index, independent of their order."""
         reviews = sorted(f"{d} {label}" for d, label in zip(self.digests(), self.labels.tolist(), strict=True))
         index = sorted(f"{rank} {word}" for word, rank in self.word_index.items())
         return hashlib.sha256("\n".join([*reviews, *index]).encode()).hexdigest()
 
 
 def read_keras_files(reviews: Path, word_index: Path) -> RankedReviews:
-    """Reads the training split of Keras' `imdb.npz`, and its word index.
+    """Reads the training split of Keras' `imdb.npz` and its word index.
 
     Raises:
-        InputError: a file is missing, or is not what Keras ships.
+        InputError: a file is missing or is not the one that Keras ships.
     """
     try:
         with zipfile.ZipFile(reviews) as archive:
@@ -65,31 +66,37 @@ def read_keras_files(reviews: Path, word_index: Path) -> RankedReviews:
         ) from error  # fmt: skip
     if len(ranks) != len(labels) or set(labels.tolist()) != {0, 1}:
         raise InputError(
-            "the labels do not fit the reviews", where=str(reviews), expected="a 0 or 1 for each, and both"
+            "the labels do not match the reviews",
+            where=str(reviews),
+            expected="a 0 or a 1 for each review, and both of them",
+            got=f"{len(labels):,} labels for {len(ranks):,} reviews; values {sorted(set(labels.tolist()))[:5]}",
+            fix="download the file again",
         )
     try:
         index = json.loads(word_index.read_text(encoding="utf-8"))
-        found = all(type(rank) is int and rank > 0 and "\n" not in word for word, rank in index.items())
+        valid = all(type(rank) is int and rank > 0 and "\n" not in word for word, rank in index.items())
     except (OSError, ValueError, AttributeError) as error:
-        raise _no_index(word_index, f"{type(error).__name__}: {error}") from error
-    if not found:
-        raise _no_index(word_index, "other values, or words of several lines")
+        raise _bad_index(word_index, f"{type(error).__name__}: {error}") from error
+    if not valid:
+        raise _bad_index(word_index, "other values, or words that contain a line break")
     return RankedReviews(tuple(ranks), labels, index)
 
 
-def _no_index(path: Path, got: str) -> InputError:
-    expected = "imdb_word_index.json: each word and its rank, from 1"
-    return InputError("the word index is not that of Keras", where=str(path), expected=expected, got=got)
+def _bad_index(path: Path, got: str) -> InputError:
+    expected = "imdb_word_index.json: an object of words and their ranks, from 1"
+    return InputError(
+        "the word index is not that of Keras", where=str(path), expected=expected, got=got, fix="check --word-index"
+    )
 
 
 def to_ids(ranks: Ranks, id_count: int) -> Ids:
-    """A review of N words as ids, int32[1 + N]: the start mark, then rank + 3, or unknown where that is too high."""
+    """A review of N words as ids, int32[1 + N]: the start mark, then rank + 3, or unknown if that is too high."""
     ids = ranks + FIRST_RANK
     return np.concatenate([[START], np.where(ids < id_count, ids, OOV)]).astype(np.int32)
 
 
 def vocabulary_of(word_index: Mapping[str, int], id_count: int) -> list[str]:
-    """The token of each id; where no word has the rank, `UNUSED`."""
+    """The token of each id, or `UNUSED` if no word has that rank."""
     tokens = [*RESERVED, *[UNUSED] * (id_count - len(RESERVED))]
     for word, rank in word_index.items():
         if rank + FIRST_RANK < id_count:
@@ -98,12 +105,12 @@ def vocabulary_of(word_index: Mapping[str, int], id_count: int) -> list[str]:
 
 
 def with_unused(vocabulary: Sequence[str]) -> list[str]:
-    """A vocabulary of ours with id 3 left free, as in Keras' numbering."""
+    """A vocabulary of this project with id 3 left free, as in Keras' numbering."""
     return [*vocabulary[:FIRST_RANK], UNUSED, *vocabulary[FIRST_RANK:]]
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """An array of an npz file. Arrays of lists are stored as pickles, which may hold code: only lists are let in."""
+    """Reads an array from an npz file. Arrays of lists are pickles, which can hold code: only lists are accepted."""
     with archive.open(f"{name}.npy") as file:
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
@@ -117,13 +124,15 @@ def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 
 
 class _Lists(pickle.Unpickler):
+    """Unpickles arrays of lists of numbers and refuses everything else."""
+
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core.", "numpy._core.")  # as it was called before numpy 2
+        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
         if (module, name) not in {
             ("numpy._core.multiarray", "_reconstruct"),
             ("numpy", "ndarray"),
             ("numpy", "dtype"),
             ("_codecs", "encode"),  # how old pickles write bytes
         }:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array of lists")
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in an array of lists")
         return getattr(importlib.import_module(module), name)

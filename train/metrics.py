@@ -1,4 +1,4 @@
-"""How good the probabilities are: accuracy, ranking, calibration, and the temperature that mends the last."""
+"""Quality of probabilities: accuracy, ranking, calibration, and the temperature that corrects the calibration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Labels = npt.NDArray[np.integer]
 def fit_temperature(logits: Floats, labels: Labels) -> float:
     """The temperature that minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
 
-    The loss is convex in 1 / temperature, so the root of its derivative is bracketed and halved.
+    The loss is convex in 1 / temperature, so its minimum is the root of the derivative, found by bisection.
 
     Args:
-        logits: float[N]; labels: 0 or 1, [N].
+        logits: float[N].
+        labels: int[N], 0 or 1.
     """
     z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
 
@@ -34,7 +35,7 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 
 
 def log_loss(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood, in nats."""
+    """Mean negative log-likelihood of the labels, in nats."""
     z = np.asarray(logits, np.float64) / temperature
     return float(np.mean(np.logaddexp(0, z) - z * labels))
 
@@ -42,11 +43,11 @@ def log_loss(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
 def metrics(logits: Floats, labels: Labels, temperature: float, threshold: float = 0.5) -> dict[str, float]:
     """Accuracy with its 95 % interval, AUC, log loss, Brier score and ECE of calibrated probabilities."""
     p = probability(logits, temperature).astype(np.float64)
-    right = (p >= threshold) == (labels == 1)
-    low, high = wilson_interval(int(right.sum()), len(right))
+    correct = (p >= threshold) == (labels == 1)
+    low, high = wilson_interval(int(correct.sum()), len(correct))
     return {
-        "reviews": len(right),
-        "accuracy": float(right.mean()),
+        "reviews": len(correct),
+        "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
         "auc": auc(logits, labels),
@@ -57,7 +58,7 @@ def metrics(logits: Floats, labels: Labels, temperature: float, threshold: float
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927)."""
+    """The 95 % confidence interval of a proportion (Wilson 1927): low and high."""
     share, spread = successes / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
@@ -66,21 +67,24 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
 
 def auc(scores: Floats, labels: Labels) -> float:
     """Area under the ROC curve: the chance that a positive outranks a negative, ties counting half (Mann-Whitney)."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    _, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[position]
     positives = int((labels == 1).sum())
     negatives = len(labels) - positives
     return float((ranks[labels == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def expected_calibration_error(p: Floats, labels: Labels, bins: int = 15) -> float:
-    """Mean gap of confidence and accuracy over `bins` equal bins of confidence (Naeini et al. 2015; Guo et al. 2017).
+    """Mean gap between confidence and accuracy over `bins` equal bins of confidence.
+
+    Naeini et al. 2015; Guo et al. 2017.
 
     Args:
-        p: P(positive), [N]. Confidence is that of the predicted label: max(p, 1 - p).
+        p: P(positive), float[N]. Confidence is the probability of the predicted label: max(p, 1 - p).
+        labels: int[N], 0 or 1.
     """
     confidence = np.maximum(p, 1 - p)
-    right = ((p >= 0.5) == (labels == 1)).astype(np.float64)
-    place = np.clip((confidence * bins).astype(int), 0, bins - 1)
-    gaps = np.bincount(place, right - confidence, bins)
+    correct = ((p >= 0.5) == (labels == 1)).astype(np.float64)
+    bin_of = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    gaps = np.bincount(bin_of, correct - confidence, bins)
     return float(np.abs(gaps).sum() / len(p))

@@ -1,6 +1,4 @@
-"""What training does with the network beside its steps: its random start, its embedding's normalisation, its conicity,
-and what it says of many reviews.
-"""
+"""What trainings share: random embeddings and their normalisation, running statistics, conicity, batching."""
 
 from __future__ import annotations
 
@@ -22,23 +20,23 @@ def random_embedding(architecture: Architecture, scale: float, seed: int) -> Any
 
 
 def normalised(embedding: Any, frequency: Any) -> Any:
-    """Zero mean and unit variance over the words as they occur (Miyato et al. 2017, eq. 3): [V, E].
+    """Embeddings of zero mean and unit variance over all occurrences of words (Miyato et al. 2017, eq. 3): [V, E].
 
     Args:
         embedding: [V, E].
-        frequency: [V, 1], the share of each id among all words.
+        frequency: [V, 1], the share of each id in all words.
     """
     mean = tf.reduce_sum(frequency * embedding, axis=0)
     variance = tf.reduce_sum(frequency * tf.square(embedding - mean), axis=0)
     return (embedding - mean) * tf.math.rsqrt(variance + 1e-6)
 
 
-def follow(batch_norm: Any, context: Any, share: float = 0.01) -> None:
-    """Moves the running statistics of a batch normalisation a little toward those of the contexts [B, 2H] of a batch.
+def update_statistics(batch_norm: Any, context: Any, share: float = 0.01) -> None:
+    """Moves the running statistics of a batch normalisation slightly toward those of the contexts [B, 2H] of a batch.
 
-    While training, too, it is these that normalise, and not the batch's own as Ioffe and Szegedy 2015 have it: the
-    reviews of a batch are of like length, and the longer a review, the less its context varies, so that a scale a batch
-    would be a scale a length, which no longer holds where all lengths are scored by one.
+    The running statistics normalise during training too, unlike in Ioffe and Szegedy 2015, who use the batch's own.
+    The reviews of a batch have similar lengths, and the contexts of longer reviews vary less. Statistics per batch
+    would therefore scale each length differently, while scoring has one scale for all lengths.
     """
     away = context - batch_norm.moving_mean
     batch_norm.moving_mean.assign_add(share * tf.reduce_mean(away, axis=0))
@@ -47,16 +45,16 @@ def follow(batch_norm: Any, context: Any, share: float = 0.01) -> None:
 
 
 def conicity(states: Any, mask: Any) -> Any:
-    """How much the hidden states of a review point the same way: the mean over them of their cosine with their mean.
+    """How similar the directions of a review's hidden states are: the mean cosine between a state and their mean.
 
-    Mohankumar et al. 2020, section 2.3. Padding is left out.
+    Mohankumar et al. 2020, section 2.3. Padding does not count.
 
     Args:
         states: [B, T, 2H].
         mask: bool[B, T].
 
     Returns:
-        The mean over the reviews, a scalar.
+        The mean over the B reviews, a scalar.
     """
     real = tf.cast(mask, states.dtype)[:, :, None]  # [B, T, 1]
     mean = tf.reduce_sum(real * states, axis=1, keepdims=True) / tf.reduce_sum(real, axis=1, keepdims=True)
@@ -64,11 +62,13 @@ def conicity(states: Any, mask: Any) -> Any:
     return tf.reduce_mean(tf.reduce_sum(real[:, :, 0] * cosines, axis=1) / tf.reduce_sum(real[:, :, 0], axis=1))
 
 
-def each(function: Callable[[Ids], Any], encoded: Sequence[Ids], batch_size: int = 128) -> npt.NDArray[np.float32]:
-    """What a function of ids [B, T] gives for each of N reviews, in batches of like length: float32[N, ...]."""
+def map_batches(
+    function: Callable[[Ids], Any], encoded: Sequence[Ids], batch_size: int = 128
+) -> npt.NDArray[np.float32]:
+    """Applies a function of ids [B, T] to N reviews, in batches of similar length: float32[N, ...], in their order."""
     order = np.argsort([len(ids) for ids in encoded], kind="stable")
     batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
-    found = np.concatenate([function(pad([encoded[i] for i in batch])).numpy() for batch in batches])
-    out = np.empty_like(found)
-    out[order] = found
+    by_length = np.concatenate([function(pad([encoded[i] for i in batch])).numpy() for batch in batches])
+    out = np.empty_like(by_length)
+    out[order] = by_length
     return out

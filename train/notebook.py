@@ -1,8 +1,8 @@
-"""`--preset notebook`: the network this project began with, fitted as its notebook did, for comparison.
+"""`--preset notebook`: the network that this project grew out of, fitted as in its notebook, for comparison.
 
-Shapes as in `batch_scorer.models.network`. What is known of the notebook is followed; where it is silent, Keras'
-defaults and what like notebooks use stand in, and `Recipe` says where. Data are split, calibrated and measured as for
-the default.
+Shapes as in `batch_scorer.models.network`. What the notebook specifies is followed. What it does not specify is taken
+from Keras' defaults or from similar notebooks, and `Recipe` says where. Splitting, calibration and measurement are
+those of the default preset.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Recipe:
     """The notebook's settings.
 
     Args:
-        vocabulary_size: ids; the words are those of ranks 1 to 9 996, and id 3 is nobody's.
-        validation_share: of the labelled reviews, held out by a hash of their id: ours.
-        epochs: all are run, and the last one counts. Not known of the notebook; like ones ran 3 to 10.
-        batch_size: not known of the notebook; this is what Keras takes where none is given.
+        vocabulary_size: number of ids; the words are those of ranks 1 to 9 996, and id 3 is unused.
+        validation_share: share of the labelled reviews held out by a hash of their id; not from the notebook.
+        epochs: all of them run, and the last one is kept. The notebook does not say; similar ones ran 3 to 10.
+        batch_size: the notebook does not say; this is Keras' default.
         learning_rate: of Adam.
-        clip_norm: norm to which the gradient of each variable is cut.
+        clip_norm: norm to which the gradient of each variable is clipped.
         dropout: share of embedding values that each direction drops.
     """
 
@@ -52,12 +52,12 @@ class Recipe:
 
 
 def architecture(vocabulary_size: int) -> Architecture:
-    """The notebook's variant: relu gates and no mask. (Its 128 attention units: not known, taken from like ones.)"""
+    """The notebook's variant: relu gates and no mask. Its 128 attention units are taken from similar notebooks."""
     return Architecture(vocabulary_size, recurrent_activation="relu", masked=False)
 
 
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]
-    """Shows how fitting goes, measures each epoch on the validation split, and stops when the loss is no number."""
+    """Reports the progress, measures each epoch on the validation split, and stops when the loss is not finite."""
 
     def __init__(self, validate: Callable[[], dict[str, float]], epochs: int, steps: int, run: Run) -> None:
         super().__init__()
@@ -70,10 +70,12 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
         loss = (logs or {})["loss"]
         if not math.isfinite(loss):
             raise JobError(
-                "the loss is no number any more",
+                "training diverged: the loss is not a number",
                 where=f"batch {batch + 1} of {self._steps}",
+                expected="a finite loss",
                 got=str(loss),
-                fix="give another --seed; gates by relu have no upper bound, and a state may grow without end",
+                fix="try another --seed, or fewer --epochs: relu gates have no upper bound, so states can grow without "
+                "limit",
             )
         self._progress(batch + 1, self._steps, loss)
 
@@ -84,12 +86,12 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) -> Fitted:
-    """Fits the notebook's network by `keras.Model.fit`, and the temperature on the validation split.
+    """Fits the notebook's network with `keras.Model.fit`, then the temperature on the validation split.
 
-    A checkpoint is kept after each epoch.
+    A checkpoint is saved after each epoch.
 
     Raises:
-        JobError: the loss, or a validation logit, is no number any more.
+        JobError: training diverged: the loss or a validation logit is not finite.
     """
     keras.utils.set_random_seed(recipe.seed)
     network = notebook_network(architecture, recipe.dropout)
@@ -99,20 +101,25 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
         metrics=["accuracy"],
     )
     before_head = keras.Model(network.input, network.get_layer("batch_norm").output)
-    held, labels = _padded(data.validation.ids, architecture), data.validation.labels
+    validation, labels = _padded(data.validation.ids, architecture), data.validation.labels
 
-    def logits() -> npt.NDArray[np.float32]:
-        # The head's sigmoid rounds large logits away: they are taken before it.
+    def validation_logits() -> npt.NDArray[np.float32]:
+        # Computed from the layer before the head, since the head's sigmoid rounds large logits to 0 or 1.
         head = network.get_layer("head")
-        found = before_head.predict(held, batch_size=128, verbose=0) @ head.kernel.numpy() + head.bias.numpy()
-        if not np.isfinite(found).all():
-            raise JobError("a validation logit is no number", got=f"{found[~np.isfinite(found)][0]}")
-        return found[:, 0].astype(np.float32)  # type: ignore[no-any-return]
+        logits = before_head.predict(validation, batch_size=128, verbose=0) @ head.kernel.numpy() + head.bias.numpy()
+        if not np.isfinite(logits).all():
+            raise JobError(
+                "training diverged: a validation logit is not a number",
+                expected="finite logits",
+                got=f"{logits[~np.isfinite(logits)][0]}",
+                fix="try another --seed, or fewer --epochs",
+            )
+        return logits[:, 0].astype(np.float32)  # type: ignore[no-any-return]
 
     def validate() -> dict[str, float]:
-        found = logits()
-        temperature = fit_temperature(found, labels)
-        return {"temperature": temperature, **metrics(found, labels, temperature)}
+        logits = validation_logits()
+        temperature = fit_temperature(logits, labels)
+        return {"temperature": temperature, **metrics(logits, labels, temperature)}
 
     network.optimizer.build(network.trainable_variables)
     saved = tf.train.Checkpoint(network=network, optimizer=network.optimizer)
@@ -133,12 +140,12 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
         callbacks=[report, save],
         verbose=0,
     )
-    found = logits()
-    temperature = fit_temperature(found, labels)
+    logits = validation_logits()
+    temperature = fit_temperature(logits, labels)
     tensors = {name: variable.numpy() for name, variable in notebook_variables(network).items()}
-    return Fitted(tensors, recipe.epochs, temperature, metrics(found, labels, temperature), found)
+    return Fitted(tensors, recipe.epochs, temperature, metrics(logits, labels, temperature), logits)
 
 
 def _padded(ids: Any, architecture: Architecture) -> npt.NDArray[np.int32]:
-    """int32[N, max_length], padded on the left."""
+    """N reviews as int32[N, max_length], padded on the left."""
     return pad(ids, architecture.max_length)

@@ -1,4 +1,4 @@
-"""Labelled reviews -> what a network is fitted to: a vocabulary, and reviews as ids on either side of the split."""
+"""Labelled reviews -> the data that a network is fitted to: a vocabulary, and both sides of the split as ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, 
 
 @dataclass(frozen=True)
 class Encoded:
-    """N reviews as a network reads them: their ids, labels int8[N], and n_tokens int64[N], the words found in each."""
+    """N reviews as a network reads them: their ids, labels int8[N], and n_tokens int64[N], the words in each."""
 
     ids: Sequence[Ids]
     labels: npt.NDArray[np.int8]
@@ -28,13 +28,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that fitting needs.
+    """Everything that fitting needs.
 
     Args:
-        vocabulary: token of each of the V ids.
-        counts: int64[V], how often each id occurs in the training reviews, whole.
-        max_words: words of a review that are used at most.
-        fingerprint: sha256 of the data, both sides of the split together.
+        vocabulary: the token of each of the V ids.
+        counts: int64[V], how often each id occurs in the complete training reviews.
+        max_words: maximum number of words of a review that are read.
+        fingerprint: sha256 of the labelled data, both sides of the split together.
         unlabelled: texts without labels, as ids.
     """
 
@@ -47,15 +47,15 @@ class Prepared:
     unlabelled: Sequence[Ids] = ()
 
     def digest(self) -> str:
-        """sha256 of all that training reads: the labelled data, the texts without labels, the vocabulary."""
-        found = hashlib.sha256(self.fingerprint.encode())
-        found.update("\n".join(self.vocabulary).encode())
+        """sha256 of everything that training reads: the labelled data, the texts without labels, the vocabulary."""
+        sha256 = hashlib.sha256(self.fingerprint.encode())
+        sha256.update("\n".join(self.vocabulary).encode())
         for ids in self.unlabelled:
-            found.update(ids.tobytes())
-        return found.hexdigest()
+            sha256.update(ids.tobytes())
+        return sha256.hexdigest()
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Ids of each review before any is cut off, the start mark included."""
+        """Number of ids of each review before truncation, the start mark included: int64[N]."""
         return 1 + np.concatenate([self.training.n_tokens, self.validation.n_tokens])
 
 
@@ -71,9 +71,9 @@ def from_texts(
     """Splits labelled texts, ranks the words of the training side, and encodes both.
 
     Args:
-        id_count: V at most; fewer words make fewer ids.
-        unlabelled: more texts, to rank the words by and to pre-train on.
-        as_keras: whether the word of rank r, from 1, has the id r + 3, as in Keras' data, and not r + 2.
+        id_count: maximum of V; with fewer different words there are fewer ids.
+        as_keras: whether the word of rank r (from 1) gets the id r + 3, as in Keras' data, rather than r + 2.
+        unlabelled: additional texts, which count for the ranks and are pre-trained on.
     """
     training, validation = split(examples, validation_share)
     vocabulary, counts = build_vocabulary([*training.texts, *unlabelled], id_count - as_keras)
@@ -84,29 +84,29 @@ def from_texts(
     def encode(side: Examples) -> Encoded:
         ids, n_tokens = [], []
         for text in side.texts:
-            found = words(text)
-            ids.append(tokenizer.ids(found))
-            n_tokens.append(len(found))
+            tokens = words(text)
+            ids.append(tokenizer.ids(tokens))
+            n_tokens.append(len(tokens))
         return Encoded(ids, side.labels, np.array(n_tokens, np.int64))
 
-    more = [tokenizer.ids(found) for found in map(words, unlabelled) if found]
+    more = [tokenizer.ids(tokens) for tokens in map(words, unlabelled) if tokens]
     return Prepared(vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint(), more)
 
 
 def from_ranks(
     reviews: RankedReviews, validation_share: float, id_count: int, max_words: int, max_ids: int
 ) -> Prepared:
-    """Splits and encodes Keras' own data, by the numbering of `keras.datasets.imdb.load_data(num_words=id_count)`."""
+    """Splits and encodes Keras' own data, numbered as by `keras.datasets.imdb.load_data(num_words=id_count)`."""
     highest = max(*reviews.word_index.values(), *(int(ranks.max(initial=0)) for ranks in reviews.ranks))
     id_count = min(id_count, FIRST_RANK + highest + 1)
-    whole = [to_ids(ranks, id_count) for ranks in reviews.ranks]
-    held = held_out(reviews.digests(), validation_share)
+    encoded = [to_ids(ranks, id_count) for ranks in reviews.ranks]
+    validation = held_out(reviews.digests(), validation_share)
 
     def side(chosen: npt.NDArray[np.bool_]) -> Encoded:
-        where = np.flatnonzero(chosen)
-        n_tokens = np.array([len(whole[i]) - 1 for i in where], np.int64)
-        return Encoded([whole[i][-max_ids:] for i in where], reviews.labels[where], n_tokens)
+        rows = np.flatnonzero(chosen)
+        n_tokens = np.array([len(encoded[i]) - 1 for i in rows], np.int64)
+        return Encoded([encoded[i][-max_ids:] for i in rows], reviews.labels[rows], n_tokens)
 
-    counts = np.bincount(np.concatenate([whole[i] for i in np.flatnonzero(~held)]), minlength=id_count)
+    counts = np.bincount(np.concatenate([encoded[i] for i in np.flatnonzero(~validation)]), minlength=id_count)
     vocabulary = vocabulary_of(reviews.word_index, id_count)
-    return Prepared(vocabulary, counts, max_words, side(~held), side(held), reviews.fingerprint())
+    return Prepared(vocabulary, counts, max_words, side(~validation), side(validation), reviews.fingerprint())

@@ -1,4 +1,4 @@
-"""The bar that shows how a training run goes: stage, epoch, steps, loss, rate and the time left of the stage."""
+"""The progress bar of a training run: stage, epoch, steps, loss, rate and the time left in the stage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.run import Progress
 
 
 class Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
@@ -30,22 +30,26 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def bar(console: Console) -> Iterator[Callable[[str, int, int], Progress]]:
-    """A progress bar over all epochs of a stage; gives what makes, for each epoch, the function called at each step."""
+    """Shows a progress bar for all epochs of a stage.
+
+    Yields:
+        A function of stage, epoch and number of epochs, which returns the function to call after each step.
+    """
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("loss {task.fields[loss]:.4f}"), Rate(), TimeElapsedColumn(),
                TimeRemainingColumn()]  # fmt: skip
-    with Bar(*columns, console=console) as shown:
-        task = shown.add_task("starting", loss=0.0, total=None)
-        begun: set[str] = set()
+    with Bar(*columns, console=console) as display:
+        task = display.add_task("starting", loss=0.0, total=None)
+        started: set[str] = set()
 
         def on_step(stage: str, epoch: int, epochs: int) -> Progress:
             def progress(done: int, steps: int, loss: float) -> None:
-                at, what = (epoch - 1) * steps + done, f"{stage}, epoch {epoch} of {epochs}"
-                if stage not in begun:
-                    # A resumed run starts in the middle: the steps before count neither as time nor as speed.
-                    begun.add(stage)
-                    shown.reset(task, total=epochs * steps, completed=at - 1, description=what, loss=loss)
-                shown.update(task, completed=at, description=what, loss=loss)
+                completed, title = (epoch - 1) * steps + done, f"{stage}, epoch {epoch} of {epochs}"
+                if stage not in started:
+                    # A resumed run starts in the middle: earlier steps must not count for its time and speed.
+                    started.add(stage)
+                    display.reset(task, total=epochs * steps, completed=completed - 1, description=title, loss=loss)
+                display.update(task, completed=completed, description=title, loss=loss)
 
             return progress
 

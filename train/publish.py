@@ -1,4 +1,4 @@
-"""A fitted network and its data -> the model artefact."""
+"""Writes a fitted network and what is known of its data as a model artefact."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
     """Writes the artefact into `output` and returns its model id.
 
     Args:
-        recipe: the dataclass of settings that the network was fitted with.
+        recipe: the settings that the network was fitted with, a dataclass.
     """
     import keras
     import tensorflow as tf
 
-    held = data.validation
+    validation = data.validation
     return artifact.save(
         str(output),
         name=name,
@@ -38,9 +38,9 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
         temperature=fitted.temperature,
         threshold=0.5,
         training_profile=measure(
-            held.n_tokens,
-            np.minimum(held.n_tokens, data.max_words),
-            np.array([int((ids == OOV).sum()) for ids in held.ids]),
+            validation.n_tokens,
+            np.minimum(validation.n_tokens, data.max_words),
+            np.array([int((ids == OOV).sum()) for ids in validation.ids]),
             probability(fitted.validation_logits, fitted.temperature),
         ),
         metrics={"validation": fitted.validation},
@@ -48,7 +48,7 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
             "recipe": dataclasses.asdict(recipe),
             "epoch": fitted.epoch,
             "reviews": len(data.training),
-            "validation_reviews": len(held),
+            "validation_reviews": len(validation),
             "unlabelled_reviews": len(data.unlabelled),
             "data_sha256": data.fingerprint,
         },

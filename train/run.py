@@ -1,12 +1,12 @@
-"""The loop that every stage of training goes through: steps, checkpoints, and a log, from which a killed run goes on.
+"""The loop shared by all stages of training: steps, checkpoints, and a log, from which a killed run resumes.
 
-A run's directory holds, while it goes on and after it:
+The work directory of a run holds:
 
-settings.json    what the result depends on; a run is resumed with the same settings only
-log.jsonl        a line at each checkpoint and at the end of each epoch: stage, epoch, step (of the stage), loss,
-                 seconds since the line before; at the end of an epoch what was measured, too
-checkpoints/     the last checkpoint of each stage, and the weights of each epoch to choose from; gone once the model is
-                 written
+settings.json    everything that the result depends on; a run resumes only with the same settings
+log.jsonl        a line at each checkpoint and at the end of each epoch: stage, epoch, step (of the stage), loss and
+                 seconds since the previous line; at the end of an epoch also its measurements
+checkpoints/     the last checkpoint of each stage, and the weights of each epoch to choose from; deleted once the model
+                 is written
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 
 from batch_scorer.errors import OptionError, OutputError
 
-# Stages, as the log names them. Of several fine-tunings each is a stage, with its number after the name; `AVERAGE` is
-# not trained: its lines say what the mean of their weights does.
+# Stages, as the log names them. Of several fine-tunings, each is a stage of its own, with its number after the name.
+# `AVERAGE` is not trained: its lines measure the mean of their weights.
 PRETRAINING, FINE_TUNING, AVERAGE = "pretraining", "fine-tuning", "average"
 
-Progress = Callable[[int, int, float], None]  # steps of the epoch done, all of them, running loss
+Progress = Callable[[int, int, float], None]  # steps done in the epoch, steps in the epoch, running mean of the loss
 Line = dict[str, Any]
 
 
 class Run:
-    """One training run: where it is kept, whether it goes on from there, and who is told of it."""
+    """One training run: its work directory, whether it resumes from there, and the callbacks that report on it."""
 
     def __init__(
         self,
@@ -43,36 +43,36 @@ class Run:
     ) -> None:
         """
         Args:
-            directory: of checkpoints and log; made if need be.
-            resume: whether to go on from the last checkpoint there; where there is none, the run simply starts.
-            settings: all that the result depends on, as JSON has it.
-            on_step: given stage, epoch and number of epochs, what to call after each of the epoch's steps.
+            directory: work directory for checkpoints and log; created if necessary.
+            resume: whether to continue from the last checkpoint there; without one, the run simply starts.
+            settings: everything that the result depends on, as JSON.
+            on_step: called with stage, epoch and number of epochs; returns what to call after each step of the epoch.
             on_epoch: called with each line of the log that ends an epoch.
-            checkpoint_seconds: after which a checkpoint is due, in the middle of an epoch too.
+            checkpoint_seconds: time between checkpoints, which may be in the middle of an epoch.
 
         Raises:
-            OutputError: another run stands in the directory, and this is not to resume it.
-            OptionError: the run to resume has other settings.
+            OutputError: the directory holds another run, and this one does not resume it.
+            OptionError: the run to resume has different settings.
         """
         self.directory, self.resume = directory, resume
         self._on_step, self._on_epoch, self._checkpoint_seconds = on_step, on_epoch, checkpoint_seconds
         self._log = directory / "log.jsonl"
         self._marked = time.monotonic()
         stored = directory / "settings.json"
-        given = json.loads(json.dumps(settings))
+        requested = json.loads(json.dumps(settings))
         if stored.exists():
             if not resume:
                 raise OutputError(
-                    "the work directory holds a training run already",
+                    "the work directory already holds a training run",
                     where=str(directory),
-                    fix="go on with it by --resume, give another --work, or delete the directory",
+                    fix="continue it with --resume, choose another --work, or delete the directory",
                 )
-            _same_settings(directory, json.loads(stored.read_text(encoding="utf-8")), given)
+            _check_same_settings(directory, json.loads(stored.read_text(encoding="utf-8")), requested)
         directory.mkdir(parents=True, exist_ok=True)
-        replace_text(stored, json.dumps(given, indent=2) + "\n")
+        replace_text(stored, json.dumps(requested, indent=2) + "\n")
         self.lines: list[Line] = []
         for text in self._log.read_text(encoding="utf-8").splitlines(keepends=True) if self._log.exists() else []:
-            if text.endswith("\n"):  # a kill may have cut off the last line, which no checkpoint followed then
+            if text.endswith("\n"):  # a kill may have cut off the last line; then no checkpoint followed it
                 self.lines.append(json.loads(text))
 
     def epochs(self, stage: str) -> list[Line]:
@@ -80,13 +80,13 @@ class Run:
         return [line for line in self.lines if line["stage"] == stage and line["measured"]]
 
     def rewind(self, stage: str, step: int) -> None:
-        """Drops what the log says of `stage` after `step`, and of what no checkpoint was kept."""
+        """Drops the lines of `stage` after `step`, for which there is no checkpoint, and restarts the clock."""
         self.lines = [line for line in self.lines if line["stage"] != stage or line["step"] <= step]
         replace_text(self._log, "".join(json.dumps(line) + "\n" for line in self.lines))
         self._marked = time.monotonic()
 
     def note(self, stage: str, epoch: int, step: int, loss: float, measures: Mapping[str, Any] | None = None) -> None:
-        """Adds a line to the log; with `measures` it ends an epoch, and is told."""
+        """Adds a line to the log. With `measures`, it ends an epoch and is passed to `on_epoch`."""
         now = time.monotonic()
         line = {"stage": stage, "epoch": epoch, "step": step, "loss": loss, "seconds": round(now - self._marked, 3)}
         line |= {"measured": measures is not None, **(measures or {})}
@@ -98,7 +98,7 @@ class Run:
             self._on_epoch(line)
 
     def progress(self, stage: str, epoch: int, epochs: int) -> Progress:
-        """What to call after each step of an epoch."""
+        """Returns the function to call after each step of an epoch."""
         return self._on_step(stage, epoch, epochs)
 
     def stage(
@@ -114,15 +114,16 @@ class Run:
     ) -> None:
         """Runs a stage to its end, from its last checkpoint if the run is resumed.
 
-        An interrupted stage ends as an undisturbed one does: `losses` depends on nothing but its arguments and `state`.
+        An interrupted stage has the same result as an undisturbed one, since `losses` depends only on its arguments and
+        `state`.
 
         Args:
-            steps: of an epoch.
-            state: all variables that the steps change, by name; `taken`, an integer, counts them.
-            losses: given an epoch and how many of its steps to leave out, takes the others, and gives their losses.
-            measure: called after each epoch; what it returns goes to the log.
-            enough: given the lines that end an epoch, whether to stop early.
-            begin: called before the first step, and not where the stage goes on from a checkpoint.
+            steps: in an epoch.
+            state: all variables that the steps change, by name; `taken`, an integer, counts the steps.
+            losses: takes the steps of an epoch, given its number and how many steps to skip, and yields their losses.
+            measure: called after each epoch; its result goes to the log.
+            enough: whether to stop early, given the lines that end an epoch.
+            begin: called before the first step, but not if the stage resumes from a checkpoint.
         """
         import tensorflow as tf
 
@@ -146,25 +147,26 @@ class Run:
                 if step < steps and time.monotonic() - self._marked >= self._checkpoint_seconds:
                     self.note(name, epoch, done - skip + step, running)
                     manager.save()
-            # The line comes first: without its checkpoint it is dropped again, and an epoch without a line cannot be.
+            # The line comes first: a line without its checkpoint is dropped on resuming, while a checkpoint without its
+            # line would leave an epoch unmeasured.
             self.note(name, epoch, epoch * steps, running, {"training_loss": float(total) / steps, **measure(epoch)})
             manager.save()
 
     def finish(self) -> None:
-        """Deletes the checkpoints; the log stays."""
+        """Deletes the checkpoints and keeps the log."""
         shutil.rmtree(self.directory / "checkpoints", ignore_errors=True)
 
 
-def _same_settings(directory: Path, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    was, now = _flat(stored), _flat(given)
-    differ = [name for name in sorted(was | now) if was.get(name) != now.get(name)]
-    if differ:
+def _check_same_settings(directory: Path, stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
+    before, now = _flat(stored), _flat(requested)
+    different = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
+    if different:
         raise OptionError(
-            "the run to resume was begun with other settings",
+            "the run to resume was started with different settings",
             where=str(directory),
-            expected=", ".join(f"{name} {was.get(name)}" for name in differ),
-            got=", ".join(f"{name} {now.get(name)}" for name in differ),
-            fix="give the settings it was begun with, or another --work",
+            expected=", ".join(f"{name} {before.get(name)}" for name in different),
+            got=", ".join(f"{name} {now.get(name)}" for name in different),
+            fix="use the settings it was started with, or choose another --work",
         )
 
 
@@ -176,7 +178,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a file so that a kill leaves the old one or the new one whole."""
+    """Replaces a file atomically: a kill leaves either the old file or the new one."""
     draft = path.with_name(f"{path.name}.draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)

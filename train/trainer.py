@@ -1,4 +1,4 @@
-"""The steps of adversarial training on length-bucketed batches, and the average of the weights that it passes through.
+"""The steps of adversarial training on length-bucketed batches, and a moving average of the weights.
 
 Shapes as in `batch_scorer.models.network`.
 """
@@ -18,30 +18,32 @@ from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import OOV, PAD, START
 from train.data import Ids, bucketed_batches, pad
-from train.network import conicity, each, follow, normalised, random_embedding
+from train.network import conicity, map_batches, normalised, random_embedding, update_statistics
 
 STATISTICS = ("batch_norm.mean", "batch_norm.variance")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting that the result depends on: from published recipes, or tuned here on the validation split.
+    """Every setting that the result depends on, from published recipes or tuned here on the validation split.
 
     Args:
-        vocabulary_size: ids, the reserved ones included.
-        validation_share: of the labelled reviews, held out by a hash of their id.
-        epochs: at most; the learning rate falls to zero over them along a cosine.
-        patience: epochs without a better validation loss before training stops.
-        learning_rate: of Adam, at its highest.
-        clip_norm: global norm to which a step's gradient is cut.
+        vocabulary_size: number of ids, the reserved ones included.
+        validation_share: share of the labelled reviews held out by a hash of their id.
+        epochs: maximum; over them the learning rate falls to zero along a cosine.
+        patience: epochs without a better validation loss after which training stops.
+        learning_rate: of Adam, at its peak.
+        clip_norm: global norm to which the gradient of a step is clipped.
         embedding_dropout: share of embedding values dropped.
-        embedding_scale: standard deviation of the random embeddings at the start. The normalisation makes the scale of
-            the embeddings themselves meaningless, but the smaller they are, the faster Adam turns them.
+        embedding_scale: standard deviation of the random initial embeddings. The scale as such has no effect, since
+            they are normalised, but the smaller they are, the faster Adam changes their direction.
         word_dropout: share of words replaced by the unknown word.
-        perturbation: L2 norm of the adversarial step on a review's embeddings (Miyato et al. 2017, eq. 7); 0 is none.
-        average_decay: of the moving average of all weights, a step; 0 takes the last weights as they are.
-        diversity: weight of a review's conicity in the loss (Mohankumar et al. 2020, section 3.2), the mean cosine of
-            its hidden states with their mean; 0 leaves it out.
+        perturbation: L2 norm of the adversarial step on a review's embeddings (Miyato et al. 2017, eq. 7); 0 turns it
+            off.
+        average_decay: decay per step of the moving average of all weights; 0 keeps the last weights.
+        diversity: weight in the loss of a review's conicity, the mean cosine between its hidden states and their mean
+            (Mohankumar et al. 2020, section 3.2); 0 turns it off.
+        seed: of initial weights, order and dropout.
     """
 
     vocabulary_size: int = 10_000
@@ -61,7 +63,7 @@ class Recipe:
 
 
 class Trainer:
-    """Network, optimizer, averaged weights, and the steps that change them."""
+    """The network, its optimizer, its averaged weights, and the steps that change them."""
 
     def __init__(
         self,
@@ -77,7 +79,8 @@ class Trainer:
             counts: int64[V], how often each id occurs in the training reviews.
             steps: batches in an epoch.
             start: pre-trained tensors, the embedding before its normalisation.
-            turn: of several trainings from the same weights; order and dropout depend on it, the weights do not.
+            turn: number of this training among several from the same weights, from 0. Order and dropout depend on it,
+                initial weights do not.
         """
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
@@ -105,7 +108,7 @@ class Trainer:
         )
 
     def _train_batch(self, ids: Any, labels: Any) -> Any:
-        """One step on ids [B, T] and labels [B]; returns the loss on the clean reviews."""
+        """One step on ids [B, T] and labels [B]; returns the loss on the unperturbed reviews."""
         r, network = self.recipe, self.network
         variables = network.trainable_variables
         seeds = tf.stack([tf.cast(self.taken, tf.int32), self.seed])
@@ -115,12 +118,12 @@ class Trainer:
 
         def embed() -> Any:
             embedded = tf.gather(normalised(network.embedding.embeddings, self.frequency), ids)  # [B, T, E]
-            kept = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
-            return embedded * tf.cast(kept, tf.float32) / (1 - r.embedding_dropout)
+            keep = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
+            return embedded * tf.cast(keep, tf.float32) / (1 - r.embedding_dropout)
 
         def loss_of(embedded: Any) -> tuple[Any, Any, Any]:
             context, _, states = network.attend(embedded, mask, training=True)
-            logits = network.decide(context)  # by the running statistics: see `follow`
+            logits = network.decide(context)  # uses the running statistics: see `update_statistics`
             return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)), context, states
 
         with tf.GradientTape() as tape:
@@ -129,17 +132,18 @@ class Trainer:
             objective = loss + r.diversity * conicity(states, mask) if r.diversity else loss
         slope, *gradients = tape.gradient(objective, [embedded, *variables])
         if r.perturbation:
-            # The worst small step of each review's embeddings, and a second pass there (Miyato et al. 2017, eq. 6-8).
+            # A second pass after the worst small step of each review's embeddings (Miyato et al. 2017, eq. 6-8).
             norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
             with tf.GradientTape() as tape:
                 adversarial, _, _ = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
             second = tape.gradient(adversarial, variables)
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
-        follow(network.batch_norm, context)
+        update_statistics(network.batch_norm, context)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.taken.assign_add(1)
         taken = tf.cast(self.taken, tf.float32)
-        decay = tf.minimum(r.average_decay, (1 + taken) / (10 + taken))  # or the random start would linger
+        # Averages over fewer steps at first; otherwise the random initial weights would count for too long.
+        decay = tf.minimum(r.average_decay, (1 + taken) / (10 + taken))
         for name, variable in network.tensor_variables().items():
             if name not in STATISTICS:
                 value = normalised(variable, self.frequency) if name == "embedding" else variable
@@ -149,45 +153,46 @@ class Trainer:
     def train_epoch(
         self, epoch: int, encoded: Sequence[Ids], labels: npt.NDArray[np.int8], skip: int = 0
     ) -> Iterator[float]:
-        """One pass over the training reviews, but for the first `skip` batches; gives the loss of each step."""
+        """One pass over the training reviews, without the first `skip` batches; yields the loss of each step."""
         rng = np.random.default_rng((self.seed, epoch))
         lengths = np.array([len(ids) for ids in encoded])
         for batch in itertools.islice(bucketed_batches(lengths, self.recipe.batch_size, rng), skip, None):
             yield float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
 
     def begin(self, encoded: Sequence[Ids]) -> None:
-        """Starts the running statistics of batch normalisation at those of the training reviews, not at 0 and 1."""
+        """Sets the running statistics of batch normalisation to those of the training reviews, instead of 0 and 1."""
         self.settle(encoded)
         for name in STATISTICS:
             self.network.tensor_variables()[name].assign(self.average[name])
 
     def settle(self, encoded: Sequence[Ids], reviews: int = 4_096) -> None:
-        """Sets the averaged network, with the statistics of batch normalisation that its own weights give.
+        """Copies the averages to the averaged network and recomputes its batch normalisation statistics.
 
-        The running ones are of the weights before averaging, and for hundreds of steps of the ones they started from
+        The running statistics belong to the weights before averaging and, for hundreds of steps, to the initial ones
         (Izmailov et al. 2018, section 3.2).
 
         Args:
-            encoded: the training reviews; `reviews` of them, always the same, are read without dropout.
+            encoded: the training reviews, int32[n] each.
+            reviews: how many of them, always the same ones, to compute the statistics from, without dropout.
         """
         self.averaged.assign({name: variable.numpy() for name, variable in self.average.items()})
         drawn = np.random.default_rng(self.recipe.seed).permutation(len(encoded))[:reviews]
-        contexts = each(self._pool, [encoded[i] for i in drawn]).astype(np.float64)  # [n, 2H]
+        contexts = map_batches(self._pool, [encoded[i] for i in drawn]).astype(np.float64)  # [n, 2H]
         for name, value in zip(STATISTICS, (contexts.mean(axis=0), contexts.var(axis=0)), strict=True):
             self.average[name].assign(value.astype(np.float32))
             self.averaged.tensor_variables()[name].assign(self.average[name])
 
     def take(self, tensors: Mapping[str, Floats], encoded: Sequence[Ids]) -> None:
-        """Sets the averaged network to these tensors, and settles it on the training reviews `encoded`."""
+        """Replaces the averaged weights by `tensors` and settles them on the training reviews `encoded`."""
         for name, tensor in tensors.items():
             self.average[name].assign(tensor)
         self.settle(encoded)
 
     def logits(self, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
-        """Logits of the averaged network, as last settled: float32[N]."""
-        return each(self._predict, encoded)
+        """Logits of the averaged network as of the last `settle`: float32[N]."""
+        return map_batches(self._predict, encoded)
 
     def state(self) -> dict[str, Any]:
-        """All that the steps change, by name."""
+        """All variables that the steps change, by name."""
         average = {f"average.{name}": variable for name, variable in self.average.items()}
         return {"network": self.network, "optimizer": self.optimizer, "taken": self.taken, **average}

@@ -1,1 +1,1 @@
-"""What each part of the full recipe is worth, on the validation split."""
+"""What each part of the full recipe is worth, measured on the validation split."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ablation`: the full recipe with one thing left out at a time, judged on validation."""
+"""`python -m benchmarks.ablation`: the full recipe without one of its parts at a time, compared on validation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 from batch_scorer.errors import InputError, JobError, ScorerError
 from batch_scorer.models.artifact import load
 
-# What differs from the full recipe, and how `python -m train` is told so. All but the first are to be compared with the
-# first: to fine-tune each of them three times as well would take an hour more.
+# How each variant differs from the full recipe, as settings of `python -m train`. Compare them with the first
+# one: fine-tuning each of them three times, like the full recipe, would take an hour longer.
 ONE = "fine_tunings=1"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "one fine-tuning": (ONE,),
@@ -30,22 +30,23 @@ FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece"
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", "sources", multiple=True, required=True, metavar="FILE", help="As of `python -m train`.")
-@click.option("--unlabelled", multiple=True, metavar="FILE", help="As of `python -m train`.")
-@click.option("--id-column", help="As of `python -m train`.")
+@click.option("--data", "sources", multiple=True, required=True, metavar="FILE", help="As for `python -m train`.")
+@click.option("--unlabelled", multiple=True, metavar="FILE", help="As for `python -m train`.")
+@click.option("--id-column", help="As for `python -m train`.")
 @click.option("--full", required=True, metavar="DIR",
-              help="The model of the full recipe; pretrained.npz stands in DIR.work.")  # fmt: skip
-@click.option("--default", metavar="DIR", help="The model of the default preset, to stand for no pre-training.")
-@click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)), help="Train these variants.  [default: all]")
+              help="Model of the full recipe; its pretrained.npz must be in DIR.work.")  # fmt: skip
+@click.option("--default", metavar="DIR", help="Model of the default preset, as the variant without pre-training.")
+@click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)),
+              help="Train only these variants.  [default: all]")  # fmt: skip
 @click.option("--models", required=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="Directory of the variants' models; those that are there are not trained again.")  # fmt: skip
+              help="Directory for the variants' models; existing ones are not trained again.")  # fmt: skip
 @click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="The JSON file to write.")  # fmt: skip
+              help="JSON file to write.")  # fmt: skip
 def main(
     sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str | None,
     only: tuple[str, ...], models: Path, output: Path,
 ) -> None:  # fmt: skip
-    """Trains each variant of the full recipe from the same pre-trained tensors, and tells what validation says of it.
+    """Train each variant of the full recipe from the same pre-trained tensors, and compare them on validation.
 
     \b
     Example:
@@ -68,17 +69,18 @@ def main(
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    told = ["python -m benchmarks.ablation"]
+    # The command to repeat it, without this machine's paths.
+    command = ["python -m benchmarks.ablation"]
     for name, values in (("--data", sources), ("--unlabelled", unlabelled)):
-        told += [f"{name} {Path(value).name}" for value in values]
-    told += (
+        command += [f"{name} {Path(value).name}" for value in values]
+    command += (
         [f"--id-column {id_column}"] * bool(id_column) + ["--full model"] + ["--default default-model"] * bool(default)
     )
-    told += [f"--only {json.dumps(name)}" for name in only]
-    told += ["--models ablation --output docs/model_card/ablation.json"]
-    found = {"command": " ".join(told), "rows": rows}
+    command += [f"--only {json.dumps(name)}" for name in only]
+    command += ["--models ablation --output docs/model_card/ablation.json"]
+    results = {"command": " ".join(command), "rows": rows}
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     table = Table("variant", *FIGURES, "epoch")
     for line in rows:
         table.add_row(line["variant"], *(f"{line[figure]:.4f}" for figure in FIGURES), str(line["epoch"]))
@@ -86,7 +88,7 @@ def main(
 
 
 def train(variant: str, arguments: list[str]) -> None:
-    """Trains a variant in a process of its own, from its last checkpoint if it has one.
+    """Trains a variant in a separate process, from its last checkpoint if there is one.
 
     Raises:
         JobError: training failed.
@@ -94,20 +96,26 @@ def train(variant: str, arguments: list[str]) -> None:
     settings = [part for setting in VARIANTS[variant] for part in ("--set", setting)]
     command = [sys.executable, "-m", "train", *arguments, *settings, "--name", "ablation", "--resume"]
     if code := subprocess.run(command, check=False).returncode:
-        raise JobError(f"training the variant {variant!r} failed", got=f"exit code {code}", where=" ".join(command))
+        raise JobError(
+            f"training the variant {variant!r} failed",
+            where=" ".join(command),
+            expected="exit code 0",
+            got=f"exit code {code}",
+            fix="see its message above",
+        )
 
 
 def row(variant: str, directory: str) -> dict[str, Any]:
-    """A variant's line: its figures on the validation split, from its manifest.
+    """A row of the table: the variant's figures on the validation split, from its manifest.
 
     Raises:
-        InputError: the model was not measured on a validation split.
+        InputError: the manifest has no figures on a validation split.
     """
     manifest = load(directory).manifest
-    measured = manifest["metrics"].get("validation")
-    if not measured:
+    figures = manifest["metrics"].get("validation")
+    if not figures:
         raise InputError("the model has no validation figures", where=directory, fix="train it with python -m train")
-    return {"variant": variant, **{name: measured[name] for name in FIGURES}, "epoch": manifest["training"]["epoch"]}
+    return {"variant": variant, **{name: figures[name] for name in FIGURES}, "epoch": manifest["training"]["epoch"]}
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How often each model is right, on the same test reviews, and whether the differences are more than chance."""
+"""How often each model is correct on the same test reviews, and whether the differences are more than chance."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy`: trained models and NBSVM on the same test reviews, with McNemar's test."""
+"""`python -m benchmarks.accuracy`: compares trained models and NBSVM on the same test reviews, by McNemar's test."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from rich.table import Table
 
 from batch_scorer.errors import InputError, OptionError, ScorerError
 
-VALIDATION_SHARE = 0.1  # as in every recipe of `train`, so that the split is the same
+VALIDATION_SHARE = 0.1  # as in all recipes of `train`, so that the split is the same
 RIVAL = "NBSVM"
 HEADINGS = ("model", "accuracy", "95 % interval", "AUC", "log\nloss", "ECE", "first\nonly", "this\nonly", "p")
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--train", "training_file", required=True, metavar="FILE", help="What the models were trained on.")
+@click.option(
+    "--train", "training_file", required=True, metavar="FILE", help="Reviews that the models were trained on."
+)
 @click.option("--test", "test_file", required=True, metavar="FILE", help="Labelled reviews that no model has seen.")
-@click.option("--id-column", help="Column of the id by which the validation split was cut.")
+@click.option("--id-column", help="Column that holds the id, whose hash decided the validation split.")
 @click.option("--model", "models", multiple=True, required=True, metavar="NAME=DIR",
-              help="A model artefact, and its name in the table. May be given several times; the others are compared "
-                   "with the first.")  # fmt: skip
-@click.option("--search", is_flag=True, help="Choose NBSVM's settings anew, on the validation split, and print them.")
+              help="A model artefact and its name in the table; may be repeated. The first is what the others are "
+                   "compared with.")  # fmt: skip
+@click.option("--search", is_flag=True,
+              help="Choose NBSVM's settings again, on the validation split, and print all results.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where comparison.json and comparison.md go, and with --search nbsvm.json.")  # fmt: skip
+              help="Directory for comparison.json and comparison.md, and with --search nbsvm.json.")  # fmt: skip
 def main(
     training_file: str, test_file: str, id_column: str | None, models: tuple[str, ...], search: bool,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores the test reviews with each model, and with NBSVM, fitted here to the same training data.
+    """Score the test reviews with each model, and with NBSVM, which is fitted here to the same training data.
 
-    NBSVM's settings and temperature come from the validation split; it is then fitted again to both sides.
+    NBSVM's settings and temperature are chosen on the validation split; it is then fitted again to both sides.
 
     \b
     Example:
@@ -55,29 +58,34 @@ def main(
 
 
 def named(models: Sequence[str]) -> dict[str, str]:
-    """`NAME=DIR` each -> directory of each name, in the order given.
+    """Parses `NAME=DIR` options: the directory of each name, in the order given.
 
     Raises:
-        OptionError: a name or a directory is missing, or a name occurs twice.
+        OptionError: a name or a directory is missing, or a name appears twice.
     """
-    found: dict[str, str] = {}
-    for given in models:
-        name, _, directory = given.partition("=")
-        if not name or not directory or name in found or name == RIVAL:
-            raise OptionError("a model has no name of its own", where=f"--model {given}", expected="--model NAME=DIR")
-        found[name] = directory
-    return found
+    directories: dict[str, str] = {}
+    for option in models:
+        name, _, directory = option.partition("=")
+        if not name or not directory or name in directories or name == RIVAL:
+            raise OptionError(
+                "each model needs a directory and a name of its own",
+                where=f"--model {option}",
+                expected="--model NAME=DIR",
+                fix=f"give it a name that is neither taken nor {RIVAL}",
+            )
+        directories[name] = directory
+    return directories
 
 
 def run(
     training_file: str, test_file: str, id_column: str | None, models: dict[str, str], search: bool,
     output: Path | None, console: Console,
 ) -> None:  # fmt: skip
-    """Measures, prints the table, and writes it into `output`.
+    """Measures, prints the table and writes it to `output`.
 
     Raises:
-        InputError: training and test reviews share an id.
-        ScorerError: a file or a model cannot be read, or a review not scored.
+        InputError: training and test reviews share ids.
+        ScorerError: a file or a model cannot be read, or a review cannot be scored.
     """
     from batch_scorer.models import artifact
     from benchmarks.accuracy import nbsvm
@@ -90,7 +98,8 @@ def run(
         raise InputError(
             "training and test reviews share ids",
             where=f"{training_file}, {test_file}",
-            got=f"{len(shared):,} of them, {min(shared)!r} for one",
+            expected="different ids",
+            got=f"{len(shared):,} shared, for example {min(shared)!r}",
             fix="give test reviews that no model has seen",
         )
     loaded = {name: artifact.load(directory) for name, directory in models.items()}
@@ -100,10 +109,10 @@ def run(
             console.print(f"warning: {name} was not trained on {Path(training_file).name}", markup=False)
     answers = []
     for name, model in loaded.items():
-        console.print(f"scoring {len(test):,} reviews: {name}, model {model.model_id}", markup=False, highlight=False)
+        console.print(f"scoring {len(test):,} reviews with {name} {model.model_id}", markup=False, highlight=False)
         answers.append(answers_of(name, model, test.texts))
 
-    console.print(f"fitting {RIVAL}" + (f", {len(nbsvm.GRID)} settings" if search else ""), highlight=False)
+    console.print(f"fitting {RIVAL}" + (f" with {len(nbsvm.GRID)} settings" if search else ""), highlight=False)
     training, validation = split(examples, VALIDATION_SHARE)
     trials = nbsvm.search(training, validation, nbsvm.GRID if search else [nbsvm.Settings()])
     rival = nbsvm.fit(examples, nbsvm.best(trials))
@@ -115,19 +124,19 @@ def run(
     files = [Path(file).name for file in (training_file, test_file)]
     table = Table(title=f"{len(test):,} test reviews, {files[1]}", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in HEADINGS:
-        named_column = heading == "model"  # the only one that may wrap
-        table.add_column(heading, justify="left" if named_column else "right", no_wrap=not named_column)
+        is_name = heading == "model"  # the only column that may wrap
+        table.add_column(heading, justify="left" if is_name else "right", no_wrap=not is_name)
     for row in rows:
         table.add_row(*map(escape, cells(row)))
     console.print(table)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        found = {"reviews": len(test), "data": files, "rows": rows}
-        (output / "comparison.json").write_text(json.dumps(found, indent=2) + "\n")
+        results = {"reviews": len(test), "data": files, "rows": rows}
+        (output / "comparison.json").write_text(json.dumps(results, indent=2) + "\n")
         (output / "comparison.md").write_text(markdown(len(test), files, rows))
         if search:
-            tried = [dataclasses.asdict(trial) for trial in trials]
-            (output / "nbsvm.json").write_text(json.dumps(tried, indent=2) + "\n")
+            all_trials = [dataclasses.asdict(trial) for trial in trials]
+            (output / "nbsvm.json").write_text(json.dumps(all_trials, indent=2) + "\n")
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -145,30 +154,30 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def markdown(reviews: int, files: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """The table as Markdown, with what its columns mean."""
+    """The table as Markdown, with an explanation of its columns."""
     headings = [heading.replace("\n", " ") for heading in HEADINGS]
     lines = [headings, ["---", *["---:"] * (len(HEADINGS) - 1)], *map(cells, rows)]
     note = f"""
-{reviews:,} test reviews ({files[1]}); trained on {files[0]}. Log loss (nats) and ECE (15 bins) are those of calibrated
-probabilities. *First only*: reviews that {rows[0]["name"]} has right and this model wrong; *this only*: the reverse;
-*p*: McNemar's exact test of the two, two-sided, not corrected for the number of models.
+{reviews:,} test reviews ({files[1]}); trained on {files[0]}. Log loss (nats) and ECE (15 bins) are for calibrated
+probabilities. *First only*: reviews that only {rows[0]["name"]} classifies correctly, not this model; *this only*: the
+reverse; *p*: McNemar's exact test of the two, two-sided, not corrected for the number of models.
 """
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note
 
 
 def _settings_table(trials: Sequence[Any], reviews: int) -> Table:
-    """NBSVM's trials, best first."""
+    """NBSVM's trials, the best first."""
     table = Table("n-grams", "loss", "C", "beta", "accuracy", "log loss", "temperature")
     table.title = f"{RIVAL} on {reviews:,} validation reviews"
     for trial in sorted(trials, key=lambda trial: (-trial.metrics["accuracy"], trial.metrics["log_loss"])):
-        s, found = trial.settings, trial.metrics
+        s, figures = trial.settings, trial.metrics
         table.add_row(
             f"1 to {s.longest}",
             s.classifier,
             f"{s.cost:g}",
             f"{s.beta:g}",
-            f"{found['accuracy']:.4f}",
-            f"{found['log_loss']:.4f}",
+            f"{figures['accuracy']:.4f}",
+            f"{figures['log_loss']:.4f}",
             f"{trial.temperature:.3g}",
         )
     return table

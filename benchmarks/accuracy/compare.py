@@ -1,4 +1,4 @@
-"""Several models' answers to the same reviews -> a row of measures each, and whether it differs from the first one.
+"""Compares several models' answers to the same reviews: a row of measures for each, and a test against the first.
 
 Shapes: N reviews.
 """
@@ -25,29 +25,29 @@ Labels = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of N reviews: logits, float64[N], and how they are read."""
+    """A model's answers to N reviews: logits, float64[N], and how they become decisions."""
 
     name: str
     logits: Doubles
     temperature: float
     threshold: float = 0.5
 
-    def right(self, labels: Labels) -> npt.NDArray[np.bool_]:
-        """Which reviews have the label that the model gives them: bool[N]."""
+    def correct(self, labels: Labels) -> npt.NDArray[np.bool_]:
+        """Which reviews the model classifies correctly: bool[N]."""
         return np.asarray((probability(self.logits, self.temperature) >= self.threshold) == (labels == 1))
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model's measures; the last three, against the first model, are None in its own row.
+    """A model's measures. The last three compare it with the first model and are None in that model's own row.
 
     Args:
         accuracy_low, accuracy_high: the 95 % interval of the accuracy (Wilson 1927).
         log_loss: in nats, after calibration.
         ece: expected calibration error, 15 bins.
-        only_first_right: reviews that the first model has right and this one wrong.
+        only_first_right: number of reviews that the first model classifies correctly and this one does not.
         only_second_right: the reverse.
-        p_value: of McNemar's exact test, not corrected for how many models are compared.
+        p_value: of McNemar's exact test, not corrected for the number of models.
     """
 
     name: str
@@ -66,30 +66,32 @@ def answers_of(name: str, model: Artifact, texts: Sequence[str]) -> Answers:
     """Scores the N texts with the engine that a job would use.
 
     Raises:
-        EngineError: the engine fails on a review.
+        EngineError: the engine failed on a review.
     """
-    found = logits(load_engine(model), [model.tokenizer.ids(words(text)) for text in texts])
-    return Answers(name, found, model.temperature, model.threshold)
+    ids = [model.tokenizer.ids(words(text)) for text in texts]
+    return Answers(name, logits(load_engine(model), ids), model.temperature, model.threshold)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """P-value of McNemar's exact test (McNemar 1947): were the two equally good, each review that one alone has right
-    would be either's with even odds, and the split binomial; two-sided.
+    """P-value of McNemar's exact test (McNemar 1947), two-sided.
+
+    If two models were equally good, each review that only one of them classifies correctly would be either one's with
+    equal probability, so that their split would be binomial.
     """
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 
 
 def compare(answers: Sequence[Answers], labels: Labels) -> list[Row]:
-    """A row each of the `answers`, all to the reviews of `labels` ([N], 1 for positive), in their order."""
-    first = answers[0].right(labels)
+    """A row for each model's answers, in their order. All answer the reviews of `labels` ([N], 1 for positive)."""
+    first = answers[0].correct(labels)
     rows: list[Row] = []
-    for each in answers:
-        m = metrics(each.logits, labels, each.temperature, each.threshold)
-        row = Row(each.name, m["accuracy"], m["accuracy_low"], m["accuracy_high"], m["auc"], m["log_loss"], m["ece"])
+    for model in answers:
+        m = metrics(model.logits, labels, model.temperature, model.threshold)
+        row = Row(model.name, m["accuracy"], m["accuracy_low"], m["accuracy_high"], m["auc"], m["log_loss"], m["ece"])
         if rows:
-            right = each.right(labels)
-            lost, won = int((first & ~right).sum()), int((right & ~first).sum())
+            correct = model.correct(labels)
+            lost, won = int((first & ~correct).sum()), int((correct & ~first).sum())
             row = replace(row, only_first_right=lost, only_second_right=won, p_value=mcnemar(lost, won))
         rows.append(row)
     return rows

@@ -1,1 +1,1 @@
-"""The whole command beside what a Beam user would write first, and how it grows with the corpus."""
+"""The complete command compared with a plain Beam pipeline, and how its time and memory grow with the corpus."""

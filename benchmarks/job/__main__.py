@@ -1,4 +1,4 @@
-"""`python -m benchmarks.job`: the whole command beside what a Beam user would write first, and its growth."""
+"""`python -m benchmarks.job`: compares the complete command with a plain Beam pipeline, and measures how it scales."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from benchmarks.job.sides import Settings
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column of the text.")
-@click.option("--id-column", metavar="NAME", help="Column of the id.  [default: rows are numbered]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
-@click.option("--reviews", type=click.IntRange(2), default=50_000, help="How many the command scores, the first.")
+@click.option("--reviews", type=click.IntRange(2), default=50_000,
+              help="How many reviews the command scores, from the start of the file.")  # fmt: skip
 @click.option("--first-try-reviews", type=click.IntRange(2), default=10_000,
-              help="Of these, how many the first try scores: it grows its batches, from one review.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1), default=3, help="How often each side is timed.")
+              help="How many of these the first try scores, whose batches grow from one review.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1), default=3, help="How many times each side is timed.")
 @click.option("--grow", default="5000,50000,500000", metavar="N,N,...",
-              help="How many reviews the command then scores; '' for none.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes of the command.  [default: its own]")
+              help="How many reviews the command then scores alone; '' skips this.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), metavar="N",
+              help="Processes of the command.  [default: the command's own choice]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where job.json, job.md and job.svg go.")  # fmt: skip
+              help="Directory for job.json, job.md and job.svg.")  # fmt: skip
 def main(
     data: str, text_column: str, id_column: str | None, model: str, reviews: int, first_try_reviews: int,
     rounds: int, grow: str, workers: int | None, output: Path | None,
 ) -> None:  # fmt: skip
-    """Times `batch-scorer score`, from its start to its end, and a plain Beam pipeline with RunInference, in turn; then
-    the command alone on more and more reviews, with the peak memory of every process.
+    """Time complete runs of `batch-scorer score` and of a plain Beam pipeline with RunInference, in turn; then the
+    command alone on more and more reviews, with the peak memory of every process.
 
-    Nothing else should run on the machine, which has to be Linux. Inputs and outputs are kept in the system's directory
-    for temporary files meanwhile.
+    Linux only. Nothing else should run on the machine. Inputs and outputs are temporary files.
 
     \b
     Example:
@@ -50,7 +51,7 @@ def main(
     try:
         source = Source(data, text_column, id_column)
         sizes = numbers(grow)
-        model = str(Path(model).resolve()) if Path(model).exists() else model  # both sides start in the checkout
+        model = str(Path(model).resolve()) if Path(model).exists() else model  # both sides run in the checkout
         settings = Settings(source, model, reviews, first_try_reviews, rounds, sizes, workers)
         benchmark(settings, output, Console())
     except ScorerError as error:
@@ -59,23 +60,28 @@ def main(
 
 
 def numbers(given: str) -> tuple[int, ...]:
-    """`5000,50000` -> both, as numbers.
+    """Parses `5000,50000`.
 
     Raises:
-        OptionError: they are no numbers from 1, or not ascending.
+        OptionError: it is not a list of ascending numbers from 1.
     """
     words = [word for word in given.split(",") if word]
-    found = tuple(int(word) for word in words if word.isdecimal())
-    if len(found) != len(words) or list(found) != sorted(set(found)) or 0 in found:
-        raise OptionError("--grow is no list of numbers", expected="ascending numbers, as 5000,50000", got=given)
-    return found
+    parsed = tuple(int(word) for word in words if word.isdecimal())
+    if len(parsed) != len(words) or list(parsed) != sorted(set(parsed)) or 0 in parsed:
+        raise OptionError(
+            "--grow is not a list of ascending numbers",
+            expected="numbers from 1, as in 5000,50000",
+            got=given,
+            fix="give ascending numbers separated by commas",
+        )
+    return parsed
 
 
 def benchmark(settings: Settings, output: Path | None, console: Console) -> None:
-    """Measures, prints the tables, and writes them into `output`.
+    """Measures, prints the tables and writes them to `output`.
 
     Raises:
-        OptionError: options that do not go together; there is an `output` and no matplotlib; or this is not Linux.
+        OptionError: options contradict each other; there is an `output` but no matplotlib; or this is not Linux.
         ArtifactError: the model cannot be read, or is the notebook's variant.
         InputError: the reviews cannot be read.
         JobError: a run failed.
@@ -83,37 +89,40 @@ def benchmark(settings: Settings, output: Path | None, console: Console) -> None
     """
     if settings.first_try_reviews > settings.reviews:
         raise OptionError(
-            "--first-try-reviews are among --reviews",
-            expected=f"{settings.reviews:,} at most",
+            "--first-try-reviews is larger than --reviews, which it is a part of",
+            expected=f"at most {settings.reviews:,}",
             got=f"{settings.first_try_reviews:,}",
+            fix="reduce --first-try-reviews",
         )
     if output and importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("--output draws a figure, with matplotlib", fix="pip install -e '.[evaluate]'")
+        raise OptionError(
+            "--output draws a figure, which needs matplotlib", fix="from a checkout: pip install -e '.[evaluate]'"
+        )
     if not PROC.is_dir():
         raise OptionError("the memory of processes is read from /proc", expected="Linux", got=sys.platform)
     if not load(settings.model).architecture.masked:
         raise ArtifactError(
-            "the first try does not know this variant of the network",
+            "the first try does not support this variant of the network",
             where=settings.model,
             expected="a model with a mask",
             got="the notebook's variant",
         )
 
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         console.print(text, highlight=False, markup=False)
 
-    found = run(settings, say)
+    results = run(settings, report)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "job.json").write_text(json.dumps(found, indent=2) + "\n")
-    for table in show.tables(found):
+        (output / "job.json").write_text(json.dumps(results, indent=2) + "\n")
+    for table in show.tables(results):
         console.print(table)
-    for sentence in show.notes(found):
-        say(sentence)
+    for sentence in show.notes(results):
+        report(sentence)
     if output:
-        (output / "job.md").write_text(show.markdown(found))
+        (output / "job.md").write_text(show.markdown(results))
         if len(settings.grow) > 1:
-            show.save_figure(found, output / "job.svg")
+            show.save_figure(results, output / "job.svg")
 
 
 if __name__ == "__main__":

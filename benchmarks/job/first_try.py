@@ -1,7 +1,7 @@
-"""What a Beam user would write first: read Parquet, tokenize and pad, RunInference with a Keras model, write Parquet.
+"""The first pipeline that a Beam user would write: read Parquet, tokenize, pad, RunInference with Keras, write Parquet.
 
-`python -m benchmarks.job.first_try reviews.parquet OUT --model DIR` runs alone, and is not tuned in either direction:
-one Python process, Beam's own batch sizes, every review padded to the model's longest. It explains nothing.
+`python -m benchmarks.job.first_try reviews.parquet OUT --model DIR` runs it alone. It is neither tuned nor slowed down:
+one Python process, Beam's own batch sizes, every review padded to the model's maximum length. It explains nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA = pa.schema([("id", pa.string()), ("logit", pa.float32()), ("probability"
 
 
 class Encode(beam.DoFn):  # type: ignore[misc]
-    """A row {id, text} -> its id and its ids int32[T], padded on the left to the model's `max_length`."""
+    """A row {id, text} -> its id and its tokens as ids, int32[T], padded on the left to the model's `max_length`."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -45,8 +45,8 @@ class Encode(beam.DoFn):  # type: ignore[misc]
 class KerasHandler(ModelHandler[Ids, PredictionResult, keras.Model]):  # type: ignore[misc]
     """Scores batches with the Keras network of an artefact.
 
-    Beam's own `TFModelHandlerNumpy` needs `tensorflow_hub`, and calls the network outside of a graph, step by step,
-    which takes several times as long as `predict_on_batch`.
+    Beam's own `TFModelHandlerNumpy` needs `tensorflow_hub` and calls the network eagerly, outside of a graph, which
+    takes several times as long as `predict_on_batch`.
     """
 
     def __init__(self, model: str) -> None:
@@ -60,7 +60,7 @@ class KerasHandler(ModelHandler[Ids, PredictionResult, keras.Model]):  # type: i
     def run_inference(
         self, batch: Sequence[Ids], model: keras.Model, inference_args: dict[str, Any] | None = None
     ) -> Iterable[PredictionResult]:
-        logits, _ = model.predict_on_batch(np.stack(batch))  # [B], and the attention [B, T]
+        logits, _ = model.predict_on_batch(np.stack(batch))  # [B] and the attention [B, T]
         return [PredictionResult(ids, float(logit)) for ids, logit in zip(batch, logits, strict=True)]
 
 
@@ -75,8 +75,8 @@ def to_row(scored: tuple[str, PredictionResult], temperature: float) -> dict[str
 
 
 def run(reviews: str, output: str, model: str) -> None:
-    """Scores the Parquet file `reviews`, columns `id` and `text`, into files whose names begin with `output`."""
-    # The direct runner by its other name: as `DirectRunner` it would first look for Prism on the network.
+    """Scores the Parquet file `reviews`, with columns `id` and `text`, into files whose names begin with `output`."""
+    # This is the direct runner. Under the name `DirectRunner` Beam would first look for Prism on the network.
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         (
             pipeline
@@ -89,9 +89,9 @@ def run(reviews: str, output: str, model: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Scores reviews from Parquet, columns id and text, to Parquet.")
-    parser.add_argument("reviews", help="a Parquet file, or a glob")
-    parser.add_argument("output", help="what the names of the output files begin with")
+    parser = argparse.ArgumentParser(description="Scores reviews from Parquet (columns id and text) to Parquet.")
+    parser.add_argument("reviews", help="a Parquet file or a glob")
+    parser.add_argument("output", help="prefix of the names of the output files")
     parser.add_argument("--model", default=artifact.SHIPPED, help="a model artefact")
     given = parser.parse_args()
     run(given.reviews, given.output, given.model)

@@ -1,6 +1,6 @@
-"""A command, run and watched: its seconds, and the peak memory of every process that it starts.
+"""Runs a command and measures its duration and the peak memory of every process that it starts.
 
-Linux only: memory is what /proc says of each process (`VmHWM`, its resident set at its largest so far).
+Linux only: memory is `VmHWM` in /proc, the largest resident set of a process so far.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from batch_scorer.errors import JobError
 PROC = Path("/proc")
 EVERY_SECONDS = 0.2
 DRIVER, WORKER = "driver", "worker"
-Process = tuple[int, int]  # pid and time of start, since pids are used again
+Process = tuple[int, int]  # pid and start time, since pids are reused
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most memory that one process ever had resident. What processes share counts in each of them."""
+    """The peak resident memory of a process. Memory that processes share counts for each of them."""
 
     name: str
     mebibytes: float
@@ -31,11 +31,11 @@ class Peak:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did.
+    """A command that has run.
 
     Args:
         seconds: from its start to its end.
-        peaks: of each process, in the order they were seen; the command's own is the first, named `driver`.
+        peaks: of each process, in the order of their discovery; the first is the command's own, named `driver`.
     """
 
     seconds: float
@@ -51,15 +51,15 @@ class Ran:
         return [peak.mebibytes for peak in self.peaks if peak.name == name]
 
     def others(self) -> list[float]:
-        """Peaks of those that are neither driver nor worker, in MiB."""
+        """Peaks of the processes that are neither driver nor worker, in MiB."""
         return [peak.mebibytes for peak in self.peaks if peak.name not in (DRIVER, WORKER)]
 
 
 class Watch:
-    """Looks at a process and its descendants again and again, and keeps the last that was seen of each.
+    """Polls a process and its descendants, and keeps the latest peak of each.
 
-    `VmHWM` only grows, until a process becomes another program: the last value is the peak, but for what comes in the
-    fifth of a second before the process ends.
+    `VmHWM` only grows, unless a process executes another program. So the latest value is the peak, except for growth in
+    the last fifth of a second before the process ends.
     """
 
     def __init__(self, pid: int) -> None:
@@ -70,7 +70,7 @@ class Watch:
         self._thread.start()
 
     def end(self) -> tuple[Peak, ...]:
-        """Stops, and returns what was seen; nothing, if the process was gone before the first look."""
+        """Stops and returns the peaks; none if the process had ended before the first poll."""
         self._ended.set()
         self._thread.join()
         return tuple(self._seen.values())
@@ -88,71 +88,71 @@ class Watch:
 
 
 def run_watched(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Ran:
-    """Runs a command to its end, in `directory`.
+    """Runs a command to its end in `directory`.
 
     Raises:
         JobError: its exit code is not 0.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         with subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ) as process:
             watch = Watch(process.pid)
             try:
                 code = process.wait()
                 seconds = time.perf_counter() - start
             except BaseException:
-                process.terminate()  # or Ctrl-C would wait for its end
+                process.terminate()  # otherwise Ctrl-C would wait for its end
                 raise
             finally:
                 peaks = watch.end()
         if code:
-            said.seek(0)
-            told = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
             raise JobError(
                 "a command of the benchmark failed",
                 where=" ".join(command),
                 expected="exit code 0",
-                got=f"{code}: " + " | ".join(told[-8:]),
+                got=f"{code}: " + " | ".join(lines[-8:]),
             )
     return Ran(seconds, peaks)
 
 
 def _descendants(root: int, known: Mapping[Process, Peak]) -> Iterator[Process]:
-    """`root` and all below it, and what is known and still there: an orphan has another parent."""
+    """Yields `root`, its descendants, and the known processes that still run, since orphans get a different parent."""
     started: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            # After the name, which may hold anything: state, parent, ..., start as the 20th.
+            # The fields after the name, which may contain anything: state, parent, ..., and the start time as the 20th.
             fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has ended in the meantime
         pid = int(entry.name)
         started[pid] = int(fields[19])
         children.setdefault(int(fields[1]), []).append(pid)
     orphans = [pid for pid, start in known if started.get(pid) == start]
-    waiting, found = [root, *orphans], set()
-    while waiting:
-        pid = waiting.pop(0)
-        if pid in started and pid not in found:
-            found.add(pid)
-            waiting += children.get(pid, [])
+    pending, visited = [root, *orphans], set()
+    while pending:
+        pid = pending.pop(0)
+        if pid in started and pid not in visited:
+            visited.add(pid)
+            pending += children.get(pid, [])
             yield pid, started[pid]
 
 
 def _peak(pid: int, root: int) -> Peak | None:
-    """What `pid` is, and its peak; None if it has ended."""
+    """The name and peak of process `pid`, or None if it has ended."""
     try:
         status = (PROC / str(pid) / "status").read_text()
         words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return None
     kibibytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    if not kibibytes:  # a process that has ended, and whose end nobody has asked for yet
+    if not kibibytes:  # a zombie: it has ended, but its parent has not waited for it yet
         return None
     if pid == root:
         name = DRIVER

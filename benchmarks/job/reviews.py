@@ -1,4 +1,4 @@
-"""The first reviews of a Parquet file, repeated where there are too few, as a Parquet file of their own."""
+"""Copies the first reviews of a Parquet file to a new one, repeating them if there are too few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from batch_scorer.errors import InputError
 
-ROW_GROUP = 10_000  # reviews, about; so many are in memory at a time
+ROW_GROUP = 10_000  # reviews, approximately; also how many are in memory at a time
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
 
 
@@ -21,8 +21,8 @@ class Source:
     """Where reviews come from.
 
     Args:
-        file: Parquet.
-        id_column: None numbers the rows, from 0.
+        file: a Parquet file.
+        id_column: None means that rows are numbered, from 0.
     """
 
     file: str
@@ -30,18 +30,18 @@ class Source:
     id_column: str | None = None
 
     def rows(self) -> int:
-        """How many reviews there are."""
+        """The number of reviews."""
         with pq.ParquetFile(self.file) as parquet:
             return int(parquet.metadata.num_rows)
 
 
 def cut(source: Source, reviews: int, path: Path) -> None:
-    """Writes so many reviews, columns `id` and `text`, to `path`.
+    """Writes the first `reviews` reviews to `path`, with the columns `id` and `text`.
 
-    A file with fewer is read again; each review then has another id than before.
+    If the file has fewer, it is read again, and each repeated review gets a new id.
 
     Raises:
-        InputError: the file cannot be read, or has no reviews.
+        InputError: the file cannot be read, has no rows, or lacks a column.
     """
     columns = [source.text_column, *([source.id_column] if source.id_column else [])]
     try:
@@ -49,9 +49,10 @@ def cut(source: Source, reviews: int, path: Path) -> None:
             missing = set(columns) - set(parquet.schema_arrow.names)
             if missing or not parquet.metadata.num_rows:
                 raise InputError(
-                    "the file has no such reviews", where=source.file,
+                    "the file has no rows, or lacks a column", where=source.file,
                     expected=f"rows with the column {', '.join(sorted(missing) or columns)}",
                     got=f"{parquet.metadata.num_rows:,} rows, columns {', '.join(parquet.schema_arrow.names)}",
+                    fix="name the columns with --text-column and --id-column",
                 )  # fmt: skip
             with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
                 for table in _row_groups(_tables(parquet, source), reviews):
@@ -61,26 +62,26 @@ def cut(source: Source, reviews: int, path: Path) -> None:
 
 
 def _tables(parquet: pq.ParquetFile, source: Source) -> Iterator[pa.Table]:
-    """The file again and again, without an end."""
+    """Yields the contents of the file repeatedly, without end."""
     columns = [name for name in (source.text_column, source.id_column) if name]
-    for again in count():
+    for repetition in count():
         row = 0
         for batch in parquet.iter_batches(ROW_GROUP, columns=columns):
             ids = batch[source.id_column].to_pylist() if source.id_column else range(row, row + len(batch))
             row += len(batch)
-            named = [f"{each}+{again}" if again else str(each) for each in ids]
+            unique = [f"{review_id}+{repetition}" if repetition else str(review_id) for review_id in ids]
             texts = batch[source.text_column].cast(pa.string())
-            yield pa.table([pa.array(named, pa.string()), texts], schema=SCHEMA)
+            yield pa.table([pa.array(unique, pa.string()), texts], schema=SCHEMA)
 
 
 def _row_groups(tables: Iterator[pa.Table], reviews: int) -> Iterator[pa.Table]:
-    """The first so many rows, gathered: `ROW_GROUP` rows at least, but for the last."""
+    """Regroups the first `reviews` rows: at least `ROW_GROUP` rows per table, except in the last."""
     gathered: list[pa.Table] = []
-    left = reviews
-    while left:
-        table = next(tables).slice(0, left)
-        left -= len(table)
+    remaining = reviews
+    while remaining:
+        table = next(tables).slice(0, remaining)
+        remaining -= len(table)
         gathered.append(table)
-        if not left or sum(map(len, gathered)) >= ROW_GROUP:
+        if not remaining or sum(map(len, gathered)) >= ROW_GROUP:
             yield pa.concat_tables(gathered)
             gathered.clear()

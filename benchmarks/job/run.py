@@ -1,6 +1,6 @@
-"""The measurement: both sides take turns on the same reviews, then the command scores more and more of them alone.
+"""The measurement: both sides take turns on the same reviews, then the command alone scores more and more of them.
 
-In: `Settings`. Out: everything that was found, as `job.json` holds it.
+In: `Settings`. Out: all results, as in `job.json`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from benchmarks.job.sides import Settings, Workplace, check_answers
 from benchmarks.scoring.machine import machine
 from benchmarks.scoring.measure import Spread
 
-CLEAR = 0.5  # of its start-up: what the first try has to take beyond it for its rate to be known well
+# The time that the first try must take beyond its start-up for its rate to be reliable, as a share of the start-up.
+CLEAR = 0.5
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run of the command did.
+    """A run of the command.
 
     Args:
-        processes: that scored: the workers, or the driver alone.
-        workers_mib: the peak of the largest worker; None where the driver scored.
-        other_mib: the peak of the largest other process, if there was one.
-        shares: of each stage in the time of all stages, all processes together.
-        besides_seconds: what is left of `seconds` without the stages (of one process, on average): imports, start-up,
-            Beam, waiting, the end.
+        processes: number of processes that scored: the workers, or the driver alone.
+        workers_mib: peak of the largest worker; None if the driver scored.
+        other_mib: peak of the largest other process, if there was one.
+        shares: of each stage in the time of all stages, over all processes.
+        besides_seconds: `seconds` without the stages (averaged over the processes): imports, start-up, Beam, waiting
+            and the end.
     """
 
     reviews: int
@@ -48,24 +49,24 @@ class Job:
 
     @property
     def largest_mib(self) -> float:
-        """The peak of the largest process."""
+        """Peak of the largest process."""
         return max(peak.mebibytes for peak in self.peaks)
 
     @property
     def but_scoring(self) -> float:
-        """Share of all stages but scoring."""
+        """Share of all stages other than scoring."""
         return 1 - self.shares["score"]
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `job.json`."""
+        """The run as in `job.json`."""
         return {**dataclasses.asdict(self), "largest_mib": self.largest_mib, "but_scoring": self.but_scoring}
 
 
 def job(reviews: int, ran: Ran, timings: Mapping[str, float]) -> Job:
-    """A run of the command.
+    """Describes a run of the command.
 
     Args:
-        timings: seconds a stage, summed over the processes, as the run's manifest has them.
+        timings: seconds per stage, summed over the processes, as in the run's manifest.
     """
     workers, others = ran.named("worker"), ran.others()
     processes = len(workers) or 1
@@ -84,11 +85,11 @@ def job(reviews: int, ran: Ran, timings: Mapping[str, float]) -> Job:
     )
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+def run(settings: Settings, report: Callable[[str], None]) -> dict[str, Any]:
     """Measures everything.
 
     Args:
-        say: is told what goes on.
+        report: called with a line of text at each step.
 
     Raises:
         InputError: the reviews cannot be read.
@@ -98,15 +99,15 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="batch-scorer-") as directory:
         place = Workplace(settings, Path(directory))
         common = place.cut(settings.first_try_reviews)
-        say(f"checking that both give the same answers to {settings.first_try_reviews:,} reviews")
+        report(f"checking that both sides give the same answers to {settings.first_try_reviews:,} reviews")
         _, manifest, ours = place.score(common)
         off = check_answers(ours, place.first_try(common)[1])
-        rounds = side_by_side(place, say)
+        rounds = side_by_side(place, report)
         growth = []
         for reviews in settings.grow:
-            say(f"growth: {reviews:,} reviews")
-            ran, grown, _ = place.score(place.cut(reviews))
-            growth.append(job(reviews, ran, grown["timings"]))
+            report(f"growth: {reviews:,} reviews")
+            ran, larger, _ = place.score(place.cut(reviews))
+            growth.append(job(reviews, ran, larger["timings"]))
     return {
         "data": Path(settings.source.file).name,
         "data_reviews": settings.source.rows(),
@@ -116,18 +117,18 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
         "versions": manifest["versions"],
         "answers_off": off,
         **rounds,
-        "growth": [grown.to_json() for grown in growth],
+        "growth": [run.to_json() for run in growth],
         "steps": steps(growth),
     }
 
 
-def side_by_side(place: Workplace, say: Callable[[str], None]) -> dict[str, Any]:
-    """Both sides in turn, another one first each round; the first try also on a single review, for its start-up."""
+def side_by_side(place: Workplace, report: Callable[[str], None]) -> dict[str, Any]:
+    """Runs both sides in alternating order; the first try also on a single review, which gives its start-up."""
     settings = place.settings
     jobs: list[Job] = []
     tries: list[tuple[Ran, Ran]] = []
 
-    def whole_command() -> None:
+    def command() -> None:
         ran, manifest, _ = place.score(place.cut(settings.reviews))
         jobs.append(job(settings.reviews, ran, manifest["timings"]))
 
@@ -135,9 +136,9 @@ def side_by_side(place: Workplace, say: Callable[[str], None]) -> dict[str, Any]
         start, _ = place.first_try(place.cut(1))
         tries.append((start, place.first_try(place.cut(settings.first_try_reviews))[0]))
 
-    turns = [whole_command, first_try]
+    turns = [command, first_try]
     for number in range(settings.rounds):
-        say(f"round {number + 1} of {settings.rounds}")
+        report(f"round {number + 1} of {settings.rounds}")
         for turn in turns if number % 2 == 0 else reversed(turns):
             turn()
     return {
@@ -148,22 +149,22 @@ def side_by_side(place: Workplace, say: Callable[[str], None]) -> dict[str, Any]
             "rate": _spread(job.rate for job in jobs),
             "runs": [job.to_json() for job in jobs],
         },
-        **beside(settings, [job.seconds for job in jobs], tries),
+        **compare(settings, [job.seconds for job in jobs], tries),
     }
 
 
-def beside(settings: Settings, job_seconds: Sequence[float], tries: Sequence[tuple[Ran, Ran]]) -> dict[str, Any]:
-    """The first try, and how many times faster the command was than it would have been on as many reviews.
+def compare(settings: Settings, job_seconds: Sequence[float], tries: Sequence[tuple[Ran, Ran]]) -> dict[str, Any]:
+    """Extrapolates the first try to as many reviews, and says how many times faster the command was.
 
     Args:
-        job_seconds: of the command, each round.
-        tries: the first try on a single review, and on its own number of reviews, each round.
+        job_seconds: of the command, in each round.
+        tries: in each round, the first try on a single review and on its number of reviews.
     """
     reviews, tried = settings.reviews, settings.first_try_reviews
     starts = [start.seconds for start, _ in tries]
-    beyond = [max(ran.seconds - start.seconds, 1e-3) for start, ran in tries]  # may be noise, if they are few
-    a_review = [seconds / (tried - 1) for seconds in beyond]
-    scoring = [seconds * (reviews - 1) for seconds in a_review]
+    beyond = [max(ran.seconds - start.seconds, 1e-3) for start, ran in tries]  # may be noise for few reviews
+    per_review = [seconds / (tried - 1) for seconds in beyond]
+    scoring = [seconds * (reviews - 1) for seconds in per_review]
     totals = [start + seconds for start, seconds in zip(starts, scoring, strict=True)]
     peaks = [max(peak.mebibytes for peak in ran.peaks) for _, ran in tries]
     return {
@@ -171,26 +172,26 @@ def beside(settings: Settings, job_seconds: Sequence[float], tries: Sequence[tup
             "reviews": tried,
             "seconds": _spread(ran.seconds for _, ran in tries),
             "start_seconds": _spread(starts),
-            "rate": _spread(1 / seconds for seconds in a_review),  # once started
+            "rate": _spread(1 / seconds for seconds in per_review),  # once started
             "seconds_for_all": _spread(totals),
             "largest_mib": max(peaks),
             "peaks": [[dataclasses.asdict(peak) for peak in ran.peaks] for _, ran in tries],
             "too_few": any(s < CLEAR * start for s, start in zip(beyond, starts, strict=True)),
         },
         "ratio": _spread(total / ours for total, ours in zip(totals, job_seconds, strict=True)),
-        # Without its start-up, but with that of the command: the least that can be said.
+        # Without its own start-up but with that of the command: a lower bound.
         "ratio_without_its_start": _spread(theirs / ours for theirs, ours in zip(scoring, job_seconds, strict=True)),
     }
 
 
 def steps(growth: Sequence[Job]) -> list[dict[str, Any]]:
-    """What grew from each number of reviews to the next, and how many times.
+    """By what factors things grew from each number of reviews to the next.
 
     Returns:
-        `reviews`, `seconds`: factors. `seconds_a_review`: the second over the first: 1 if linear, below it if more
-        reviews shared the start-up. `largest`, `driver`, `worker`: factors of peak memory; the last two are None from
-        a run without workers to one with. `rate`: reviews/s of the reviews that were added, the steady state; None if
-        the run took no longer with them.
+        `reviews`, `seconds`: factors. `seconds_a_review`: the second divided by the first: 1 if growth is linear, less
+        if more reviews share the start-up. `largest`, `driver`, `worker`: factors of peak memory; the last two are None
+        if only one of the runs had workers. `rate`: reviews/s of the additional reviews, which is the steady state;
+        None if the larger run was not slower.
     """
     return [_step(few, many) for few, many in itertools.pairwise(growth)]
 

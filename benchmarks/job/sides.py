@@ -1,4 +1,4 @@
-"""Both sides as commands in fresh processes: `batch-scorer score` and the first try; and whether they agree."""
+"""Runs both sides as commands in new processes, `batch-scorer score` and the first try, and compares their answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmarks.job.reviews import Source, cut
 
 ROOT = Path(__file__).parents[2]  # where `python -m` finds both
 TOLERANCE = 1e-3  # of logits and of probabilities
-# Quiet, and without a GPU, as the command sets it for itself.
+# Quiet and without a GPU, as the command sets it for itself.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
@@ -33,10 +33,10 @@ class Settings:
 
     Args:
         model: directory of the artefact.
-        reviews: of the whole command, in the rounds.
-        first_try_reviews: of these the first, for the first try, which is slower.
-        grow: numbers of reviews for the command to score once each, ascending.
-        workers: processes of the command; None leaves it to choose.
+        reviews: how many the command scores in each round.
+        first_try_reviews: how many of these the first try scores, which is slower.
+        grow: numbers of reviews that the command scores once each, ascending.
+        workers: processes of the command; None leaves the choice to the command.
     """
 
     source: Source
@@ -50,13 +50,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Workplace:
-    """The commands, and a directory for their inputs and outputs."""
+    """The commands and a directory for their inputs and outputs."""
 
     settings: Settings
     directory: Path
 
     def cut(self, reviews: int) -> Path:
-        """A file of so many reviews, made once.
+        """A file with the first `reviews` reviews, created on first use.
 
         Raises:
             InputError: the reviews cannot be read.
@@ -67,13 +67,13 @@ class Workplace:
         return path
 
     def score(self, reviews: Path) -> tuple[Ran, dict[str, Any], pa.Table]:
-        """Runs the whole command.
+        """Runs the complete command.
 
         Returns:
-            What was seen of it, its manifest, and its answers: `id`, `logit` and `probability`.
+            The run, its manifest, and its answers: `id`, `logit` and `probability`.
 
         Raises:
-            JobError: it failed, or did not end as a success.
+            JobError: it failed, or was not a success.
         """
         output = self.directory / "out"
         options = [str(reviews), "--output", str(output), "--id-column", "id", "--model", self.settings.model]
@@ -81,12 +81,12 @@ class Workplace:
             options += ["--workers", str(self.settings.workers)]
         ran = self._run("batch_scorer", "score", *options)
         manifest = json.loads((output / "manifest.json").read_text())
-        found = _read(f"{output}/predictions/*.parquet", ["record_id", "logit", "probability"])
+        answers = _read(f"{output}/predictions/*.parquet", ["record_id", "logit", "probability"])
         shutil.rmtree(output)  # half a million reviews take hundreds of megabytes
-        return ran, manifest, found.rename_columns(["id", "logit", "probability"])
+        return ran, manifest, answers.rename_columns(["id", "logit", "probability"])
 
     def first_try(self, reviews: Path) -> tuple[Ran, pa.Table]:
-        """Runs the first try; also returns its answers.
+        """Runs the first try; returns the run and its answers.
 
         Raises:
             JobError: it failed.
@@ -94,37 +94,41 @@ class Workplace:
         output = self.directory / "first-try"
         output.mkdir()
         ran = self._run("benchmarks.job.first_try", str(reviews), str(output / "part"), "--model", self.settings.model)
-        found = _read(f"{output}/*.parquet", ["id", "logit", "probability"])
+        answers = _read(f"{output}/*.parquet", ["id", "logit", "probability"])
         shutil.rmtree(output)
-        return ran, found
+        return ran, answers
 
     def _run(self, module: str, *options: str) -> Ran:
         return run_watched([sys.executable, "-m", module, *options], ROOT, {**os.environ, **ENVIRONMENT})
 
 
 def check_answers(ours: pa.Table, theirs: pa.Table) -> float:
-    """The largest difference of a logit or probability, over the reviews that both have scored.
+    """The largest difference between logits or probabilities, over the reviews that both sides have scored.
 
     Args:
-        ours: answers of the command, which rejects a review without words.
-        theirs: answers of the first try, which scores it all the same.
+        ours: answers of the command, which rejects reviews without words.
+        theirs: answers of the first try, which scores those too.
 
     Raises:
-        EngineError: it is more than `TOLERANCE`, or a review is missing: they would not be doing the same work.
+        EngineError: the difference exceeds `TOLERANCE`, or a review is missing: the sides would not do the same work.
     """
     both = ours.join(theirs, "id", join_type="inner", right_suffix="_of_first_try")
     if not len(ours) or len(both) != len(ours):
         raise EngineError(
             "the two sides did not score the same reviews",
-            expected=f"{len(ours):,}, all of the command's",
-            got=f"{len(both):,}",
+            expected=f"all {len(ours):,} reviews of the command",
+            got=f"{len(both):,} of them",
         )
     off = max(
         float(np.abs(pc.subtract(both[name], both[f"{name}_of_first_try"]).to_numpy()).max())
         for name in ("logit", "probability")
     )
     if not off <= TOLERANCE:
-        raise EngineError("the two sides do not agree", expected=f"within {TOLERANCE:g}", got=f"off by {off:.3g}")
+        raise EngineError(
+            "the two sides do not agree",
+            expected=f"logits and probabilities within {TOLERANCE:g}",
+            got=f"a difference of {off:.3g}",
+        )
     return off
 
 

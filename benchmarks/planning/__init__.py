@@ -1,1 +1,1 @@
-"""What planning a million files takes, and summing up a hundred thousand shards."""
+"""What it takes to plan a million files, and to sum up a hundred thousand shards."""

@@ -1,4 +1,4 @@
-"""Corpora of many tiny files, a thousand in a folder: what they hold does not matter, only how many there are."""
+"""Creates corpora of many tiny files, a thousand per folder: only their number matters, not their contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _parquet(number: int) -> bytes:
     return stream.getvalue()
 
 
-# Format -> ending, and the content of a file.
+# Format -> suffix and the contents of a file.
 CORPORA: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "files": (".txt", lambda number: b"good film\n"),
     "jsonl": (".jsonl", lambda number: b'{"id": %d, "text": "good film"}\n' % number),
@@ -30,11 +30,11 @@ CORPORA: dict[str, tuple[str, Callable[[int], bytes]]] = {
 
 
 def make(kind: str, files: int, directory: Path) -> None:
-    """Writes so many files of a format below `directory`."""
-    ending, content = CORPORA[kind]
+    """Writes `files` files of the format `kind` to folders in `directory`."""
+    suffix, content = CORPORA[kind]
     for number in range(files):
-        folder, place = divmod(number, FILES_A_FOLDER)
+        folder, position = divmod(number, FILES_A_FOLDER)
         path = directory / f"{folder // FOLDERS_A_FOLDER:03d}" / f"{folder:06d}"
-        if place == 0:
+        if position == 0:
             path.mkdir(parents=True)
-        (path / f"review-{number:08d}{ending}").write_bytes(content(number))
+        (path / f"review-{number:08d}{suffix}").write_bytes(content(number))

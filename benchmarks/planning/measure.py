@@ -1,7 +1,7 @@
-"""One measurement, which has a process of its own: `python -m benchmarks.planning.measure plan|fold ...`.
+"""One measurement, in a process of its own: `python -m benchmarks.planning.measure plan|fold ...`.
 
-It prints what it found as JSON: seconds of each step and of the processor, and the peak resident memory before the
-first of them and after the last (`VmHWM` in /proc, so Linux only).
+It prints its results as JSON: the seconds of each step, processor time, and the peak resident memory before the first
+step and after the last one (`VmHWM` in /proc, so Linux only).
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from batch_scorer.runs.layout import Part
 from batch_scorer.runs.manifest import STAGES, Counts, Summary
 from batch_scorer.silence import quieten
 
-BUNDLE = 10  # shards that a worker sums up before the sums of all are put together
-_NAMES = {"lis": "list", "loo": "look", "cut": "cut", "wri": "write"}
+BUNDLE = 10  # shards that a worker sums up before all sums are combined
+# Names of the steps of planning, by the first word of their progress messages.
+_NAMES = {"listing": "list", "looking": "inspect", "cutting": "cut"}
 
 
 class Steps:
-    """Seconds of each step, from when it is told of to the next one."""
+    """Measures the seconds of each step; called with the text of a step, it starts that one and ends the last one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._begun, self._last = time.perf_counter(), ""
+        self._started, self._step = time.perf_counter(), ""
         self._processor_s, self._start_mib = time.process_time(), peak_mib()
 
-    def __call__(self, words: str) -> None:
+    def __call__(self, text: str) -> None:
         now = time.perf_counter()
-        if self._last:
-            self.seconds[self._last] = self.seconds.get(self._last, 0.0) + now - self._begun
-        self._begun, self._last = now, _NAMES.get(words[:3], words)
+        if self._step:
+            self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._started
+        self._started, self._step = now, _NAMES.get(text.split(maxsplit=1)[0], text)
 
     def end(self) -> dict[str, Any]:
-        """What all of them took."""
+        """Ends the last step; returns the time and memory of all steps."""
         self("end")
         return {
             "steps": self.seconds,
@@ -57,22 +58,22 @@ class Steps:
 
 
 def plan(inputs: str, output: str) -> dict[str, Any]:
-    """All that `score` does until the plan is written, but for the lock on the output."""
+    """Does what `score` does until the plan is written, except for locking the output."""
     quieten()
     model = artifact.load(artifact.SHIPPED)
     engine.check_precision(model, "float32")
     config, steps = ScoreConfig.of((inputs,), output), Steps()
-    made, shards = make_plan(config, model.model_id, steps)
-    made = directory.prepare(config.output, made)
+    planned, shards = make_plan(config, model.model_id, steps)
+    planned = directory.prepare(config.output, planned)
     steps("write")
     directory.begin(config.output)
-    plan_files.write_plan(made, shards, output)
-    used = steps.end()
-    return {"files": sum(found["files"] for found in made.inputs), "shards": made.shard_count, **used}
+    plan_files.write_plan(planned, shards, output)
+    costs = steps.end()
+    return {"files": sum(summary["files"] for summary in planned.inputs), "shards": planned.shard_count, **costs}
 
 
 def fold(shards: int, output: str) -> dict[str, Any]:
-    """What is done of so many shards once they are scored: a look at the markers' names, the sum, the manifest."""
+    """Does what follows the scoring of so many shards: a poll of the markers' names, the sum, the manifest."""
     from batch_scorer.runners.graph import FoldSummaries
 
     quieten()
@@ -81,8 +82,8 @@ def fold(shards: int, output: str) -> dict[str, Any]:
     markers.mkdir(parents=True)
     one = Path(output) / "one.txt"
     one.touch()
-    made, _ = make_plan(ScoreConfig.of((str(one),), f"{output}/out"), model.model_id)
-    made = dataclasses.replace(made, shard_count=shards)
+    planned, _ = make_plan(ScoreConfig.of((str(one),), f"{output}/out"), model.model_id)
+    planned = dataclasses.replace(planned, shard_count=shards)
     for index in range(shards):
         (markers / f"{index:05d}.json").touch()
     steps = Steps()
@@ -99,19 +100,19 @@ def fold(shards: int, output: str) -> dict[str, Any]:
     total = sums.extract_output(sums.merge_accumulators(totals))
     steps("commit")
     config = ScoreConfig.of((str(one),), output, allow_unreadable=True, max_error_rate=1.0)
-    manifest.commit(total, made, model, 0.0, config, {}, "then", "now")
-    used = steps.end()
+    manifest.commit(total, planned, model, 0.0, config, {}, "then", "now")
+    costs = steps.end()
     manifest_mb = (Path(output) / "manifest.json").stat().st_size / 1e6
-    return {"shards": shards, "manifest_mb": manifest_mb, **used, "seconds": sum(used["steps"].values())}
+    return {"shards": shards, "manifest_mb": manifest_mb, **costs, "seconds": sum(costs["steps"].values())}
 
 
 def _summaries(shards: int) -> Iterator[Summary]:
-    """What shards of a thousand reviews did, each with two parts and with a profile that is not the next one's."""
+    """Yields summaries of shards of a thousand reviews, each with two parts and a profile unlike the previous one."""
     rng = np.random.default_rng(1)
     words, scores = rng.integers(1, 1_500, 20_000), rng.random(20_000)
     for index in range(shards):
-        some = slice(index % 19_000, index % 19_000 + 1_000)
-        profile = measure(words[some], np.minimum(words[some], 499), words[some] // 20, scores[some])
+        rows = slice(index % 19_000, index % 19_000 + 1_000)
+        profile = measure(words[rows], np.minimum(words[rows], 499), words[rows] // 20, scores[rows])
         parts = tuple(
             Part(f"{kind}/part-{index:05d}.parquet", rows, os.urandom(32).hex())
             for kind, rows in (("predictions", 1_000), ("errors", 3))
@@ -120,11 +121,11 @@ def _summaries(shards: int) -> Iterator[Summary]:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had resident so far."""
+    """The peak resident memory of this process so far, in MiB."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":
-    what, number_or_inputs, place = sys.argv[1:]
-    print(json.dumps(plan(number_or_inputs, place) if what == "plan" else fold(int(number_or_inputs), place)))
+    kind, inputs_or_shards, place = sys.argv[1:]
+    print(json.dumps(plan(inputs_or_shards, place) if kind == "plan" else fold(int(inputs_or_shards), place)))

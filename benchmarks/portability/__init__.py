@@ -1,1 +1,1 @@
-"""The same job in one process, in workers of its own and over Beam's portable interface: are the parts the same?"""
+"""Whether one process, local workers and Beam's portable interface give the same parts for the same job."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.portability`: one process, local workers, Beam's portable interface: are the parts the same?"""
+"""`python -m benchmarks.portability`: whether a process, local workers and portable runners give the same parts."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ HEADINGS = ("way", "workers", "seconds", "reviews/s", "scored", "rejected", "par
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column of the text.")
-@click.option("--id-column", metavar="NAME", help="Column of the id.  [default: rows are numbered]")
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
-@click.option("--reviews", type=click.IntRange(1), default=20_000, help="How many are scored, the first.")
-@click.option("--workers", type=click.IntRange(2), default=2, help="Processes of all ways but the first.")
-@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the three outputs there.")
+@click.option(
+    "--reviews", type=click.IntRange(1), default=20_000, help="How many reviews to score, from the start of the file."
+)
+@click.option("--workers", type=click.IntRange(2), default=2, help="Processes of each way but the first.")
+@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Directory to keep the three outputs in.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where portability.json and portability.md go.")  # fmt: skip
+              help="Directory for portability.json and portability.md.")  # fmt: skip
 def main(
     data: str, text_column: str, id_column: str | None, model: str, reviews: int, workers: int, keep: Path | None,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores the same reviews three times: in one process; in workers of the command's own; and through a job server
-    and a pool of workers, which are processes of their own and talk to the command over gRPC. Fails unless all parts
-    are the same, byte for byte.
+    """Score the same reviews three times: in one process; in worker processes of the command; and through a job server
+    and an external worker pool, which communicate with the command over gRPC. Fail unless all parts are identical,
+    byte for byte.
 
     \b
     Example:
       python -m benchmarks.portability --data imdb_train.parquet --id-column review_id --output results
     """
-    model = str(Path(model).resolve()) if Path(model).exists() else model  # all start in the checkout
+    model = str(Path(model).resolve()) if Path(model).exists() else model  # all commands run in the checkout
     keep = keep.resolve() if keep else None
     settings = Settings(Source(data, text_column, id_column), model, reviews, workers, keep)
     try:
@@ -54,41 +56,41 @@ def main(
 
 
 def measure(settings: Settings, output: Path | None, console: Console) -> None:
-    """Measures, prints the table, and writes it into `output`.
+    """Measures, prints the table and writes it to `output`.
 
     Raises:
         InputError: the reviews cannot be read.
         JobError: a run failed.
-        EngineError: a part of one way differs from that of another.
+        EngineError: the parts are not the same.
     """
-    found = run(settings, lambda text: console.print(text, highlight=False, markup=False))
-    table = Table(*(HEADINGS[0],), box=SIMPLE)
+    results = run(settings, lambda text: console.print(text, highlight=False, markup=False))
+    table = Table(HEADINGS[0], box=SIMPLE)
     for heading in HEADINGS[1:]:
         table.add_column(heading, justify="right")
-    for cells in rows(found):
+    for cells in rows(results):
         table.add_row(*cells)
     console.print(table)
-    console.print("all parts are the same, byte for byte")
+    console.print("all parts are identical, byte for byte")
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "portability.json").write_text(json.dumps(found, indent=2) + "\n")
-        lines = [HEADINGS, ("---", *("---:",) * (len(HEADINGS) - 1)), *rows(found)]
+        (output / "portability.json").write_text(json.dumps(results, indent=2) + "\n")
+        lines = [HEADINGS, ("---", *("---:",) * (len(HEADINGS) - 1)), *rows(results)]
         (output / "portability.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
-def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The table's cells, in the order of `HEADINGS`."""
+def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The cells of the table, in the order of `HEADINGS`."""
     return [
         (
             side["name"],
-            "1" if number == 0 else str(found["workers"]),
+            "1" if number == 0 else str(results["workers"]),
             f"{side['seconds']:.1f}",
             f"{side['rate']:,.0f}",
             f"{side['counts']['scored']:,}",
             f"{side['counts']['rejected']:,}",
             str(len(side["parts"])),
         )
-        for number, side in enumerate(found["sides"])
+        for number, side in enumerate(results["sides"])
     ]
 
 

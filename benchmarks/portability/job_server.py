@@ -1,7 +1,7 @@
-"""Beam's own job server, which gives a job as many workers as it asks for (`--sdk_worker_parallelism`).
+"""Beam's own job server, changed to give a job as many workers as it asks for (`--sdk_worker_parallelism`).
 
-`python -m benchmarks.portability.job_server --job-port N` stands in for those of Flink, Spark and Prism: it takes their
-arguments, of which it needs the port only.
+`python -m benchmarks.portability.job_server --job-port N` takes the place of the job servers of Flink, Spark and Prism.
+It accepts their arguments and uses only the port.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from apache_beam.runners.portability.local_job_service import BeamJob, LocalJobS
 
 
 class Job(BeamJob):  # type: ignore[misc]
-    """A job on Beam's local runner; Beam's own has a single worker, whatever is asked for."""
+    """A job on Beam's local runner. Beam's own class always uses a single worker."""
 
     def _invoke_runner(self) -> Any:
         self.set_state(beam_job_api_pb2.JobState.RUNNING)
@@ -30,16 +30,16 @@ class Job(BeamJob):  # type: ignore[misc]
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Serves until it is ended."""
+    """Serves until it is terminated."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--job-port", "--job_port", type=int, required=True)
     port = parser.parse_known_args(words)[0].job_port
-    ended = threading.Event()
+    terminated = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: terminated.set())
     server = LocalJobServicer(beam_job_type=Job)
     server.start_grpc_server(port)
-    ended.wait()
+    terminated.wait()
     server.stop()
 
 

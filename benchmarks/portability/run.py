@@ -1,6 +1,6 @@
-"""The measurement: the same reviews by each way, each a whole command in fresh processes, and whether the parts agree.
+"""The measurement: the same reviews scored in each way, by complete commands in new processes; then a comparison.
 
-In: a file of reviews. Out: everything that was found, as `portability.json` holds it.
+In: a file of reviews. Out: all results, as in `portability.json`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Settings:
 
     Args:
         model: directory of the artefact.
-        reviews: how many are scored, the first.
-        workers: processes of all sides but the first.
-        keep: where the outputs go; None deletes them.
+        reviews: how many reviews are scored, from the start of the file.
+        workers: processes of each side but the first.
+        keep: directory for the outputs; None deletes them.
     """
 
     source: Source
@@ -50,12 +50,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Side:
-    """What one way did.
+    """The result of one way of scoring.
 
     Args:
-        seconds: of the whole command, from its start to its end.
+        seconds: of the complete command, from its start to its end.
         parts: sha256 of every part, by its path in the output.
-        counts: as the manifest has them.
+        counts: as in the manifest.
     """
 
     name: str
@@ -66,24 +66,24 @@ class Side:
 
     @property
     def rate(self) -> float:
-        """Reviews a second, with the start."""
+        """Reviews per second, start-up included."""
         return self.counts["read"] / self.seconds
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `portability.json`."""
+        """The result as in `portability.json`."""
         return {**asdict(self), "rate": self.rate}
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+def run(settings: Settings, report: Callable[[str], None]) -> dict[str, Any]:
     """Measures everything.
 
     Args:
-        say: is told what goes on.
+        report: called with a line of text at each step.
 
     Raises:
         InputError: the reviews cannot be read.
         JobError: a run failed.
-        EngineError: a part of one way differs from that of another.
+        EngineError: the parts are not the same.
     """
     with tempfile.TemporaryDirectory(prefix="batch-scorer-") as directory:
         place = settings.keep or Path(directory)
@@ -98,7 +98,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
                 EXTERNAL: ("--", *beam_options),
             }
             for name, options in ways.items():
-                say(f"{name}: {' '.join(options)}")
+                report(f"{name}: {' '.join(options)}")
                 output = place / name.replace(" ", "-")
                 sides.append(score(name, reviews, output, settings.model, options))
     compare(sides)
@@ -113,10 +113,10 @@ def run(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def score(name: str, reviews: Path, output: Path, model: str, options: Sequence[str]) -> Side:
-    """Runs the command one way.
+    """Runs the command in one way.
 
     Args:
-        options: of this way.
+        options: the options of the command that make the difference.
 
     Raises:
         JobError: it failed.
@@ -125,8 +125,8 @@ def score(name: str, reviews: Path, output: Path, model: str, options: Sequence[
     command = [sys.executable, "-m", "batch_scorer", *words, "--model", model, *options]
     ran = run_watched(command, ROOT, {**os.environ, **ENVIRONMENT})
     manifest = json.loads((output / "manifest.json").read_text())
-    found = {part["path"]: _sha256(output / part["path"]) for part in manifest["parts"]}
-    return Side(name, " ".join(options), ran.seconds, found, manifest["counts"])
+    hashes = {part["path"]: _sha256(output / part["path"]) for part in manifest["parts"]}
+    return Side(name, " ".join(options), ran.seconds, hashes, manifest["counts"])
 
 
 def _sha256(path: Path) -> str:
@@ -135,32 +135,32 @@ def _sha256(path: Path) -> str:
 
 
 def compare(sides: Sequence[Side]) -> None:
-    """Refuses unless all sides have the same parts, byte for byte, and the same counts.
+    """Checks that all sides have the same parts, byte for byte, and the same counts.
 
     Raises:
-        EngineError: they have not.
+        EngineError: they do not.
     """
     first = sides[0]
     for side in sides[1:]:
-        differ = [path for path, digest in first.parts.items() if side.parts.get(path) != digest]
-        if differ or side.parts.keys() != first.parts.keys() or side.counts != first.counts:
+        different = [path for path, digest in first.parts.items() if side.parts.get(path) != digest]
+        if different or side.parts.keys() != first.parts.keys() or side.counts != first.counts:
             raise EngineError(
-                "the job does not give the same parts everywhere",
-                where=f"{side.name}, beside {first.name}",
-                expected=f"{len(first.parts):,} parts, all alike, and counts {dict(first.counts)}",
-                got=f"{len(differ):,} that differ or are missing, of {len(side.parts):,}; counts {dict(side.counts)}",
+                "the job does not give the same parts in every way",
+                where=f"{side.name}, compared with {first.name}",
+                expected=f"{len(first.parts):,} identical parts and counts {dict(first.counts)}",
+                got=f"{len(different):,} different or missing of {len(side.parts):,}; counts {dict(side.counts)}",
             )
 
 
 @contextmanager
 def servers(workers: int, logs: Path) -> Iterator[tuple[str, ...]]:
-    """A job server and a pool of workers, each in a process of its own, both ended with the body.
+    """Runs a job server and a worker pool, each in a process of its own, for the duration of the block.
 
     Args:
-        logs: where they write what they say.
+        logs: directory for their output.
 
     Yields:
-        The options of Beam for a job over them.
+        Beam's options for a job that uses them.
 
     Raises:
         JobError: one of them does not start.
@@ -170,7 +170,7 @@ def servers(workers: int, logs: Path) -> Iterator[tuple[str, ...]]:
         "job-server": ("benchmarks.portability.job_server", f"--job-port={job_port}"),
         "worker-pool": ("apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"),
     }
-    # The pool starts workers by the name `python`.
+    # The pool starts workers with the command `python`.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     processes = []
     try:
@@ -205,8 +205,12 @@ def _wait_for(port: int, name: str, logs: Path) -> None:
             return socket.create_connection(("localhost", port), timeout=1).close()
         except OSError as error:
             if time.monotonic() > end:
-                said = (logs / f"{name}.log").read_text(errors="replace").splitlines()[-8:]
-                raise JobError(f"the {name} does not start", got=" | ".join(said) or str(error)) from error
+                lines = (logs / f"{name}.log").read_text(errors="replace").splitlines()[-8:]
+                raise JobError(
+                    f"the {name} does not start",
+                    expected=f"a connection within {START_SECONDS:g} s",
+                    got=" | ".join(lines) or str(error),
+                ) from error
         time.sleep(0.1)
 
 

@@ -1,1 +1,1 @@
-"""How long a job takes and what it costs on a cluster: measured times, named assumptions and a small simulation."""
+"""How long jobs take and what they cost on a cluster: measured times, explicit assumptions and a small simulation."""

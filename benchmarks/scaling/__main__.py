@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scaling`: how long jobs take on more workers than anybody here has, and what they cost."""
+"""`python -m benchmarks.scaling`: simulates how long jobs take on large clusters, and what they cost."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ MEASURED = Path(__file__).parents[2] / "docs" / "performance" / "job.json"
 @click.option("--measured", "path", type=click.Path(path_type=Path), default=MEASURED, metavar="FILE",
               show_default="docs/performance/job.json", help="job.json of benchmarks.job.")  # fmt: skip
 @click.option("--vcpu-share", type=click.FloatRange(0, 1, min_open=True), default=VCPU_SHARE,
-              help="Assumed: what a vCPU does of the work of a process on the measured machine.")  # fmt: skip
+              help="Assumption: speed of a vCPU relative to a process on the measured machine.")  # fmt: skip
 @click.option("--start", type=click.FloatRange(0), default=DATAFLOW_START_S, metavar="S",
-              help="Assumed: from the request for a machine until a process starts on it.")  # fmt: skip
+              help="Assumption: time from requesting a machine until a process starts on it.")  # fmt: skip
 @click.option("--round-trip", type=click.FloatRange(0), default=ROUND_TRIP_S, metavar="S",
-              help="Assumed: one request to the store and its answer.")  # fmt: skip
-@click.option("--price", type=click.FloatRange(0), default=0.05, help="Of a vCPU for an hour, in any currency.")
-@click.option("--seed", type=click.IntRange(0), default=1, help="Of speeds, stragglers and preemptions.")
+              help="Assumption: time for a request to the object store and its response.")  # fmt: skip
+@click.option("--price", type=click.FloatRange(0), default=0.05, help="Price of a vCPU-hour, in any currency.")
+@click.option("--seed", type=click.IntRange(0), default=1, help="Seed of speeds, stragglers and preemptions.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where scaling.json, scaling.md and scaling.svg go.")  # fmt: skip
+              help="Directory for scaling.json, scaling.md and scaling.svg.")  # fmt: skip
 def main(
     path: Path, vcpu_share: float, start: float, round_trip: float, price: float, seed: int, output: Path | None
 ) -> None:
-    """Simulates jobs of 10^6 to 10^10 reviews and prints the tables of docs/scaling.md.
+    """Simulate jobs of 10^6 to 10^10 reviews and print the tables of docs/scaling.md.
 
-    Shards are drawn by workers from a queue; workers differ in speed, and are taken away with the shard in their hand.
-    A quarter of a minute; nothing is scored.
+    Workers take shards from a queue, differ in speed, and can be preempted in the middle of a shard. Nothing is scored;
+    it takes about 15 seconds.
 
     \b
     Examples:
@@ -53,22 +53,24 @@ def main(
 def scale(
     path: Path, vcpu_share: float, start: float, round_trip: float, price: float, seed: int, output: Path | None
 ) -> None:
-    """Runs all cases, prints the tables, and writes them into `output`.
+    """Runs all cases, prints the tables and writes them to `output`.
 
     Raises:
-        OptionError: there is an `output` and no matplotlib.
+        OptionError: there is an `output` but no matplotlib.
         InputError: the measured times cannot be read.
     """
     if output and importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("--output draws a figure, with matplotlib", fix="pip install -e '.[evaluate]'")
-    found = cases.run(measured(path, vcpu_share, round_trip), price, start, round_trip, seed)
-    written = "\n".join(show.tables(found).values())
-    click.echo(written, nl=False)
+        raise OptionError(
+            "--output draws a figure, which needs matplotlib", fix="from a checkout: pip install -e '.[evaluate]'"
+        )
+    results = cases.run(measured(path, vcpu_share, round_trip), price, start, round_trip, seed)
+    text = "\n".join(show.tables(results).values())
+    click.echo(text, nl=False)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "scaling.json").write_text(json.dumps(found, indent=2) + "\n")
-        (output / "scaling.md").write_text(written)
-        show.save_figure(found, output / "scaling.svg")
+        (output / "scaling.json").write_text(json.dumps(results, indent=2) + "\n")
+        (output / "scaling.md").write_text(text)
+        show.save_figure(results, output / "scaling.svg")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The jobs that docs/scaling.md tells of, run on the model.
+"""Simulates the jobs that docs/scaling.md describes.
 
-In: `Costs`, a price, a seed. Out: what each took, as `scaling.json` holds it.
+In: `Costs`, a price, a seed. Out: time and cost of each job, as in `scaling.json`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SEEDS = 3
 CORPORA = tuple(10**power for power in range(6, 11))
 ALIKE: dict[str, float] = {}
 USUAL = {"spread": 0.1, "slow_share": 0.02, "slow_factor": 2.0, "preempted_an_hour": 0.05}
-MIDDLE = 10**8  # the corpus whose workers and troubles are varied
+MIDDLE = 10**8  # the corpus for which workers and trouble are varied
 WORKERS = (4, 16, 64, 140, 400, 1_000, 2_000, 4_000)
 SIZES = (1_000, 5_000, 15_625, 50_000, 100_000, 250_000, 1_000_000)
 POOLS = ((10**6, 4), (10**6, 64), (10**7, 16), (10**7, 400), (10**8, 140), (10**8, 400))
@@ -36,10 +36,11 @@ TROUBLES: dict[str, dict[str, float]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One job, run with a few seeds.
+    """One job, simulated with several seeds.
 
     Args:
-        runs: one a seed, the fastest first.
+        rows: reviews per shard.
+        runs: one per seed, the fastest first.
     """
 
     reviews: int
@@ -53,7 +54,7 @@ class Case:
         return self.runs[(len(self.runs) - 1) // 2]
 
     def to_json(self, costs: Costs, price: float) -> dict[str, Any]:
-        """What it took: of the median run, but for the slowest seconds."""
+        """Time and cost of the median run, and the time of the slowest one."""
         run, rented_s = self.middle, self.middle.vcpu_hours * 3600
         return {
             "reviews": self.reviews,
@@ -75,23 +76,23 @@ class Case:
 def case(
     reviews: int, rows: int, workers: int, costs: Costs, machine_s: float, seed: int, trouble: dict[str, float]
 ) -> Case:
-    """Runs one job; one without trouble once, since chance has no part in it."""
+    """Simulates one job; a job without trouble only once, since it does not depend on chance."""
     cluster = Cluster(workers, machine_s, **trouble)
-    seeds = [seed * SEEDS + i for i in range(SEEDS if trouble else 1)]  # none that the next seed has too
-    runs = (simulate(cut(reviews, rows), costs, cluster, each) for each in seeds)
+    seeds = [seed * SEEDS + i for i in range(SEEDS if trouble else 1)]  # no overlap with the next `seed`
+    runs = (simulate(cut(reviews, rows), costs, cluster, own_seed) for own_seed in seeds)
     return Case(reviews, rows, workers, tuple(sorted(runs, key=lambda run: run.makespan_s)))
 
 
 def run(costs: Costs, price: float, machine_s: float, trip_s: float, seed: int) -> dict[str, Any]:
-    """Everything, as `scaling.json` holds it.
+    """Simulates all jobs; returns the contents of `scaling.json`.
 
     Args:
         price: of a vCPU-hour, in any currency.
-        machine_s: from the request for a machine until its process starts.
-        trip_s: one request to the store and its answer.
+        machine_s: time from requesting a machine until its process starts.
+        trip_s: time for a request to the store and its response.
     """
 
-    def told(reviews: int, rows: int, workers: int, trouble: dict[str, float]) -> dict[str, Any]:
+    def job(reviews: int, rows: int, workers: int, trouble: dict[str, float]) -> dict[str, Any]:
         return case(reviews, rows, workers, costs, machine_s, seed, trouble).to_json(costs, price)
 
     middle = default_workers(MIDDLE)
@@ -101,16 +102,16 @@ def run(costs: Costs, price: float, machine_s: float, trip_s: float, seed: int) 
         "seed": seed,
         "seeds": SEEDS,
         "corpora": [
-            {kind: told(n, default_rows(n), default_workers(n), trouble)
+            {kind: job(n, default_rows(n), default_workers(n), trouble)
              for kind, trouble in (("alike", ALIKE), ("usual", USUAL))}
             for n in CORPORA
         ],
-        "workers": [told(MIDDLE, default_rows(MIDDLE), workers, USUAL) for workers in WORKERS],
+        "workers": [job(MIDDLE, default_rows(MIDDLE), workers, USUAL) for workers in WORKERS],
         "sizes": [
-            [told(reviews, rows, workers, USUAL) for rows in SIZES if rows <= reviews] for reviews, workers in POOLS
+            [job(reviews, rows, workers, USUAL) for rows in SIZES if rows <= reviews] for reviews, workers in POOLS
         ],
         "troubles": {
-            name: [told(MIDDLE, rows, middle, trouble) for rows in TROUBLE_SIZES] for name, trouble in TROUBLES.items()
+            name: [job(MIDDLE, rows, middle, trouble) for rows in TROUBLE_SIZES] for name, trouble in TROUBLES.items()
         },
         "limits": [{"reviews": n, **dataclasses.asdict(limits(n, trip_s))} for n in CORPORA],
     }  # fmt: skip

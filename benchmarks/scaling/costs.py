@@ -1,4 +1,4 @@
-"""What a job's work is made of: times as measured on one machine, and what is assumed of others.
+"""What the work of a job consists of: times measured on one machine, and assumptions about others.
 
 In: `job.json` of `benchmarks.job`. Out: `Costs`, a `Cluster`, and the shards that the planner would cut.
 """
@@ -17,20 +17,21 @@ from batch_scorer.planning.plan import SHARD_ROWS_MAX, SHARD_ROWS_MIN, SHARDS_AT
 from batch_scorer.runners.dataflow import MACHINE_VCPUS, RUN_SECONDS, VCPU_REVIEWS_PER_S, WORKERS_MAX
 from batch_scorer.runners.estimate import DATAFLOW_START_S, VCPU_SHARE
 
-# Of a shard in a store, one after the other: its marker is looked for; the input is found, its footer and its columns
-# are read (4), it is looked at again; two parts are sent, the larger in three pieces and an end; the marker is sent.
+# Sequential requests for a shard in an object store: checking for its marker; finding the input, reading its footer and
+# its columns (4), checking it again; uploading two parts, the larger one in three pieces and a completion; uploading
+# the marker.
 ROUND_TRIPS = 12
 ROUND_TRIP_S = 0.08
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of one vCPU.
+    """Times on one vCPU, in seconds.
 
     Args:
         review_s: all stages of one review.
-        process_s: from a worker process's start until it scores: imports, compilation.
-        shard_s: what a shard costs, however many reviews it has.
+        process_s: from the start of a worker process until it scores: imports, compilation.
+        shard_s: the cost of a shard regardless of its number of reviews.
     """
 
     review_s: float
@@ -40,15 +41,15 @@ class Costs:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Workers, as they are rented: one is one process on one vCPU.
+    """The rented workers; each is one process on one vCPU.
 
     Args:
-        workers: how many.
-        machine_s: from the request for a machine until its process starts.
+        workers: number of workers.
+        machine_s: time from requesting a machine until its process starts.
         spread: standard deviation of the logarithm of a worker's speed.
         slow_share: share of the workers that are stragglers.
         slow_factor: how many times longer a straggler takes.
-        preempted_an_hour: how often a worker is taken away; another one is then requested.
+        preempted_an_hour: preemptions per worker and hour; a replacement is then requested.
     """
 
     workers: int
@@ -60,14 +61,15 @@ class Cluster:
 
 
 def measured(path: Path, vcpu_share: float = VCPU_SHARE, trip_s: float = ROUND_TRIP_S) -> Costs:
-    """The seconds that `benchmarks.job` found, on a slower vCPU and with a store.
+    """The times that `benchmarks.job` measured, converted to a slower vCPU with an object store.
 
     Args:
-        vcpu_share: what a vCPU does of the work of a process on the measured machine.
-        trip_s: one request to the store and its answer.
+        path: `job.json`.
+        vcpu_share: speed of a vCPU relative to a process on the measured machine.
+        trip_s: time for a request to the store and its response.
 
     Raises:
-        InputError: the file is not `job.json` with two sizes at least.
+        InputError: the file is not a `job.json` with at least two sizes.
     """
     try:
         return costs_of(json.loads(path.read_text()), vcpu_share, trip_s)
@@ -75,43 +77,44 @@ def measured(path: Path, vcpu_share: float = VCPU_SHARE, trip_s: float = ROUND_T
         raise InputError(
             "the measured times cannot be read",
             where=str(path),
-            expected="job.json of benchmarks.job, of two sizes at least",
+            expected="job.json of benchmarks.job, with at least two sizes",
             got=f"{type(error).__name__}: {error}",
+            fix="check --measured",
         ) from error
 
 
-def costs_of(found: Mapping[str, Any], vcpu_share: float, trip_s: float) -> Costs:
-    """From the two largest runs: the rate of the reviews that the last added, and what is left of the one before."""
-    few, many = sorted(found["growth"], key=lambda run: int(run["reviews"]))[-2:]
+def costs_of(results: Mapping[str, Any], vcpu_share: float, trip_s: float) -> Costs:
+    """From the two largest runs: the rate at which the additional reviews were scored, and from it the start-up."""
+    few, many = sorted(results["growth"], key=lambda run: int(run["reviews"]))[-2:]
     rate = (many["reviews"] - few["reviews"]) / (many["seconds"] - few["seconds"]) / many["processes"]
     start_s = few["seconds"] - few["reviews"] / rate / few["processes"]
     return Costs(1 / rate / vcpu_share, start_s / vcpu_share, ROUND_TRIPS * trip_s)
 
 
 def default_rows(reviews: int) -> int:
-    """Reviews in a shard of a corpus, as the planner decides."""
+    """Reviews per shard, as decided by the planner."""
     return min(max(reviews // SHARDS_AT_LEAST, SHARD_ROWS_MIN), SHARD_ROWS_MAX)
 
 
 def default_workers(reviews: int) -> int:
-    """How many vCPUs a plan gets on Dataflow where the user asks for none."""
+    """How many vCPUs a plan gets on Dataflow by default."""
     wanted = min(reviews / (VCPU_REVIEWS_PER_S * RUN_SECONDS), -(-reviews // default_rows(reviews)))
     return MACHINE_VCPUS * max(1, min(-int(-wanted // MACHINE_VCPUS), WORKERS_MAX))
 
 
 def cut(reviews: int, rows: int) -> list[int]:
-    """Reviews of each shard, nearly equal and `rows` at most."""
+    """Numbers of reviews per shard, nearly equal and at most `rows`."""
     count = -(-reviews // rows)
     return [b - a for a, b in itertools.pairwise(reviews * i // count for i in range(count + 1))]
 
 
 def ideal_hours(reviews: int, costs: Costs) -> float:
-    """vCPU-hours if there were nothing but reviews to score."""
+    """vCPU-hours for scoring the reviews and nothing else."""
     return reviews * costs.review_s / 3600
 
 
 def closed_form(reviews: int, rows: int, costs: Costs, cluster: Cluster) -> float:
-    """Seconds of a job on workers that are all alike and never go, if all shards are equal: the start, then waves."""
+    """Seconds of a job with equal shards on identical workers without preemption: the start, then rounds of shards."""
     shards = -(-reviews // rows)
-    waves = -(-shards // cluster.workers)
-    return cluster.machine_s + costs.process_s + waves * (costs.shard_s + rows * costs.review_s)
+    rounds = -(-shards // cluster.workers)
+    return cluster.machine_s + costs.process_s + rounds * (costs.shard_s + rows * costs.review_s)

@@ -1,6 +1,6 @@
-"""What grows with the shards besides scoring, and is done in one place: plan, listing, sum, manifest.
+"""The work that grows with the number of shards and is done in one place: plan, listing, sum, manifest.
 
-In: how many reviews. Out: `Limits`, at the default shard size.
+In: the number of reviews. Out: `Limits`, at the default shard size.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from batch_scorer.runs.plan_files import PIECE_SHARDS
 from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows
 
-# Measured, as docs/scaling.md says: a Parquet shard's line of the plan, and what it takes to parse; a marker.
+# Measured, see docs/scaling.md: a Parquet shard's line in the plan and the time to parse it; the size of a marker.
 LINE_BYTES, LINE_S = 243, 50e-6
 MARKER_BYTES = 1_368
-# A shard of two parts, as if all had rejected some. The sum's seconds are with those of making what is summed up.
+# A shard of two parts, as if every shard had rejections. The seconds of the sum include creating the summaries.
 FOLD_S, COMMIT_S = 129 / 200_000, 14.4 / 200_000
 MANIFEST_BYTES, FOLD_BYTES = 64_205_319 // 200_000, (573.6 - 195.8) * 2**20 / 200_000
-PAGE_NAMES = 1_000  # names in one page of a store's listing
+PAGE_NAMES = 1_000  # names per page of a store's listing
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one run.
+    """The costs of these steps in one run.
 
     Args:
         read_plan_s: in one worker, before any shard is scored.
-        poll_s: one look at all markers, by the driver.
-        fold_s: in one worker, when all shards are done; with the manifest.
-        fold_mb: memory of that worker, besides what any has.
+        poll_s: one listing of all markers, in the driver.
+        fold_s: the sum and the manifest, in one worker, when all shards are done.
+        fold_mb: memory of that worker beyond what every worker needs.
     """
 
     shards: int
@@ -41,10 +41,10 @@ class Limits:
 
 
 def limits(reviews: int, trip_s: float = ROUND_TRIP_S) -> Limits:
-    """Those of a run over so many reviews.
+    """The limits of a run over `reviews` reviews.
 
     Args:
-        trip_s: one request to the store and its answer.
+        trip_s: time for a request to the store and its response.
     """
     shards = -(-reviews // default_rows(reviews))
     return Limits(

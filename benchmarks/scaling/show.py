@@ -1,4 +1,4 @@
-"""What the model says, as the Markdown tables of docs/scaling.md and as a figure."""
+"""Shows the results of the simulation, as the Markdown tables of docs/scaling.md and as a figure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from benchmarks.scaling.costs import default_rows
 
 Cells = list[list[str]]
-CORPORA = ("reviews", "reviews a shard", "shards", "vCPUs", "all alike, min", "usual, min", "slowest, min",
-           "vCPU-hours", "cost", "over scoring alone")  # fmt: skip
-WORKERS = ("vCPUs", "shards a vCPU", "min", "vCPU-hours", "cost", "starting", "idle", "over scoring alone")
-LIMITS = ("reviews", "shards", "plan, MB", "read plan, s", "markers, MB", "one look, s", "sum and manifest, s",
-          "its memory, MB", "manifest, MB")  # fmt: skip
+CORPORA = ("reviews", "reviews per shard", "shards", "vCPUs", "no trouble, min", "usual, min", "slowest, min",
+           "vCPU-hours", "cost", "relative to scoring alone")  # fmt: skip
+WORKERS = ("vCPUs", "shards per vCPU", "min", "vCPU-hours", "cost", "starting", "idle", "relative to scoring alone")
+LIMITS = ("reviews", "shards", "plan, MB", "read plan, s", "markers, MB", "one poll, s", "sum and manifest, s",
+          "memory for it, MB", "manifest, MB")  # fmt: skip
 
 
-def corpora_cells(found: Mapping[str, Any]) -> Cells:
-    """A line a corpus, in the order of `CORPORA`."""
+def corpora_cells(results: Mapping[str, Any]) -> Cells:
+    """A line per corpus, in the order of `CORPORA`."""
     cells = []
-    for line in found["corpora"]:
+    for line in results["corpora"]:
         alike, usual = line["alike"], line["usual"]
         cells.append([
             _count(usual["reviews"]), f"{usual['rows']:,}", f"{usual['shards']:,}", str(usual["workers"]),
@@ -29,23 +29,23 @@ def corpora_cells(found: Mapping[str, Any]) -> Cells:
     return cells
 
 
-def worker_cells(found: Mapping[str, Any]) -> Cells:
-    """A line a number of workers, in the order of `WORKERS`."""
+def worker_cells(results: Mapping[str, Any]) -> Cells:
+    """A line per number of workers, in the order of `WORKERS`."""
     return [
         [
             f"{case['workers']:,}", f"{case['shards'] / case['workers']:,.1f}", _minutes(case["seconds"]),
             f"{case['vcpu_hours']:,.1f}", f"{case['cost']:,.2f}", f"{case['starting']:.0%}", f"{case['idle']:.0%}",
             f"{case['over_ideal']:.2f}",
         ]
-        for case in found["workers"]
+        for case in results["workers"]
     ]  # fmt: skip
 
 
-def size_cells(found: Mapping[str, Any]) -> Cells:
-    """A line a shard size: the time over that of the best size of the column, the planner's own choice in bold."""
-    sizes = sorted({case["rows"] for column in found["sizes"] for case in column})
+def size_cells(results: Mapping[str, Any]) -> Cells:
+    """A line per shard size: the time relative to the best size of the column, with the planner's choice in bold."""
+    sizes = sorted({case["rows"] for column in results["sizes"] for case in column})
     cells = [[f"{rows:,}"] for rows in sizes]
-    for column in found["sizes"]:
+    for column in results["sizes"]:
         best = min(case["seconds"] for case in column)
         ratios = {case["rows"]: f"{case['seconds'] / best:.2f}" for case in column}
         chosen = default_rows(column[0]["reviews"])
@@ -55,10 +55,10 @@ def size_cells(found: Mapping[str, Any]) -> Cells:
     return cells
 
 
-def trouble_cells(found: Mapping[str, Any]) -> Cells:
-    """A line a kind of trouble: minutes at each shard size; at the default one what was lost and what was idle."""
+def trouble_cells(results: Mapping[str, Any]) -> Cells:
+    """A line per kind of trouble: minutes at each shard size, and losses and idle time at the default size."""
     cells = []
-    for name, cases in found["troubles"].items():
+    for name, cases in results["troubles"].items():
         (default,) = (case for case in cases if case["rows"] == default_rows(case["reviews"]))
         cells.append([
             name, *(_minutes(case["seconds"]) for case in cases), str(default["lost"]),
@@ -67,29 +67,29 @@ def trouble_cells(found: Mapping[str, Any]) -> Cells:
     return cells
 
 
-def limit_cells(found: Mapping[str, Any]) -> Cells:
-    """A line a corpus, in the order of `LIMITS`."""
+def limit_cells(results: Mapping[str, Any]) -> Cells:
+    """A line per corpus, in the order of `LIMITS`."""
     return [
         [
             _count(line["reviews"]), f"{line['shards']:,}", f"{line['plan_mb']:,.2f}", f"{line['read_plan_s']:,.1f}",
             f"{line['markers_mb']:,.1f}", f"{line['poll_s']:,.1f}", f"{line['fold_s']:,.1f}",
             f"{line['fold_mb']:,.1f}", f"{line['manifest_mb']:,.1f}",
         ]
-        for line in found["limits"]
+        for line in results["limits"]
     ]  # fmt: skip
 
 
-def tables(found: Mapping[str, Any]) -> dict[str, str]:
+def tables(results: Mapping[str, Any]) -> dict[str, str]:
     """Each table as Markdown, by its title."""
-    pools = [f"{_count(c[0]['reviews'])} on {c[0]['workers']}" for c in found["sizes"]]
-    sizes = [f"{case['rows']:,} a shard, min" for case in found["troubles"]["none"]]
-    trouble = ("trouble", *sizes, "shards lost", "time lost", "idle", "over scoring alone")
+    pools = [f"{_count(c[0]['reviews'])} on {c[0]['workers']}" for c in results["sizes"]]
+    sizes = [f"{case['rows']:,} per shard, min" for case in results["troubles"]["none"]]
+    trouble = ("trouble", *sizes, "shards lost", "time lost", "idle", "relative to scoring alone")
     return {
-        "corpora": _markdown(CORPORA, corpora_cells(found)),
-        "workers": _markdown(WORKERS, worker_cells(found)),
-        "shard size": _markdown(("reviews a shard", *pools), size_cells(found)),
-        "trouble": _markdown(trouble, trouble_cells(found)),
-        "limits": _markdown(LIMITS, limit_cells(found)),
+        "corpora": _markdown(CORPORA, corpora_cells(results)),
+        "workers": _markdown(WORKERS, worker_cells(results)),
+        "shard size": _markdown(("reviews per shard", *pools), size_cells(results)),
+        "trouble": _markdown(trouble, trouble_cells(results)),
+        "limits": _markdown(LIMITS, limit_cells(results)),
     }
 
 
@@ -106,8 +106,8 @@ def _count(reviews: int) -> str:
     return f"{reviews:,}"
 
 
-def save_figure(found: Mapping[str, Any], path: Path) -> None:
-    """Draws time over reviews, workers and shard size into an SVG file."""
+def save_figure(results: Mapping[str, Any], path: Path) -> None:
+    """Draws time and cost against workers, and time against shard size, as an SVG file."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -131,8 +131,8 @@ def save_figure(found: Mapping[str, Any], path: Path) -> None:
             best = min(case["seconds"] for case in column)
             right.plot([c["rows"] for c in column], [c["seconds"] / best for c in column], f"{mark}-", color=colour,
                        label=f"$10^{{{len(str(column[0]['reviews'])) - 1}}}$ on {column[0]['workers']}")  # fmt: skip
-        right.set_title("time, over that of the best shard size", loc="left")
-        right.set(xlabel="reviews a shard", xscale="log", ylim=(0.95, 2.5))
+        right.set_title("time relative to the best shard size", loc="left")
+        right.set(xlabel="reviews per shard", xscale="log", ylim=(0.95, 2.5))
         right.xaxis.set_major_locator(FixedLocator([1_000, 10_000, 100_000, 1_000_000]))
         lines = right.get_legend_handles_labels()
         figure.legend(
@@ -145,4 +145,4 @@ def save_figure(found: Mapping[str, Any], path: Path) -> None:
         left.yaxis.set_major_formatter(plain)
         return figure
 
-    save(drawn(found), path)
+    save(drawn(results), path)

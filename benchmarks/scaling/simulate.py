@@ -1,4 +1,4 @@
-"""A job as events: workers start, take the next shard from a queue, finish it or are taken away with it in hand.
+"""Simulates a job as events: workers start, take shards from a queue, and finish them or are preempted before that.
 
 In: shards, `Costs`, a `Cluster`, a seed. Out: a `Run`.
 """
@@ -14,24 +14,24 @@ from dataclasses import dataclass
 from benchmarks.scaling.costs import Cluster, Costs
 
 HOUR = 3600.0
-READY, DONE, GONE = range(3)
+READY, DONE, PREEMPTED = range(3)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a job took.
+    """The result of a job. Times of workers are summed over all workers.
 
     Args:
-        makespan_s: until the last shard was done.
-        scored: reviews of the shards that were done.
-        done: how often each shard was done.
-        begun: how many times a shard was begun.
-        lost: how many times a worker was taken away with a shard in hand.
-        starting_s: of workers, until they could score.
-        useful_s: of workers, on shards that were then done.
-        lost_s: of workers, on shards that they were taken away from.
-        idle_s: of workers, with nothing in hand.
-        vcpu_hours: rented: all workers, from the request until the last shard was done.
+        makespan_s: from the request for workers until the last shard was done.
+        scored: number of reviews in the shards that were done.
+        done: how many times each shard was done.
+        begun: how many times any shard was started.
+        lost: how many times a worker was preempted in the middle of a shard.
+        starting_s: time of workers until they could score.
+        useful_s: time of workers on shards that they finished.
+        lost_s: time of workers on shards that they lost to preemption.
+        idle_s: time of workers without a shard.
+        vcpu_hours: rented for all workers, from the request until the last shard was done.
     """
 
     makespan_s: float
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass
 class _Worker:
-    """A worker: how much longer than usual it takes, since when it does what it does, and the shard in its hand."""
+    """A worker: by what factor it is slower than normal, the start of its current activity, and its current shard."""
 
     slowness: float
     since_s: float
@@ -56,13 +56,13 @@ class _Worker:
 
 
 class _Job:
-    """The queue, the workers and the events to come."""
+    """The queue, the workers and the future events."""
 
     def __init__(self, shards: Sequence[int], costs: Costs, cluster: Cluster, seed: int) -> None:
         self.shards, self.costs, self.cluster = shards, costs, cluster
         self.chance = random.Random(seed)
         self.queue, self.now = deque(range(len(shards))), 0.0
-        # Those with nothing to do, in the order in which they came to it.
+        # Workers without a shard, in the order in which they became idle.
         self.idle: dict[int, _Worker] = {}
         self.workers: dict[int, _Worker] = {}
         self.hired = self.begun = self.lost = 0
@@ -71,6 +71,7 @@ class _Job:
         self.events: list[tuple[float, int, int]] = []
 
     def hire(self) -> None:
+        """Requests a worker."""
         cluster, name = self.cluster, self.hired
         self.hired += 1
         slowness = self.chance.lognormvariate(0.0, cluster.spread)
@@ -80,10 +81,11 @@ class _Job:
         self.workers[name] = _Worker(slowness, self.now)
         heapq.heappush(self.events, (ready_s, name, READY))
         if cluster.preempted_an_hour:
-            gone_s = ready_s + self.chance.expovariate(cluster.preempted_an_hour / HOUR)
-            heapq.heappush(self.events, (gone_s, name, GONE))
+            preempted_s = ready_s + self.chance.expovariate(cluster.preempted_an_hour / HOUR)
+            heapq.heappush(self.events, (preempted_s, name, PREEMPTED))
 
     def take(self, name: int) -> None:
+        """Gives the worker the next shard, if there is one."""
         worker = self.workers[name]
         worker.since_s = self.now
         if not self.queue:
@@ -94,7 +96,8 @@ class _Job:
         seconds = self.costs.shard_s + self.shards[worker.shard] * self.costs.review_s * worker.slowness
         heapq.heappush(self.events, (self.now + seconds, name, DONE))
 
-    def go(self, name: int) -> None:
+    def preempt(self, name: int) -> None:
+        """Removes the worker, puts its shard back and requests a replacement."""
         worker = self.workers.pop(name)
         if self.idle.pop(name, None):
             self.idle_s += self.now - worker.since_s
@@ -109,21 +112,22 @@ class _Job:
         self.hire()
 
     def run(self) -> None:
+        """Processes events until all shards are done."""
         for _ in range(self.cluster.workers):
             self.hire()
-        left = len(self.shards)
-        while left:
+        remaining = len(self.shards)
+        while remaining:
             self.now, name, kind = heapq.heappop(self.events)
             worker = self.workers.get(name)
             if worker is None:
                 continue  # the end of a shard that was lost
-            if kind == GONE:
-                self.go(name)
+            if kind == PREEMPTED:
+                self.preempt(name)
                 continue
             if kind == READY:
                 self.starting_s += self.now - worker.since_s
             elif worker.shard is not None:
-                left -= 1
+                remaining -= 1
                 self.done[worker.shard] += 1
                 self.useful_s += self.now - worker.since_s
                 worker.shard = None
@@ -136,11 +140,12 @@ class _Job:
 
 
 def simulate(shards: Sequence[int], costs: Costs, cluster: Cluster, seed: int = 0) -> Run:
-    """Runs a job.
+    """Simulates a job.
 
     Args:
-        shards: reviews of each, in the order of the queue.
-        seed: of the workers' speeds and ends; the first workers are the same however many there are.
+        shards: number of reviews in each shard, in the order of the queue.
+        seed: of the workers' speeds and preemptions. With the same seed, the first workers are the same regardless of
+            how many there are.
     """
     job = _Job(shards, costs, cluster, seed)
     job.run()

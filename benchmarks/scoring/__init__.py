@@ -1,1 +1,1 @@
-"""How many reviews a second each way of running the network scores and explains, side by side."""
+"""How many reviews per second the network scores and explains, with each way of running it, side by side."""

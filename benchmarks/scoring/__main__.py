@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scoring`: every way of running the network, side by side on the same reviews."""
+"""`python -m benchmarks.scoring`: compares all ways of running the network on the same reviews."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ SEED = 20
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Reviews: Parquet, CSV, TSV or JSON lines.")
-@click.option("--text-column", default="text", help="Column of the text.")
+@click.option("--text-column", default="text", help="Column that holds the review.")
 @click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
-@click.option("--reviews", type=click.IntRange(1), default=2048, help="How many of them, drawn at random.")
-@click.option("--rounds", type=click.IntRange(1), default=5, help="How often each contender is timed.")
+@click.option("--reviews", type=click.IntRange(1), default=2048, help="How many reviews to use, drawn at random.")
+@click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each contender is timed.")
 @click.option("--contender", "names", multiple=True, type=click.Choice(NAMES), metavar="NAME",
-              help=f"Only this one; may be given several times. One of: {', '.join(NAMES)}.")  # fmt: skip
-@click.option("--processes", type=click.IntRange(1), default=cores, show_default="one a core",
-              help="Processes of one thread each, a contender.")  # fmt: skip
+              help=f"Run only this contender; may be repeated. One of: {', '.join(NAMES)}.")  # fmt: skip
+@click.option("--processes", type=click.IntRange(1), default=cores, show_default="one per core",
+              help="Single-threaded processes per contender.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where scoring.json, scoring.md and scoring.svg go.")  # fmt: skip
+              help="Directory for scoring.json, scoring.md and scoring.svg.")  # fmt: skip
 def main(
     data: str, text_column: str, model: str, reviews: int, rounds: int, names: tuple[str, ...], processes: int,
     output: Path | None,
 ) -> None:  # fmt: skip
-    """Scores and explains the same reviews with each contender in turn, and compares the times.
+    """Score and explain the same reviews with each contender in turn, and compare the times.
 
-    Nothing else should run on the machine. Peers come with the extra `bench`; those that are not installed are left
-    out.
+    Nothing else should run on the machine. The extra `bench` installs the other runtimes; contenders whose runtime is
+    missing are skipped.
 
     \b
     Example:
@@ -57,16 +57,18 @@ def main(
 def benchmark(
     file: str, text_column: str, reviews: int, settings: Settings, output: Path | None, console: Console
 ) -> None:
-    """Measures, prints the table, and writes it into `output`.
+    """Measures, prints the table and writes it to `output`.
 
     Raises:
-        InputError: the data cannot be read, or are fewer than `reviews`.
-        ArtifactError: the model cannot be read, or is a variant that the contenders do not know.
-        OptionError: see `run`; or there is an `output` and no matplotlib.
+        InputError: the data cannot be read, or has fewer than `reviews` reviews.
+        ArtifactError: the model cannot be read, or is a variant that the contenders do not support.
+        OptionError: see `run`; or there is an `output` but no matplotlib.
         EngineError: see `run`.
     """
     if output and importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("--output draws a figure, with matplotlib", fix="pip install -e '.[evaluate]'")
+        raise OptionError(
+            "--output draws a figure, which needs matplotlib", fix="from a checkout: pip install -e '.[evaluate]'"
+        )
     artifact = load(settings.model)
     if not artifact.architecture.foldable:
         raise ArtifactError(
@@ -76,37 +78,44 @@ def benchmark(
             got="the notebook's variant",
         )
 
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         console.print(text, highlight=False, markup=False)
 
-    found = {"data": Path(file).name, **run(artifact, draw(file, text_column, artifact, reviews), settings, say)}
-    console.print(show.table(found))
-    for sentence in show.notes(found):
-        say(sentence)
+    ids = draw(file, text_column, artifact, reviews)
+    results = {"data": Path(file).name, **run(artifact, ids, settings, report)}
+    console.print(show.table(results))
+    for sentence in show.notes(results):
+        report(sentence)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "scoring.json").write_text(json.dumps(found, indent=2) + "\n")
-        (output / "scoring.md").write_text(show.markdown(found))
-        show.save_figure(found, output / "scoring.svg")
+        (output / "scoring.json").write_text(json.dumps(results, indent=2) + "\n")
+        (output / "scoring.md").write_text(show.markdown(results))
+        show.save_figure(results, output / "scoring.svg")
 
 
 def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Sequence[Ids]:
-    """So many reviews, drawn at random from those that have words, encoded: int32[n] each.
+    """Draws `reviews` reviews at random from those that have words, encoded as int32[n] each.
 
     Raises:
-        InputError: the data cannot be read, or hold fewer.
+        InputError: the data cannot be read, or has fewer such reviews.
     """
     import numpy as np
 
     from batch_scorer.models.tokenizer import words
     from train.data import Columns, read_texts
 
-    found = [some for text in read_texts([file], Columns(text=text_column)) if (some := words(text))]
-    if len(found) < reviews:
-        raise InputError("there are too few reviews", where=file, expected=f"{reviews:,}", got=f"{len(found):,}")
-    chosen = np.random.default_rng(SEED).choice(len(found), reviews, replace=False)
+    tokens = [tokens for text in read_texts([file], Columns(text=text_column)) if (tokens := words(text))]
+    if len(tokens) < reviews:
+        raise InputError(
+            "there are too few reviews",
+            where=file,
+            expected=f"at least {reviews:,} with words",
+            got=f"{len(tokens):,}",
+            fix="reduce --reviews",
+        )
+    chosen = np.random.default_rng(SEED).choice(len(tokens), reviews, replace=False)
     tokenizer = artifact.tokenizer
-    return [tokenizer.ids(found[i]) for i in chosen]
+    return [tokenizer.ids(tokens[i]) for i in chosen]
 
 
 if __name__ == "__main__":

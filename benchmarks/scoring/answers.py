@@ -1,6 +1,6 @@
-"""What every contender gives back, and how reviews are cut into batches of like length and padded.
+"""The answers that every contender returns, and how reviews are grouped into batches of similar length and padded.
 
-Shapes: N reviews, B of them in a batch, T positions (the longest of the batch), n ids of one review.
+Shapes: N reviews, B of them in a batch, T positions (the longest review of the batch), n ids of one review.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the network says of N reviews, in the order in which they were given.
+    """The network's answers to N reviews, in their order.
 
     Args:
         logit: float[N].
-        attention: float[n] each, one weight an id, summing to 1.
+        attention: float[n] each, one weight per id; they sum to 1.
     """
 
     logit: Array
     attention: list[Array]
 
 
-Scorer = Callable[[Sequence[Ids], int], Answers]  # reviews in any order, and the batch size
+Scorer = Callable[[Sequence[Ids], int], Answers]  # of reviews in any order and the batch size
 
 
 @dataclass(frozen=True)
 class Padded:
-    """B reviews for a runtime whose LSTM knows no mask, time-major, padded at the *end*.
+    """B reviews for a runtime whose LSTM does not support masks: time-major, padded at the *end*.
 
-    Both directions read from the start: the backward one reads each review reversed within its own length. So both
-    meet all the words before any padding, and what the padding does to the state reaches no position that counts.
+    Both directions read from the start; the backward direction reads each review reversed within its own length. So
+    both read all words before any padding, and padding changes no state at a position that counts.
 
     Args:
         ids: int32[T, B].
-        flip: int64[T * B]; row t * B + b of the flattened positions holds the row of the position that mirrors t
-            within review b. Padding mirrors itself. Flipping ids reverses them; flipping states puts them back.
-        last: int64[B], the row of each review's last position: where both directions end.
+        flip: int64[T * B]; element t * B + b is the row (of the flattened positions) that mirrors position t within
+            review b. Padding mirrors itself. Indexing ids with it reverses them; indexing states restores their order.
+        last: int64[B], the row of each review's last position, where both directions end.
     """
 
     ids: Ids
@@ -53,10 +53,10 @@ class Padded:
 
 
 def pad_at_end(batch: Sequence[Ids]) -> Padded:
-    """Pads B reviews to the longest.
+    """Pads B reviews to the longest of them.
 
     Args:
-        batch: int32[n] each, one id at least.
+        batch: int32[n] each, with at least one id.
     """
     lengths = np.array([len(ids) for ids in batch])
     columns = np.arange(len(batch))
@@ -71,10 +71,10 @@ def pad_at_end(batch: Sequence[Ids]) -> Padded:
 def in_sorted_batches(
     run: Callable[[Sequence[Ids]], tuple[Array, Sequence[Array]]], ids: Sequence[Ids], batch_size: int
 ) -> Answers:
-    """Scores N reviews by length, `batch_size` at a time; the last batch may be smaller.
+    """Scores N reviews in order of length, `batch_size` at a time; the last batch may be smaller.
 
     Args:
-        run: scores a batch: logit [B], and the attention [n] of each review.
+        run: scores a batch; returns the logits [B] and the attention [n] of each review.
     """
     order = np.argsort([len(x) for x in ids], kind="stable")
     logit = np.empty(len(ids), np.float32)

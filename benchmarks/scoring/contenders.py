@@ -1,6 +1,6 @@
-"""The contenders: what each needs, which batch sizes are tried, and how it is made from an artefact.
+"""The contenders: what each requires, which batch sizes are tried, and how it is created from an artefact.
 
-The first in a run is what the others are compared with.
+The first contender of a run is what the others are compared with.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from batch_scorer.models.folded_engine import BATCH_SIZES
 from benchmarks.scoring import onnx_side, tensorflow_side, torch_side
 from benchmarks.scoring.answers import Scorer
 
-INSTALL = "pip install -e '.[bench]'"
+INSTALL = "from a checkout: pip install -e '.[bench]'"
 SORTED = (8, 16, 32, 48, 64, 128)
-FLOAT32, BFLOAT16 = 1e-3, 0.5  # a logit off by more than that is another network's, not rounding
+FLOAT32, BFLOAT16 = 1e-3, 0.5  # larger differences between logits are not rounding but a different network
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Contender:
     """A way to score and explain reviews.
 
     Args:
-        load: makes the scorer, in the process that will run it; imports what it needs itself.
-        batch_sizes: those tried before the rounds; the fastest is taken.
-        tolerance: by how much a logit may be off in this precision before the run is refused.
-        requires: modules beyond the package's own.
+        load: creates the scorer in the process that will run it; imports what it needs.
+        batch_sizes: those tried before the rounds; the fastest one is used.
+        tolerance: largest error of a logit that this precision may cause.
+        requires: modules other than the dependencies of the package.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Contender:
     requires: tuple[str, ...] = ()
 
     def missing(self) -> tuple[str, ...]:
-        """The modules it requires that are not installed."""
+        """The required modules that are not installed."""
         return tuple(module for module in self.requires if importlib.util.find_spec(module) is None)
 
 
@@ -61,5 +61,5 @@ NAMES = tuple(contender.name for contender in CONTENDERS)
 
 
 def named(name: str) -> Contender:
-    """The contender of this name."""
+    """The contender with this name."""
     return CONTENDERS[NAMES.index(name)]

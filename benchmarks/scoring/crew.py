@@ -1,6 +1,6 @@
-"""Crews: worker processes of one thread each that sleep until it is their turn, and all start at one signal.
+"""Crews: single-threaded worker processes that sleep until it is their turn, and then all start at one signal.
 
-A process is made anew (spawned), so that the numbers of threads are set before anything is imported that reads them.
+Processes are spawned, so that their numbers of threads are set before any library reads them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from benchmarks.scoring.onnx_side import UnsupportedError
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
-    "KMP_BLOCKTIME": "0",  # threads that have nothing to do sleep at once
+    "KMP_BLOCKTIME": "0",  # idle threads sleep at once
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-Turn = Callable[[int], object]  # does a process' share at a batch size; what it returns must pickle
+Turn = Callable[[int], object]  # does a process's share of the work at a batch size; its result must pickle
 
 
 class LeftOutError(Exception):
@@ -32,16 +32,16 @@ class LeftOutError(Exception):
 
 
 class Crew:
-    """P processes that each do their share of a round. To be closed.
+    """P processes that each do their share of a round. Must be closed.
 
     Args:
         name: for messages.
-        prepares: P functions, called in the processes, that load and compile, and return what a turn does. They and
-            their arguments must pickle.
+        prepares: P functions, one for each process to call, which load and compile and return the function for a turn.
+            They and their arguments must pickle.
 
     Raises:
-        LeftOutError: a module is missing, or the processor lacks what is needed.
-        EngineError: the preparation failed otherwise.
+        LeftOutError: a module is missing, or the processor lacks a feature.
+        EngineError: the preparation failed for another reason.
     """
 
     def __init__(self, name: str, prepares: Sequence[Callable[[], Turn]]) -> None:
@@ -56,7 +56,7 @@ class Crew:
                 ours, theirs = spawn.Pipe()
                 process = spawn.Process(target=_serve, args=(theirs, prepare), daemon=True)
                 process.start()
-                theirs.close()  # so that a process that dies closes the last copy, and waiting for it ends
+                theirs.close()  # a process that dies then closes the last copy, which ends the wait for its answer
                 self._pipes.append(ours)
                 self._processes.append(process)
         finally:
@@ -72,10 +72,10 @@ class Crew:
             raise
 
     def turn(self, batch_size: int) -> tuple[float, list[Any]]:
-        """Lets every process do its share.
+        """Has every process do its share.
 
         Returns:
-            seconds: from the signal to start until the last process has finished.
+            seconds: from the start signal until the last process has finished.
             results: of each process.
         """
         start = time.perf_counter()
@@ -111,11 +111,11 @@ class Crew:
 
 
 def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
-    """A worker process: prepares, then waits for batch sizes, until the pipe is closed at the other end."""
+    """Runs in a worker process: prepares, then takes turns at the batch sizes it receives until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver too, which closes the pipe
-    with tempfile.TemporaryFile() as held:
-        shown = os.dup(2)
-        os.dup2(held.fileno(), 2)  # libraries greet on standard error as they load
+    with tempfile.TemporaryFile() as discarded:
+        stderr = os.dup(2)
+        os.dup2(discarded.fileno(), 2)  # libraries print messages to standard error as they load
         try:
             turn = prepare()
             answer: tuple[str, object] = ("ready", None)
@@ -124,8 +124,8 @@ def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
         except Exception:
             answer = ("failed", traceback.format_exc())
         finally:
-            os.dup2(shown, 2)
-            os.close(shown)
+            os.dup2(stderr, 2)
+            os.close(stderr)
     try:
         pipe.send(answer)
         while answer[0] in ("ready", "done"):
@@ -136,4 +136,4 @@ def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
                 answer = ("failed", traceback.format_exc())
             pipe.send(answer)
     except (EOFError, OSError):
-        pass  # the driver has closed the pipe, or is gone
+        pass  # the driver has closed the pipe or has ended

@@ -1,6 +1,6 @@
-"""The limit of float32: how many reviews a second the processor's matrix products alone would allow.
+"""The limit of float32: how many reviews per second the processor's matrix products alone would allow.
 
-Shapes: H units a direction, A attention units, T ids of a review.
+Shapes: H units per direction, A attention units, T ids of a review.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import numpy as np
 from batch_scorer.models.network import Architecture
 
 ROWS = (32, 64, 128)  # batch sizes at which the rate of products is measured
-TOTAL_ROWS = 640_000  # of one measurement, whatever the batch: about half a second at 150 GFLOP/s
+TOTAL_ROWS = 640_000  # in one measurement, at any batch size: about half a second at 150 GFLOP/s
 Turn = Callable[[int], object]
 
 
 def operations(architecture: Architecture, mean_length: float) -> float:
-    """Floating-point operations that one review needs at least, in matrix products.
+    """The minimum of floating-point operations in matrix products that one review needs.
 
     A multiplication and an addition count as two. At each of the T positions
 
-    * recurrence: a state [H] times the recurrent kernel [H, 4H], in two directions: ``2 directions * 2 * H * 4H``;
-    * attention's keys: the states [2H] times W1 [2H, A]: ``2 * 2H * A``;
-    * attention's score, hidden [A] times v [A, 1]: ``2 * A``;
-    * the position's part of the logit, states [2H] times the folded head [2H]: ``2 * 2H``;
+    * recurrence: the state [H] times the recurrent kernel [H, 4H], in two directions: ``2 directions * 2 * H * 4H``;
+    * attention keys: the states [2H] times W1 [2H, A]: ``2 * 2H * A``;
+    * attention score: hidden [A] times v [A, 1]: ``2 * A``;
+    * the position's part of the logit: the states [2H] times the folded head [2H]: ``2 * 2H``;
 
-    and once a review the query [2H] times W2 [2H, A]: ``2 * 2H * A``.
+    and once per review the query [2H] times W2 [2H, A]: ``2 * 2H * A``.
 
-    The embedding's product with the input kernel is not counted: it depends on the word alone, so it can be had from a
-    table. (A runtime whose LSTM takes vectors computes it all the same, ``2 * 2 * E * 4H`` a position more.) Nor are
-    sigmoids, tanh, softmax and the traffic with memory: they cost time, but no product can be had for less. For the
-    shipped model (H = A = 128) this is 262 144 + 65 536 + 256 + 512 = 328 448 a position.
+    The product of the embedding with the input kernel does not count, since it depends on the word alone and can be
+    looked up in a table. (A runtime whose LSTM takes vectors does compute it: ``2 * 2 * E * 4H`` more per position.)
+    Sigmoids, tanh, softmax and memory traffic do not count either: they take time, but they are not products. For the
+    shipped model (H = A = 128) the sum is 262 144 + 65 536 + 256 + 512 = 328 448 per position.
 
     Args:
-        mean_length: T, over the reviews, the start mark included.
+        mean_length: mean of T over the reviews, the start mark included.
     """
     h, a = architecture.units, architecture.attention_units
     recurrence = 2 * 2 * h * 4 * h
@@ -43,9 +43,9 @@ def operations(architecture: Architecture, mean_length: float) -> float:
 
 
 def product_operations(architecture: Architecture, total_rows: int) -> float:
-    """Floating-point operations of one turn of `numpy_products` or `tensorflow_products`.
+    """Floating-point operations in one turn of `numpy_products` or `tensorflow_products`.
 
-    A row goes through two kernels of ``H * 4H``, with a multiplication and an addition for each weight.
+    Each row goes through two kernels of ``H * 4H``, with a multiplication and an addition per weight.
 
     Args:
         total_rows: a multiple of each batch size in `ROWS`.
@@ -54,16 +54,16 @@ def product_operations(architecture: Architecture, total_rows: int) -> float:
 
 
 def _kernels(architecture: Architecture) -> tuple[np.ndarray, np.ndarray]:
-    """Kernels [H, 4H] and [4H, H] whose product is the identity, so that no chain of them grows or dies."""
+    """Kernels [H, 4H] and [4H, H] whose product is the identity, so that values in a chain neither grow nor vanish."""
     square = np.random.default_rng(0).normal(size=(4 * architecture.units, architecture.units))
     up = np.linalg.qr(square)[0].T.astype(np.float32)
     return np.ascontiguousarray(up), np.ascontiguousarray(up.T)
 
 
 def numpy_products(architecture: Architecture, total_rows: int) -> Turn:
-    """A turn multiplies [B, H] by [H, 4H] and the result by [4H, H], again and again, in NumPy's BLAS.
+    """Turns that multiply [B, H] by [H, 4H] and the result by [4H, H], repeatedly, in NumPy's BLAS.
 
-    As in a recurrence each product waits for the one before it, and all operands stay in the caches.
+    As in a recurrence, each product needs the previous one, and all operands stay in the caches.
     """
     up, down = _kernels(architecture)
 

@@ -1,4 +1,4 @@
-"""What a measurement ran on: processor and versions."""
+"""Describes what a measurement ran on: the processor and the versions of packages."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")  # what products may use
+FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+)  # features that products can use
 PACKAGES = ("numpy", "tensorflow", "keras", "onnx", "onnxruntime", "openvino", "torch")
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """The processor's name, its cores, and those of `FLAGS` that it has.
+    """The processor's name, its number of cores, and which of `FLAGS` it has.
 
     Args:
-        cpuinfo: as Linux writes it; elsewhere there is none, and the flags are not known.
+        cpuinfo: in Linux's format; on other systems it does not exist, and the flags are unknown.
     """
     first: dict[str, str] = {}
     if cpuinfo.is_file():
@@ -37,11 +45,11 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of those of `PACKAGES` that are installed."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and of the installed `PACKAGES`."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -1,6 +1,6 @@
-"""Rounds: every side takes its turn in each, another one begins each time, and ratios are taken within a round.
+"""Times sides in rounds: each side takes a turn per round, in rotating order, and ratios are taken within a round.
 
-So a slow minute of the machine falls on all. Sides are contenders, and the products whose rate is the limit.
+So a slow minute of the machine affects all sides. Sides are the contenders, and the products whose rate is the limit.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from batch_scorer.models.network import forward
 from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring.contenders import Contender
 
-CHECKED = 64  # reviews whose logits are compared with the plain network's, which takes milliseconds for each
+CHECKED = 64  # reviews whose logits are compared with those of the plain network, which takes milliseconds per review
 
 
 class Crew(Protocol):
     """Processes that take a turn together: see `crew.Crew`."""
 
     def turn(self, batch_size: int) -> tuple[float, list[Any]]:
-        """Seconds, and what each process returns."""
+        """Returns the seconds and the result of each process."""
         ...
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Median of the rounds, with the least and the most."""
+    """Median, minimum and maximum of the rounds."""
 
     median: float
     low: float
@@ -45,11 +45,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Side:
-    """Something that takes turns.
+    """A participant that takes turns.
 
     Args:
-        work: what a turn does, in the unit of the rate: reviews, or operations.
-        batch_sizes: those to choose from.
+        work: the work of a turn in the unit of the rate: reviews or operations.
+        batch_sizes: the batch sizes to choose from.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Side:
 
 @dataclass
 class Record:
-    """What was seen of a side: rates are work a second.
+    """The measurements of a side. Rates are work per second.
 
     Args:
         batch_size: the fastest of those tried.
-        tried: rate at each batch size; empty where there was no choice.
+        tried: the rate at each batch size; empty if there was only one.
         rates: of each round.
     """
 
@@ -75,14 +75,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Result:
-    """What a contender did. Rates are reviews/s, of all processes together.
+    """The result of a contender. Rates are reviews/s of all processes together.
 
     Args:
-        tried: the rate at each batch size, before the rounds; empty where there was no choice.
-        ratio: its rate over the first contender's, in the same round.
-        logit_off: the largest difference from the plain network's logit, on `CHECKED` of the reviews at most.
-        reviews_per_vcpu_hour: median rate of one process, and so of one core, for an hour.
-        share_of_limit: median rate over that which float32 products alone would allow: above 1 is possible in bfloat16.
+        tried: the rate at each batch size, before the rounds; empty if there was only one.
+        ratio: its rate relative to the first contender's in the same round.
+        logit_off: largest difference from the logits of the plain network, on at most `CHECKED` reviews.
+        reviews_per_vcpu_hour: median rate of one process, and therefore one core, per hour.
+        share_of_limit: median rate relative to what float32 products alone would allow; bfloat16 can exceed 1.
     """
 
     name: str
@@ -97,15 +97,15 @@ class Result:
 
 
 def shares(lengths: npt.NDArray[np.int64], processes: int) -> list[npt.NDArray[np.intp]]:
-    """Which reviews each process scores: of every length as many, as nearly as can be, and in the order they came."""
+    """Which reviews each process scores: as equal a mix of lengths as possible, in the original order."""
     order = np.argsort(lengths, kind="stable")
     return [np.sort(order[first::processes]) for first in range(processes)]
 
 
 def choose(side: Side) -> Record:
-    """Takes the side's fastest batch size: of each, one turn warms up, and the better of two counts.
+    """Finds the side's fastest batch size: at each size, one turn to warm up, then the better of two turns.
 
-    A warm-up compiles and fills caches. The rounds then measure it anew: the luck of a choice is in no figure.
+    Warming up compiles and fills caches. The rounds measure again, so a lucky turn here is not part of any result.
     """
     if len(side.batch_sizes) == 1:
         return Record(side.batch_sizes[0], {})
@@ -117,51 +117,52 @@ def choose(side: Side) -> Record:
 
 
 def time_rounds(
-    sides: Sequence[Side], records: Mapping[str, Record], rounds: int, tell: Callable[[int], None] = lambda _: None
+    sides: Sequence[Side], records: Mapping[str, Record], rounds: int, report: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Lets all sides take turns at the batch size of their record, and adds the rates of each round to it.
+    """Has all sides take turns at the batch size of their record, and adds the rate of each round to it.
 
-    A first round warms up and does not count.
+    The first round is a warm-up and does not count.
 
     Args:
-        tell: is called with the number of each round, from 0, before it begins.
+        report: called with the number of each round, from 0, before it begins.
     """
     for number in range(rounds + 1):
-        tell(number)
-        begin = number % len(sides)
-        for side in (*sides[begin:], *sides[:begin]):
+        report(number)
+        first = number % len(sides)
+        for side in (*sides[first:], *sides[:first]):
             seconds, _ = side.crew.turn(records[side.name].batch_size)
             if number:
                 records[side.name].rates.append(side.work / seconds)
 
 
 def expected_logits(artifact: Artifact, ids: Sequence[Ids]) -> dict[int, float]:
-    """Logits by the plain network of up to `CHECKED` reviews, from the shortest to the longest, by their place."""
+    """The plain network's logits of up to `CHECKED` reviews, from the shortest to the longest, by index."""
     order = np.argsort([len(x) for x in ids], kind="stable")
-    places = order[np.linspace(0, len(order) - 1, min(CHECKED, len(order))).astype(int)]
-    return {int(i): forward(artifact.tensors, artifact.architecture, ids[i]).logit for i in places}
+    rows = order[np.linspace(0, len(order) - 1, min(CHECKED, len(order))).astype(int)]
+    return {int(i): forward(artifact.tensors, artifact.architecture, ids[i]).logit for i in rows}
 
 
 def check_logits(
-    contender: Contender, found: Sequence[Any], parts: Sequence[npt.NDArray[np.intp]], expected: Mapping[int, float]
+    contender: Contender, logits: Sequence[Any], parts: Sequence[npt.NDArray[np.intp]], expected: Mapping[int, float]
 ) -> float:
-    """The largest difference of a logit from the plain network's.
+    """The largest difference between a contender's logits and those of the plain network.
 
     Args:
-        found: the logits of each process.
-        parts: the places of the reviews that each process scored.
+        logits: of each process.
+        parts: the indices of the reviews that each process scored.
+        expected: logits of the plain network, by index.
 
     Raises:
-        EngineError: it is beyond the contender's tolerance: that would be the time of another network.
+        EngineError: the difference exceeds the contender's tolerance, so it does not run the same network.
     """
-    logits = dict(zip(np.concatenate(list(parts)).tolist(), np.concatenate(list(found)).tolist(), strict=True))
-    off = max(abs(logits[place] - logit) for place, logit in expected.items())
+    by_review = dict(zip(np.concatenate(list(parts)).tolist(), np.concatenate(list(logits)).tolist(), strict=True))
+    off = max(abs(by_review[i] - logit) for i, logit in expected.items())
     if not off <= contender.tolerance:
         raise EngineError(
-            "a contender scores otherwise than the network",
+            "a contender does not give the network's logits",
             where=contender.name,
             expected=f"logits within {contender.tolerance:g} of the plain network's",
-            got=f"one that is off by {off:.3g}",
+            got=f"a difference of {off:.3g}",
         )
     return float(off)
 
@@ -169,18 +170,18 @@ def check_logits(
 def results(
     records: Mapping[str, Record], logit_off: Mapping[str, float], processes: int, limit_rate: float
 ) -> list[Result]:
-    """What each contender did, and its ratio to the first.
+    """The result of each contender, with its ratio to the first.
 
     Args:
         records: of the contenders, in their order.
         limit_rate: reviews/s that float32 products alone would allow.
     """
     first = next(iter(records.values())).rates
-    found = []
+    lines = []
     for name, record in records.items():
         rate = Spread.of(record.rates)
-        ratio = Spread.of([mine / other for mine, other in zip(record.rates, first, strict=True)])
+        ratio = Spread.of([own / other for own, other in zip(record.rates, first, strict=True)])
         per_hour = rate.median / processes * 3600
-        found.append(Result(name, record.batch_size, record.tried, record.rates, rate, ratio, logit_off[name],
+        lines.append(Result(name, record.batch_size, record.tried, record.rates, rate, ratio, logit_off[name],
                             per_hour, rate.median / limit_rate))  # fmt: skip
-    return found
+    return lines

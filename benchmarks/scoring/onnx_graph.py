@@ -3,8 +3,8 @@
 Inputs `ids` int32[T, B], `flip` int64[T * B] and `last` int64[B] (see `answers.Padded`); outputs `logit` float[B] and
 `attention` float[T, B]. T and B are free.
 
-The LSTM operator could mask by itself (its input `sequence_lens`). The graph reads each direction from its own first
-word instead, which needs no mask: it is a little faster in ONNX Runtime, and any runtime gives the right answers.
+The LSTM operator has a mask of its own (its input `sequence_lens`). Instead, the graph reads each direction from that
+direction's first word, which needs no mask: this is slightly faster in ONNX Runtime, and correct in every runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from batch_scorer.models.network import Floats, fold_head
 from batch_scorer.models.tokenizer import PAD
 
 OPSET = 17
-ORDER = (0, 3, 1, 2)  # of our gates (input, forget, cell, output) in ONNX: input, output, forget, cell
+ORDER = (
+    0,
+    3,
+    1,
+    2,
+)  # ONNX's order of gates (input, output, forget, cell) in terms of ours (input, forget, cell, output)
 
 
 def to_onnx(artifact: Artifact) -> bytes:
@@ -35,13 +40,13 @@ def to_onnx(artifact: Artifact) -> bytes:
         ("Gather", ["flat", "flip"], ["flat_back"], {}),
         ("Reshape", ["flat_back", "shape"], ["ids_back"], {}),
     ]
-    for way, ids in (("forward", "ids"), ("backward", "ids_back")):
+    for direction, ids in (("forward", "ids"), ("backward", "ids_back")):
         steps += [
-            ("Gather", ["embedding", ids], [f"{way}.x"], {}),  # [T, B, E]
-            ("LSTM", [f"{way}.x", *(f"{way}.{name}" for name in "WRB")], [f"{way}.y"],
+            ("Gather", ["embedding", ids], [f"{direction}.x"], {}),  # [T, B, E]
+            ("LSTM", [f"{direction}.x", *(f"{direction}.{name}" for name in "WRB")], [f"{direction}.y"],
              {"hidden_size": architecture.units}),  # [T, 1, B, H]
-            ("Reshape", [f"{way}.y", "rows"], [f"{way}.read"], {}),  # [T * B, H], in the order it was read
-            ("Gather", [f"{way}.read", "last"], [f"{way}.end"], {}),  # [B, H]
+            ("Reshape", [f"{direction}.y", "rows"], [f"{direction}.read"], {}),  # [T * B, H], in reading order
+            ("Gather", [f"{direction}.read", "last"], [f"{direction}.end"], {}),  # [B, H]
         ]  # fmt: skip
     steps += [
         ("Gather", ["backward.read", "flip"], ["backward.states"], {}),  # [T * B, H], back in the review's order
@@ -76,7 +81,7 @@ def to_onnx(artifact: Artifact) -> bytes:
         [value("logit", TensorProto.FLOAT, "B"), value("attention", TensorProto.FLOAT, "T", "B")],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
     )  # fmt: skip
-    # The runtimes read versions of the file format that lag behind the package's newest.
+    # The runtimes do not support the newest version of the file format, which the package would write.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     checker.check_model(model)
     return model.SerializeToString()  # type: ignore[no-any-return]
@@ -84,7 +89,7 @@ def to_onnx(artifact: Artifact) -> bytes:
 
 def _constants(t: Mapping[str, Floats], weight: Floats, bias: float) -> dict[str, Any]:
     """The graph's constants, by name."""
-    found: dict[str, Any] = {
+    constants: dict[str, Any] = {
         "all": np.array([-1], np.int64),
         "rows": np.array([-1, t["lstm.forward.recurrent_kernel"].shape[0]], np.int64),
         "first": np.array([0], np.int64),
@@ -94,18 +99,18 @@ def _constants(t: Mapping[str, Floats], weight: Floats, bias: float) -> dict[str
         "w1": t["attention.w1.kernel"],
         "w2": t["attention.w2.kernel"],
         "attention_bias": t["attention.w1.bias"] + t["attention.w2.bias"],
-        "v": t["attention.v.kernel"][:, 0],  # v's bias shifts every score alike, which softmax ignores
+        "v": t["attention.v.kernel"][:, 0],  # v's bias shifts all scores equally, which softmax ignores
         "head": weight,
         "bias": np.array(bias, np.float32),
     }
-    for way in ("forward", "backward"):
-        own = t[f"lstm.{way}.bias"]
-        found[f"{way}.W"] = gates(t[f"lstm.{way}.kernel"])[None]  # [1, 4H, E]
-        found[f"{way}.R"] = gates(t[f"lstm.{way}.recurrent_kernel"])[None]  # [1, 4H, H]
-        found[f"{way}.B"] = np.concatenate([gates(own[None])[:, 0], np.zeros_like(own)])[None]  # [1, 8H]
-    return found
+    for direction in ("forward", "backward"):
+        own = t[f"lstm.{direction}.bias"]
+        constants[f"{direction}.W"] = gates(t[f"lstm.{direction}.kernel"])[None]  # [1, 4H, E]
+        constants[f"{direction}.R"] = gates(t[f"lstm.{direction}.recurrent_kernel"])[None]  # [1, 4H, H]
+        constants[f"{direction}.B"] = np.concatenate([gates(own[None])[:, 0], np.zeros_like(own)])[None]  # [1, 8H]
+    return constants
 
 
 def gates(kernel: Floats) -> Floats:
-    """A kernel [D, 4H] in our order of gates as [4H, D] in ONNX's."""
+    """Converts a kernel [D, 4H] in our order of gates to [4H, D] in ONNX's order."""
     return np.concatenate([np.split(kernel, 4, axis=1)[gate] for gate in ORDER], axis=1).T

@@ -1,4 +1,4 @@
-"""The contenders that run `onnx_graph`: ONNX Runtime, and OpenVINO in two precisions."""
+"""The contenders that run the graph of `onnx_graph`: ONNX Runtime, and OpenVINO in two precisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.scoring.onnx_graph import to_onnx
 
 
 class UnsupportedError(Exception):
-    """A contender needs what this processor, or this build of its library, does not have."""
+    """A contender needs a feature that this processor, or this build of its library, lacks."""
 
 
 def onnxruntime(artifact: Artifact) -> Scorer:
@@ -35,7 +35,7 @@ def openvino(artifact: Artifact, precision: str) -> Scorer:
         precision: `f32`, or `bf16` for products in bfloat16.
 
     Raises:
-        UnsupportedError: OpenVINO does not run in this precision here.
+        UnsupportedError: OpenVINO does not support this precision on this processor.
     """
     import openvino as ov
 
@@ -43,7 +43,7 @@ def openvino(artifact: Artifact, precision: str) -> Scorer:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": 1,
-        "ENABLE_CPU_PINNING": False,  # or every process would take the same core
+        "ENABLE_CPU_PINNING": False,  # otherwise all processes would use the same core
         "INFERENCE_PRECISION_HINT": precision,
     }
     core = ov.Core()
@@ -54,8 +54,8 @@ def openvino(artifact: Artifact, precision: str) -> Scorer:
     request = compiled.create_infer_request()
 
     def run(padded: Padded) -> Sequence[Any]:
-        found = request.infer({"ids": padded.ids, "flip": padded.flip, "last": padded.last}, share_inputs=True)
-        return [np.array(found[name]) for name in ("logit", "attention")]  # copied: the next batch reuses the memory
+        outputs = request.infer({"ids": padded.ids, "flip": padded.flip, "last": padded.last}, share_inputs=True)
+        return [np.array(outputs[name]) for name in ("logit", "attention")]  # copies: the next batch reuses the memory
 
     return _scorer(run)
 

@@ -1,6 +1,6 @@
-"""The whole of a measurement: crews are loaded, batch sizes chosen, logits checked, rounds timed.
+"""The complete measurement: loads crews, chooses batch sizes, checks logits, and times rounds.
 
-In: an artefact and encoded reviews. Out: everything that was found, as `scoring.json` holds it.
+In: an artefact and encoded reviews. Out: all results, as in `scoring.json`.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Settings:
     """How to measure.
 
     Args:
-        model: directory of the artefact, which every process loads for itself.
+        model: directory of the artefact, which every process loads.
         names: of the contenders.
-        processes: of one thread each, a contender.
-        total_rows: of the products whose rate is the limit, in each process and turn.
+        processes: single-threaded processes per contender.
+        total_rows: rows of the products whose rate is the limit, per process and turn.
     """
 
     model: str
@@ -58,54 +58,59 @@ class Settings:
     total_rows: int = limit.TOTAL_ROWS
 
 
-def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Callable[[str], None]) -> dict[str, Any]:
     """Measures all contenders.
 
     Args:
-        artifact: that of `settings.model`.
+        artifact: the one in `settings.model`.
         ids: int32[n] each, in any order.
-        say: is told what goes on.
+        report: called with a line of text at each step.
 
     Raises:
-        OptionError: no contender can be run, or there are fewer reviews than processes.
-        EngineError: a contender failed, or scores otherwise than the network.
+        OptionError: no contender can run, or there are fewer reviews than processes.
+        EngineError: a contender failed, or does not give the network's logits.
     """
     lengths = np.array([len(x) for x in ids])
     processes = settings.processes
     if len(ids) < processes:
-        raise OptionError("there are fewer reviews than processes", got=f"{len(ids)} reviews, {processes} processes")
+        raise OptionError(
+            "there are fewer reviews than processes",
+            got=f"{len(ids)} reviews, {processes} processes",
+            fix="give more --reviews or fewer --processes",
+        )
     parts = shares(lengths, processes)
     with ExitStack() as until_done:
         contenders, left_out = [], []
-        mine = [[ids[i] for i in part] for part in parts]
-        for contender, crew in _crews(settings, mine, say):
+        part_ids = [[ids[i] for i in part] for part in parts]
+        for contender, crew in _crews(settings, part_ids, report):
             if isinstance(crew, str):
                 left_out.append({"name": contender.name, "why": crew})
             else:
                 until_done.callback(crew.close)
                 contenders.append(Side(contender.name, crew, len(ids), contender.batch_sizes))
         if not contenders:
-            raise OptionError("no contender can be run", got="; ".join(f"{o['name']}: {o['why']}" for o in left_out))
+            reasons = "; ".join(f"{skipped['name']}: {skipped['why']}" for skipped in left_out)
+            raise OptionError("no contender can run", got=reasons, fix="install what is missing")
         products = []
         work = processes * limit.product_operations(artifact.architecture, settings.total_rows)
         for name, make in PRODUCTS.items():
-            say(f"loading {name}")
+            report(f"loading {name}")
             crew = Crew(name, [partial(make, artifact.architecture, settings.total_rows)] * processes)
             until_done.callback(crew.close)
             products.append(Side(name, crew, work, limit.ROWS))
 
         records = {}
         for side in (*contenders, *products):
-            say(f"trying batch sizes: {side.name}")
+            report(f"trying batch sizes: {side.name}")
             records[side.name] = choose(side)
         expected = expected_logits(artifact, ids)
         off = {}
         for side in contenders:
-            _, found = side.crew.turn(records[side.name].batch_size)
-            off[side.name] = check_logits(named(side.name), found, parts, expected)
+            _, logits = side.crew.turn(records[side.name].batch_size)
+            off[side.name] = check_logits(named(side.name), logits, parts, expected)
         time_rounds(
             [*contenders, *products], records, settings.rounds,
-            lambda number: say(f"round {number} of {settings.rounds}" if number else "a round to warm up"),
+            lambda number: report(f"round {number} of {settings.rounds}" if number else "warm-up round"),
         )  # fmt: skip
     bound = _limit(artifact.architecture, float(lengths.mean()), {side.name: records[side.name] for side in products})
     timed = {side.name: records[side.name] for side in contenders}
@@ -126,21 +131,22 @@ def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, say: Callabl
 
 
 def prepare(name: str, model: str, ids: Sequence[Ids]) -> Turn:
-    """In a worker process: loads a contender; a turn scores `ids` and returns their logits."""
+    """Loads a contender in a worker process; its turns score `ids` and return their logits."""
     scorer = named(name).load(load(model))
     return lambda batch_size: scorer(ids, batch_size).logit
 
 
 def _crews(
-    settings: Settings, parts: Sequence[Sequence[Ids]], say: Callable[[str], None]
+    settings: Settings, parts: Sequence[Sequence[Ids]], report: Callable[[str], None]
 ) -> Iterator[tuple[Contender, Crew | str]]:
-    """Each contender asked for, with its crew or the reason why it has none."""
+    """Yields each requested contender with its crew, or with the reason why it has none."""
     for contender in CONTENDERS:
         if contender.name not in settings.names:
             continue
-        say(f"loading {contender.name}")
+        report(f"loading {contender.name}")
         if missing := contender.missing():
-            yield contender, f"{' and '.join(missing)} not installed ({INSTALL})"
+            verb = "is" if len(missing) == 1 else "are"
+            yield contender, f"{' and '.join(missing)} {verb} not installed; {INSTALL}"
             continue
         try:
             crew = Crew(contender.name, [partial(prepare, contender.name, settings.model, part) for part in parts])
@@ -151,7 +157,7 @@ def _crews(
 
 
 def _limit(architecture: Architecture, mean_length: float, products: Mapping[str, Record]) -> dict[str, Any]:
-    """The limit of float32, by whichever library multiplies faster."""
+    """The limit of float32, according to the library that multiplies fastest."""
     rates = {name: Spread.of(record.rates) for name, record in products.items()}
     best = max(rates, key=lambda name: rates[name].median)
     needed = limit.operations(architecture, mean_length)

@@ -1,4 +1,4 @@
-"""What was found, as a table in the terminal, as Markdown and as a figure."""
+"""Shows the results as a table in the terminal, as Markdown and as a figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADINGS = ("contender", "batch", "reviews/s", "range", "ratio", "range", "of\nl
 
 
 def cells(line: Mapping[str, Any]) -> list[str]:
-    """A contender as text, in the order of `HEADINGS`."""
+    """A contender's cells as text, in the order of `HEADINGS`."""
     rate, ratio = line["rate"], line["ratio"]
     return [
         line["name"],
@@ -27,71 +27,79 @@ def cells(line: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _processes(found: Mapping[str, Any]) -> str:
+def _processes(results: Mapping[str, Any]) -> str:
     return (
-        "1 process of one thread" if found["processes"] == 1 else f"{found['processes']} processes of one thread each"
+        "1 single-threaded process"
+        if results["processes"] == 1
+        else f"{results['processes']} single-threaded processes"
     )
 
 
-def table(found: Mapping[str, Any]) -> Table:
-    """The contenders, one a row."""
-    title = f"{found['reviews']:,} reviews of {found['mean_length']:.0f} ids on average, {found['rounds']} rounds"
-    made = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, heading in enumerate(HEADINGS):
-        made.add_column(heading, justify="right" if place else "left", no_wrap=bool(place))  # the name may wrap
-    for line in found["contenders"]:
-        made.add_row(*cells(line))
-    return made
+def _rounds(results: Mapping[str, Any]) -> str:
+    return f"{results['rounds']} round{'s' if results['rounds'] > 1 else ''}"
 
 
-def notes(found: Mapping[str, Any]) -> list[str]:
-    """One sentence each: the limit, exactness, the batch sizes that were tried, and who was left out."""
-    limit = found["limit"]
-    said = [
-        f"Limit of float32: {limit['operations'] / 1e6:.1f} million operations a review at "
+def table(results: Mapping[str, Any]) -> Table:
+    """The contenders, one per row."""
+    title = f"{results['reviews']:,} reviews of {results['mean_length']:.0f} ids on average, {_rounds(results)}"
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=bool(number))  # names may wrap
+    for line in results["contenders"]:
+        table.add_row(*cells(line))
+    return table
+
+
+def notes(results: Mapping[str, Any]) -> list[str]:
+    """Sentences on the limit, on exactness, on the batch sizes tried, and on skipped contenders."""
+    limit = results["limit"]
+    sentences = [
+        f"Limit of float32: {limit['operations'] / 1e6:.1f} million operations per review at "
         f"{limit['operations_per_second'] / 1e9:.0f} GFLOP/s ({limit['by']}) allow "
         f"{limit['reviews_per_second']:,.0f} reviews/s."
     ]
-    off = ", ".join(f"{line['name']} {line['logit_off']:.0e}" for line in found["contenders"])
-    said.append(f"Largest difference of a logit from the network in float64, of {found['checked']} reviews: {off}.")
-    for line in found["contenders"]:
+    off = ", ".join(f"{line['name']} {line['logit_off']:.0e}" for line in results["contenders"])
+    sentences.append(
+        f"Largest difference of a logit from that of the network in float64, over {results['checked']} reviews: {off}."
+    )
+    for line in results["contenders"]:
         if line["tried"]:
             tried = ", ".join(f"{rate:,.0f} at {size}" for size, rate in line["tried"].items())
-            said.append(f"Batch sizes tried for {line['name']}: {tried}.")
-    said += [f"Left out: {line['name']}: {line['why']}." for line in found["left_out"]]
-    return said
+            sentences.append(f"Reviews/s at the batch sizes tried for {line['name']}: {tried}.")
+    sentences += [f"Skipped {line['name']}: {line['why']}." for line in results["left_out"]]
+    return sentences
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    """The table as Markdown, with how it was measured."""
+def markdown(results: Mapping[str, Any]) -> str:
+    """The table as Markdown, with an explanation of how it was measured."""
     lines = [
         [heading.replace("\n", " ") for heading in HEADINGS],
         ["---", *["---:"] * (len(HEADINGS) - 1)],
-        *map(cells, found["contenders"]),
+        *map(cells, results["contenders"]),
     ]
-    machine = found["machine"]
+    machine = results["machine"]
     flags = ", ".join(machine["flags"]) or "unknown"
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    first = found["contenders"][0]["name"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    first = results["contenders"][0]["name"]
     note = f"""
-{found["reviews"]:,} reviews ({found["data"]}; {found["mean_length"]:.0f} ids on average) with the model
-{found["model_id"]}; {_processes(found)}. Medians of {found["rounds"]} rounds, in which
-the contenders took turns; *range*: least to most. *Ratio*: to {first}, in the same round. *Of limit*: share of what
-float32 products alone would allow. *M per vCPU-h*: million reviews an hour and process. Each contender computes the
-logit and the attention of every word; loading and compiling are not counted.
+{results["reviews"]:,} reviews ({results["data"]}; {results["mean_length"]:.0f} ids on average) with the model
+{results["model_id"]}; {_processes(results)}. Medians of {_rounds(results)}, in which
+the contenders took turns; *range*: minimum to maximum. *Ratio*: relative to {first} in the same round. *Of limit*:
+share of what float32 products alone would allow. *M per vCPU-h*: million reviews per hour and process. Each contender
+computes the logit and the attention of every word; loading and compiling do not count.
 
 Machine: {machine["processor"]}, {machine["cores"]} cores; {flags}. Versions: {versions}.
 
 """
-    told = "".join(f"* {sentence}\n" for sentence in notes(found))
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note + told
+    sentences = "".join(f"* {sentence}\n" for sentence in notes(results))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note + sentences
 
 
-def save_figure(found: Mapping[str, Any], path: Path) -> None:
-    """Draws the rates as bars, with their range and the limit, into an SVG file.
+def save_figure(results: Mapping[str, Any], path: Path) -> None:
+    """Draws the rates as bars, with their ranges and the limit, as an SVG file.
 
     Args:
-        found: as `scoring.json` holds it.
+        results: as in `scoring.json`.
     """
     from matplotlib.figure import Figure
 
@@ -103,10 +111,10 @@ def save_figure(found: Mapping[str, Any], path: Path) -> None:
         figure = Figure((WIDTH, 1.1 + 0.33 * len(lines)), layout="constrained", facecolor="white")
         axes = figure.subplots()
         medians = [line["rate"]["median"] for line in lines]
-        around = [[line["rate"]["median"] - line["rate"]["low"] for line in lines],
+        spread = [[line["rate"]["median"] - line["rate"]["low"] for line in lines],
                   [line["rate"]["high"] - line["rate"]["median"] for line in lines]]  # fmt: skip
         colours = [BLUE if line["name"].startswith("engine") else SKY for line in lines]
-        axes.barh(range(len(lines)), medians, 0.66, color=colours, xerr=around, ecolor="#444444", capsize=3)
+        axes.barh(range(len(lines)), medians, 0.66, color=colours, xerr=spread, ecolor="#444444", capsize=3)
         limit = data["limit"]["reviews_per_second"]
         axes.axvline(limit, color=ORANGE, linestyle="--", label="limit of float32 products")
         for place, line in enumerate(lines):
@@ -115,10 +123,10 @@ def save_figure(found: Mapping[str, Any], path: Path) -> None:
                           fontsize=8, color="#222222", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
                           )  # fmt: skip
         axes.set_yticks(range(len(lines)), [f"{line['name']}, {line['batch_size']}" for line in lines])
-        axes.set(xlabel="reviews/s (range: least to most of the rounds)", xlim=(0, 1.22 * max(limit, *medians)))
-        axes.set_title(f"{data['reviews']:,} reviews, {_processes(data)}; beside the names: batch sizes", loc="left")
+        axes.set(xlabel="reviews/s (range: minimum to maximum of the rounds)", xlim=(0, 1.22 * max(limit, *medians)))
+        axes.set_title(f"{data['reviews']:,} reviews, {_processes(data)}; batch sizes follow the names", loc="left")
         axes.grid(False, axis="y")
         figure.legend(loc="outside lower right")
         return figure
 
-    save(rates(found), path)
+    save(rates(results), path)

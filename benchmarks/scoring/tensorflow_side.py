@@ -1,4 +1,4 @@
-"""The contenders on TensorFlow: `model.predict` as in the notebook, Keras with batches of like length, and our engine.
+"""The contenders on TensorFlow: `model.predict` as in the notebook, Keras on batches of similar length, and our engine.
 
 Shapes as in `answers`; Keras pads on the left.
 """
@@ -15,7 +15,7 @@ from benchmarks.scoring.answers import Answers, Array, Scorer, in_sorted_batches
 
 
 def keras_predict(artifact: Artifact) -> Scorer:
-    """The notebook's way: reviews as they come, all padded to `max_length`, through `model.predict`."""
+    """The notebook's way: reviews in their original order, all padded to `max_length`, through `model.predict`."""
     from batch_scorer.models.keras_model import from_tensors
     from train.data import pad
 
@@ -31,9 +31,9 @@ def keras_predict(artifact: Artifact) -> Scorer:
 
 
 def keras_sorted(artifact: Artifact) -> Scorer:
-    """The same network called on batches of like length, each padded to its longest review only.
+    """The same network on batches of similar length, each padded only to its longest review.
 
-    Compiled to a graph once, for any shape. (XLA would compile anew for each shape.)
+    Compiled to a graph once, for any shape. (XLA would compile again for each shape.)
     """
     import tensorflow as tf
 
@@ -55,7 +55,7 @@ def keras_sorted(artifact: Artifact) -> Scorer:
 
 
 def engine(artifact: Artifact, precision: str) -> Scorer:
-    """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own."""
+    """The engine that jobs use, called as in jobs; it sorts reviews and chooses its own batch size."""
     from batch_scorer.models.engine import load_engine
     from batch_scorer.scoring.score import ScoredBatch
     from batch_scorer.scoring.score import score as score_chunk
@@ -65,11 +65,11 @@ def engine(artifact: Artifact, precision: str) -> Scorer:
     def score(ids: Sequence[Ids], batch_size: int) -> Answers:
         logit = np.full(len(ids), np.nan)
         attention: list[Array] = [logit] * len(ids)
-        for found in score_chunk(loaded, ids):
-            if isinstance(found, ScoredBatch):  # a review that failed keeps its NaN, which the check of logits refuses
-                logit[found.rows] = found.scores.logit
-                for column, row in enumerate(found.rows):
-                    attention[row] = found.scores.attention[-len(ids[row]) :, column]
+        for outcome in score_chunk(loaded, ids):
+            if isinstance(outcome, ScoredBatch):  # a failed review keeps its NaN, which the check of logits rejects
+                logit[outcome.rows] = outcome.scores.logit
+                for column, row in enumerate(outcome.rows):
+                    attention[row] = outcome.scores.attention[-len(ids[row]) :, column]
         return Answers(logit, attention)
 
     return score

@@ -1,7 +1,8 @@
 """The contenders on PyTorch: `nn.LSTM` in float32 and in bfloat16.
 
-`nn.LSTM` goes through oneDNN, its fastest way on a CPU, only where the input is not packed. So reviews are padded at
-the end and each direction reads from its own first word (see `answers.Padded`); `pack_padded_sequence` is not used.
+`nn.LSTM` uses oneDNN, which is its fastest implementation on a CPU, only if the input is not packed. So reviews are
+padded at the end and each direction reads from its own first word (see `answers.Padded`), without
+`pack_padded_sequence`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def pytorch(artifact: Artifact, precision: str) -> Scorer:
     """PyTorch on one thread.
 
     Args:
-        precision: `float32` or `bfloat16`: of weights, products and states; the softmax and the sum of the logit are
-            in float32 always.
+        precision: `float32` or `bfloat16`, for weights, products and states; the softmax and the sum of the logit are
+            always in float32.
     """
     import torch
 
@@ -35,9 +36,9 @@ def pytorch(artifact: Artifact, precision: str) -> Scorer:
         return torch.tensor(np.asarray(array, np.float32)).to(kind)
 
     embedding = constant(t["embedding"])
-    ahead, back = (_lstm(torch, artifact, way).to(kind).eval() for way in ("forward", "backward"))
+    forward, backward = (_lstm(torch, artifact, name).to(kind).eval() for name in ("forward", "backward"))
     w1, w2, v = (constant(t[f"attention.{name}.kernel"]) for name in ("w1", "w2", "v"))
-    attention_bias = constant(t["attention.w1.bias"] + t["attention.w2.bias"])  # v's changes no softmax
+    attention_bias = constant(t["attention.w1.bias"] + t["attention.w2.bias"])  # v's bias does not change a softmax
     head = constant(weight)[:, None]  # [2H, 1]
 
     def run(batch: Sequence[Ids]) -> tuple[Array, Sequence[Array]]:
@@ -45,9 +46,9 @@ def pytorch(artifact: Artifact, precision: str) -> Scorer:
         ids, flip, last = (torch.from_numpy(x) for x in (padded.ids, padded.flip, padded.last))
         with torch.inference_mode():
             steps, width = ids.shape
-            read, _ = ahead(torch.nn.functional.embedding(ids, embedding))  # [T, B, H]
+            read, _ = forward(torch.nn.functional.embedding(ids, embedding))  # [T, B, H]
             reversed_ids = ids.flatten()[flip].view(steps, width)
-            read_back, _ = back(torch.nn.functional.embedding(reversed_ids, embedding))
+            read_back, _ = backward(torch.nn.functional.embedding(reversed_ids, embedding))
             read, read_back = read.flatten(0, 1), read_back.flatten(0, 1)  # [T * B, H]
             states = torch.cat([read, read_back.index_select(0, flip)], 1)  # [T * B, 2H]
             query = torch.cat([read.index_select(0, last), read_back.index_select(0, last)], 1)  # [B, 2H]
@@ -63,12 +64,16 @@ def pytorch(artifact: Artifact, precision: str) -> Scorer:
     return lambda ids, batch_size: in_sorted_batches(run, ids, batch_size)
 
 
-def _lstm(torch: Any, artifact: Artifact, way: str) -> Any:
-    """One direction as `nn.LSTM`, whose gates stand in our order (input, forget, cell, output), transposed."""
+def _lstm(torch: Any, artifact: Artifact, direction: str) -> Any:
+    """One direction as `nn.LSTM`, whose gates have our order (input, forget, cell, output), transposed."""
     t, architecture = artifact.tensors, artifact.architecture
     lstm = torch.nn.LSTM(architecture.embedding_dim, architecture.units)
-    bias = t[f"lstm.{way}.bias"]
-    named = {"weight_ih_l0": t[f"lstm.{way}.kernel"].T, "weight_hh_l0": t[f"lstm.{way}.recurrent_kernel"].T}
-    named |= {"bias_ih_l0": bias, "bias_hh_l0": np.zeros_like(bias)}  # PyTorch adds both; we have one
-    lstm.load_state_dict({name: torch.tensor(np.ascontiguousarray(array)) for name, array in named.items()})
+    bias = t[f"lstm.{direction}.bias"]
+    state = {
+        "weight_ih_l0": t[f"lstm.{direction}.kernel"].T,
+        "weight_hh_l0": t[f"lstm.{direction}.recurrent_kernel"].T,
+        "bias_ih_l0": bias,
+        "bias_hh_l0": np.zeros_like(bias),  # PyTorch adds both biases; we have one
+    }
+    lstm.load_state_dict({name: torch.tensor(np.ascontiguousarray(array)) for name, array in state.items()})
     return lstm

@@ -1,1 +1,1 @@
-"""What an epoch of training costs, beside the notebook's own way."""
+"""What an epoch of training costs, compared with the original notebook."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.training`: what an epoch costs, the notebook's way and ours, side by side."""
+"""`python -m benchmarks.training`: compares what an epoch of training costs here and in the original notebook."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SEED = 20
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", required=True, metavar="FILE", help="Labelled reviews, as `python -m train` takes them.")
-@click.option("--id-column", help="Column of the id by which the validation split is cut.")
-@click.option("--rounds", type=click.IntRange(1), default=5, help="How often each side is timed.")
-@click.option("--reviews", type=click.IntRange(2), default=1280, help="Training reviews in a timed pass.")
+@click.option("--id-column", help="Column that holds the id, whose hash decides the validation split.")
+@click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each side is timed.")
+@click.option("--reviews", type=click.IntRange(2), default=1280, help="Training reviews per timed pass.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where training.json and training.md go.")  # fmt: skip
+              help="Directory for training.json and training.md.")  # fmt: skip
 def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Path | None) -> None:
-    """Times an epoch of the notebook's own way, of the default preset without and with its adversarial term, and of
-    pre-training, on the same reviews. Nothing else should run on the machine.
+    """Time an epoch of the notebook's own training, of the default preset without and with its adversarial term, and
+    of pre-training, on the same reviews. Nothing else should run on the machine.
 
     \b
     Example:
@@ -48,13 +48,13 @@ def run(
     file: str, id_column: str | None, rounds: int, reviews: int, output: Path | None, console: Console,
     **sizes: Any,
 ) -> None:  # fmt: skip
-    """Measures, prints the table, and writes it into `output`.
+    """Measures, prints the table and writes it to `output`.
 
     Args:
-        sizes: of both networks, where they are not the usual ones: fields of `Architecture`.
+        sizes: fields of `Architecture` that replace the defaults of both networks.
 
     Raises:
-        InputError: the data cannot be read, or are fewer than `reviews` after the split.
+        InputError: the data cannot be read, or has fewer than `reviews` reviews for training.
     """
     import numpy as np
 
@@ -68,37 +68,41 @@ def run(
     from train.prepare import Prepared, from_texts
 
     examples = read_examples([file], Columns(id=id_column))
-    recipe, old = trainer.Recipe(), notebook.Recipe()
+    recipe, notebook_recipe = trainer.Recipe(), notebook.Recipe()
 
-    def prepared(usual: Architecture, as_keras: bool) -> tuple[Prepared, Architecture]:
-        shape = (recipe.validation_share, usual.vocabulary_size, usual.max_words, usual.max_length)
+    def prepared(architecture: Architecture, as_keras: bool) -> tuple[Prepared, Architecture]:
+        shape = (recipe.validation_share, architecture.vocabulary_size, architecture.max_words, architecture.max_length)
         data = from_texts(examples, *shape, as_keras)
-        return data, dataclasses.replace(usual, vocabulary_size=len(data.vocabulary))
+        return data, dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
 
     ours, ours_shape = prepared(dataclasses.replace(Architecture(recipe.vocabulary_size), **sizes), False)
     theirs, theirs_shape = prepared(
-        dataclasses.replace(notebook.architecture(old.vocabulary_size), **sizes), True
-    )  # Keras' numbering has one word fewer among as many ids
+        dataclasses.replace(notebook.architecture(notebook_recipe.vocabulary_size), **sizes), True
+    )  # Keras' numbering has one word fewer for the same number of ids
     if reviews > len(ours.training):
         raise InputError(
-            "there are too few reviews", where=file, expected=f"{reviews:,} to train on", got=f"{len(ours.training):,}"
+            "there are too few reviews",
+            where=file,
+            expected=f"at least {reviews:,} for training",
+            got=f"{len(ours.training):,}",
+            fix="reduce --reviews",
         )
-    # The same reviews for every side, drawn at random: their lengths are those of the whole.
+    # All sides use the same reviews, drawn at random so that their lengths are representative.
     chosen = np.random.default_rng(SEED).choice(len(ours.training), reviews, replace=False)
     timed = measure.sample(ours.training, chosen)
     common = (ours, timed, ours_shape)
     plain = dataclasses.replace(recipe, perturbation=0.0)
-    passes = rounds + 1  # the warm-up is one
+    passes = rounds + 1  # including the warm-up
     sides = [
-        measure.notebook_side(theirs, measure.sample(theirs.training, chosen), theirs_shape, old),
+        measure.notebook_side(theirs, measure.sample(theirs.training, chosen), theirs_shape, notebook_recipe),
         measure.trainer_side("default, plain", *common, plain, passes),
         measure.trainer_side("default", *common, recipe, passes),
         measure.pretraining_side(*common, pretrain.Recipe(), passes),
     ]
-    console.print(f"{len(sides)} sides, {reviews:,} reviews, a round to warm up and {rounds} timed", highlight=False)
+    console.print(f"{len(sides)} sides, {reviews:,} reviews, 1 warm-up round and {rounds} timed", highlight=False)
     timings = measure.timings(sides, measure.time_rounds(sides, rounds), reviews)
 
-    found = {
+    results = {
         "data": Path(file).name,
         "reviews": reviews,
         "rounds": rounds,
@@ -107,22 +111,22 @@ def run(
         "tensorflow": tf.__version__,
         "sides": [dataclasses.asdict(timing) for timing in timings],
     }
-    title = f"an epoch of {measure.EPOCH_REVIEWS:,} reviews, and its time over the notebook's"
+    title = f"an epoch of {measure.EPOCH_REVIEWS:,} reviews, and its time relative to the notebook's"
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in HEADINGS:
-        named_column = heading == "side"  # the only one that may wrap
-        table.add_column(heading, justify="left" if named_column else "right", no_wrap=not named_column)
-    for side in found["sides"]:
+        is_name = heading == "side"  # the only column that may wrap
+        table.add_column(heading, justify="left" if is_name else "right", no_wrap=not is_name)
+    for side in results["sides"]:
         table.add_row(*cells(side))
     console.print(table)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "training.json").write_text(json.dumps(found, indent=2) + "\n")
-        (output / "training.md").write_text(markdown(found))
+        (output / "training.json").write_text(json.dumps(results, indent=2) + "\n")
+        (output / "training.md").write_text(markdown(results))
 
 
 def cells(side: dict[str, Any]) -> list[str]:
-    """A side as text, in the order of `HEADINGS`."""
+    """A side's cells as text, in the order of `HEADINGS`."""
     return [
         side["name"],
         f"{side['batch_size']}",
@@ -135,16 +139,17 @@ def cells(side: dict[str, Any]) -> list[str]:
     ]
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The table as Markdown, with how it was measured."""
-    lines = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)], *map(cells, found["sides"])]
-    extent = f"{found['rounds']} rounds over {found['reviews']:,} of the reviews"
-    machine = f"{found['cores']} cores, TensorFlow {found['tensorflow']}"
+def markdown(results: dict[str, Any]) -> str:
+    """The table as Markdown, with an explanation of how it was measured."""
+    lines = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)], *map(cells, results["sides"])]
+    extent = f"{results['rounds']} round{'s' if results['rounds'] > 1 else ''} with {results['reviews']:,} reviews"
+    machine = f"{results['cores']} cores, TensorFlow {results['tensorflow']}"
     note = f"""
-An epoch of {found["epoch_reviews"]:,} reviews ({found["data"]}), extrapolated: medians of {extent}, in which the sides
-took turns; {machine}. *Ratio*: the time over the notebook's in the same round; *range*: least to most. *Plain*: without
-the adversarial term. *Padding*: share of the ids that are padding, in the passes timed; *of all*: the same in an epoch
-of all reviews, where larger pools to sort leave less of it: our sides are a little faster there than extrapolated.
+An epoch of {results["epoch_reviews"]:,} reviews ({results["data"]}), extrapolated: medians of {extent}, in which the
+sides took turns; {machine}. *Ratio*: the time relative to the notebook's in the same round; *range*: minimum to
+maximum. *Plain*: without the adversarial term. *Padding*: share of ids that are padding in the timed passes; *of all*:
+the same in an epoch of all reviews, where sorting larger pools leaves less padding, so that our sides are slightly
+faster than extrapolated.
 """
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note
 

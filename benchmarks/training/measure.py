@@ -1,7 +1,7 @@
-"""Ways to train on the same reviews, each as something that runs an epoch, and what an epoch of each takes.
+"""Different ways to train on the same reviews, each as a side that runs an epoch, and the time that its epochs take.
 
-The sides take turns within a round and another one begins each time, so that a slow minute of the machine falls on all;
-ratios are taken within a round. Shapes: N reviews.
+The sides take turns in each round, in rotating order, so that a slow minute of the machine affects all of them; ratios
+are taken within a round. Shapes: N reviews.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from train.data import Ids, bucketed_batches, pad
 from train.prepare import Encoded, Prepared
 from train.trainer import Recipe, Trainer
 
-EPOCH_REVIEWS = 25_000  # what times are given for
+EPOCH_REVIEWS = 25_000  # reviews per epoch that times are extrapolated to
 Lengths = npt.NDArray[np.int64]
 
 
@@ -33,9 +33,9 @@ class Side:
     """A way to train.
 
     Args:
-        run: does one pass over the timed reviews; given its number, from 0.
-        padding: share of the ids that are padding, in an epoch of all reviews.
-        padding_timed: the same, of the timed reviews; more of them in a pool leave less padding to buckets.
+        padding: share of ids that are padding, in an epoch of all reviews.
+        padding_timed: the same for the timed reviews only; larger pools make buckets with less padding.
+        run: does one pass over the timed reviews, given its number from 0.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Timing:
-    """What a side takes: medians over the rounds, with the least and the most.
+    """The times of a side: medians over the rounds, with minimum and maximum.
 
     Args:
         seconds: of an epoch of `EPOCH_REVIEWS` reviews, extrapolated.
-        ratio: its time over the first side's, in the same round.
+        ratio: its time relative to the first side's in the same round.
     """
 
     name: str
@@ -67,12 +67,12 @@ class Timing:
 
 
 def sample(side: Encoded, chosen: npt.NDArray[np.intp]) -> Encoded:
-    """The reviews at the places `chosen`."""
+    """The reviews with the indices `chosen`."""
     return Encoded([side.ids[i] for i in chosen], side.labels[chosen], side.n_tokens[chosen])
 
 
 def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, recipe: notebook.Recipe) -> Side:
-    """The notebook's network, `keras.Model.fit` on reviews that are all padded to `max_length`."""
+    """The notebook's network, trained by `keras.Model.fit` on reviews that are all padded to `max_length`."""
     keras.utils.set_random_seed(recipe.seed)
     network = notebook_network(architecture, recipe.dropout)
     optimizer = keras.optimizers.Adam(recipe.learning_rate, clipnorm=recipe.clip_norm)
@@ -82,17 +82,19 @@ def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, re
     def run(number: int) -> None:
         network.fit(ids, labels, batch_size=recipe.batch_size, epochs=1, verbose=0)
 
-    whole, seen = (float(1 - lengths_of(side.ids).mean() / architecture.max_length) for side in (data.training, timed))
-    return Side("notebook", recipe.batch_size, whole, seen, run)
+    padding, padding_timed = (
+        float(1 - lengths_of(side.ids).mean() / architecture.max_length) for side in (data.training, timed)
+    )
+    return Side("notebook", recipe.batch_size, padding, padding_timed, run)
 
 
 def trainer_side(
     name: str, data: Prepared, timed: Encoded, architecture: Architecture, recipe: Recipe, passes: int
 ) -> Side:
-    """The steps of `--preset default`, and of full's fine-tuning.
+    """The steps of `--preset default`, which are also those of the full preset's fine-tuning.
 
     Args:
-        passes: how often it will run, so that the learning rate is not at its end before.
+        passes: how many times it will run, so that the learning rate does not reach its end earlier.
     """
     steps = math.ceil(len(timed) / recipe.batch_size)
     trainer = Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
@@ -107,7 +109,7 @@ def trainer_side(
 def pretraining_side(
     data: Prepared, timed: Encoded, architecture: Architecture, recipe: pretrain.Recipe, passes: int
 ) -> Side:
-    """The steps of full's pre-training: both directions as language models, on the same texts."""
+    """The steps of the full preset's pre-training: both directions as language models, on the same texts."""
     steps = math.ceil(len(timed) / recipe.batch_size)
     models = pretrain.LanguageModels(replace(recipe, epochs=passes), architecture, data.counts, steps)
     return Side(
@@ -119,29 +121,29 @@ def pretraining_side(
 
 
 def lengths_of(encoded: Sequence[Ids]) -> Lengths:
-    """Ids of each review: int64[N]."""
+    """Number of ids in each review: int64[N]."""
     return np.array([len(ids) for ids in encoded], np.int64)
 
 
 def padding_share(lengths: Lengths, batches: Iterable[npt.NDArray[np.int64]]) -> float:
-    """Share of the ids that are padding, when each of the `batches` is padded to its longest review."""
-    read = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return 1 - int(lengths.sum()) / read
+    """Share of ids that are padding if each of the `batches` is padded to its longest review."""
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1 - int(lengths.sum()) / padded
 
 
 def time_rounds(
     sides: Sequence[Side], rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Runs all `sides` in turn, once to warm up and then `rounds` times: seconds of each pass of each side.
+    """Runs all `sides` in turn, once to warm up and then `rounds` times; returns the seconds of each side's passes.
 
-    A warm-up builds the graphs and first touches the memory of the longest batches; it is not counted.
+    The warm-up builds the graphs and allocates memory for the longest batches; it does not count.
     """
     for side in sides:
         side.run(0)
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
     for number in range(1, rounds + 1):
-        begin = number % len(sides)
-        for side in (*sides[begin:], *sides[:begin]):
+        first = number % len(sides)
+        for side in (*sides[first:], *sides[:first]):
             start = clock()
             side.run(number)
             seconds[side.name].append(clock() - start)
@@ -149,18 +151,19 @@ def time_rounds(
 
 
 def timings(sides: Sequence[Side], seconds: dict[str, list[float]], reviews: int) -> list[Timing]:
-    """What each side takes, and its ratio to the first.
+    """The times of each side, with its ratio to the first.
 
     Args:
+        seconds: of each pass of each side.
         reviews: in a timed pass.
     """
-    found = []
+    lines = []
     for side in sides:
         epochs = [taken * EPOCH_REVIEWS / reviews for taken in seconds[side.name]]
-        ratios = [mine / first for mine, first in zip(seconds[side.name], seconds[sides[0].name], strict=True)]
+        ratios = [own / first for own, first in zip(seconds[side.name], seconds[sides[0].name], strict=True)]
         spread = (median(epochs), min(epochs), max(epochs), median(ratios), min(ratios), max(ratios))
-        found.append(Timing(side.name, side.batch_size, side.padding, side.padding_timed, *spread))
-    return found
+        lines.append(Timing(side.name, side.batch_size, side.padding, side.padding_timed, *spread))
+    return lines
 
 
 def _exhaust(losses: Iterable[float]) -> None:
@@ -169,9 +172,9 @@ def _exhaust(losses: Iterable[float]) -> None:
 
 
 def _padding(data: Prepared, timed: Encoded, batch_size: int) -> tuple[float, float]:
-    """Padding of length-bucketed batches, of all training reviews and of the timed ones."""
-    whole, seen = (
+    """Padding of length-bucketed batches, for all training reviews and for the timed ones."""
+    padding, padding_timed = (
         padding_share(lengths, bucketed_batches(lengths, batch_size, np.random.default_rng(0)))
         for lengths in (lengths_of(data.training.ids), lengths_of(timed.ids))
     )
-    return whole, seen
+    return padding, padding_timed

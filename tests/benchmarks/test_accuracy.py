@@ -110,8 +110,8 @@ def test_rows_count_the_reviews_that_one_model_alone_has_right() -> None:
 
 def test_answers_are_read_by_the_threshold_of_their_model() -> None:
     labels, logits = np.array([1, 0]), np.array([1.0, 0.9])
-    assert [True, False] == Answers("usual", logits, 1.0).right(labels).tolist()
-    assert [True, True] == Answers("strict", logits, 1.0, threshold=0.72).right(labels).tolist()
+    assert [True, False] == Answers("usual", logits, 1.0).correct(labels).tolist()
+    assert [True, True] == Answers("strict", logits, 1.0, threshold=0.72).correct(labels).tolist()
 
 
 def test_answers_of_a_model_are_its_logits_in_the_order_of_the_reviews(tiny: artifact.Artifact) -> None:

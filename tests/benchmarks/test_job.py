@@ -21,7 +21,7 @@ from benchmarks.job import first_try, reviews, show
 from benchmarks.job.__main__ import benchmark, numbers
 from benchmarks.job.processes import Peak, Ran, run_watched
 from benchmarks.job.reviews import Source, cut
-from benchmarks.job.run import beside, job, steps
+from benchmarks.job.run import compare, job, steps
 from benchmarks.job.sides import Settings, check_answers
 from tests.conftest import TINY, WORDS, save_tiny
 from tests.jobs import rows, score_here
@@ -134,7 +134,7 @@ def test_job_shares_are_of_all_stages_and_the_rest_is_an_average_over_workers() 
 def test_ratio_is_to_the_first_try_on_as_many_reviews_with_its_start_and_without(tmp_path: Path) -> None:
     made = settings(Source("none"), tmp_path, reviews=1_001, first_try_reviews=101, rounds=2)
     tries = [(Ran(5.0, (Peak("driver", 400),)), Ran(15.0, (Peak("driver", 900),)))] * 2
-    found = beside(made, [10.0, 20.0], tries)
+    found = compare(made, [10.0, 20.0], tries)
     assert 10 == pytest.approx(found["first_try"]["rate"]["median"])
     assert 105 == pytest.approx(found["first_try"]["seconds_for_all"]["median"])
     assert (10.5, 5.25) == pytest.approx((found["ratio"]["high"], found["ratio"]["low"]))
@@ -193,7 +193,7 @@ def test_benchmark_with_a_tiny_model_finds_everything(source: Source, tiny_model
     assert 200 < found["first_try"]["largest_mib"]
     text = (output / "job.md").read_text()
     assert "| batch-scorer score | 40 |" in text
-    assert "everything but scoring" in text
+    assert "everything other than scoring" in text
     assert "source.parquet has 36 reviews" in text
     assert "growth of batch-scorer score" in console.file.getvalue()  # type: ignore[attr-defined]
     assert not (output / "job.svg").exists()  # a single size makes no line
@@ -206,7 +206,8 @@ def test_steps_are_told_with_the_memory_of_each_kind_of_process() -> None:
     peaks = (Peak("driver", 300), Peak("worker", 800))
     (step,) = steps([job(n, Ran(n / 100, peaks), TIMINGS) for n in (1_000, 10_000)])
     expected = (
-        "From 1,000 to 10,000 reviews, 10 times as many: 10.00 times the seconds, 1.00 a review; times the peak "
-        "memory: the largest process 1.00, the driver 1.00, a worker 1.00. Those added are scored at 100 reviews/s."
+        "From 1,000 to 10,000 reviews, 10 times as many: 10.00 times the seconds, 1.00 times per review. Factors of "
+        "the peak memory: the largest process 1.00, the driver 1.00, a worker 1.00. The additional reviews are scored "
+        "at 100 reviews/s."
     )
-    assert expected == show.step_told(step)
+    assert expected == show.step_sentence(step)

@@ -36,9 +36,9 @@ def test_sides_with_the_same_parts_and_counts_agree() -> None:
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        (side("b", {**PARTS, "errors/part-00000.parquet": "c" * 64}), "1 that differ or are missing, of 2"),
-        (side("b", {"predictions/part-00000.parquet": "a" * 64}), "1 that differ or are missing, of 1"),
-        (side("b", {**PARTS, "predictions/part-00001.parquet": "c" * 64}), "0 that differ or are missing, of 3"),
+        (side("b", {**PARTS, "errors/part-00000.parquet": "c" * 64}), "1 different or missing of 2"),
+        (side("b", {"predictions/part-00000.parquet": "a" * 64}), "1 different or missing of 1"),
+        (side("b", {**PARTS, "predictions/part-00001.parquet": "c" * 64}), "0 different or missing of 3"),
         (side("b", counts={**COUNTS, "scored": 6}), "'scored': 6"),
     ],
 )
@@ -46,7 +46,7 @@ def test_side_with_other_parts_or_counts_is_refused(other: Side, told: str) -> N
     with pytest.raises(EngineError) as refused:
         compare([side("a"), side("a"), other])
     assert told in str(refused.value.got)
-    assert "b, beside a" == refused.value.where
+    assert "b, compared with a" == refused.value.where
 
 
 def test_side_is_a_whole_command_and_its_parts_are_hashed_as_they_lie(
@@ -84,7 +84,7 @@ def test_table_has_a_line_a_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "| multi_processing | 2 | 2.0 | 4 | 7 | 1 | 2 |" == lines[3]
     assert 5 == len(lines)
     assert found == json.loads((tmp_path / "results/portability.json").read_text())
-    assert "all parts are the same, byte for byte" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "all parts are identical, byte for byte" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_reviews_that_cannot_be_read_are_refused(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from tests.chaos.trials import Struck
 HEAD = (
     "fault",
     "times",
-    "in mid-scoring",
-    "went on, exit 0",
+    "during scoring",
+    "continued, exit 0",
     "exit 1 or 2, with a message",
     "killed",
     "byte-identical in the end",
     "rows lost",
-    "rows doubled",
+    "rows duplicated",
     "slowest end, s",
 )
 

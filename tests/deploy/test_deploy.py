@@ -265,14 +265,14 @@ def test_image_and_model_are_those_of_the_launchers_own_image_unless_others_are_
     [
         (["--text_column="], "the parameter text_column is empty"),
         (["--text_column"], "the parameter text_column is empty"),
-        (["--limit=1", "--limit=2"], "the parameter limit is there twice"),
-        (["--keep=a", "--keep=b"], "the parameter keep is there twice"),
+        (["--limit=1", "--limit=2"], "the parameter limit is given twice"),
+        (["--keep=a", "--keep=b"], "the parameter keep is given twice"),
         (["--keep=a;;b"], "the parameter keep has an empty value"),
-        (["--keep=a;--"], "the parameter keep has an empty value or one that begins like an option"),
+        (["--keep=a;--"], "the parameter keep has an empty value or one that begins with a hyphen"),
         (["--resume=yes"], "the parameter resume is neither true nor false"),
-        (["--run_id={day}"], "the parameter run_id has an unknown place to fill in"),
-        (["--workers=3"], "workers is no parameter of the template"),
-        (["--dry_run=true"], "dry_run is no parameter of the template"),
+        (["--run_id={day}"], "the parameter run_id has an unknown placeholder"),
+        (["--workers=3"], "workers is not a parameter of the template"),
+        (["--dry_run=true"], "dry_run is not a parameter of the template"),
     ],
 )
 def test_wrong_parameter_is_refused_with_its_name(given: list[str], what: str) -> None:

@@ -22,7 +22,7 @@ def test_model_card_is_what_its_sources_say() -> None:
     assert expected == PAGE.read_text(encoding="utf-8"), "out of date: run `python -m train card docs/model_card`"
 
 
-def test_model_card_is_of_the_shipped_model() -> None:
+def test_model_card_is_for_the_shipped_model() -> None:
     shipped = (Path(SHIPPED) / "MODEL_ID").read_text()[:12]
     assert shipped == json.loads((SOURCES / "evaluation.json").read_text(encoding="utf-8"))["model"]["id"]
 
@@ -48,11 +48,11 @@ def test_card_command_writes_page_and_figures(copied: Path, tmp_path: Path) -> N
     assert {path.name for path in SOURCES.glob("*.svg")} == {path.name for path in copied.glob("*.svg")}
 
 
-def test_card_of_another_model_is_refused(copied: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_card_of_a_different_model_is_refused(copied: Path, tiny_model: Path, tmp_path: Path) -> None:
     output = tmp_path / "card.md"
     result = CliRunner().invoke(card, [str(copied), "--model", str(tiny_model), "--output", str(output)])
     assert 2 == result.exit_code
-    assert "the evaluation is of another model" in result.output
+    assert "the evaluation is for a different model" in result.output
     assert not output.exists()
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: figures of known answers, probes, pictures, and a whole evaluation of a tiny model."""
+"""Evaluation: figures for known answers, probes, charts, and a complete evaluation of a tiny model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED = 3
 
 
 def answers(logits: list[float], labels: list[int], **changes: Any) -> Answers:
-    """Answers to reviews r0, r1 ... of 10 words, all of them known."""
+    """Answers to reviews r0, r1 ... of 10 words each, all of them known to the model."""
     n = len(logits)
     given = {"n_tokens": np.full(n, 10), "oov_share": np.zeros(n), "temperature": 1.0, "threshold": 0.5, **changes}
     return Answers(tuple(f"r{i}" for i in range(n)), np.array(labels), np.array(logits), **given)
@@ -41,14 +41,13 @@ def drawn(n: int) -> Answers:
 
 
 def test_confusion_counts_labels_by_decision_at_the_threshold() -> None:
-    found = quality.measure(answers([3, -1, -2, 1], [1, 1, 0, 0], threshold=0.9), max_words=20, words={}, seed=SEED)
-    assert {"negative": {"negative": 2, "positive": 0}, "positive": {"negative": 1, "positive": 1}} == found[
-        "confusion"
-    ]
-    assert 0.75 == found["accuracy"]
+    measured = quality.measure(answers([3, -1, -2, 1], [1, 1, 0, 0], threshold=0.9), max_words=20, words={}, seed=SEED)
+    expected = {"negative": {"negative": 2, "positive": 0}, "positive": {"negative": 1, "positive": 1}}
+    assert expected == measured["confusion"]
+    assert 0.75 == measured["accuracy"]
 
 
-def test_reliability_of_known_answers_is_known() -> None:
+def test_reliability_of_known_answers_is_that_computed_by_hand() -> None:
     p, labels = np.array([0.9, 0.1, 0.92, 0.55]), np.array([1, 1, 1, 0])
     bins = quality.reliability(p, labels)
     assert 15 == len(bins)
@@ -60,9 +59,9 @@ def test_reliability_of_known_answers_is_known() -> None:
 
 
 def test_ece_is_the_sum_of_the_reliability_gaps() -> None:
-    found = quality.measure(drawn(500), max_words=499, words={}, seed=SEED, simulations=1)
-    gaps = [b["reviews"] * abs(b["accuracy"] - b["confidence"]) for b in found["reliability"] if b["reviews"]]
-    assert sum(gaps) / 500 == pytest.approx(found["ece"], abs=1e-6)
+    measured = quality.measure(drawn(500), max_words=499, words={}, seed=SEED, simulations=1)
+    gaps = [b["reviews"] * abs(b["accuracy"] - b["confidence"]) for b in measured["reliability"] if b["reviews"]]
+    assert sum(gaps) / 500 == pytest.approx(measured["ece"], abs=1e-6)
 
 
 def test_ece_by_chance_falls_with_the_root_of_the_number_of_reviews() -> None:
@@ -72,11 +71,11 @@ def test_ece_by_chance_falls_with_the_root_of_the_number_of_reviews() -> None:
 
 
 def test_ece_by_chance_covers_a_calibrated_model_and_not_an_overconfident_one() -> None:
-    calm = drawn(4000)
-    bold = Answers(**{**vars(calm), "temperature": 0.4})
-    for given, within in ((calm, True), (bold, False)):
-        found = quality.measure(given, max_words=499, words={}, seed=SEED, simulations=200)
-        assert within == (found["ece"] <= found["ece_by_chance"]["high"])
+    calibrated = drawn(4000)
+    overconfident = Answers(**{**vars(calibrated), "temperature": 0.4})
+    for given, within in ((calibrated, True), (overconfident, False)):
+        measured = quality.measure(given, max_words=499, words={}, seed=SEED, simulations=200)
+        assert within == (measured["ece"] <= measured["ece_by_chance"]["high"])
 
 
 def test_ece_by_chance_with_the_same_seed_is_the_same() -> None:
@@ -87,29 +86,29 @@ def test_ece_by_chance_with_the_same_seed_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("max_words", "expected"), [(499, [1, 100, 200, 300, 500]), (19, [1, 20]), (150, [1, 100, 151])]
 )
-def test_length_bounds_end_where_reviews_are_cut_off(max_words: int, expected: list[int]) -> None:
+def test_length_bounds_end_where_reviews_are_truncated(max_words: int, expected: list[int]) -> None:
     assert expected == quality.length_bounds(max_words)
 
 
-def test_slices_hold_each_review_once_and_leave_empty_ones_out() -> None:
-    right = np.array([True, False, True, True])
-    found = quality.slices(np.array([5, 99, 100, 500]), right, [1, 100, 200, 500])
+def test_slices_contain_each_review_once_and_leave_out_empty_slices() -> None:
+    correct = np.array([True, False, True, True])
+    lines = quality.slices(np.array([5, 99, 100, 500]), correct, [1, 100, 200, 500])
     assert [(1, 100, 2, 0.5), (100, 200, 1, 1.0), (500, None, 1, 1.0)] == [
-        (line["low"], line["high"], line["reviews"], line["accuracy"]) for line in found
+        (line["low"], line["high"], line["reviews"], line["accuracy"]) for line in lines
     ]
-    assert all(line["accuracy_low"] < line["accuracy_high"] for line in found)
+    assert all(line["accuracy_low"] < line["accuracy_high"] for line in lines)
 
 
-def test_mistakes_are_the_surest_first() -> None:
+def test_mistakes_start_with_the_most_confident() -> None:
     given = answers([5, -6, 1, 2, -1, 5], [0, 1, 0, 1, 0, 0])
     assert [1, 0, 5, 2] == quality.most_confident_mistakes(given)
     assert [1, 0] == quality.most_confident_mistakes(given, 2)
-    found = quality.measure(given, max_words=20, words={1: ["dull"]}, seed=SEED)["mistakes"]
-    assert ("r1", "positive", ["dull"]) == tuple(found[0][key] for key in ("record_id", "label", "words"))
+    mistakes = quality.measure(given, max_words=20, words={1: ["dull"]}, seed=SEED)["mistakes"]
+    assert ("r1", "positive", ["dull"]) == tuple(mistakes[0][key] for key in ("record_id", "label", "words"))
 
 
 class _Counting:
-    """An engine whose contributions are the ids less 10, after one position of padding."""
+    """An engine whose contributions are the ids minus 10, after one position of padding."""
 
     batch_size, bias = 2, 0.0
 
@@ -118,24 +117,24 @@ class _Counting:
         return Scores(contribution.sum(axis=0), contribution, contribution)
 
 
-def test_leading_words_speak_for_the_decision_and_come_once() -> None:
+def test_leading_words_support_the_decision_and_appear_once() -> None:
     ids = np.array([1, 12, 9, 14, 12, 7], np.int32)  # contributions of the words: 2, -1, 4, 2, -3
     used = ["fine", "dull", "superb", "fine", "awful"]
     given = (_Counting(), [used] * 2, [ids] * 2)
     assert [["superb", "fine"], ["awful", "dull"]] == run.leading_words(*given, [True, False])
     assert [["superb"]] == run.leading_words(_Counting(), [used], [ids], [True], count=1)
-    without_mark = (_Counting(), [used], [ids[1:]], [True])  # cut off, as in the notebook's variant
+    without_mark = (_Counting(), [used], [ids[1:]], [True])  # truncated, as in the notebook's variant
     assert [["superb", "fine"]] == run.leading_words(*without_mark)
 
 
-def test_probes_have_at_least_four_pairs_a_group() -> None:
+def test_probes_have_at_least_four_pairs_per_group() -> None:
     groups = Counter(pair.group for pair in probes.PAIRS)
     assert {"negation", "contrast with but", "intensifiers", "names swapped", "sarcasm"} <= groups.keys()
     assert 28 <= len(probes.PAIRS)
     assert set() == {name for name, pairs in groups.items() if pairs < 4}
 
 
-def test_probes_are_different_texts_and_minimal() -> None:
+def test_probes_are_different_texts_and_minimal_pairs() -> None:
     texts = [text for pair in probes.PAIRS for text in (pair.a, pair.b)]
     assert len(texts) == len(set(texts))
     for pair in probes.PAIRS:
@@ -159,15 +158,17 @@ def test_probes_are_different_texts_and_minimal() -> None:
         ("stays", 0.48, 0.52, False),
     ],
 )
-def test_expectation_holds_as_it_says(expectation: str, a: float, b: float, expected: bool) -> None:
+def test_expectation_holds_for_probabilities_of_its_kind_only(
+    expectation: str, a: float, b: float, expected: bool
+) -> None:
     assert expected == probes.holds(expectation, a, b)
 
 
-def test_probes_of_a_model_that_says_always_the_same_hold_where_it_should() -> None:
-    found = probes.measure(lambda texts: [0.7] * len(texts))
-    held = {group["name"]: group["held"] / group["pairs"] for group in found["groups"]}
+def test_probes_of_a_model_with_a_constant_answer_hold_where_the_score_should_stay() -> None:
+    measured = probes.measure(lambda texts: [0.7] * len(texts))
+    held = {group["name"]: group["held"] / group["pairs"] for group in measured["groups"]}
     assert {name: float(name in ("names swapped", "irrelevant facts")) for name in held} == held
-    assert len(probes.PAIRS) == len(found["pairs"])
+    assert len(probes.PAIRS) == len(measured["pairs"])
 
 
 def ranking(value: float) -> dict[str, Any]:
@@ -218,7 +219,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figure_drawn_twice_is_the_same_svg(tmp_path: Path, name: str) -> None:
+def test_figure_drawn_twice_is_the_same_svg_file(tmp_path: Path, name: str) -> None:
     for file in ("a.svg", "b.svg"):
         figures.save(FIGURES[name](), tmp_path / file)
     drawing = (tmp_path / "a.svg").read_bytes()
@@ -233,7 +234,7 @@ def test_figures_are_rounded_and_nothing_else() -> None:
 
 
 def labelled(path: Path, rows: int = 60) -> Path:
-    """Reviews of the tiny model's words, one of an unknown word and one without any."""
+    """Writes reviews of the tiny model's words, one of an unknown word and one without any words."""
     rng = np.random.default_rng(SEED)
     lines = [
         {"id": f"t{i}", "text": " ".join(rng.choice(WORDS, rng.integers(2, 30))), "label": i % 2} for i in range(rows)
@@ -249,7 +250,7 @@ def call(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def evaluated(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of an evaluation of the tiny model."""
+    """Directory with an evaluation of the tiny model."""
     out = tmp_path_factory.mktemp("evaluation")
     data = labelled(out / "reviews.jsonl")
     result = call(tiny_model, "--data", data, "--id-column", "id", "--output", out / "out", "--faithfulness-reviews", 5)
@@ -259,14 +260,15 @@ def evaluated(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_evaluation_has_every_figure(evaluated: Path, tiny: artifact.Artifact) -> None:
-    found = json.loads((evaluated / "evaluation.json").read_text())
-    assert {"id": tiny.model_id, "name": "tiny"} == found["model"]
-    assert (["reviews.jsonl"], 61, 1) == tuple(found["data"][key] for key in ("files", "reviews", "without_words"))
-    assert 61 == found["quality"]["reviews"] == sum(line["reviews"] for line in found["quality"]["by_length"])
-    assert 61 == sum(line["reviews"] for line in found["quality"]["by_oov"])
-    assert 5 == found["faithfulness"]["reviews"]
-    assert FAITHFULNESS["rankings"].keys() == found["faithfulness"]["rankings"].keys()
-    assert len(probes.PAIRS) == len(found["probes"]["pairs"])
+    evaluation = json.loads((evaluated / "evaluation.json").read_text())
+    data, measured = evaluation["data"], evaluation["quality"]
+    assert {"id": tiny.model_id, "name": "tiny"} == evaluation["model"]
+    assert (["reviews.jsonl"], 61, 1) == tuple(data[key] for key in ("files", "reviews", "without_words"))
+    assert 61 == measured["reviews"] == sum(line["reviews"] for line in measured["by_length"])
+    assert 61 == sum(line["reviews"] for line in measured["by_oov"])
+    assert 5 == evaluation["faithfulness"]["reviews"]
+    assert FAITHFULNESS["rankings"].keys() == evaluation["faithfulness"]["rankings"].keys()
+    assert len(probes.PAIRS) == len(evaluation["probes"]["pairs"])
 
 
 def test_evaluation_agrees_with_the_plain_arithmetic(evaluated: Path, tiny: artifact.Artifact) -> None:
@@ -275,14 +277,14 @@ def test_evaluation_agrees_with_the_plain_arithmetic(evaluated: Path, tiny: arti
     mistakes = json.loads((evaluated / "evaluation.json").read_text())["quality"]["mistakes"]
     assert 5 < len(mistakes) <= 20
     for mistake in mistakes:
-        found = words(texts[mistake["record_id"]])
-        ids = tiny.tokenizer.ids(found)
+        tokens = words(texts[mistake["record_id"]])
+        ids = tiny.tokenizer.ids(tokens)
         logit = forward(tiny.tensors, tiny.architecture, ids).logit
         assert float(sigmoid(np.array(logit / tiny.temperature))) == pytest.approx(mistake["probability"], abs=1e-5)
-        assert len(found) == mistake["n_tokens"]
+        assert len(tokens) == mistake["n_tokens"]
         sign = 1 if mistake["label"] == "negative" else -1
         split = sign * forward(tiny.tensors, tiny.architecture, ids).contribution[1:]
-        assert found[-tiny.architecture.max_words :][int(split.argmax())] == mistake["words"][0]
+        assert tokens[-tiny.architecture.max_words :][int(split.argmax())] == mistake["words"][0]
 
 
 def test_evaluation_page_shows_its_figures_and_files(evaluated: Path) -> None:

@@ -1,4 +1,4 @@
-"""Faithfulness: every figure against the plain arithmetic of `model.forward`, on small random networks."""
+"""Faithfulness: every figure against the plain arithmetic of `models.network.forward`, on small random networks."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def logit(tiny: Artifact, ids: np.ndarray) -> float:
     return forward(tiny.tensors, tiny.architecture, ids.astype(np.int32)).logit
 
 
-def said(tiny: Artifact, ids: np.ndarray, sign: int) -> float:
-    """P of the label that the whole review got."""
+def decided(tiny: Artifact, ids: np.ndarray, sign: int) -> float:
+    """P of the label given to the complete review."""
     p = float(probability(np.float64(logit(tiny, ids)), tiny.temperature))
     return p if sign > 0 else 1 - p
 
@@ -49,13 +49,13 @@ def test_decisions_are_those_of_the_plain_arithmetic(
         assert (1 if expected.logit >= 0 else -1) == decision.sign
 
 
-def test_rankings_are_what_they_say(tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]) -> None:
+def test_rankings_are_those_computed_by_hand(tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]) -> None:
     decisions = decide(tiny, engine, reviews)
     values, gaps = attributions(tiny, engine, decisions, 0, lambda *_: None)
     assert {len(reviews)} == {len(by_word) for by_word in values.values()} | {len(gaps)}
     for i, (decision, ids) in enumerate(zip(decisions, reviews, strict=True)):
         whole = logit(tiny, ids)
-        without = [decision.sign * (whole - logit(tiny, np.delete(ids, place))) for place in range(1, len(ids))]
+        without = [decision.sign * (whole - logit(tiny, np.delete(ids, position))) for position in range(1, len(ids))]
         np.testing.assert_allclose(values["leave_one_out"][i], without, atol=1e-5)
         expected = forward(tiny.tensors, tiny.architecture, ids)
         np.testing.assert_allclose(values["contribution"][i], decision.sign * expected.contribution[1:], atol=1e-5)
@@ -77,19 +77,21 @@ def test_integrated_gradients_sum_to_the_change_of_the_logit(tiny: Artifact, rev
 def test_deleting_words_by_contribution_gives_the_figures_computed_by_hand(
     tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]
 ) -> None:
-    found = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)
+    measured = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)
     comprehensiveness, sufficiency, flips = [], [], []
     for ids in reviews:
         plain = forward(tiny.tensors, tiny.architecture, ids)
         sign = 1 if plain.logit >= 0 else -1
         best = 1 + np.argsort(-sign * plain.contribution[1:], kind="stable")
         counts = [math.ceil(round(share * len(best), 9)) for share in SHARES]
-        whole = said(tiny, ids, sign)
-        comprehensiveness.append([whole - said(tiny, np.delete(ids, best[:n]), sign) for n in counts])
-        sufficiency.append([whole - said(tiny, np.delete(ids, best[n:]), sign) for n in counts])
+        whole = decided(tiny, ids, sign)
+        comprehensiveness.append([whole - decided(tiny, np.delete(ids, best[:n]), sign) for n in counts])
+        sufficiency.append([whole - decided(tiny, np.delete(ids, best[n:]), sign) for n in counts])
         left = [np.delete(ids, best[: math.ceil(round(share * len(best), 9))]) for share in FLIP_SHARES]
-        flips.append(next((s for s, x in zip(FLIP_SHARES, left, strict=True) if said(tiny, x, sign) < 0.5), math.inf))
-    ours = found["rankings"]["contribution"]
+        flips.append(
+            next((s for s, x in zip(FLIP_SHARES, left, strict=True) if decided(tiny, x, sign) < 0.5), math.inf)
+        )
+    ours = measured["rankings"]["contribution"]
     assert np.mean(comprehensiveness) == pytest.approx(ours["comprehensiveness"]["value"], abs=1e-5)
     assert np.mean(sufficiency) == pytest.approx(ours["sufficiency"]["value"], abs=1e-5)
     for i in range(len(SHARES)):
@@ -99,12 +101,12 @@ def test_deleting_words_by_contribution_gives_the_figures_computed_by_hand(
         assert np.mean(sufficiency, axis=0)[i] == pytest.approx(ours["sufficiency_at"][i]["value"], abs=1e-5)
     assert np.median(np.minimum(flips, 1)) == ours["words_to_flip"]["median"]
     assert np.isinf(flips).mean() == ours["words_to_flip"]["never"]
-    for ranking in found["rankings"].values():
+    for ranking in measured["rankings"].values():
         for key in ("comprehensiveness", "sufficiency"):
             assert ranking[key]["low"] <= ranking[key]["value"] <= ranking[key]["high"]
 
 
-def test_share_of_a_few_words_is_rounded_up_and_not_by_the_error_of_a_float() -> None:
+def test_share_of_a_few_words_is_rounded_up_but_not_because_of_float_errors() -> None:
     assert [1, 1, 1, 2, 5] == [faithfulness._count(share, 10) for share in SHARES]
     assert [1, 1, 2, 4, 10] == [faithfulness._count(share, 20) for share in SHARES]
     assert [3, 15, 30, 60, 150] == [faithfulness._count(share, 300) for share in SHARES]
@@ -115,7 +117,7 @@ def test_hidden_states_to_flip_and_conicity_are_those_computed_by_hand(
 ) -> None:
     from batch_scorer.models.keras_model import reader
 
-    found = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)["for_print"]
+    measured = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)["for_print"]
     shares, cones = [], []
     read = reader(tiny.architecture, tiny.tensors)
     for ids in reviews:
@@ -132,5 +134,5 @@ def test_hidden_states_to_flip_and_conicity_are_those_computed_by_hand(
         shares.append(share)
         states = read(ids[None])[1]
         cones.append(float(conicity(states[:, 1:], np.ones((1, len(ids) - 1), bool))))
-    assert np.median(shares) == pytest.approx(found["hidden_states_to_flip"]["contribution"]["median"])
-    assert np.mean(cones) == pytest.approx(found["conicity"]["value"], abs=1e-5)
+    assert np.median(shares) == pytest.approx(measured["hidden_states_to_flip"]["contribution"]["median"])
+    assert np.mean(cones) == pytest.approx(measured["conicity"]["value"], abs=1e-5)

@@ -278,7 +278,7 @@ def test_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     data = from_ranks(read_keras_files(reviews, index), 0.2, 20, 20, 20)
     recipe = dataclasses.replace(notebook.Recipe(), learning_rate=float("nan"), batch_size=8)
     a = dataclasses.replace(TINY_NOTEBOOK, vocabulary_size=len(data.vocabulary))
-    with pytest.raises(JobError, match="no number"):
+    with pytest.raises(JobError, match="not a number"):
         notebook.fit(recipe, a, data, Run(tmp_path / "w", False, {}))
 
 

@@ -1,4 +1,4 @@
-"""Training: reading, splitting, the measures, and a whole small run that learns and can be resumed."""
+"""Training: reading, splitting, measures, and complete small runs whose models have learnt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def examples() -> list[dict[str, object]]:
 
 
 def write(directory: Path, form: str) -> Path:
-    """The examples in one of the forms that training reads."""
+    """Writes the examples in one of the formats that training reads."""
     path = directory / f"reviews.{form}"
     if form == "parquet":
         pq.write_table(pa.Table.from_pylist(examples()), path)
@@ -52,11 +52,11 @@ def write(directory: Path, form: str) -> Path:
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv", "tsv", "aclImdb"])
-def test_examples_read_from_any_form_are_the_same(tmp_path: Path, form: str) -> None:
-    found = read_examples([str(write(tmp_path, form))], Columns(id="id"))
+def test_examples_read_from_any_format_are_the_same(tmp_path: Path, form: str) -> None:
+    read = read_examples([str(write(tmp_path, form))], Columns(id="id"))
     expected = {(str(e["text"]), e["label"]) for e in examples()}
-    assert expected == set(zip(found.texts, found.labels.tolist(), strict=True))
-    assert 200 == len(found)
+    assert expected == set(zip(read.texts, read.labels.tolist(), strict=True))
+    assert 200 == len(read)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_examples_read_from_any_form_are_the_same(tmp_path: Path, form: str) -> 
     [
         (Columns(text="body"), "'body' is missing"),
         (Columns(label="stars"), "'stars' is missing"),
-        (Columns(positive="5"), "one label only"),
+        (Columns(positive="5"), "have the same label"),
     ],
 )
 def test_examples_with_wrong_columns_are_refused(tmp_path: Path, columns: Columns, message: str) -> None:
@@ -72,12 +72,12 @@ def test_examples_with_wrong_columns_are_refused(tmp_path: Path, columns: Column
         read_examples([str(write(tmp_path, "parquet"))], columns)
 
 
-def test_examples_divided_by_another_character_are_refused_with_those_that_are_read(tmp_path: Path) -> None:
+def test_examples_separated_by_semicolons_are_refused_with_the_separators_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text;label\ngood;1\nbad;0\n")
     with pytest.raises(InputError) as refused:
         read_examples([str(tmp_path / "a.csv")], Columns())
     assert "columns text;label" == refused.value.got
-    assert "commas divide those of a .csv, tabs those of a .tsv" in (refused.value.fix or "")
+    assert "a .csv file is read as comma-separated, a .tsv file as tab-separated" in (refused.value.fix or "")
 
 
 def test_split_keeps_each_review_on_its_side_when_others_are_added(tmp_path: Path) -> None:
@@ -89,17 +89,17 @@ def test_split_keeps_each_review_on_its_side_when_others_are_added(tmp_path: Pat
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=300), st.integers(1, 40))
-def test_bucketed_batches_hold_each_review_once(lengths: list[int], batch_size: int) -> None:
+def test_bucketed_batches_contain_each_review_once(lengths: list[int], batch_size: int) -> None:
     batches = list(bucketed_batches(np.array(lengths), batch_size, np.random.default_rng(0)))
     assert list(range(len(lengths))) == sorted(np.concatenate(batches).tolist())
     assert all(len(batch) <= batch_size for batch in batches)
 
 
-def test_pad_puts_padding_on_the_left() -> None:
+def test_pad_adds_padding_on_the_left() -> None:
     assert [[PAD, PAD, 1], [1, 5, 6]] == pad([np.array([1], np.int32), np.array([1, 5, 6], np.int32)]).tolist()
 
 
-def test_temperature_of_logits_drawn_too_large_is_their_factor() -> None:
+def test_temperature_of_logits_that_are_three_times_too_large_is_three() -> None:
     rng = np.random.default_rng(0)
     true = rng.normal(0, 2, 200_000)
     labels = (rng.random(200_000) < 1 / (1 + np.exp(-true))).astype(int)
@@ -107,11 +107,11 @@ def test_temperature_of_logits_drawn_too_large_is_their_factor() -> None:
     assert log_loss(3 * true, labels, 3) < log_loss(3 * true, labels)
 
 
-def test_measures_of_known_answers_are_known() -> None:
+def test_measures_of_known_answers_are_those_computed_by_hand() -> None:
     labels = np.array([0, 0, 1, 1])
     assert 0.75 == auc(np.array([0.1, 0.4, 0.35, 0.8]), labels)
     assert 0.5 == auc(np.ones(4), labels)
-    # Two bins: confidence .9 and right half the time, confidence .6 and right always.
+    # Two bins: confidence 0.9 and correct half of the time, confidence 0.6 and always correct.
     assert (0.4 + 0.4) / 2 == pytest.approx(
         expected_calibration_error(np.array([0.1, 0.6, 0.9, 0.4]), np.array([0, 1, 0, 0]))
     )
@@ -129,8 +129,8 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     model = artifact.load(str(tmp_path / "m"))
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
-    left = {path.name for path in (tmp_path / "m.work").iterdir()}
-    assert {"curves.svg", "log.jsonl", "settings.json"} == left
+    kept = {path.name for path in (tmp_path / "m.work").iterdir()}
+    assert {"curves.svg", "log.jsonl", "settings.json"} == kept
     engine = load_engine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
     good, bad = engine.run([model.tokenizer.ids(words(text)) for text in texts]).logit
@@ -140,7 +140,7 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert "already holds a model" in again.output
 
 
-def test_full_preset_pretrains_and_publishes_an_artefact_that_tells_both_recipes(tmp_path: Path) -> None:
+def test_full_preset_pretrains_and_publishes_an_artefact_that_records_both_recipes(tmp_path: Path) -> None:
     data = write(tmp_path, "jsonl")
     more = tmp_path / "more.jsonl"
     more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))

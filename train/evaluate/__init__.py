@@ -1,1 +1,1 @@
-"""Judges a trained model: how good its answers are, and what its explanations are worth."""
+"""Evaluates a trained model: the quality of its answers, and what its explanations are worth."""

@@ -1,6 +1,6 @@
-"""Five ways to say how much each word of a review speaks for the decision: ours, and what others would use.
+"""Five rankings of words by how much they support the decision: this project's contributions and the alternatives.
 
-n is the number of words of a review that are scored; the start mark before them can be neither ranked nor deleted.
+n is the number of words of a review that are scored. The start mark before them is neither ranked nor deleted.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from batch_scorer.models.tokenizer import Ids
 from train.evaluate.scoring import logits, scored
 
 Doubles = npt.NDArray[np.float64]
-Progress = Callable[[str, int, int], None]  # what is done, reviews done, reviews in all
+Progress = Callable[[str, int, int], None]  # name of the work, reviews done, reviews in total
 
 PATH_STEPS = 32
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A review and what the model says of it.
+    """A review and the model's decision on it.
 
     Args:
         ids: int32[1 + n], the start mark and the words.
-        logit: raw.
-        sign: 1 where the model says positive, else -1.
+        logit: before calibration.
+        sign: 1 if the model decides positive, otherwise -1.
         attention, contribution: float64[1 + n], as in `batch_scorer.models.protocol.Scores`.
     """
 
@@ -43,69 +43,69 @@ class Decision:
 
 
 def decide(artifact: Artifact, engine: Engine, reviews: Sequence[Ids]) -> list[Decision]:
-    """Scores reviews of a network with a mask, in the order given."""
-    found: dict[int, Decision] = {}
+    """Scores reviews with a network that has a mask; returns the decisions in the order of the reviews."""
+    decisions: dict[int, Decision] = {}
     for batch in scored(engine, reviews):
         scores = batch.scores
         positive = probability(scores.logit, artifact.temperature) >= artifact.threshold
         for column, row in enumerate(batch.rows.tolist()):
             ids = reviews[row]
             last = slice(-len(ids), None)
-            found[row] = Decision(
+            decisions[row] = Decision(
                 ids,
                 float(scores.logit[column]),
                 1 if positive[column] else -1,
                 scores.attention[last, column],
                 scores.contribution[last, column],
             )
-    return [found[row] for row in range(len(reviews))]
+    return [decisions[row] for row in range(len(reviews))]
 
 
 def attributions(
     artifact: Artifact, engine: Engine, decisions: Sequence[Decision], seed: int, on_step: Progress
 ) -> tuple[dict[str, list[Doubles]], Doubles]:
-    """How much each word speaks for the decision, by each of the rankings.
+    """How much each word supports the decision, according to each of the rankings.
 
     contribution           its share of the logit, toward the decision: `batch_scorer.models.network.forward`, step 5
     integrated_gradients   `integrated_gradients` of the logit, toward the decision
-    leave_one_out          how far the logit falls back when the word is deleted (Li et al. 2016, section 3)
+    leave_one_out          how much of the logit is lost when the word is deleted (Li et al. 2016, section 3)
     attention              its attention weight
-    random                 a number drawn at random
+    random                 a random number
 
     Returns:
-        For each ranking float64[n] a review, larger for words that speak more for the decision; and float64[N], how far
-        the integrated gradients of a review are from summing to the logit's change, which says whether the steps of
-        their path are fine enough.
+        For each ranking, float64[n] per review, larger for words that support the decision more; and float64[N], by how
+        much the integrated gradients of each review fail to sum to the change of the logit, which shows whether the
+        steps of their path are fine enough.
     """
     rng = np.random.default_rng(seed)
     path = path_gradients(artifact)
-    found: dict[str, list[Doubles]] = {
+    values: dict[str, list[Doubles]] = {
         name: [] for name in ("contribution", "integrated_gradients", "leave_one_out", "attention", "random")
     }
     gaps = []
     for done, decision in enumerate(decisions, 1):
         by_gradient, gap = integrated_gradients(path, decision.ids)
         gaps.append(gap)
-        found["contribution"].append(decision.sign * decision.contribution[1:])
-        found["integrated_gradients"].append(decision.sign * by_gradient[1:])
-        found["leave_one_out"].append(decision.sign * leave_one_out(engine, decision))
-        found["attention"].append(decision.attention[1:])
-        found["random"].append(rng.random(len(decision.ids) - 1))
+        values["contribution"].append(decision.sign * decision.contribution[1:])
+        values["integrated_gradients"].append(decision.sign * by_gradient[1:])
+        values["leave_one_out"].append(decision.sign * leave_one_out(engine, decision))
+        values["attention"].append(decision.attention[1:])
+        values["random"].append(rng.random(len(decision.ids) - 1))
         on_step("attributions", done, len(decisions))
-    return found, np.array(gaps)
+    return values, np.array(gaps)
 
 
 def leave_one_out(engine: Engine, decision: Decision) -> Doubles:
-    """The logit less that of the review without the word, for each word: float64[n]."""
-    without = [np.delete(decision.ids, place) for place in range(1, len(decision.ids))]
+    """For each word, the logit minus the logit of the review without the word: float64[n]."""
+    without = [np.delete(decision.ids, position) for position in range(1, len(decision.ids))]
     return decision.logit - logits(engine, without)
 
 
 def path_gradients(artifact: Artifact) -> Callable[[Ids], tuple[Doubles, Doubles, Doubles]]:
-    """A function of ids [T] that returns, in float64, for a network with a mask:
+    """Returns a function of ids [T] for a network with a mask. Its results, in float64:
 
-    - the words' embeddings, [T, E]; the start mark's row is zero, since it is not varied;
-    - the logit's gradient by them, averaged over the straight path from zero embeddings, [T, E];
+    - the embeddings of the words, [T, E]; the start mark's row is zero, since it is not varied;
+    - the gradient of the logit with respect to them, averaged over the straight path from zero embeddings, [T, E];
     - the logits at both ends of the path, [2].
     """
     import tensorflow as tf
@@ -114,7 +114,7 @@ def path_gradients(artifact: Artifact) -> Callable[[Ids], tuple[Doubles, Doubles
 
     network = ReviewClassifier(artifact.architecture)
     network.assign(artifact.tensors)
-    # The middle of each of the steps, and both ends, whose gradients do not count.
+    # The middle of each step, and both ends of the path, whose gradients are not used.
     at = np.concatenate([(np.arange(PATH_STEPS) + 0.5) / PATH_STEPS, [0, 1]]).astype(np.float32)[:, None, None]
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])  # type: ignore[untyped-decorator]
@@ -130,25 +130,25 @@ def path_gradients(artifact: Artifact) -> Callable[[Ids], tuple[Doubles, Doubles
         slope = tape.gradient(logit, points)
         return moved, tf.reduce_mean(slope[:-2], axis=0), logit[-2:]
 
-    def found(ids: Ids) -> tuple[Doubles, Doubles, Doubles]:
+    def path(ids: Ids) -> tuple[Doubles, Doubles, Doubles]:
         moved, slope, ends = (out.numpy().astype(np.float64) for out in run(ids))
         return moved, slope, ends
 
-    return found
+    return path
 
 
 def integrated_gradients(path: Callable[[Ids], tuple[Doubles, Doubles, Doubles]], ids: Ids) -> tuple[Doubles, float]:
     """Integrated gradients of the logit from zero embeddings (Sundararajan et al. 2017, eq. 1).
 
-    Zero is the mean embedding of the words as they occur, since training normalises them so. By the completeness axiom
-    (section 3) the attributions sum to the difference of the logits at both ends of the path.
+    Zero is the mean embedding over all occurrences of words, since training normalises embeddings to that. By the
+    completeness axiom (section 3), the attributions sum to the difference between the logits at both ends of the path.
 
     Args:
         path: from `path_gradients`.
         ids: int32[T].
 
     Returns:
-        float64[T], 0 for the start mark; and by how many logits the sum misses the difference.
+        float64[T], 0 for the start mark; and the distance of their sum from that difference, in logits.
     """
     moved, slope, ends = path(ids)
     values = (moved * slope).sum(axis=1)

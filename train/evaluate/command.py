@@ -1,4 +1,4 @@
-"""`python -m train evaluate` and `python -m train card`: a model and labelled reviews in, pages and figures out."""
+"""`python -m train evaluate` and `python -m train card`: pages and figures on a model, from labelled reviews."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ import click
 from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
 from batch_scorer.errors import InputError, OutputError
 from batch_scorer.models.artifact import SHIPPED
+from train.evaluate.wording import RANKINGS
 
 EVALUATION = "evaluation.json"
-DIGITS = 7  # of each figure in the JSON; the last ones of a float differ from one processor to the next
+DIGITS = 7  # significant digits of each figure in the JSON; the last digits of a float differ between processors
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Judge a trained model on labelled reviews.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Evaluate a trained model on labelled reviews.")
 @click.argument("model")
 @click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
-              help="Labelled reviews: Parquet, CSV, TSV, JSONL, or a directory with pos/ and neg/. "
-                   "May be given several times.")  # fmt: skip
+              help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, or a directory with pos/ and neg/; may be "
+                   "repeated.")  # fmt: skip
 @click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
-              help="Directory for evaluation.json, evaluation.md and figures; those in it are replaced.")  # fmt: skip
-@click.option("--text-column", default="text", metavar="NAME", help="Column of the review.")
-@click.option("--label-column", default="label", metavar="NAME", help="Column of the label.")
-@click.option("--positive-value", default="1", metavar="VALUE", help="The label, as text, that means positive.")
-@click.option("--id-column", metavar="NAME", help="Column of the id.  [default: the text's hash]")
+              help="Directory for evaluation.json, evaluation.md and figures; existing ones are replaced.")  # fmt: skip
+@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
+@click.option("--label-column", default="label", metavar="NAME", help="Column that holds its label.")
+@click.option("--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
+@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: a hash of the text]")
 @click.option("--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
-              help="Reviews, drawn at random, to judge explanations by; 0 for none.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=20, metavar="N", help="Of draws and simulations.")
+              help="How many reviews, drawn at random, to measure explanations on; 0 skips this.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=20, metavar="N",
+              help="Seed of random draws and simulations.")  # fmt: skip
 @reports_errors
 def evaluate(
     model: str, sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
     id_column: str | None, faithfulness_reviews: int, seed: int,
 ) -> None:  # fmt: skip
-    """Judges a model: its answers, their calibration, its explanations and its behaviour.
+    """Evaluate a model: its accuracy, its calibration, its explanations and its behaviour.
 
     \b
     Examples:
@@ -56,34 +58,36 @@ def evaluate(
 
         columns = Columns(text_column, label_column, positive_value, id_column)
         with _bar(console) as on_step:
-            found = rounded(
+            evaluation = rounded(
                 run.evaluate(
                     model, sources, columns, faithfulness_reviews=faithfulness_reviews, seed=seed, on_step=on_step
                 )
             )
-        _write(output / EVALUATION, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-        figures.save_evaluation(found, output)
-        _write(output / "evaluation.md", pages.evaluation_page(found))
-        shown = Table("", "", title=f"{found['model']['name']} {found['model']['id']}", show_header=False)
-        for name, value in pages.headline(found["quality"]):
-            shown.add_row(name, value)
-        for group in found["probes"]["groups"]:
-            shown.add_row(f"probes, {group['name']}", f"{group['held']} of {group['pairs']}")
-        for name, ranking in (found["faithfulness"] or {"rankings": {}})["rankings"].items():
-            shown.add_row(f"comprehensiveness, {name}", f"{ranking['comprehensiveness']['value']:.3f}")
-        console.print(shown)
+        _write(output / EVALUATION, json.dumps(evaluation, indent=1, ensure_ascii=False) + "\n")
+        figures.save_evaluation(evaluation, output)
+        _write(output / "evaluation.md", pages.evaluation_page(evaluation))
+        summary = Table("", "", title=f"{evaluation['model']['name']} {evaluation['model']['id']}", show_header=False)
+        for name, value in pages.headline(evaluation["quality"]):
+            summary.add_row(name, value)
+        for group in evaluation["probes"]["groups"]:
+            summary.add_row(f"probes, {group['name']}", f"{group['held']} of {group['pairs']}")
+        for name, ranking in (evaluation["faithfulness"] or {"rankings": {}})["rankings"].items():
+            value = f"{ranking['comprehensiveness']['value']:.3f}"
+            summary.add_row(f"comprehensiveness, {RANKINGS[name]}", value)
+        console.print(summary)
         console.print(f"wrote {output / 'evaluation.md'}")
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Write the model card of what was measured.")
+@click.command(cls=Command, context_settings=SETTINGS, short_help="Write the model card from measured results.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--model", default=SHIPPED, metavar="DIR", show_default=False,
               help="Directory of the model.  [default: the shipped model]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/model_card.md"),
-              help="The page to write; figures are drawn into DIRECTORY.")  # fmt: skip
+              help="Page to write; the figures go to DIRECTORY.")  # fmt: skip
 @reports_errors
 def card(directory: Path, model: str, output: Path) -> None:
-    """Writes the model card from DIRECTORY's evaluation.json, log.jsonl, ablation.json and comparison.json, if there.
+    """Write the model card from the files in DIRECTORY: evaluation.json, log.jsonl, ablation.json and, if there is one,
+    comparison.json.
 
     \b
     Example:
@@ -100,16 +104,16 @@ def card(directory: Path, model: str, output: Path) -> None:
 
 
 def render(directory: Path, model: str, output: Path) -> str:
-    """The card's text.
+    """The text of the card.
 
     Args:
         directory: of the JSON files and the figures.
         model: directory of the artefact.
-        output: where the text will stand, for the links to the figures.
+        output: path of the page, which the links to the figures are relative to.
 
     Raises:
         ArtifactError: the model is damaged.
-        InputError: a file is missing or no JSON, or the evaluation is of another model.
+        InputError: a file is missing or is not JSON, or the evaluation is for a different model.
     """
     from batch_scorer.models.artifact import load
     from train.evaluate.card import Sources
@@ -118,11 +122,11 @@ def render(directory: Path, model: str, output: Path) -> str:
     artifact, evaluation = load(model), _json(directory / EVALUATION)
     if evaluation["model"]["id"] != artifact.model_id:
         raise InputError(
-            "the evaluation is of another model",
+            "the evaluation is for a different model",
             where=str(directory / EVALUATION),
             expected=f"model {artifact.model_id}",
             got=f"model {evaluation['model']['id']}",
-            fix=f"python -m train evaluate {model} --data FILE --output {directory}",
+            fix=f"run `python -m train evaluate {model} --data FILE --output {directory}`",
         )
     comparison = directory / "comparison.json"
     sources = Sources(
@@ -138,7 +142,7 @@ def render(directory: Path, model: str, output: Path) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """JSON with its floats to `DIGITS` significant digits."""
+    """JSON with its floats rounded to `DIGITS` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
@@ -158,7 +162,12 @@ def _parse(path: Path, parse: Any) -> Any:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError("the model card lacks one of its sources", where=str(path), got=str(error)) from error
+        raise InputError(
+            "a source of the model card cannot be read",
+            where=str(path),
+            got=str(error),
+            fix="see docs/train.md for the commands that write it",
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:
@@ -168,27 +177,28 @@ def _write(path: Path, text: str) -> None:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Makes errors of ours of what a disk or a missing package says."""
+    """Turns errors of the disk and missing packages into the project's own errors."""
     try:
         yield
     except OSError as error:
         raise OutputError("the output cannot be written", where=error.filename, got=error.strerror) from error
     except ImportError as error:
-        raise InputError("a package is missing", got=str(error), fix="pip install -e '.[evaluate]'") from error
+        fix = "from a checkout: pip install -e '.[evaluate]'"
+        raise InputError("a package is missing", got=str(error), fix=fix) from error
 
 
 @contextmanager
 def _bar(console: Any) -> Iterator[Any]:
-    """A progress bar for each kind of work; gives the function to call with kind, done and total."""
+    """Shows a progress bar for each kind of work; yields the function to call with name, done and total."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     with Progress(*columns, console=console, transient=True) as bar:
         tasks: dict[str, Any] = {}
 
-        def on_step(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
+        def on_step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done, total=total)
 
         yield on_step

@@ -1,6 +1,6 @@
-"""What an explanation is worth: words are deleted in the order it names, and what is left is scored again.
+"""Measures what explanations are worth: words are deleted in the order of each ranking, and the rest is scored again.
 
-Shares are of the words that are scored; of n words a share k is the first ceil(k n).
+Shares refer to the words that are scored; of n words, a share k is the first ceil(k n).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from train.evaluate.attribution import Decision, Doubles, Progress, attributions
 from train.evaluate.scoring import logits
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020, section 5
-# Where the decision is looked at on the way to deleting every word.
+# The shares of deleted words at which the decision is checked.
 FLIP_SHARES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, *(twentieth / 20 for twentieth in range(2, 21)))
 RESAMPLES = 2_000
 
@@ -28,18 +28,19 @@ RESAMPLES = 2_000
 def measure(artifact: Artifact, engine: Engine, reviews: Sequence[Ids], seed: int, on_step: Progress) -> dict[str, Any]:
     """Measures every ranking of `attribution.attributions` on the same reviews.
 
-    - Comprehensiveness of a share: p(review) - p(review without its first words), p being the calibrated probability of
-      the label given to the whole review; sufficiency: p(review) - p(those words alone). Both are averaged over the
-      shares `SHARES` (DeYoung et al. 2020, section 5, there with rationales). A good ranking has much of the first
-      and little of the second.
-    - Words to flip: the smallest of the shares `FLIP_SHARES` whose deletion changes the label, 1 if none does; the
-      median over reviews (Nguyen 2018, "switching point").
-    - For comparison with print only: see `for_print`.
+    - Comprehensiveness of a share: p(review) - p(review without its top words), where p is the calibrated probability
+      of the label given to the complete review. Sufficiency: p(review) - p(the top words alone). Both are averaged over
+      `SHARES` (DeYoung et al. 2020, section 5, there for rationales). A good ranking has a high comprehensiveness and
+      a low sufficiency.
+    - Words to flip: the smallest of `FLIP_SHARES` whose deletion changes the label, or 1 if none does; the median over
+      reviews (Nguyen 2018, "switching point").
+    - For comparison with published figures only: see `published_measures`.
 
-    Intervals are 95 % percentile bootstraps over reviews (Efron and Tibshirani 1993, section 13.3).
+    Intervals are 95 % percentile bootstrap intervals over reviews (Efron and Tibshirani 1993, section 13.3).
 
     Args:
-        reviews: int32[1 + n] each, of a network with a mask.
+        reviews: int32[1 + n] each; the network must have a mask.
+        seed: of random rankings and of the bootstrap.
     """
     decisions = decide(artifact, engine, reviews)
     values, gaps = attributions(artifact, engine, decisions, seed, on_step)
@@ -61,7 +62,7 @@ def measure(artifact: Artifact, engine: Engine, reviews: Sequence[Ids], seed: in
     ratios = ours[resampled].mean(axis=1) / attention[resampled].mean(axis=1)
     result["contribution_over_attention"] = _interval(float(ours.mean() / attention.mean()), ratios)
     result["integrated_gradients_gap"] = {"median": float(np.median(gaps))}
-    return result | {"for_print": for_print(artifact, engine, decisions, values, resampled)}
+    return result | {"for_print": published_measures(artifact, engine, decisions, values, resampled)}
 
 
 def _rescored(
@@ -70,13 +71,13 @@ def _rescored(
     """Comprehensiveness and sufficiency at each of `SHARES`, [N, 5] each; and the share to flip, [N], inf for never."""
     shortened = []
     for decision, values in zip(decisions, by_word, strict=True):
-        best = 1 + np.argsort(-values, kind="stable")  # places among the ids, best word first
+        best = 1 + np.argsort(-values, kind="stable")  # positions in the ids, top word first
         shortened += [np.delete(decision.ids, best[: _count(share, len(best))]) for share in FLIP_SHARES]
         shortened += [np.delete(decision.ids, best[_count(share, len(best)) :]) for share in SHARES]
     sign = np.array([decision.sign for decision in decisions])[:, None]
     whole = np.array([[decision.logit] for decision in decisions])
-    found = logits(engine, shortened).reshape(len(decisions), -1)
-    positive, positive_whole = (probability(z, artifact.temperature).astype(np.float64) for z in (found, whole))
+    rest = logits(engine, shortened).reshape(len(decisions), -1)
+    positive, positive_whole = (probability(z, artifact.temperature).astype(np.float64) for z in (rest, whole))
     p, p_whole = (np.where(sign > 0, value, 1 - value) for value in (positive, positive_whole))
     deleted = len(FLIP_SHARES)
     left_out = p_whole - p[:, [FLIP_SHARES.index(share) for share in SHARES]]
@@ -86,29 +87,29 @@ def _rescored(
 
 
 def _count(share: float, words: int) -> int:
-    return math.ceil(round(share * words, 9))  # 0.05 * 20 is a little over 1
+    return math.ceil(round(share * words, 9))  # 0.05 * 20 is slightly above 1
 
 
-def for_print(
+def published_measures(
     artifact: Artifact,
     engine: Engine,
     decisions: Sequence[Decision],
     values: dict[str, list[Doubles]],
     resampled: npt.NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Two figures that papers on attention give; only to compare with those.
+    """Two measures that papers on attention report, only for comparison with those.
 
-    - The share of hidden states to remove, best first, the attention of the others scaled up to sum to 1 again, until
-      the decision changes; 1 if it never does (Serrano and Smith 2019, section 3). The logit being the sum of the
-      contributions, this favours their ranking by construction.
-    - Conicity: how much all hidden states of a review point the same way, the mean of their cosine with their mean
-      (Mohankumar et al. 2020, section 2.3); near 1, states say little about their own word.
+    - The share of hidden states that must be removed, in the order of a ranking and with the remaining attention scaled
+      to sum to 1, until the decision changes; 1 if it never does (Serrano and Smith 2019, section 3). Since the logit
+      is the sum of the contributions, this favours their ranking by construction.
+    - Conicity: the mean cosine between the hidden states of a review and their mean (Mohankumar et al. 2020, section
+      2.3). Near 1, all states point in the same direction and say little about their own words.
     """
-    border = artifact.temperature * math.log(artifact.threshold / (1 - artifact.threshold))
+    boundary = artifact.temperature * math.log(artifact.threshold / (1 - artifact.threshold))
     to_flip = {}
     for name in ("contribution", "attention", "random"):
         shares = [
-            _states_to_flip(decision, by_word, engine.bias - border)
+            _states_to_flip(decision, by_word, engine.bias - boundary)
             for decision, by_word in zip(decisions, values[name], strict=True)
         ]
         to_flip[name] = _median(np.array(shares), resampled)
@@ -119,14 +120,14 @@ def _states_to_flip(decision: Decision, by_word: Doubles, bias: float) -> float:
     best = 1 + np.argsort(-by_word, kind="stable")
     attention = decision.attention.sum() - np.cumsum(decision.attention[best])
     contribution = decision.contribution.sum() - np.cumsum(decision.contribution[best])
-    # The last steps leave next to nothing to scale up, but the start mark's state remains.
-    left = bias + contribution / np.maximum(attention, 1e-12)
-    flipped = np.flatnonzero((left >= 0) != (decision.sign > 0))
+    # The start mark's state always remains, but its attention may be close to 0.
+    remaining = bias + contribution / np.maximum(attention, 1e-12)
+    flipped = np.flatnonzero((remaining >= 0) != (decision.sign > 0))
     return float((flipped[0] + 1) / len(best)) if len(flipped) else 1.0
 
 
 def _conicity(artifact: Artifact, decisions: Sequence[Decision]) -> Doubles:
-    """Conicity of each review's states, the start mark's left out: float64[N]."""
+    """Conicity of the states of each review, without the start mark's: float64[N]."""
     import tensorflow as tf
 
     from batch_scorer.models.keras_model import reader

@@ -1,7 +1,7 @@
-"""The figures of an evaluation and of a training run: JSON in, SVG files out, the same bytes each time.
+"""Draws the figures of an evaluation and of a training run from JSON, as SVG files with the same bytes each time.
 
-White paper on light and dark pages alike; colours that the colour-blind tell apart (Okabe and Ito 2008), and never
-colour alone; 700 px wide.
+The background is white on light and dark pages alike. Colours are distinguishable for the colour-blind (Okabe and Ito
+2008) and never the only distinction. Figures are 700 px wide.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
 )  # fmt: skip
 GREY = "#767676"
 STYLE = {
-    "svg.hashsalt": "batch-scorer",  # or each file's ids would be random
-    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "svg.hashsalt": "batch-scorer",  # otherwise the ids in each file would be random
+    "font.family": "DejaVu Sans",  # included in matplotlib
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -39,7 +39,7 @@ STYLE = {
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
 }
-WIDTH = 7.29  # inches: 700 px at 96 a inch
+WIDTH = 7.29  # inches: 700 px at 96 per inch
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.6g} %")
 MARKS = {
     "contribution": (BLUE, "o", "-"),
@@ -53,7 +53,7 @@ Lines = Sequence[Mapping[str, Any]]
 
 
 def styled(drawing: Callable[[Any], Figure]) -> Callable[[Any], Figure]:
-    """Makes `drawing` draw in our style, whatever the rest of the process has set."""
+    """Decorates `drawing` to use the style above, whatever the rest of the process has set."""
 
     @functools.wraps(drawing)
     def drawn(data: Any) -> Figure:
@@ -64,16 +64,16 @@ def styled(drawing: Callable[[Any], Figure]) -> Callable[[Any], Figure]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as SVG, without the time."""
+    """Writes a figure as SVG, without a date."""
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def save_evaluation(evaluation: Mapping[str, Any], directory: Path) -> None:
-    """Writes `reliability.svg`, `slices.svg` and, where explanations were judged, `faithfulness.svg`.
+    """Writes `reliability.svg`, `slices.svg` and, if explanations were measured, `faithfulness.svg`.
 
     Args:
-        evaluation: as `train.evaluate.run.evaluate` gives it.
+        evaluation: as returned by `train.evaluate.run.evaluate`.
     """
     save(reliability(evaluation["quality"]), directory / "reliability.svg")
     save(slices(evaluation["quality"]), directory / "slices.svg")
@@ -86,17 +86,17 @@ def _figure(height: float, rows: int, columns: int, **options: Any) -> tuple[Fig
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def _points(axes: Axes, x: Sequence[float], found: Lines, colour: str, **options: Any) -> None:
-    """Accuracies with their intervals."""
-    y = [line["accuracy"] for line in found]
-    spread = [[line["accuracy"] - line["accuracy_low"] for line in found],
-              [line["accuracy_high"] - line["accuracy"] for line in found]]  # fmt: skip
+def _points(axes: Axes, x: Sequence[float], lines: Lines, colour: str, **options: Any) -> None:
+    """Draws accuracies with their intervals."""
+    y = [line["accuracy"] for line in lines]
+    spread = [[line["accuracy"] - line["accuracy_low"] for line in lines],
+              [line["accuracy_high"] - line["accuracy"] for line in lines]]  # fmt: skip
     axes.errorbar(x, y, spread, color=colour, capsize=3, elinewidth=1.2, **options)
 
 
 @styled
 def reliability(quality: Mapping[str, Any]) -> Figure:
-    """Confidence claimed against accuracy found, over how many reviews claim it (DeGroot and Fienberg 1983)."""
+    """Accuracy against confidence, above the number of reviews at each confidence (DeGroot and Fienberg 1983)."""
     figure, grid = _figure(4.9, 2, 1, sharex=True, height_ratios=[3, 1])
     above, below = grid[:, 0]
     bins = quality["reliability"]
@@ -106,8 +106,8 @@ def reliability(quality: Mapping[str, Any]) -> Figure:
     above.set(ylabel="accuracy", ylim=(min(0.45, *(line["accuracy_low"] - 0.03 for line in full)), 1.02))
     chance = quality["ece_by_chance"]
     above.set_title(
-        f"ECE {quality['ece']:.4f}; a perfectly calibrated model shows {chance['mean']:.4f} by chance, "
-        f"rarely over {chance['high']:.4f}",
+        f"ECE {quality['ece']:.4f}; a perfectly calibrated model has {chance['mean']:.4f} by chance, "
+        f"rarely more than {chance['high']:.4f}",
         loc="left",
     )
     above.legend(loc="upper left")
@@ -124,17 +124,17 @@ def reliability(quality: Mapping[str, Any]) -> Figure:
 
 @styled
 def slices(quality: Mapping[str, Any]) -> Figure:
-    """Accuracy by length and by share of unknown words, beside that of all reviews."""
+    """Accuracy by length and by share of unknown words, compared with that of all reviews."""
     figure, grid = _figure(3.2, 1, 2, sharey=True)
-    named = (("by_length", length_name, "words found"), ("by_oov", oov_name, "unknown words"))
-    for axes, (key, name, label) in zip(grid[0], named, strict=True):
-        found = quality[key]
+    panels = (("by_length", length_name, "words"), ("by_oov", oov_name, "unknown words"))
+    for axes, (key, name, label) in zip(grid[0], panels, strict=True):
+        lines = quality[key]
         axes.axhspan(quality["accuracy_low"], quality["accuracy_high"], color=SKY, alpha=0.35, linewidth=0)
         axes.axhline(quality["accuracy"], color=BLUE, linewidth=1.2, linestyle="--", label="all reviews")
-        _points(axes, range(len(found)), found, BLACK, fmt="o", label="slice, 95 % interval")
-        ticks = [f"{name(line)}\n{line['reviews']:,}" for line in found]
-        axes.set_xticks(range(len(found)), ticks, fontsize=7.5)
-        axes.set(xlabel=f"{label} (below: reviews)", xlim=(-0.5, len(found) - 0.5))
+        _points(axes, range(len(lines)), lines, BLACK, fmt="o", label="slice, 95 % interval")
+        ticks = [f"{name(line)}\n{line['reviews']:,}" for line in lines]
+        axes.set_xticks(range(len(lines)), ticks, fontsize=7.5)
+        axes.set(xlabel=f"{label} (below: number of reviews)", xlim=(-0.5, len(lines) - 0.5))
         axes.grid(False, axis="x")
         axes.yaxis.set_major_formatter(PERCENT)
     grid[0, 0].set_ylabel("accuracy")
@@ -143,75 +143,74 @@ def slices(quality: Mapping[str, Any]) -> Figure:
 
 
 @styled
-def faithfulness(found: Mapping[str, Any]) -> Figure:
-    """Comprehensiveness and sufficiency of each ranking, by the share of words (DeYoung et al. 2020, section 5)."""
+def faithfulness(measured: Mapping[str, Any]) -> Figure:
+    """Comprehensiveness and sufficiency of each ranking by share of words (DeYoung et al. 2020, section 5)."""
     figure, grid = _figure(3.7, 1, 2)
     panels = (
-        ("comprehensiveness_at", "first words deleted: higher is better", "words deleted"),
-        ("sufficiency_at", "first words alone: lower is better", "words kept"),
+        ("comprehensiveness_at", "top words deleted: higher is better", "words deleted"),
+        ("sufficiency_at", "top words alone: lower is better", "words kept"),
     )
-    shares = found["shares"]
+    shares = measured["shares"]
     for axes, (key, title, label) in zip(grid[0], panels, strict=True):
-        for place, (name, ranking) in enumerate(found["rankings"].items()):
+        for number, (name, ranking) in enumerate(measured["rankings"].items()):
             colour, marker, line = MARKS[name]
             values = ranking[key]
             mean = [value["value"] for value in values]
             spread = [[v["value"] - v["low"] for v in values], [v["high"] - v["value"] for v in values]]
-            beside = [share * 1.1 ** (place - 2) for share in shares]  # or good rankings would hide each other
-            axes.errorbar(beside, mean, spread, color=colour, marker=marker, linestyle=line, elinewidth=1,
+            shifted = [share * 1.1 ** (number - 2) for share in shares]  # otherwise similar rankings hide each other
+            axes.errorbar(shifted, mean, spread, color=colour, marker=marker, linestyle=line, elinewidth=1,
                           capsize=2, label=RANKINGS[name])  # fmt: skip
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(shares))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(PERCENT)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel=label, ylabel="fall of P(decision)")
+        axes.set(xlabel=label, ylabel="drop in P(decision)")
         axes.set_title(title, loc="left")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def _losses(axes: Any, log: Lines, stage: str) -> tuple[Lines, list[int]]:
-    """Draws a stage's training losses over its epochs; returns the lines that end an epoch, and which they end."""
-    told = [line for line in log if line["stage"] == stage]
-    ends = [line for line in told if "perplexity" in line or "accuracy" in line]
-    an_epoch = ends[0]["step"] / ends[0]["epoch"] if ends else told[-1]["step"]
-    axes.plot([line["step"] / an_epoch for line in told], [line["loss"] for line in told], color=BLUE, label="training")
+    """Draws the training losses of a stage over its epochs; returns the lines that end an epoch, and those epochs."""
+    lines = [line for line in log if line["stage"] == stage]
+    ends = [line for line in lines if "perplexity" in line or "accuracy" in line]
+    epoch_steps = ends[0]["step"] / ends[0]["epoch"] if ends else lines[-1]["step"]
+    epochs, losses = [line["step"] / epoch_steps for line in lines], [line["loss"] for line in lines]
+    axes.plot(epochs, losses, color=BLUE, label="training")
     return ends, [line["epoch"] for line in ends]
 
 
 @styled
 def curves(log: Lines) -> Figure:
-    """The training run: losses a step, and what was found on the validation split after each epoch.
+    """The training run: losses of the steps, and the measurements on the validation split after each epoch.
 
     Args:
-        log: lines of `log.jsonl`; without pre-training only fine-tuning is drawn. Where there were several, the last
-            row is the mean of their weights.
+        log: lines of `log.jsonl`. Without pre-training, only fine-tuning is drawn. With several fine-tunings, the mean
+            of their weights is drawn too.
     """
     stages = list(dict.fromkeys(line["stage"] for line in log))
-    before = PRETRAINING in stages
-    figure, grid = _figure(0.6 + 2.3 * (1 + before), 1 + before, 2)
-    if before:
+    pretrained = PRETRAINING in stages
+    figure, grid = _figure(0.6 + 2.3 * (1 + pretrained), 1 + pretrained, 2)
+    if pretrained:
         left, right = grid[0]
-        ends, places = _losses(left, log, PRETRAINING)
-        right.plot(places, [line["perplexity"] for line in ends], "o-", color=RED)
-        left.set_title("pre-training: loss of a word, nats", loc="left")
+        ends, epochs = _losses(left, log, PRETRAINING)
+        right.plot(epochs, [line["perplexity"] for line in ends], "o-", color=RED)
+        left.set_title("pre-training: loss per word, nats", loc="left")
         right.set_title("pre-training: perplexity", loc="left")
     left, right = grid[-1]
     for stage in stages:
         if stage in (PRETRAINING, AVERAGE):
             continue
-        ends, places = _losses(left, log, stage)
+        ends, epochs = _losses(left, log, stage)
         if AVERAGE in stages:
-            left.plot(places, [line["log_loss"] for line in ends], ".--", color=SKY)
-            right.plot(
-                places, [line["accuracy"] for line in ends], ".--", color=SKY, label="one fine-tuning of several"
-            )
+            left.plot(epochs, [line["log_loss"] for line in ends], ".--", color=SKY)
+            right.plot(epochs, [line["accuracy"] for line in ends], ".--", color=SKY, label="a single fine-tuning")
     if AVERAGE in stages:
         ends = [line for line in log if line["stage"] == AVERAGE]
-        places = [line["epoch"] for line in ends]
-    left.plot(places, [line["log_loss"] for line in ends], "o-", color=RED)
-    _points(right, places, ends, RED, fmt="o-", label="validation, 95 % interval of the accuracy")
+        epochs = [line["epoch"] for line in ends]
+    left.plot(epochs, [line["log_loss"] for line in ends], "o-", color=RED)
+    _points(right, epochs, ends, RED, fmt="o-", label="validation, 95 % interval of the accuracy")
     right.yaxis.set_major_formatter(PERCENT)
     best = min(ends, key=lambda line: line["log_loss"])
     for axes, key in ((left, "log_loss"), (right, "accuracy")):
@@ -222,9 +221,9 @@ def curves(log: Lines) -> Figure:
     for axes in grid.flat:
         axes.set(xlabel="epochs", xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    named: dict[str, Any] = {}
+    legend: dict[str, Any] = {}
     for axes in grid.flat:
         handles, labels = axes.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3)
+        legend |= dict(zip(labels, handles, strict=True))
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3)
     return figure

@@ -1,6 +1,6 @@
-"""Pages of an evaluation: its JSON in, Markdown out; the sections here, whole or in part, stand in the model card too.
+"""Turns the JSON of an evaluation into Markdown: its page, and the sections that the model card shares with it.
 
-Each section is a paragraph or more, without a heading, so that a page can choose its own.
+Each section is one or more paragraphs without a heading, so that each page can choose its own headings.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 from train.evaluate.probes import STAYS_WITHIN
 from train.evaluate.wording import RANKINGS, interval, length_name, number, oov_name, percent, table
 
-Found = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
-def evaluation_page(evaluation: Found) -> str:
-    """`evaluation.md`, beside its figures.
+def evaluation_page(evaluation: Json) -> str:
+    """The text of `evaluation.md`, which lies beside its figures.
 
     Args:
-        evaluation: as `train.evaluate.run.evaluate` gives it.
+        evaluation: as returned by `train.evaluate.run.evaluate`.
     """
     model, quality = evaluation["model"], evaluation["quality"]
     parts = [
@@ -44,16 +44,16 @@ def evaluation_page(evaluation: Found) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def data_line(evaluation: Found) -> str:
-    """Which reviews, and how many, the figures are of."""
+def data_line(evaluation: Json) -> str:
+    """Which reviews the figures are for, and how many."""
     data = evaluation["data"]
     files = ", ".join(f"`{name}`" for name in data["files"])
-    without = f"; {data['without_words']:,} more have no word and are not scored" if data["without_words"] else ""
-    return f"{data['reviews']:,} labelled reviews of {files} (sha256 `{data['sha256'][:12]}`){without}."
+    without = f"; {data['without_words']:,} more without any words were not scored" if data["without_words"] else ""
+    return f"{data['reviews']:,} labelled reviews from {files} (sha256 `{data['sha256'][:12]}`){without}."
 
 
-def headline(quality: Found) -> list[tuple[str, str]]:
-    """The figures to tell first: name and value."""
+def headline(quality: Json) -> list[tuple[str, str]]:
+    """The most important figures: name and value."""
     chance = quality["ece_by_chance"]
     return [
         ("reviews", f"{quality['reviews']:,}"),
@@ -62,21 +62,21 @@ def headline(quality: Found) -> list[tuple[str, str]]:
         ("log loss (NLL), nats", number(quality["log_loss"], 4)),
         ("Brier score", number(quality["brier"], 4)),
         ("ECE, 15 bins of confidence", number(quality["ece"], 4)),
-        ("ECE of perfect calibration, by chance", f"{chance['mean']:.4f}, 95 % below {chance['high']:.4f}"),
+        ("ECE of perfect calibration, by chance", f"{chance['mean']:.4f}, below {chance['high']:.4f} in 95 %"),
     ]
 
 
-def confusion_table(quality: Found) -> str:
-    """Labels against decisions."""
+def confusion_table(quality: Json) -> str:
+    """Table of labels against decisions."""
     rows = [(label, *(f"{n:,}" for n in line.values())) for label, line in quality["confusion"].items()]
     return table(["label", "#called negative", "#called positive"], rows)
 
 
-def calibration(quality: Found, figures: str) -> str:
-    """The reliability diagram, the ECE beside what chance alone gives, and the bins.
+def calibration(quality: Json, folder: str) -> str:
+    """The ECE compared with chance, the reliability diagram, and its bins.
 
     Args:
-        figures: what stands before a figure's name: `` or `directory/`.
+        folder: prefix of the links to the figures: empty, or `directory/`.
     """
     chance = quality["ece_by_chance"]
     verdict = "within" if quality["ece"] <= chance["high"] else "above"
@@ -92,40 +92,40 @@ def calibration(quality: Found, figures: str) -> str:
     ]
     return "\n\n".join(
         [
-            f"ECE {quality['ece']:.4f}, {verdict} what chance allows: on {quality['reviews']:,} reviews a perfectly "
-            f"calibrated model with these probabilities shows {chance['mean']:.4f} on average, and less than "
-            f"{chance['high']:.4f} in 95 of 100 cases.",
-            f"![Accuracy against confidence in 15 bins, and how many reviews fall into each]({figures}reliability.svg)",
+            f"The ECE of {quality['ece']:.4f} is {verdict} what chance explains: on {quality['reviews']:,} reviews, a "
+            f"perfectly calibrated model with these probabilities has an ECE of {chance['mean']:.4f} on average, and "
+            f"below {chance['high']:.4f} in 95 of 100 cases.",
+            f"![Accuracy against confidence in 15 bins, with the number of reviews in each]({folder}reliability.svg)",
             table(["confidence", "#reviews", "#mean confidence", "#accuracy"], bins),
         ]
     )
 
 
-def slices(quality: Found, figures: str) -> str:
+def slices(quality: Json, folder: str) -> str:
     """Accuracy by length and by share of unknown words."""
     rows = [
         (kind, name(line), f"{line['reviews']:,}", interval(line, "accuracy"))
-        for kind, key, name in (("words found", "by_length", length_name), ("unknown words", "by_oov", oov_name))
+        for kind, key, name in (("words", "by_length", length_name), ("unknown words", "by_oov", oov_name))
         for line in quality[key]
     ]
     alt = "Accuracy with its interval by length of the review and by share of unknown words"
     last = length_name(quality["by_length"][-1])
-    note = f"Of the reviews of {last} words only the last {quality['max_words']:,} are read."
+    note = f"Of a review with {last} words, only the last {quality['max_words']:,} are read."
     truncated = [note] if quality["by_length"][-1]["high"] is None else []
-    return "\n\n".join([f"![{alt}]({figures}slices.svg)", table(["", "", "#reviews", "#accuracy"], rows), *truncated])
+    return "\n\n".join([f"![{alt}]({folder}slices.svg)", table(["", "", "#reviews", "#accuracy"], rows), *truncated])
 
 
-def mistakes(quality: Found) -> str:
-    """The wrong decisions that the model was surest of."""
+def mistakes(quality: Json) -> str:
+    """The wrong decisions with the highest confidence."""
     rows = [
         (f"`{m['record_id']}`", m["label"], f"{m['probability']:.4f}", f"{m['n_tokens']:,}", ", ".join(m["words"]))
         for m in quality["mistakes"]
     ]
-    return table(["review", "label", "#P(positive)", "#words", "words that speak most for the mistake"], rows)
+    return table(["review", "label", "#P(positive)", "#words", "words that contributed most to the mistake"], rows)
 
 
-def faithfulness(found: Found, figures: str) -> str:
-    """What each ranking of words is worth, by deleting words and scoring again."""
+def faithfulness(measured: Json, folder: str) -> str:
+    """What each ranking of words is worth, measured by deleting words and scoring again."""
     rows = [
         (
             RANKINGS[name],
@@ -134,58 +134,59 @@ def faithfulness(found: Found, figures: str) -> str:
             f"{percent(flip['median'])} ({percent(flip['low'])} to {percent(flip['high'])})",
             percent(flip["never"]),
         )
-        for name, ranking in found["rankings"].items()
+        for name, ranking in measured["rankings"].items()
         for flip in [ranking["words_to_flip"]]
     ]
-    shares = ", ".join(f"{100 * share:g}" for share in found["shares"][:-1]) + f" and {100 * found['shares'][-1]:g}"
+    first, last = measured["shares"][:-1], measured["shares"][-1]
+    shares = ", ".join(f"{100 * share:g}" for share in first) + f" and {100 * last:g}"
     return "\n\n".join(
         [
-            f"{found['reviews']:,} reviews, drawn at random. Each ranking orders the words of a review. "
-            "**Comprehensiveness** is how far the probability of the decision falls when the first words are deleted "
-            "and the rest is scored again (higher is better); **sufficiency**, how far it falls when they alone are "
-            f"left (lower is better); both are means over {shares} % of the words (DeYoung et al. 2020). **Words to "
-            "flip** is the share of words, the first ones first, whose deletion changes the decision. Intervals are "
-            "95 % bootstraps.",
+            f"Measured on {measured['reviews']:,} reviews, drawn at random. Each ranking orders the words of a review. "
+            "**Comprehensiveness** is how far the probability of the decision falls when the top words are deleted "
+            "and the rest is scored again (higher is better). **Sufficiency** is how far it falls when only the top "
+            f"words are left (lower is better). Both are means over the top {shares} % of the words (DeYoung et al. "
+            "2020). **Words to flip** is the share of words that must be deleted, from the top, until the decision "
+            "changes. Intervals are 95 % bootstrap intervals.",
             table(
                 ["ranking", "#comprehensiveness", "#sufficiency", "#words to flip, median", "#never flips"],
                 rows,
             ),
-            f"By comprehensiveness, contribution is worth {interval(found['contribution_over_attention'], digits=2)} "
-            "times what attention is.",
-            f"![Comprehensiveness and sufficiency of each ranking by share of words]({figures}faithfulness.svg)",
-            "Attention and contribution come with the score. Leave one out costs a scoring a word; integrated "
-            "gradients (Sundararajan et al. 2017) cost some tens of passes a review, and miss the logit's change by "
-            f"{found['integrated_gradients_gap']['median']:.1g} in the median.",
+            "Measured by comprehensiveness, contribution is worth "
+            f"{interval(measured['contribution_over_attention'], digits=2)} times as much as attention.",
+            f"![Comprehensiveness and sufficiency of each ranking by share of words]({folder}faithfulness.svg)",
+            "Attention and contribution come with the score. Leave-one-out needs one scoring per word; integrated "
+            "gradients (Sundararajan et al. 2017) need a few dozen passes per review, and their sum misses the change "
+            f"of the logit by {measured['integrated_gradients_gap']['median']:.1g} (median).",
         ]
     )
 
 
-def for_print(found: Found) -> str:
-    """Figures as papers on attention give them."""
-    shares = found["for_print"]["hidden_states_to_flip"]
+def published(measured: Json) -> str:
+    """The measures that papers on attention report."""
+    shares = measured["for_print"]["hidden_states_to_flip"]
     flips = ", ".join(f"{RANKINGS[name]} {interval(value, 'median')}" for name, value in shares.items())
     return (
-        "Only to compare with print: the share of hidden states to remove until the decision flips, in the median "
-        f"(Serrano and Smith 2019): {flips}. It favours contribution by construction, the logit being the sum of the "
-        "contributions. Conicity of the hidden states (Mohankumar et al. 2020): "
-        f"{interval(found['for_print']['conicity'])}."
+        "Two measures, only for comparison with published figures. The share of hidden states that must be removed "
+        f"until the decision flips, median (Serrano and Smith 2019): {flips}; it favours contribution by construction, "
+        "since the logit is the sum of the contributions. The conicity of the hidden states (Mohankumar et al. 2020): "
+        f"{interval(measured['for_print']['conicity'])}."
     )
 
 
-def probe_groups(probes: Found) -> str:
+def probe_groups(probes: Json) -> str:
     """How many expectations hold, by group."""
     held, pairs = (sum(group[key] for group in probes["groups"]) for key in ("held", "pairs"))
     rows = [(group["name"], group["pairs"], group["held"]) for group in probes["groups"]]
     return (
-        "Minimal pairs, a and b, written for this project. Expected is that the decision *flips* from positive (a) to "
-        "negative (b); that P(positive) *rises* or *falls* from a to b; or that it *stays*, within "
-        f"{STAYS_WITHIN:g} and with the same decision. Nothing is chosen by them and nothing gated.\n\n"
-        + table(["group", "#pairs", "#held"], [*rows, ("all", pairs, held)])
+        "Minimal pairs of texts, a and b, written for this project. The expectation is that the decision *flips* from "
+        "positive (a) to negative (b), that P(positive) *rises* or *falls* from a to b, or that it *stays* within "
+        f"{STAYS_WITHIN:g}, with the same decision. The probes are for information only: no setting is chosen by them, "
+        "and no release depends on them.\n\n" + table(["group", "#pairs", "#held"], [*rows, ("all", pairs, held)])
     )
 
 
-def probe_pairs(probes: Found, all_of_them: bool) -> str:
-    """The pairs, or only those whose expectation does not hold."""
+def probe_pairs(probes: Json, all_of_them: bool) -> str:
+    """Table of all pairs, or only of those whose expectation does not hold."""
     rows = [
         (pair["group"], pair["a"], pair["b"], pair["expectation"], f"{pair['probability_a']:.3f}",
          f"{pair['probability_b']:.3f}", *(["yes" if pair["held"] else "**no**"] if all_of_them else []))

@@ -1,7 +1,7 @@
-"""Behaviour probes: minimal pairs of short reviews, and whether a model tells them apart as a reader would.
+"""Behaviour probes: minimal pairs of short reviews, and whether a model distinguishes them as a reader would.
 
-In the manner of CheckList (Ribeiro et al. 2020, section 2). Nothing is chosen by them and nothing gated; they show what
-an accuracy hides. The pairs were written for this project.
+In the style of CheckList (Ribeiro et al. 2020, section 2). They are for information only and show what an accuracy
+hides. The pairs were written for this project.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STAYS_WITHIN = 0.1  # of probability, where a change should mean nothing
+STAYS_WITHIN = 0.1  # largest change of probability for a pair that should be scored alike
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two texts that differ in one thing, and what that should do.
+    """Two texts that differ in one respect, and the effect that is expected.
 
     Args:
-        expectation: `flips`: a is called positive and b negative. `rises`, `falls`: P(positive) is higher, or lower,
-            for b than for a. `stays`: both are called the same and P(positive) differs by less than `STAYS_WITHIN`.
+        expectation: `flips`: a is classified positive and b negative. `rises`, `falls`: P(positive) is higher, or
+            lower, for b than for a. `stays`: the decision is the same and P(positive) differs by less than
+            `STAYS_WITHIN`.
     """
 
     group: str
@@ -124,13 +125,13 @@ def measure(
 
     Args:
         score: texts -> P(positive) of each, calibrated.
-        threshold: probability from which on a text is called positive.
+        threshold: probability at or above which a text is classified positive.
 
     Returns:
-        groups: `name`, `pairs`, `held`, in the order of the pairs.
-        pairs: what was expected of each, `probability_a`, `probability_b`, and whether it `held`.
+        groups: `name`, `pairs` and `held`, in the order of the pairs.
+        pairs: the fields of each pair, `probability_a`, `probability_b`, and whether its expectation `held`.
     """
-    found = [float(p) for p in score([text for pair in pairs for text in (pair.a, pair.b)])]
+    probabilities = [float(p) for p in score([text for pair in pairs for text in (pair.a, pair.b)])]
     lines = [
         {
             "group": pair.group,
@@ -141,7 +142,7 @@ def measure(
             "probability_b": b,
             "held": holds(pair.expectation, a, b, threshold),
         }
-        for pair, a, b in zip(pairs, found[::2], found[1::2], strict=True)
+        for pair, a, b in zip(pairs, probabilities[::2], probabilities[1::2], strict=True)
     ]
     groups = []
     for name in dict.fromkeys(pair.group for pair in pairs):
@@ -151,7 +152,7 @@ def measure(
 
 
 def holds(expectation: str, a: float, b: float, threshold: float = 0.5) -> bool:
-    """Whether P(positive) of the two texts, `a` and `b`, are as expected."""
+    """Whether the P(positive) of the two texts, `a` and `b`, meet the expectation."""
     if expectation == "flips":
         return b < threshold <= a
     if expectation == "stays":

@@ -1,4 +1,4 @@
-"""The evaluation: a model and labelled reviews in, every figure about both out, through the product's own engine."""
+"""Runs the evaluation: a model and labelled reviews in, all figures out, scored by the engine that jobs use."""
 
 from __future__ import annotations
 
@@ -29,31 +29,37 @@ def evaluate(
     seed: int,
     on_step: Progress,
 ) -> dict[str, Any]:
-    """Judges the model in `model_dir` by the labelled reviews of `sources`.
+    """Evaluates the model in `model_dir` on the labelled reviews in `sources`.
 
     Args:
-        faithfulness_reviews: how many of the reviews, drawn at random, the explanations are judged by at most. With 0,
-            and for a network without a mask, in which no word can be deleted without moving the others, they are not.
+        faithfulness_reviews: maximum number of reviews, drawn at random, that explanations are measured on. With 0 they
+            are not measured, nor for a network without a mask, where deleting a word moves all others.
         seed: of that draw, of the simulated labels behind `ece_by_chance`, and of random rankings.
+        on_step: called with the name of the work, how much of it is done, and how much there is.
 
     Returns:
-        `model`, `data`, `quality`, `faithfulness` (None if not judged) and `probes`, as JSON.
+        `model`, `data`, `quality`, `faithfulness` (None if not measured) and `probes`, as JSON.
 
     Raises:
         ArtifactError: the model is damaged.
-        InputError: the reviews cannot be read, or hold one label only.
+        InputError: the reviews cannot be read, or all have the same label.
         EngineError: a review cannot be scored.
     """
     artifact = load(model_dir)
     examples = read_examples(sources, columns)
-    found = [words(text) for text in examples.texts]
-    n_tokens = np.array([len(review) for review in found])
-    kept = n_tokens > 0  # the job rejects the others: there is nothing to score
-    if len(set(examples.labels[kept].tolist())) != 2:
-        raise InputError("the reviews with words hold one label only", where=", ".join(sources))
-    scored, found, n_tokens = examples.subset(kept), [review for review in found if review], n_tokens[kept]
+    tokens = [words(text) for text in examples.texts]
+    n_tokens = np.array([len(review) for review in tokens])
+    scorable = n_tokens > 0  # a job rejects the others, which have nothing to score
+    if len(set(examples.labels[scorable].tolist())) != 2:
+        raise InputError(
+            "all labelled reviews that have words have the same label",
+            where=", ".join(sources),
+            expected=f"labels equal to {columns.positive!r} and other labels",
+            fix="evaluate on more reviews",
+        )
+    scored, tokens, n_tokens = examples.subset(scorable), [review for review in tokens if review], n_tokens[scorable]
     engine, tokenizer = load_engine(artifact), artifact.tokenizer
-    ids = [tokenizer.ids(review) for review in found]
+    ids = [tokenizer.ids(review) for review in tokens]
     answers = quality.Answers(
         scored.ids,
         scored.labels,
@@ -66,14 +72,14 @@ def evaluate(
     worst = quality.most_confident_mistakes(answers)
     leading = leading_words(
         engine,
-        [found[i][-tokenizer.max_words :] for i in worst],
+        [tokens[i][-tokenizer.max_words :] for i in worst],
         [ids[i] for i in worst],
         answers.decision[worst].tolist(),
     )
-    judged = None
+    explanations = None
     if faithfulness_reviews and artifact.architecture.masked:
         drawn = np.random.default_rng(seed).permutation(len(ids))[:faithfulness_reviews]
-        judged = faithfulness.measure(artifact, engine, [ids[i] for i in drawn], seed=seed, on_step=on_step)
+        explanations = faithfulness.measure(artifact, engine, [ids[i] for i in drawn], seed=seed, on_step=on_step)
     return {
         "model": {"id": artifact.model_id, "name": artifact.manifest["name"]},
         "data": {
@@ -85,7 +91,7 @@ def evaluate(
         "quality": quality.measure(
             answers, max_words=tokenizer.max_words, words=dict(zip(worst, leading, strict=True)), seed=seed
         ),
-        "faithfulness": judged,
+        "faithfulness": explanations,
         "probes": probes.measure(lambda texts: probabilities(artifact, engine, texts), threshold=artifact.threshold),
     }
 
@@ -93,24 +99,23 @@ def evaluate(
 def probabilities(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> list[float]:
     """Calibrated P(positive) of each text."""
     ids = [artifact.tokenizer.ids(words(text)) for text in texts]
-    found = probability(logits(engine, ids), artifact.temperature)
-    return [float(p) for p in found]
+    return [float(p) for p in probability(logits(engine, ids), artifact.temperature)]
 
 
 def leading_words(
     engine: Engine, used: Sequence[Sequence[str]], ids: Sequence[Ids], positive: Sequence[bool], count: int = 5
 ) -> list[list[str]]:
-    """Of each review the words that add most to its decision, each word once, the strongest first.
+    """For each of N reviews, the words that contribute most to its decision: each word once, the strongest first.
 
     Args:
-        used: N times, the words of a review that are scored.
-        ids: N times, the same encoded.
-        positive: N times, whether it was called positive.
-        count: how many words of a review at most.
+        used: the words of each review that are scored.
+        ids: the same words, encoded.
+        positive: whether each review was classified positive.
+        count: maximum number of words per review.
     """
     out = []
     for review, encoded, decision in zip(used, ids, positive, strict=True):
-        # The words come last; before them stand the start mark and, without a mask, padding.
+        # The words come last, after the start mark and, without a mask, padding.
         contribution = engine.run([encoded]).contribution[-len(review) :, 0] * (1 if decision else -1)
         best = [i for i in np.argsort(-contribution, kind="stable") if contribution[i] > 0]
         out.append(list(dict.fromkeys(review[i] for i in best))[:count])

@@ -1,4 +1,4 @@
-"""Reviews through the product's engine, for all that the evaluation scores: whole, shortened, or made up."""
+"""Scores whatever the evaluation needs with the engine that jobs use: complete, shortened or made-up reviews."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from batch_scorer.scoring.score import FailedReview, ScoredBatch, score
 
 
 def scored(engine: Engine, reviews: Sequence[Ids]) -> Iterator[ScoredBatch]:
-    """Scores reviews, in any order.
+    """Yields scored batches of reviews, in any order.
 
     Raises:
-        EngineError: the engine fails on a review. The job sets such a one aside; a figure must not.
+        EngineError: the engine failed on a review. A job rejects such a review; a measurement must not leave it out.
     """
-    for found in score(engine, reviews):
-        if isinstance(found, FailedReview):
+    for outcome in score(engine, reviews):
+        if isinstance(outcome, FailedReview):
             raise EngineError(
-                "the engine fails on a review",
-                where=f"review {found.row}, counted from 0, of {len(reviews[found.row])} ids",
-                got=found.reason,
+                "the engine failed on a review",
+                where=f"review {outcome.row} (counted from 0), {len(reviews[outcome.row])} ids long",
+                got=outcome.reason,
                 fix="check the model with `batch-scorer inspect MODEL`",
             )
-        yield found
+        yield outcome
 
 
 def logits(
     engine: Engine, reviews: Sequence[Ids], on_done: Callable[[int, int], None] = lambda done, total: None
 ) -> npt.NDArray[np.float64]:
-    """Raw logits, float64[N], in the order given; `on_done` is told how many of N are done.
+    """Logits of N reviews before calibration, float64[N], in their order.
+
+    Args:
+        on_done: called after each batch with the number of reviews done, and N.
 
     Raises:
         EngineError: see `scored`.
