@@ -151,7 +151,7 @@ def _moves(words: tuple[MovedWord, ...]) -> str:
             if value is not None and not _in_both(word)
         ]
         if alone:
-            moves.append(f"only listed in {side}: {', '.join(alone)}")
+            moves.append(f"listed in {side} only: {', '.join(alone)}")
     return "; ".join(moves)
 
 

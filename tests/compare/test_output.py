@@ -49,7 +49,7 @@ def test_json_is_the_whole_comparison_as_one_object(scored: tuple[str, str]) -> 
 def test_words_that_only_one_run_lists_are_printed_with_their_run(write_run: WriteRun) -> None:
     a = write_run("a", [{**scores(x=0.2)[0], "top_contributing": listed(("dull", 0, -2.0), ("warm", 1, 1.0))}])
     b = write_run("b", [{**scores(x=0.9)[0], "top_contributing": listed(("warm", 1, 0.25), ("fine", 2, 1.5))}])
-    assert "warm +1.00 to +0.25; only listed in A: dull -2.00; only listed in B: fine +1.50" in (
+    assert "warm +1.00 to +0.25; listed in A only: dull -2.00; listed in B only: fine +1.50" in (
         printed(compare(a, b, Question()))
     )
 
