@@ -1,4 +1,4 @@
-"""A report in headless Chromium, watched: what it logs, what it asks for, what an accessibility checker says of it."""
+"""A report in headless Chromium: what it logs, what it requests, and what an accessibility checker says about it."""
 
 from __future__ import annotations
 
@@ -22,54 +22,54 @@ ARGUMENTS = (
 
 @dataclass
 class Watched:
-    """A page that is open.
+    """An open page.
 
     Args:
-        said: what came on its console, errors of scripts among it.
-        asked: each address that it asked for.
+        messages: those on its console, and the errors of its scripts.
+        requests: the URLs that it requested.
     """
 
     page: Page
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def open(self, path: Path) -> None:
         """Opens the report at `path`, as if for the first time."""
-        self.said.clear()
-        self.asked.clear()
+        self.messages.clear()
+        self.requests.clear()
         self.page.goto(path.as_uri())
 
     def serious_violations(self, part: str | None = None) -> list[str]:
-        """What axe-core finds in the page, or in a part of it, that is serious or critical: the rule, and where."""
+        """What axe-core calls serious or critical in the page, or in a part of it: the rule, and where."""
         options = {"resultTypes": ["violations"]}
-        found: list[dict[str, Any]] = Axe().run(self.page, part, options).response["violations"]
+        violations: list[dict[str, Any]] = Axe().run(self.page, part, options).response["violations"]
         return [
             f"{violation['id']}: {node['target']} {node['failureSummary']}"
-            for violation in found
+            for violation in violations
             if violation["impact"] in {"serious", "critical"}
             for node in violation["nodes"]
         ]
 
     def colour(self, selector: str, of: str) -> str:
-        """A computed property of the first element that is selected."""
+        """A computed style property of the first element that `selector` matches."""
         script = "([selector, of]) => getComputedStyle(document.querySelector(selector))[of]"
         return str(self.page.evaluate(script, [selector, of]))
 
     def overflow(self) -> int:
-        """Pixels by which the page is wider than the window."""
+        """By how many pixels the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Chromium without a window; skips the test where there is none."""
+    """Headless Chromium; skips the test where there is none."""
     with sync_playwright() as playwright:
         names = ("chromium", "chromium-browser", "google-chrome")
         own = playwright.chromium.executable_path
-        found = next(filter(None, map(shutil.which, names)), own if Path(own).exists() else None)
-        if found is None:
+        executable = next(filter(None, map(shutil.which, names)), own if Path(own).exists() else None)
+        if executable is None:
             pytest.skip(f"needs a browser: none of {', '.join(names)} is on the PATH, nor has playwright installed one")
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         yield browser
         browser.close()
 
@@ -83,8 +83,8 @@ def opened(browser: Browser, path: Path, size: tuple[int, int] = DESK, scheme: s
     ) as context:
         watched = Watched(context.new_page())
         watched.page.set_default_timeout(5_000)
-        watched.page.on("console", lambda message: watched.said.append(f"{message.type}: {message.text}"))
-        watched.page.on("pageerror", lambda error: watched.said.append(f"error: {error}"))
-        watched.page.on("request", lambda request: watched.asked.append(request.url))
+        watched.page.on("console", lambda message: watched.messages.append(f"{message.type}: {message.text}"))
+        watched.page.on("pageerror", lambda error: watched.messages.append(f"error: {error}"))
+        watched.page.on("request", lambda request: watched.requests.append(request.url))
         watched.open(path)
         yield watched

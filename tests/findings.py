@@ -1,4 +1,4 @@
-"""Findings made up for tests of the page: always the same, of texts written for them, and hostile on demand."""
+"""Made-up findings for tests of the page: always the same, with texts of their own, and hostile on request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PLAIN = (
     *("little", "until", "rain", "comes", "down", "over", "town", "while", "brother", "waits", "for", "a", "letter"),
 )
 
-# What must stay text wherever it stands.
+# Strings that must stay text wherever the page shows them.
 HOSTILE = (
     "</script><img src=x onerror=window.__pwned=1>",
     "${window.__pwned=1} {{7*7}} {% raw %}",
@@ -49,7 +49,7 @@ HOSTILE = (
 
 
 def text_of(rng: np.random.Generator, good: int, bad: int, plain: int) -> str:
-    """A few sentences with so many good, bad and plain words."""
+    """A few sentences with this many good, bad and plain words."""
     words = [*rng.choice(GOOD, good), *rng.choice(BAD, bad), *rng.choice(PLAIN, plain)]
     rng.shuffle(words)
     ends = [
@@ -60,21 +60,21 @@ def text_of(rng: np.random.Generator, good: int, bad: int, plain: int) -> str:
 
 
 def review_of(record_id: str, text: str, rng: np.random.Generator, lists: tuple[str, ...], top_k: int = 10) -> Review:
-    """A review whose contributions add up to its logit, as a row of `predictions` does."""
-    found = list(re.finditer(r"[\w']+", text.replace("<br />", " " * len("<br />"))))
-    sign = np.array([1 if m.group().lower() in GOOD else -1 if m.group().lower() in BAD else 0 for m in found])
+    """A review whose contributions add up to its logit, like those of a row of `predictions`."""
+    matches = list(re.finditer(r"[\w']+", text.replace("<br />", " " * len("<br />"))))
+    sign = np.array([1 if m.group().lower() in GOOD else -1 if m.group().lower() in BAD else 0 for m in matches])
     attention = rng.dirichlet(np.where(sign == 0, 0.4, 4.0))
-    contribution = sign * rng.uniform(0.2, 1.6, len(found)) + rng.normal(0, 0.05, len(found))
+    contribution = sign * rng.uniform(0.2, 1.6, len(matches)) + rng.normal(0, 0.05, len(matches))
     by_attention, by_contribution = (
         np.argsort(-attention)[:top_k].tolist(),
         np.argsort(-abs(contribution))[:top_k].tolist(),
     )
     words = tuple(
         ListedWord(
-            found[at].group().lower(),
+            matches[at].group().lower(),
             at,
-            found[at].start(),
-            found[at].end(),
+            matches[at].start(),
+            matches[at].end(),
             float(attention[at]),
             float(contribution[at]),
             by_contribution.index(at) + 1 if at in by_contribution else None,
@@ -94,8 +94,8 @@ def review_of(record_id: str, text: str, rng: np.random.Generator, lists: tuple[
         logit=logit,
         label="positive" if probability >= 0.5 else "negative",
         truth=str(rng.choice(["positive", "negative"])),
-        n_tokens=len(found),
-        n_tokens_used=min(len(found), 499),
+        n_tokens=len(matches),
+        n_tokens_used=min(len(matches), 499),
         oov_rate=float(rng.uniform(0, 0.1)),
         words=words,
         rest=rest,
@@ -105,7 +105,7 @@ def review_of(record_id: str, text: str, rng: np.random.Generator, lists: tuple[
 
 
 def reviews_of(each: int, plain: int = 60, seed: int = 11) -> tuple[Review, ...]:
-    """So many reviews for each of the four lists."""
+    """Reviews for the four lists, `each` for each of them."""
     rng = np.random.default_rng(seed)
     moods = {MOST_POSITIVE: (9, 1), MOST_NEGATIVE: (1, 9), LEAST_CERTAIN: (5, 5), MOST_SURPRISING: (6, 4)}
     return tuple(
@@ -116,7 +116,7 @@ def reviews_of(each: int, plain: int = 60, seed: int = 11) -> tuple[Review, ...]
 
 
 def hostile_review() -> Review:
-    """A review whose every string tries to be something else."""
+    """A review in which every string tries to be markup or code."""
     text = " wonderful ".join(HOSTILE)
     review = review_of(HOSTILE[0], text, np.random.default_rng(3), (MOST_POSITIVE,))
     kept = tuple((string, string) for string in HOSTILE)
@@ -139,21 +139,21 @@ def _drifts(reviews: int) -> tuple[Drift, ...]:
             "score",
             0.021,
             "stable",
-            "The scores are spread as in training.",
+            "The scores are distributed as in training.",
             _shape(SHARE_EDGES, ends, ends[::-1] + 0.02, reviews),
         ),
         Drift(
             "length",
             0.142,
             "moderate",
-            "The reviews are somewhat shorter than in training: 178 words on average, not 229.",
+            "The reviews are somewhat shorter than in training: 178 words on average, 229 there.",
             _shape(LENGTH_EDGES, np.roll(lengths, -1), lengths, reviews),
         ),
         Drift(
             "unknown words",
             0.410,
             "major",
-            "More words are unknown than in training: 11% of them, not 6%. Trust the scores less.",
+            "More words are unknown than in training: 11% of them, 6% there.",
             _shape(SHARE_EDGES, np.roll(unknown, 1) + 0.001, unknown, reviews),
         ),
     )
@@ -195,11 +195,11 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
     """A report in which every section has something to show.
 
     Args:
-        each: reviews for each list.
-        hostile: whether strings that come from data try to leave their place.
-        plain: words of a review that say nothing.
+        each: reviews per list.
+        hostile: whether strings that come from the data are those of `HOSTILE`.
+        plain: neutral words per review.
     """
-    bad = HOSTILE if hostile else ("a line that is no JSON", "text", "reviews.jsonl", "no words", "{", "a message")
+    bad = HOSTILE if hostile else ("a line that is not JSON", "text", "reviews.jsonl", "no words", "{", "a message")
     extra = tuple(WordTotal(word, 900.0, 3, 3, 1.0) for word in HOSTILE) if hostile else ()
     run = Identity(
         bad[1] if hostile else "out/october",
@@ -219,14 +219,14 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
         Rejected(
             "decode",
             "malformed_json",
-            "A line is no JSON.",
+            "A line is not JSON.",
             3,
             (("reviews.jsonl", 512, bad[5], bad[0]), (bad[2], 900, bad[1], bad[3])),
         ),
         Rejected(
             "encode",
             bad[3] if hostile else "no_words",
-            "The text holds no letter or digit.",
+            "The text has no letters or digits.",
             1,
             (("reviews.jsonl", None, bad[4], None),),
         ),

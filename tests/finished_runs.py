@@ -1,4 +1,4 @@
-"""Finished runs for tests of those who look at them: copies of one real run, changed as a test wants them."""
+"""Finished runs for tests of the commands that read them: copies of one real run, changed as a test needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Original:
-    """The output of a real run, of which `copy` makes others."""
+    """The output of a real run, which `copy` turns into others."""
 
     output: Path
 
@@ -29,7 +29,7 @@ class Original:
         kept: Mapping[str, pa.Scalar] | None = None,
         change: Callable[[pa.Table], pa.Table] | None = None,
     ) -> str:
-        """A run called `run_id` in `to`, with kept columns of one value each, or its predictions changed."""
+        """Copies the run to `to` as `run_id`, adding kept columns of one value each, or changing its predictions."""
         shutil.copytree(self.output, to)
         for path in to.glob("*/part-*.parquet"):
             table = pq.read_table(io.BytesIO(path.read_bytes()))
@@ -38,11 +38,11 @@ class Original:
                 for name, value in (kept or {}).items():
                     table = table.add_column(table.num_columns - 2, name, pa.repeat(value, len(table)))
                 table = change(table) if change else table
-            with path.open("wb") as file:  # by its name, pyarrow would take `~` for the user's own
+            with path.open("wb") as file:  # given the path, pyarrow would expand a leading `~`
                 pq.write_table(table, file)
         edit(to / "manifest.json", run_id=run_id)
-        named = [{"name": name, "output_name": name, "type": str(value.type)} for name, value in (kept or {}).items()]
-        edit(to / "plan.json", run_id=run_id, kept=named)
+        columns = [{"name": name, "output_name": name, "type": str(value.type)} for name, value in (kept or {}).items()]
+        edit(to / "plan.json", run_id=run_id, kept=columns)
         return str(to)
 
 
@@ -52,7 +52,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 
 def without(output: str, kind: str) -> str:
-    """The same run as if it had no part of this kind."""
+    """Removes all parts of this kind from a run, and returns its output."""
     manifest = Path(output, "manifest.json")
     parts = json.loads(manifest.read_text(encoding="utf-8"))["parts"]
     edit(manifest, parts=[part for part in parts if not part["path"].startswith(kind)])

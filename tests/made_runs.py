@@ -1,7 +1,7 @@
-"""Made-up runs: complete outputs in the exact schema, without a model, 50 000 reviews in a second or two.
+"""Synthetic runs: complete outputs in the exact schema, without a model; 50 000 reviews take a second or two.
 
-Reviews have a mood, which decides their words and their truth; words have effects, which add up to the logit. The
-corpus follows from `seed`, the effects from `model_id`: two models on one corpus, or one on two, differ in either.
+Each review has a mood, which decides its words and its true label; each word has an effect, and effects add up to the
+logit. The corpus depends on `seed` only, the effects on `model_id` only, so runs can share either.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from batch_scorer.schema import ERROR_CODES, SCHEMA_VERSION, TOKEN, Rejection, p
 GOOD = ("wonderful", "superb", "touching", "clever", "funny", "loved", "perfect", "warm", "gripping", "brilliant")
 BAD = ("boring", "awful", "dull", "waste", "worst", "clumsy", "tedious", "hated", "cheap", "flat")
 PLAIN = ("the", "a", "film", "plot", "was", "and", "it's", "of", "actor", "scene", "with", "naïve", "café", "10")
-UNKNOWN = ("zyzzyva", "qwxz", "слово")  # to the model that is made up too
+UNKNOWN = ("zyzzyva", "qwxz", "слово")  # to the synthetic model
 PRODUCTS = ("kettle", "lamp", "chair", "clock", "desk")
 BIAS, TEMPERATURE, MODEL_ID = -0.125, 1.25, "0123456789ab"
-# What a text, an id, a kept value or a message may be where someone means harm. Each holds a word.
+# Malicious texts, ids, kept values and messages. Each contains a word.
 HOSTILE = (
     "<script>alert(1)</script>",
     "</script><script>window.hacked = true</script>",
@@ -72,23 +72,23 @@ def write_run(
     training: Profile | None = None,
     part_rows: int = 10_000,
 ) -> pa.Table:
-    """Writes a run over made-up reviews into `output`.
+    """Writes a run over synthetic reviews into `output`.
 
     Args:
-        source: the input that it says it has read. It is not written: `pq.write_table` of what comes back does that.
-        keep: columns of the input to keep, of those that come back.
-        kept: other columns to keep, a value a review.
-        hostile: whether the first reviews have `HOSTILE` as ids and products and at the beginning of their texts, and
-            rejected records as messages.
-        rejected, unreadable: rows of `errors`, besides the reviews.
-        training: profile of the training data; None is that of another corpus of the kind.
+        source: the path of the input, which is not written; `pq.write_table` of the table returned does that.
+        keep: columns of the input to keep.
+        kept: other columns to keep, with one value per review.
+        hostile: whether the first reviews have the strings of `HOSTILE` as ids, products and beginnings of their texts,
+            and rejected records have them as messages.
+        rejected, unreadable: rows of `errors`, in addition to the reviews.
+        training: profile of the training data; None is that of another synthetic corpus.
 
     Returns:
         The input: columns id, text, truth (1 or 0), stars (1 to 5) and product.
     """
-    made = _corpus(reviews, seed, hostile)
-    source_table = made.pop("table")
-    scored = _score(made, model_id, threshold, top_k, max_words)
+    corpus = _corpus(reviews, seed, hostile)
+    source_table = corpus.pop("table")
+    scored = _score(corpus, model_id, threshold, top_k, max_words)
     ids = source_table["id"] if id_column else pa.array([f"{source}#{i}" for i in range(reviews)], pa.string())
     columns = {"record_id": ids, "source": pa.repeat(source, reviews), "offset": pa.array(range(reviews), pa.int64())}
     columns |= scored["columns"]
@@ -104,11 +104,11 @@ def write_run(
         for i, start in enumerate(range(0, reviews, part_rows))
     ]
     if rejected or unreadable:
-        lost = _rejections(source, reviews, rejected, unreadable, hostile)
-        parts.insert(0, _part(output, "errors/part-00000.parquet", rejections_table(lost, plan.run_id, model_id)))
+        rejections = _rejections(source, reviews, rejected, unreadable, hostile)
+        parts.insert(0, _part(output, "errors/part-00000.parquet", rejections_table(rejections, plan.run_id, model_id)))
     plan_files.write_plan(plan, [Shard(0, "parquet", (source,), 0, reviews, stamps=((0, 0.0),))], str(output))
-    found: Profile = scored["profile"]
-    usual = training or _usual(max_words)
+    run_profile: Profile = scored["profile"]
+    training_profile = training or _training_profile(max_words)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         **{"run_id": plan.run_id, "model_id": model_id, "model_name": "made", "bias": BIAS},
@@ -120,13 +120,13 @@ def write_run(
         "parts": parts,
         "inputs": list(plan.inputs),
         "notices": [],
-        "warnings": profile.warnings(found, usual),
+        "warnings": profile.warnings(run_profile, training_profile),
         "not_a_success": None,
         "started": "2024-05-01T10:00:00+00:00",
         "finished": "2024-05-01T10:05:00+00:00",
         "command": ["batch-scorer", "score", source, "--output", str(output)],
         "versions": {"batch-scorer": "0"},
-        "profile": {"run": found.to_json(), "training": usual.to_json()},
+        "profile": {"run": run_profile.to_json(), "training": training_profile.to_json()},
         "timings": dict.fromkeys(("read", "encode", "score", "explain", "write"), 1.0),
     }  # fmt: skip
     assert first_fault(MANIFEST, manifest) is None
@@ -136,14 +136,14 @@ def write_run(
 
 
 def _pieces(text: str) -> list[tuple[str, str]]:
-    """`text` cut behind each word: each piece, and the word it ends with, but for the rest of the last piece."""
+    """`text` cut after each word: each piece, and the word it ends with; the last piece is the rest of the text."""
     starts, ends = (edges.tolist() for edges in spans(text))
     cuts = [0, *ends[:-1], len(text)]
     return [(text[cuts[i] : cuts[i + 1]], text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True))]
 
 
 def _corpus(reviews: int, seed: int, hostile: bool) -> dict[str, Any]:
-    """The texts, word by word, as places in a list of pieces; V pieces, W words in all, N reviews."""
+    """The texts, as an index into a list of pieces for each word."""
     rng = np.random.default_rng(seed)
     plain = [(f"{word} ", word) for word in (*GOOD, *BAD, *PLAIN, *UNKNOWN)]
     attacks = [_pieces(f"{text} ") for text in HOSTILE] if hostile else []
@@ -176,9 +176,9 @@ def _corpus(reviews: int, seed: int, hostile: bool) -> dict[str, Any]:
     return {"table": table, "pieces": pieces, "which": which, "starts": starts, "owner": owner, "n_tokens": n_tokens}
 
 
-def _score(made: dict[str, Any], model_id: str, threshold: float, top_k: int, max_words: int) -> dict[str, Any]:
-    """Our columns, and the profile."""
-    pieces, which, starts, owner, n_tokens = (made[k] for k in ("pieces", "which", "starts", "owner", "n_tokens"))
+def _score(corpus: dict[str, Any], model_id: str, threshold: float, top_k: int, max_words: int) -> dict[str, Any]:
+    """The columns of `predictions`, and the profile of the run."""
+    pieces, which, starts, owner, n_tokens = (corpus[k] for k in ("pieces", "which", "starts", "owner", "n_tokens"))
     rng = np.random.default_rng(int(model_id, 16))
     effects = np.zeros(len(pieces))
     effects[: len(GOOD)], effects[len(GOOD) : len(GOOD) + len(BAD)] = 1.0, -1.0
@@ -186,7 +186,7 @@ def _score(made: dict[str, Any], model_id: str, threshold: float, top_k: int, ma
     used = np.minimum(n_tokens, max_words)
     position = np.arange(len(which)) - starts[owner]
     is_read = position >= (n_tokens - used)[owner]
-    # A word counts for more beside some neighbours than beside others; the words themselves decide, not chance.
+    # The contribution of a word depends on its neighbour and its position, but not on chance.
     neighbour = np.concatenate([[0], which[:-1]])
     contribution = effects[which] * (0.75 + 0.5 * ((which * 7 + neighbour * 13 + position) % 17) / 16) * is_read
     weight = (0.05 + np.abs(contribution) + ((which * 5 + position) % 11) / 20) * is_read
@@ -233,11 +233,11 @@ def _score(made: dict[str, Any], model_id: str, threshold: float, top_k: int, ma
     return {"columns": columns, "profile": profile.measure(n_tokens, used, oov_words, p)}
 
 
-def _usual(max_words: int) -> Profile:
-    made = _corpus(2_000, 987, hostile=False)
-    usual: Profile = _score(made, MODEL_ID, 0.5, 1, max_words)["profile"]
-    assert (len(LENGTH_EDGES), len(SHARE_EDGES)) == (len(usual.length), len(usual.probability))
-    return usual
+def _training_profile(max_words: int) -> Profile:
+    corpus = _corpus(2_000, 987, hostile=False)
+    training: Profile = _score(corpus, MODEL_ID, 0.5, 1, max_words)["profile"]
+    assert (len(LENGTH_EDGES), len(SHARE_EDGES)) == (len(training.length), len(training.probability))
+    return training
 
 
 def _plan(
@@ -246,21 +246,26 @@ def _plan(
 ) -> Plan:  # fmt: skip
     fields = Fields("text", id_column, tuple(Kept(name, name) for name in kept.names), kept, 1_000_000)
     digest = hashlib.sha256(json.dumps([source, model_id, count, seed]).encode()).hexdigest()
-    found = {"input": source, "formats": {"parquet": 1}, "files": 1, "bytes": count, "fingerprint": digest}
-    ways = (fields, top_k, "float32", True, None, None)
-    return Plan(run_id or digest[:12], digest, model_id, *ways, 1, count, False, (found,), ())
+    inputs = {"input": source, "formats": {"parquet": 1}, "files": 1, "bytes": count, "fingerprint": digest}
+    settings = (fields, top_k, "float32", True, None, None)
+    return Plan(run_id or digest[:12], digest, model_id, *settings, 1, count, False, (inputs,), ())
 
 
 def _rejections(source: str, first: int, rejected: int, unreadable: int, hostile: bool) -> list[Rejection]:
     codes = [code for code in ERROR_CODES if code != "unreadable"]
-    said = HOSTILE if hostile else ("what was wrong with it",)
-    # Unevenly, so that some codes are more frequent than others.
+    strings = HOSTILE if hostile else ("what was wrong with it",)
+    # Unevenly distributed, so that some codes are more frequent than others.
     return [
         Rejection(
-            source, first + i, f"x{i}", codes[int((i * i) % len(codes))], said[i % len(said)], said[-i % len(said)]
+            source,
+            first + i,
+            f"x{i}",
+            codes[int((i * i) % len(codes))],
+            strings[i % len(strings)],
+            strings[-i % len(strings)],
         )
         for i in range(rejected)
-    ] + [Rejection(source, None, None, "unreadable", said[i % len(said)]) for i in range(unreadable)]
+    ] + [Rejection(source, None, None, "unreadable", strings[i % len(strings)]) for i in range(unreadable)]
 
 
 def _part(output: Path, name: str, rows: pa.Table) -> dict[str, Any]:

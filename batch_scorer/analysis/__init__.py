@@ -1,1 +1,1 @@
-"""Questions to finished runs, in SQL."""
+"""Query finished runs in SQL: DuckDB views, ground-truth labels, and confidence intervals."""

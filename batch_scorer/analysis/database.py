@@ -1,4 +1,4 @@
-"""Runs -> a DuckDB connection in which their views stand, bounded in memory and without a way to any network."""
+"""Finished runs -> a DuckDB connection that has their views, with bounded memory and no access to any network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from batch_scorer.runs.finished import Run, fetched
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY = "400MB"  # what does not fit goes to the disk
+MEMORY_LIMIT = "400MB"  # DuckDB spills to disk what does not fit
 
 
-def needed(package: str, command: str) -> Any:
-    """The module `package`, which is installed with the extra `report`.
+def require(package: str, command: str) -> Any:
+    """Imports and returns the module `package`, one of those that the extra `report` installs.
 
     Raises:
-        RefusedError: it is not.
+        RefusedError: it is not installed.
     """
     try:
         return importlib.import_module(package)
@@ -31,55 +31,56 @@ def needed(package: str, command: str) -> Any:
             f"`batch-scorer {command}` needs a package that is not installed",
             expected=f"the package {package.partition('.')[0]}",
             got=str(error),
-            fix="pip install 'batch-scorer[report]', or from a checkout: pip install -e '.[report]'",
+            fix="install the extra `report` from a checkout: pip install -e '.[report]'",
         ) from error
 
 
 @contextmanager
-def tables(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection]:
-    """A connection with the views of `views` for each group of runs, their names beginning with that of the group.
+def connect(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection]:
+    """A DuckDB connection that has the views of `views` for each group of runs, their names prefixed with the group's.
 
-    ``tables("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
+    ``connect("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
 
     Raises:
-        RefusedError: DuckDB is not installed, or a part is missing, or damaged, also where the body finds it so.
-        JobError: the body ran out of memory or disk.
+        RefusedError: DuckDB is not installed, or a part is missing or damaged, even if only a query of the body
+            notices.
+        JobError: a query of the body ran out of memory or disk space.
     """
-    duckdb = needed("duckdb", command)
-    everything = [run for runs in groups.values() for run in runs]
-    with fetched(everything) as here, TemporaryDirectory(prefix="batch-scorer-") as folder:
-        left = iter(here)
+    duckdb = require("duckdb", command)
+    runs = [run for group in groups.values() for run in group]
+    with fetched(runs) as local_runs, TemporaryDirectory(prefix="batch-scorer-") as folder:
+        remaining = iter(local_runs)
         connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
         try:
-            connection.execute(f"set memory_limit = {literal(MEMORY)}")
+            connection.execute(f"set memory_limit = {literal(MEMORY_LIMIT)}")
             connection.execute(f"set temp_directory = {literal(folder)}")
             connection.execute("set enable_progress_bar = false")
-            for name, runs in groups.items():
-                for statement in statements([next(left) for _ in runs], f"{name}_"):
+            for name, group in groups.items():
+                for statement in statements([next(remaining) for _ in group], f"{name}_"):
                     connection.execute(statement)
             yield connection
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
-            raise  # the question is wrong, not what is asked
+            raise  # the query is wrong, not the data
         except duckdb.Error as error:
-            raise _failed(command, everything, here, error) from error
+            raise _failure(command, runs, local_runs, error) from error
         finally:
             connection.close()
 
 
-def _failed(command: str, runs: Sequence[Run], here: Sequence[Run], error: Exception) -> RefusedError | JobError:
+def _failure(command: str, runs: Sequence[Run], local_runs: Sequence[Run], error: Exception) -> RefusedError | JobError:
     where, got = ", ".join(run.output for run in runs), str(error).partition("\n")[0]
-    if any(path in got for run in here for path in (*run.predictions, *run.errors)):
+    if any(path in got for run in local_runs for path in (*run.predictions, *run.errors)):
         return RefusedError(
             "the output of a run cannot be read",
             where=where,
             expected="the Parquet files that `batch-scorer score` wrote",
             got=got,
-            fix="run the same `batch-scorer score` with --resume, which makes damaged parts anew",
+            fix="repeat the `batch-scorer score` command with --resume, which writes damaged parts again",
         )
     return JobError(
-        f"`batch-scorer {command}` could not come to its end",
+        f"`batch-scorer {command}` failed",
         where=where,
         got=got,
-        fix="if memory or disk ran out, give it more (TMPDIR names where large questions are put down); if a part is "
-        "damaged, run the same `batch-scorer score` with --resume",
+        fix="if it ran out of memory or disk space, free some (large queries spill to TMPDIR); if a part is damaged, "
+        "repeat the `batch-scorer score` command with --resume",
     )

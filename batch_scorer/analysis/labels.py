@@ -1,4 +1,4 @@
-"""Which values of a kept column mean positive: the truth that `report` and `compare` hold a run's labels against."""
+"""A kept label column -> which of its values mean positive: the ground truth for `report` and `compare`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from batch_scorer.errors import OptionError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Pairs of labels that are understood without --positive-value: positive, negative.
 PAIRS = (("1", "0"), ("positive", "negative"), ("pos", "neg"), ("true", "false"))
-_SHOWN, _CHARACTERS = 12, 30  # values that a complaint quotes, and of each
+_MAX_QUOTED, _MAX_CHARACTERS = 12, 30  # an error message quotes so many values, and so much of each
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the values of a column mean, as text in lower case; `negative` None stands for all others."""
+    """What the values of a column mean, as lower-case text; if `negative` is None, all others mean negative."""
 
     column: str
     positive: str
@@ -32,28 +33,29 @@ class Labels:
 
 
 def as_text(column: str) -> str:
-    """SQL of a column's values as text without white space around them, whole numbers as such; null if empty or NaN."""
+    """SQL of a column's values as stripped text: whole numbers without decimals, null if empty or NaN."""
     text = rf"trim(regexp_replace({column}::varchar, '^(-?\d+)\.0+$', '\1'))"
     return f"if({text} in ('', 'nan'), null, {text})"
 
 
 def find_labels(db: DuckDBPyConnection, rows: str, column: str, name: str, positive: str | None) -> Labels | None:
-    """What the values of a label column mean; None if it has none.
+    """What the values of a label column mean; None if the column has no values.
 
     Args:
-        rows: the table, view or query in parentheses, in which `column` stands.
+        rows: a table, a view or a query in parentheses that has `column`.
         name: the column's name for the user.
-        positive: the value that means positive, all others negative but for the other of a pair; None goes by `PAIRS`.
+        positive: the value that means positive; all others then mean negative. If it is half of one of `PAIRS` and the
+            other half occurs too, third values mean neither. None: the values have to be those of one of `PAIRS`.
 
     Raises:
-        OptionError: that cannot be told.
+        OptionError: the values do not say which of them mean positive.
     """
     label = _label(column)
     values = [
         str(value)
         for (value,) in db.execute(
-            f"select distinct left({label}, {_CHARACTERS + 1}) as v from {rows} where {label} is not null"
-            f" order by v limit {_SHOWN + 1}"
+            f"select distinct left({label}, {_MAX_CHARACTERS + 1}) as v from {rows} where {label} is not null"
+            f" order by v limit {_MAX_QUOTED + 1}"
         ).fetchall()
     ]
     if not values:
@@ -63,21 +65,21 @@ def find_labels(db: DuckDBPyConnection, rows: str, column: str, name: str, posit
             if set(values) <= set(pair):
                 return Labels(name, *pair)
         raise OptionError(
-            "it cannot be told which labels mean positive",
+            "cannot tell which labels mean positive",
             where=f"--label-column {name}",
             expected=", or ".join(f"{yes} and {no}" for yes, no in PAIRS),
             got=_quoted(values),
             fix="name the value that means positive with --positive-value; all others then mean negative",
         )
     wanted = positive.strip().lower()
-    # A single other value may well be: a month of complaints. Of several, one should be what was named.
-    if len(values) > 1 and not _is_there(db, rows, label, wanted):
+    # A single other value is plausible: a month of nothing but complaints. Of several, one should be the one named.
+    if len(values) > 1 and not _occurs(db, rows, label, wanted):
         raise OptionError(
-            "no label has the value that is to mean positive",
+            "the value that should mean positive does not occur among the labels",
             where=f"--label-column {name}",
             expected=f"the value {positive!r} among the labels",
             got=_quoted(values),
-            fix="give one of them as --positive-value",
+            fix="give --positive-value one of these values",
         )
     other = next((no for yes, no in PAIRS if yes == wanted and no in values), None)
     return Labels(name, wanted, None if wanted == "1" and len(values) > 2 else other)
@@ -87,10 +89,12 @@ def _label(column: str) -> str:
     return f"lower({as_text(column)})"
 
 
-def _is_there(db: DuckDBPyConnection, rows: str, label: str, wanted: str) -> bool:
+def _occurs(db: DuckDBPyConnection, rows: str, label: str, wanted: str) -> bool:
     return db.execute(f"select 1 from {rows} where {label} = $1 limit 1", [wanted]).fetchone() is not None
 
 
 def _quoted(values: Sequence[str]) -> str:
-    some = ", ".join(value if len(value) <= _CHARACTERS else f"{value[:_CHARACTERS]}…" for value in values[:_SHOWN])
-    return f"{some} and more" if len(values) > _SHOWN else some
+    quoted = ", ".join(
+        value if len(value) <= _MAX_CHARACTERS else f"{value[:_MAX_CHARACTERS]}…" for value in values[:_MAX_QUOTED]
+    )
+    return f"{quoted} and more" if len(values) > _MAX_QUOTED else quoted

@@ -1,16 +1,16 @@
-"""How far a count of reviews can be trusted: intervals of shares and of their difference, and McNemar's test."""
+"""Counts of reviews -> how far to trust them: intervals of shares and of their differences, and McNemar's test."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-Z = 1.959964  # 95 % of a normal distribution lie within
+Z = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of reviews, `count` of `reviews`, with its interval at 95 % (Wilson 1927)."""
+    """A share of reviews, `count` of `reviews`, with its 95 % interval (Wilson 1927)."""
 
     count: int
     reviews: int
@@ -20,7 +20,7 @@ class Proportion:
 
 
 def proportion(count: int, reviews: int) -> Proportion:
-    """The share with its interval; of no reviews, which say nothing, 0 to 1."""
+    """The share with its interval; without reviews, which say nothing, the interval is 0 to 1."""
     if not reviews:
         return Proportion(count, reviews, 0.0, 0.0, 1.0)
     share, spread = count / reviews, Z * Z / reviews
@@ -30,7 +30,7 @@ def proportion(count: int, reviews: int) -> Proportion:
 
 
 def difference(a: Proportion, b: Proportion) -> tuple[float, float]:
-    """The interval at 95 % of `b.share - a.share`, for two separate sets of reviews (Newcombe 1998, method 10)."""
+    """The 95 % interval of `b.share - a.share`, for two disjoint sets of reviews (Newcombe 1998, method 10)."""
     change = b.share - a.share
     below = math.hypot(b.share - b.low, a.high - a.share)
     above = math.hypot(b.high - b.share, a.share - a.low)
@@ -38,15 +38,15 @@ def difference(a: Proportion, b: Proportion) -> tuple[float, float]:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The exact two-sided p of McNemar's test (McNemar 1947): twice the binomial tail, at most 1.
+    """The exact two-sided p-value of McNemar's test (McNemar 1947): twice the binomial tail, at most 1.
 
-    If A and B are equally good, each review that only one of them gets right is a fair coin's toss.
+    If A and B are equally good, which of them is right where only one is, is the toss of a fair coin.
 
     Args:
-        only_a, only_b: reviews that only A, and that only B, gets right.
+        only_a, only_b: reviews that only A gets right, and that only B gets right.
     """
     tosses, fewer = only_a + only_b, min(only_a, only_b)
-    # The tail is its largest term times this sum, whose terms fall from 1: millions of reviews take no large numbers.
+    # The tail is its largest term times this sum, whose terms fall from 1, so millions of reviews do not overflow.
     term, total = 1.0, 0.0
     for k in range(fewer, -1, -1):
         total += term

@@ -1,6 +1,6 @@
-"""Finished runs as tables for DuckDB: the SQL of four views, `predictions`, `tokens`, `errors` and `runs`.
+"""Finished runs -> the SQL of four DuckDB views over their files: `predictions`, `tokens`, `errors` and `runs`.
 
-`batch-scorer sql` prints it; `report` and `compare` ask their questions of the same views.
+`batch-scorer sql` prints this SQL; `report` and `compare` query the same views.
 """
 
 from __future__ import annotations
@@ -14,61 +14,63 @@ from batch_scorer.escape import safe
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import ERRORS, OUR_COLUMNS, predictions_schema
 
-# The views, and what a row of each is.
+# View -> what one of its rows is.
 VIEWS = {
-    "predictions": "a scored review: the columns of predictions/*.parquet",
-    "tokens": "a listed word of a review, beside the review's columns; a review without one has a row with nulls",
-    "errors": "a record that was not scored: the columns of errors/*.parquet, and run_id",
-    "runs": "a run: its model, the bias, temperature and threshold of its scores, its counts",
+    "predictions": "a scored review, with the columns of predictions/*.parquet",
+    "tokens": "a listed word, with columns of its review; a review that lists none has one row with a null word",
+    "errors": "a record that was not scored, with the columns of errors/*.parquet and run_id",
+    "runs": "a run: its model, the bias, temperature and threshold of its scores, and its counts",
 }
 
-_NEEDED = {
+# Scheme of an object store -> the SQL that lets DuckDB read from it.
+_STORE_SETUP = {
     "s3": "install httpfs; load httpfs; create secret (type s3, provider credential_chain);  -- or key_id, secret",
     "gs": "install httpfs; load httpfs; create secret (type gcs, key_id 'ID', secret 'SECRET');  -- an HMAC key",
 }
 _DUCKDB_TYPES = {"string": "varchar", "int64": "bigint", "int32": "integer", "float": "float", "bool": "boolean"}
-_WORD = {
+_WORD_FIELDS = {
     **{"token": "varchar", "position": "integer", "char_start": "integer", "char_end": "integer"},
     **{"attention": "float", "contribution": "float"},
 }
 _RANKS = ("contributing_rank", "attended_rank")
-_OF_THE_REVIEW = ("run_id", "record_id", "source", "offset", "predicted_label", "probability", "logit")
+_REVIEW_COLUMNS = ("run_id", "record_id", "source", "offset", "predicted_label", "probability", "logit")
 _COUNTS = ("read", "scored", "rejected", "unreadable")
 _NUMBER = re.compile(r"u?int\d+|halffloat|float|double|decimal.*")
 
 
 def script(runs: Sequence[Run], prefix: str = "") -> str:
-    """`statements` as a file for DuckDB to read, which begins with what they are."""
+    """`statements` as a script for DuckDB, under a comment that describes the views."""
     width = max(map(len, VIEWS)) + len(safe(prefix))
-    lines = ["-- Views for DuckDB over the runs", *(f"--   {safe(_name(run))}  {safe(run.output)}" for run in runs)]
-    lines += ["-- A row of", *(f"--   {safe(prefix + name):{width}}  is {what}" for name, what in VIEWS.items())]
-    lines += ["-- Where a run has been moved or made again: `batch-scorer sql` once more."]
-    for scheme, needed in _NEEDED.items():
+    lines = ["-- DuckDB views of these runs:", *(f"--   {safe(_run_id(run))}  {safe(run.output)}" for run in runs)]
+    lines += ["-- One row of", *(f"--   {safe(prefix + name):{width}}  is {row}" for name, row in VIEWS.items())]
+    lines += ["-- The views name files by path: after moving or repeating a run, run `batch-scorer sql` again."]
+    for scheme, setup in _STORE_SETUP.items():
         if any(run.output.startswith(f"{scheme}://") for run in runs):
-            lines += [f"-- DuckDB reads {scheme}:// after this, with your credentials:", f"--   {needed}"]
+            lines += [f"-- DuckDB reads {scheme}:// once you have run this, with your credentials:", f"--   {setup}"]
     return "\n".join([*lines, *(f"\n{statement}" for statement in statements(runs, prefix))]) + "\n"
 
 
 def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
-    """The statements that make the views over all of `runs` together, each of which ends in a semicolon.
+    """The SQL statements that create the views, each over all of `runs`, each ending in a semicolon.
 
-    A word that stands in both lists of a review is one row of `tokens`. A kept column that the runs have in different
-    types is the wider one if all are numbers, and else text. DuckDB knows no upper and lower case in names.
+    A word that is in both lists of a review is one row of `tokens`. A kept column that has different types in
+    different runs gets the widest of them if all are numbers, and is text otherwise. DuckDB ignores case in names.
 
     Args:
-        prefix: what the views' names begin with.
+        prefix: what the names of the views begin with.
 
     Raises:
-        OptionError: two of the runs have one name, so that their rows could not be told apart; or a path is no text.
+        OptionError: two of the runs have the same run_id, so their rows could not be told apart; or a path is not
+            valid UTF-8.
     """
-    names = [_name(run) for run in runs]
-    for at, name in enumerate(names):
-        if name in names[:at]:
+    run_ids = [_run_id(run) for run in runs]
+    for at, run_id in enumerate(run_ids):
+        if run_id in run_ids[:at]:
             raise OptionError(
-                f"two runs are called {name}",
-                where=f"{runs[names.index(name)].output}, {runs[at].output}",
-                expected="runs that their run_id tells apart",
-                fix="give one of them alone, or score anew with another --run-id",
+                f"two runs have the run_id {run_id}",
+                where=f"{runs[run_ids.index(run_id)].output}, {runs[at].output}",
+                expected="runs with different run_ids",
+                fix="pass only one of them, or score one again with another --run-id",
             )
     bodies = (_predictions(runs), _tokens(runs, prefix), _errors(runs), _runs(runs))
     return [
@@ -78,10 +80,10 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
 
 
 def literal(value: object) -> str:
-    """A value as SQL writes it, on one line, and in characters that can be seen.
+    """A value as an SQL literal, on one line and in printable characters only.
 
     Raises:
-        OptionError: it is a path that is no text.
+        OptionError: the value is a path that is not valid UTF-8.
     """
     if value is None:
         return "null"
@@ -94,87 +96,90 @@ def literal(value: object) -> str:
         return repr(value)
     pieces = re.split("([^\x20-\x7e])", str(value).replace("'", "''"))
     try:
-        shown = [piece if piece.isprintable() else f"' || chr({ord(piece.encode().decode())}) || '" for piece in pieces]
+        quoted = [
+            piece if piece.isprintable() else f"' || chr({ord(piece.encode().decode())}) || '" for piece in pieces
+        ]
     except UnicodeEncodeError as error:
         raise OptionError(
-            "a name is not in UTF-8, and SQL is", where=str(value), fix="give the directory another name"
+            "a path is not valid UTF-8, which SQL has to be", where=str(value), fix="rename the directory"
         ) from error
-    return "'" + "".join(shown) + "'"
+    return "'" + "".join(quoted) + "'"
 
 
 def identifier(name: str) -> str:
-    """A name as SQL quotes it."""
+    """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _name(run: Run) -> str:
+def _run_id(run: Run) -> str:
     return str(run.manifest["run_id"])
 
 
 def _read(paths: Sequence[str]) -> str:
-    # Names with brackets or stars would be patterns: each of these stands for itself. A backslash escapes what follows
-    # it in patterns only; a name with one is left alone, which DuckDB finds since it is there.
-    found = [path if "\\" in path else "".join(f"[{c}]" if c in "*?[" else c for c in path) for path in paths]
-    listed = ",\n    ".join(literal(path) for path in found)
-    # A directory above may be called year=2024, which would be a column.
+    # DuckDB takes `*`, `?` and `[` for glob patterns, so each of them is escaped. In a pattern a backslash would be an
+    # escape too: a path with one is passed as it is, and DuckDB, which looks for the very file first, finds it.
+    escaped = [path if "\\" in path else "".join(f"[{c}]" if c in "*?[" else c for c in path) for path in paths]
+    listed = ",\n    ".join(literal(path) for path in escaped)
+    # A parent directory may be called year=2024, which DuckDB would turn into a column.
     return f"read_parquet([\n    {listed}\n  ], hive_partitioning = false)"
 
 
 def _predictions(runs: Sequence[Run]) -> str:
-    unlike = _unlike(runs)
+    mixed = _mixed_type_columns(runs)
 
-    def rows_of(run: Run) -> str:
-        names = [identifier(name) for key, (name, _) in _columns_of(run).items() if key in unlike]
+    def select(run: Run) -> str:
+        names = [identifier(name) for key, (name, _) in _kept_columns(run).items() if key in mixed]
         as_text = f" replace ({', '.join(f'{name}::varchar as {name}' for name in names)})" if names else ""
         return f"select *{as_text} from {_read(run.predictions)}"
 
-    found = [rows_of(run) for run in runs if run.predictions]
-    if found:
-        return "\nunion all by name\n".join(found)
+    selects = [select(run) for run in runs if run.predictions]
+    if selects:
+        return "\nunion all by name\n".join(selects)
     import pyarrow as pa
 
-    word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD.items())})[]"
-    kinds = {
+    word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD_FIELDS.items())})[]"
+    types = {
         field.name: word if pa.types.is_list(field.type) else _DUCKDB_TYPES[str(field.type)]
         for field in predictions_schema(pa.schema([]), "", "")
     }
-    return _no_rows({**kinds, **{name: "varchar" for name in _kept(runs)}})
+    return _empty({**types, **{name: "varchar" for name in _kept_names(runs)}})
 
 
-def _columns_of(run: Run) -> dict[str, tuple[str, str]]:
-    """Kept columns as DuckDB tells them apart, in lower case: name and type. It calls a second `Stars` `Stars_1`."""
-    found: dict[str, tuple[str, str]] = {}
+def _kept_columns(run: Run) -> dict[str, tuple[str, str]]:
+    """Lower-case name -> name and type of each kept column, as in DuckDB, which calls a second `Stars` `Stars_1`."""
+    columns: dict[str, tuple[str, str]] = {}
     for name, kind in run.kept_types.items():
         if name.casefold() not in OUR_COLUMNS:
-            found.setdefault(name.casefold(), (name, kind))
-    return found
+            columns.setdefault(name.casefold(), (name, kind))
+    return columns
 
 
-def _unlike(runs: Sequence[Run]) -> set[str]:
-    """Kept columns whose types are neither the same everywhere nor all numbers."""
-    kinds: dict[str, set[str]] = {}
+def _mixed_type_columns(runs: Sequence[Run]) -> set[str]:
+    """The kept columns, in lower case, whose types differ between runs and are not all numbers."""
+    types: dict[str, set[str]] = {}
     for run in runs:
-        for key, (_, kind) in _columns_of(run).items() if run.predictions else ():
-            kinds.setdefault(key, set()).add(kind)
-    return {key for key, found in kinds.items() if len(found) > 1 and not all(map(_NUMBER.fullmatch, found))}
+        for key, (_, kind) in _kept_columns(run).items() if run.predictions else ():
+            types.setdefault(key, set()).add(kind)
+    return {key for key, kinds in types.items() if len(kinds) > 1 and not all(map(_NUMBER.fullmatch, kinds))}
 
 
-def _kept(runs: Sequence[Run]) -> list[str]:
-    """Names of the kept columns of any run, but for those that are called like a property of a word."""
-    columns = {key: name for run in reversed(runs) for key, (name, _) in _columns_of(run).items()}
-    return [name for key, name in columns.items() if key not in {*_WORD, *_RANKS}]
+def _kept_names(runs: Sequence[Run]) -> list[str]:
+    """The names of all kept columns, except those that a field of a word already has."""
+    columns = {key: name for run in reversed(runs) for key, (name, _) in _kept_columns(run).items()}
+    return [name for key, name in columns.items() if key not in {*_WORD_FIELDS, *_RANKS}]
 
 
-def _no_rows(kinds: dict[str, str]) -> str:
-    columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in kinds.items())
+def _empty(types: dict[str, str]) -> str:
+    """A query with these columns and no rows."""
+    columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in types.items())
     return f"select {columns} where false"
 
 
 def _tokens(runs: Sequence[Run], prefix: str) -> str:
-    # A list of one null, where there is no word, keeps the review. No join: rows pass by one after the other. Within,
-    # the columns have names of our own, so that none is called like an argument of a lambda, which it would hide.
-    names = {f"_{at}": identifier(name) for at, name in enumerate((*_OF_THE_REVIEW, *_kept(runs)))}
-    columns, words = ", ".join(names), ", ".join(f"_word.{name}" for name in (*_WORD, *_RANKS))
+    # Where no word is listed, a list of one null keeps the review. There is no join, so rows stream through. Inside,
+    # every column has a name of ours: a kept column called like the argument of a lambda would be hidden by it.
+    names = {f"_{at}": identifier(name) for at, name in enumerate((*_REVIEW_COLUMNS, *_kept_names(runs)))}
+    columns, words = ", ".join(names), ", ".join(f"_word.{name}" for name in (*_WORD_FIELDS, *_RANKS))
     return f"""select {", ".join(f"{ours} as {name}" for ours, name in names.items())},
   {words}
 from (
@@ -202,22 +207,23 @@ from (
 
 
 def _errors(runs: Sequence[Run]) -> str:
-    selects = [f"select {literal(_name(run))} as run_id, * from {_read(run.errors)}" for run in runs if run.errors]
+    selects = [f"select {literal(_run_id(run))} as run_id, * from {_read(run.errors)}" for run in runs if run.errors]
     if selects:
         return "\nunion all by name\n".join(selects)
-    return _no_rows({"run_id": "varchar", **{field.name: _DUCKDB_TYPES[str(field.type)] for field in ERRORS}})
+    return _empty({"run_id": "varchar", **{field.name: _DUCKDB_TYPES[str(field.type)] for field in ERRORS}})
 
 
 def _runs(runs: Sequence[Run]) -> str:
-    names = [name for name, _ in _columns(runs[0])]
-    rows = ",\n  ".join("(" + ", ".join(literal(value) for _, value in _columns(run)) + ")" for run in runs)
+    names = [name for name, _ in _run_row(runs[0])]
+    rows = ",\n  ".join("(" + ", ".join(literal(value) for _, value in _run_row(run)) + ")" for run in runs)
     return (
         "select * replace (try_cast(started as timestamp) as started, try_cast(finished as timestamp) as finished)\n"
         f"from (values\n  {rows}\n) as r({', '.join(names)})"
     )
 
 
-def _columns(run: Run) -> Iterator[tuple[str, object]]:
+def _run_row(run: Run) -> Iterator[tuple[str, object]]:
+    """The columns of a run in the view `runs`: name and value."""
     m = run.manifest
     yield from ((name, m[name]) for name in ("run_id", "model_id", "model_name"))
     yield from ((name, float(m[name])) for name in ("bias", "temperature", "threshold"))

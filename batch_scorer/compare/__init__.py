@@ -1,1 +1,1 @@
-"""What changed between two runs."""
+"""Compare two finished runs: review by review where they share reviews, by distribution otherwise."""

@@ -1,4 +1,4 @@
-"""Two runs -> what differs between them: by review where they share reviews, else by distribution."""
+"""Two finished runs -> their `Comparison`: review by review where they share reviews, by distribution otherwise."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer import storage
-from batch_scorer.analysis.database import tables
+from batch_scorer.analysis.database import connect
 from batch_scorer.analysis.labels import Labels, find_labels
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.analysis.views import identifier
 from batch_scorer.compare import sentences
 from batch_scorer.compare.export import check_output, export
-from batch_scorer.compare.pair_tables import FEW, count_shared, find_repeated, pair_reviews, pair_tokens, sum_words
+from batch_scorer.compare.pair_tables import (
+    MIN_SHARED,
+    count_shared,
+    find_repeated,
+    pair_reviews,
+    pair_tokens,
+    sum_words,
+)
 from batch_scorer.compare.result import DISTRIBUTION, Comparison, Question, Setting, Shift, Side
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
@@ -26,30 +33,41 @@ if TYPE_CHECKING:
 
 
 def compare(output_a: str, output_b: str, question: Question) -> Comparison:
-    """Compares the runs whose outputs stand in two directories, and writes tables if `question` has an output.
+    """Compares the runs in two output directories, and writes the tables if `question.output` is set.
+
+    ``compare("out/may", "out/june", Question(label_column="stars", positive="5"))``
 
     Raises:
-        RefusedError: one is no finished run or has no scored review, both are the same directory, the label column is
-            not in both, or the output cannot be written.
-        JobError: their parts cannot be read.
+        RefusedError: one of the two is not a finished run or has no scored review, both are the same directory, the
+            label column is missing from either, or the tables cannot be written.
+        JobError: a query ran out of memory or disk space.
     """
-    if _place(output_a) == _place(output_b):
+    if _resolved(output_a) == _resolved(output_b):
         raise OptionError(
-            "a run is compared with itself", where=output_a, expected="two outputs", fix="give two directories"
+            "a run cannot be compared with itself",
+            where=output_a,
+            expected="the outputs of two runs",
+            fix="give two different directories",
         )
     a, b = open_run(output_a), open_run(output_b)
     for run in (a, b):
         if question.label_column is not None:
             _check_label(run, question.label_column)
         if not run.manifest["counts"]["scored"]:
-            raise RefusedError("no review was scored", where=run.output, expected="reviews to compare")
+            raise RefusedError(
+                "the run has no scored reviews",
+                where=run.output,
+                expected="at least one",
+                got=f"{run.manifest['counts']['rejected']:,} rejected",
+                fix="see why with `batch-scorer inspect`, and compare a run that scored something",
+            )
     if question.output is not None:
         check_output(question.output)
-    with tables("compare", a=[a], b=[b]) as db:
+    with connect("compare", a=[a], b=[b]) as db:
         return _compare(db, a, b, question)
 
 
-def _place(output: str) -> str:
+def _resolved(output: str) -> str:
     return output.rstrip("/") if storage.is_remote(output) else os.path.realpath(output)
 
 
@@ -62,25 +80,25 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comp
     if by != DISTRIBUTION:
         find_repeated(db, by)
         shared = count_shared(db, by)
-        if shared == 0 or shared < FEW * min(side_a.reviews, side_b.reviews):
+        if shared == 0 or shared < MIN_SHARED * min(side_a.reviews, side_b.reviews):
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
     temperatures = (a.manifest["temperature"], b.manifest["temperature"])
     pair_reviews(db, by, labels)
     pair_tokens(db, by)
     sum_words(db, by, listed, temperatures)
-    found: dict[str, Any]
+    parts: dict[str, Any]
     if by == DISTRIBUTION:
-        found = {"pairs": None, "changes": None, "agreement": None, "reviews": (), "shifts": _shifts(a, b)}
+        parts = {"pairs": None, "changes": None, "agreement": None, "reviews": (), "shifts": _shifts(a, b)}
     else:
-        found = {
+        parts = {
             "pairs": measures.pairs(db, by),
             "changes": measures.changes(db, a.manifest["threshold"]),
             "agreement": measures.agreement(db, listed, temperatures) if listed else None,
-            "reviews": measures.moved(db, question.rows, temperatures),
+            "reviews": measures.moved_reviews(db, question.rows, temperatures),
             "shifts": (),
         }
-    found |= {
+    parts |= {
         "by": by,
         "a": side_a,
         "b": side_b,
@@ -90,9 +108,9 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comp
         "truth": measures.truth(db, labels, by) if labels else None,
     }
     comparison = Comparison(
-        story=(), notes=(), tables=export(db, question.output) if question.output is not None else (), **found
+        story=(), notes=(), tables=export(db, question.output) if question.output is not None else (), **parts
     )
-    return sentences.told(comparison, question.by, shared)
+    return sentences.with_sentences(comparison, question.by, shared)
 
 
 def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
@@ -112,39 +130,42 @@ def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
         positive=proportion(positive, reviews),
         length=float(length or 0),
         unknown=profile["oov_words"] / max(profile["used_words"], 1),
-        not_a_success=None if run.complete else manifest["not_a_success"] or "there is no _SUCCESS",
+        not_a_success=None if run.complete else manifest["not_a_success"] or "there is no _SUCCESS file",
     )
 
 
 def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
-    def of(run: Run) -> Mapping[str, str]:
+    def settings(run: Run) -> Mapping[str, str]:
         m = run.manifest
-        prints = sorted(found["fingerprint"] for found in m["inputs"])  # of paths, sizes and dates
-        one = prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()
-        names = ", ".join(found["input"] for found in m["inputs"])
+        fingerprints = sorted(source["fingerprint"] for source in m["inputs"])  # of paths, sizes and dates
+        fingerprint = fingerprints[0]
+        if len(fingerprints) > 1:
+            fingerprint = hashlib.sha256("".join(fingerprints).encode()).hexdigest()
+        names = ", ".join(source["input"] for source in m["inputs"])
         return {
             "model": f"{m['model_name']} {m['model_id']}",
-            "inputs": f"{names} {one[:12]}",
+            "inputs": f"{names} {fingerprint[:12]}",
             **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
             **{name: f"{m[name]:.6g}" for name in ("threshold", "temperature")},
         }
 
-    return tuple(Setting(name, value, of(b)[name]) for name, value in of(a).items())
+    settings_b = settings(b)
+    return tuple(Setting(name, value, settings_b[name]) for name, value in settings(a).items())
 
 
 def _shifts(a: Run, b: Run) -> tuple[Shift, ...]:
-    one, other = (Profile.from_json(run.manifest["profile"]["run"]) for run in (a, b))
-    found = []
+    profile_a, profile_b = (Profile.from_json(run.manifest["profile"]["run"]) for run in (a, b))
+    shifts = []
     for name, edges, in_a, in_b in (
-        ("probability", SHARE_EDGES, one.probability, other.probability),
-        ("length", LENGTH_EDGES, one.length, other.length),
-        ("unknown words", SHARE_EDGES, one.oov_rate, other.oov_rate),
+        ("probability", SHARE_EDGES, profile_a.probability, profile_b.probability),
+        ("length", LENGTH_EDGES, profile_a.length, profile_b.length),
+        ("unknown words", SHARE_EDGES, profile_a.oov_rate, profile_b.oov_rate),
     ):
         psi = stability_index(in_b, in_a)
         grade = "major" if psi > 0.25 else "moderate" if psi > 0.1 else "stable"
-        few = min(one.reviews, other.reviews) < SHIFT_REVIEWS
-        found.append(Shift(name, psi, "too few" if few else grade, tuple(map(float, edges)), in_a, in_b))
-    return tuple(found)
+        too_few = min(profile_a.reviews, profile_b.reviews) < SHIFT_REVIEWS
+        shifts.append(Shift(name, psi, "too few" if too_few else grade, tuple(map(float, edges)), in_a, in_b))
+    return tuple(shifts)
 
 
 def _check_label(run: Run, column: str) -> None:
@@ -153,16 +174,17 @@ def _check_label(run: Run, column: str) -> None:
             "the label column is not in the run",
             where=run.output,
             expected=f"a kept column {column!r}, in both runs",
-            got=f"kept columns: {', '.join(run.kept)}" if run.kept else "no kept column",
-            fix=f"score with --keep {column}, or give --label-column another name",
+            got=f"kept columns: {', '.join(run.kept)}" if run.kept else "no kept columns",
+            fix=f"score with --keep {column}, or give --label-column the name of a kept column",
         )
-    # SQL's names have no case: of two columns that differ in nothing else, it would read the first.
+    # SQL ignores case in names: of two columns that differ in nothing else, it would read the first.
     if sum(name.casefold() == column.casefold() for name in (*run.kept, *OUR_COLUMNS)) > 1:
         raise OptionError(
-            "the label column has the name of another, but for upper and lower case",
+            "the label column's name differs from another column's in upper and lower case only",
             where=run.output,
+            expected="a name that is unique when case is ignored",
             got=column,
-            fix="score with --keep NAME=NEW",
+            fix="score with --keep NAME=NEW, which renames it",
         )
 
 
@@ -171,5 +193,11 @@ def _labels(db: DuckDBPyConnection, name: str, positive: str | None) -> Labels:
     a, b = (f"select {column}::varchar as label from {side}_predictions" for side in "ab")
     labels = find_labels(db, f"({a} union all {b})", "label", name, positive)
     if labels is None:
-        raise OptionError("the label column holds no label", where=f"--label-column {name}", fix="name another")
+        raise OptionError(
+            "the label column has no labels",
+            where=f"--label-column {name}",
+            expected="a label in at least one review",
+            got="nulls and blanks only",
+            fix="name another column",
+        )
     return labels

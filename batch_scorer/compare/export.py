@@ -1,4 +1,4 @@
-"""The temporary tables of a comparison -> Parquet files in a directory, there whole or not at all."""
+"""The temporary tables of a comparison -> Parquet files in a directory: all of them, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scorer.runs.directory import unwritable
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# File name -> its rows. `offset` is a word of SQL.
+# File name -> the query for its rows. `offset` is quoted because it is a keyword of SQL.
 TABLES = {
     "reviews.parquet": """
 select record_id, source, "offset", in_a, in_b, probability_a, probability_b, change, logit_a, logit_b,
@@ -31,32 +31,38 @@ from tokens join reviews using (review) order by review, position, token""",
 
 
 def check_output(output: str) -> None:
-    """Checks that the tables may be written to `output`. Changes nothing.
+    """Checks that the tables may be written to `output`; changes nothing.
 
     Raises:
-        OutputError: it is no directory, or not an empty one.
+        OutputError: `output` exists and is not an empty directory.
     """
     try:
         if not storage.is_remote(output) and os.path.lexists(output) and not os.path.isdir(output):
-            raise OutputError("the output is not a directory", where=output, fix="choose another --output")
-        found = storage.names_in(output) if storage.is_directory(output) else []
+            raise OutputError(
+                "the output is not a directory",
+                where=output,
+                expected="a new or empty directory",
+                got="a file",
+                fix="choose another --output",
+            )
+        names = storage.names_in(output) if storage.is_directory(output) else []
     except OSError as error:
         raise unwritable(output, error) from error
-    if found:
+    if names:
         raise OutputError(
             "the output directory is not empty",
             where=output,
             expected="a new or empty directory",
-            got=f"{len(found):,} entries, among them {min(found):.80}",
+            got=f"{len(names):,} {'entry' if len(names) == 1 else 'entries'}, such as {min(names):.80}",
             fix="choose another --output",
         )
 
 
 def export(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
-    """Writes `TABLES`, and returns their paths.
+    """Writes `TABLES` into the directory `output` and returns their paths.
 
     Raises:
-        OutputError: that is not possible; nothing is left behind.
+        OutputError: a table cannot be written; nothing is left behind.
     """
     try:
         if storage.is_remote(output):
@@ -68,21 +74,21 @@ def export(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
 
 def _export_local(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
     parent, name = os.path.split(output)
-    stands = os.path.isdir(output)  # it may be somebody's working directory, or a link: it stays
+    existed = os.path.isdir(output)  # it may be somebody's working directory, or a link, so it is not replaced
     paths = [os.path.join(output, table) for table in TABLES]
     os.makedirs(parent, exist_ok=True)
-    draft = os.path.join(output if stands else parent, f".{name}.{os.getpid()}{storage.DRAFT}")
+    draft = os.path.join(output if existed else parent, f".{name}.{os.getpid()}{storage.DRAFT}")
     os.mkdir(draft)
     try:
         _write(db, draft)
-        if stands:
+        if existed:
             for table, path in zip(TABLES, paths, strict=True):
                 os.rename(os.path.join(draft, table), path)
             os.rmdir(draft)
         else:
             os.rename(draft, output)
     except BaseException:
-        storage.delete([draft, *(paths if stands else ())])
+        storage.delete([draft, *(paths if existed else ())])
         raise
     return tuple(paths)
 

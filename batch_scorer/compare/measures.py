@@ -1,4 +1,4 @@
-"""What is asked of the temporary tables of a comparison: each function puts one question, in SQL."""
+"""The temporary tables of a comparison -> its figures: each function is one question, asked in SQL."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from batch_scorer.compare.result import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-WORDS_SHOWN = 4  # of a review
+WORDS_PER_REVIEW = 4
 _RIGHT = "count(*) filter (label_{0} = truth)"
 
 
 def _row(db: DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    found = db.execute(sql).fetchone()
-    assert found is not None  # none of these questions has an answer without a row
-    return tuple(found)
+    row = db.execute(sql).fetchone()
+    assert row is not None  # every query here aggregates, which always returns a row
+    return tuple(row)
 
 
 def pairs(db: DuckDBPyConnection, by: str) -> Pairs:
-    """How many reviews are in both, and what became of the others."""
+    """How many reviews are in both runs, and what happened to the others."""
     keys = ", ".join(KEYS[by])
 
     def rejected(side: str, other: str) -> int:
-        # An id may be rejected more than once: what is counted are the reviews.
-        found: int = _row(
+        # An id may be rejected more than once: count reviews, not rejections.
+        count: int = _row(
             db,
             f"""
 select count(*) from (from reviews where in_{other} and not in_{side}) semi join {side}_errors using ({keys})""",
         )[0]
-        return found
+        return count
 
     both, only_a, only_b = _row(
         db,
@@ -69,7 +69,7 @@ where in_a and in_b and (n_tokens_a <> n_tokens_b or coalesce(differs, false))""
 
 
 def changes(db: DuckDBPyConnection, threshold_a: float) -> Changes:
-    """How the scores of the reviews in both changed."""
+    """How the scores of the reviews in both runs changed."""
     scores = _row(
         db,
         f"""
@@ -98,7 +98,7 @@ where contribution_a is distinct from contribution_b or rank_a is distinct from 
 
 
 def agreement(db: DuckDBPyConnection, listed: int, temperatures: Sequence[float]) -> Agreement | None:
-    """How far both list the same words, of the first `listed`; None if neither lists any."""
+    """How far both runs list the same words, among the first `listed` of each review; None if neither lists any."""
     sums = ", ".join(f"sum(contribution_{s}) filter (rank_{s} <= {listed}) as sum_{s}" for s in "ab")
     reviews, overlap, same_first, sum_a, sum_b = _row(
         db,
@@ -116,20 +116,20 @@ from (
     return Agreement(reviews, overlap, same_first, sum_a / temperatures[0], sum_b / temperatures[1])
 
 
-def moved(db: DuckDBPyConnection, rows: int, temperatures: Sequence[float]) -> tuple[MovedReview, ...]:
-    """The reviews whose probability changed most, and in each the words whose part in the log odds did."""
-    found = db.execute(f"""
+def moved_reviews(db: DuckDBPyConnection, rows: int, temperatures: Sequence[float]) -> tuple[MovedReview, ...]:
+    """The reviews whose probability changed most, each with the words whose share of the log odds changed most."""
+    moved = db.execute(f"""
 select review, record_id, source, "offset", probability_a, probability_b, logit_a, logit_b, label_a, label_b, truth
 from reviews where in_a and in_b and change <> 0 order by abs(change) desc, review limit {rows}""").fetchall()
-    words: dict[int, list[MovedWord]] = {row[0]: [] for row in found}
+    words: dict[int, list[MovedWord]] = {row[0]: [] for row in moved}
     if words:
         a, b = (f"contribution_{s} / {literal(float(t))}" for s, t in zip("ab", temperatures, strict=True))
-        # What is listed in one run only changed by an unknown amount; it ranks by what is known of it.
+        # A word that only one run lists changed by an unknown amount: it is ranked by the contribution that is known.
         for review, *word in db.execute(f"""
 select review, token, position, a, b
 from (select review, token, position, {a} as a, {b} as b from tokens where review in ({", ".join(map(str, words))}))
 qualify row_number() over (partition by review order by abs(coalesce(b - a, a, b)) desc, position, token)
-  <= {WORDS_SHOWN}
+  <= {WORDS_PER_REVIEW}
 order by review, abs(coalesce(b - a, a, b)) desc, position, token""").fetchall():
             words[review].append(MovedWord(*word))
     names = (
@@ -140,12 +140,12 @@ order by review, abs(coalesce(b - a, a, b)) desc, position, token""").fetchall()
         "truth",
     )
     return tuple(
-        MovedReview(**dict(zip(names, row, strict=True)), words=tuple(words[review])) for review, *row in found
+        MovedReview(**dict(zip(names, row, strict=True)), words=tuple(words[review])) for review, *row in moved
     )
 
 
 def word_changes(db: DuckDBPyConnection, rows: int) -> tuple[WordChange, ...]:
-    """The words whose sums changed most."""
+    """The words whose summed contributions changed most."""
     return tuple(
         WordChange(*row)
         for row in db.execute(f"""
@@ -155,7 +155,7 @@ from words where change <> 0 order by abs(change) desc, token limit {rows}""").f
 
 
 def truth(db: DuckDBPyConnection, labels: Labels, by: str) -> Truth:
-    """How often each is right: by id on the reviews in both, by distribution each on its own."""
+    """How often each run is right: by id on the reviews in both, by distribution on each run's own reviews."""
     contradicted, unlabelled, in_a, in_b, right_a, right_b, only_a, only_b = _row(
         db,
         f"""

@@ -1,4 +1,4 @@
-"""Two runs -> temporary tables of one comparison: `reviews`, `tokens` and `words`, which DuckDB may put on the disk."""
+"""Two runs -> the temporary tables of their comparison: `reviews`, `tokens` and `words`, which may spill to disk."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from batch_scorer.compare.result import DISTRIBUTION, PLACE, RECORD_ID
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Way of comparing -> the columns that identify a review.
 KEYS = {RECORD_ID: ("record_id",), PLACE: ("source", '"offset"')}
-FEW = 0.01  # of the smaller run: below this share the runs are of other reviews
+MIN_SHARED = 0.01  # of the smaller run: below this share, the two runs are taken to be of different reviews
 
 
 def find_repeated(db: DuckDBPyConnection, by: str) -> None:
-    """Makes `repeated`, the ids that a run has more than once: joined, their rows would multiply."""
+    """Creates `repeated`: the ids that a run has more than once, whose rows would multiply in a join."""
     keys = ", ".join(KEYS[by])
     db.execute(f"""
 create temp table repeated as
@@ -28,29 +29,29 @@ group by {keys} having count(*) filter (in_a) > 1 or count(*) filter (not in_a) 
 
 
 def count_shared(db: DuckDBPyConnection, by: str) -> int:
-    """How many ids, none of them repeated, are in both."""
+    """How many ids are in both runs, not counting repeated ones."""
     keys = ", ".join(KEYS[by])
-    found = db.execute(f"""
+    row = db.execute(f"""
 select count(*) from (select {keys} from a_predictions anti join repeated using ({keys}))
 semi join b_predictions using ({keys})""").fetchone()
-    assert found is not None
-    return int(found[0])
+    assert row is not None
+    return int(row[0])
 
 
 def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None:
-    """Makes `reviews`: by id, a row for each review that is in either run; by distribution, one for each of each run.
+    """Creates `reviews`: by id, one row per review that is in either run; by distribution, one per review of each run.
 
-    They are numbered in the order of their ids.
+    Rows are numbered in the order of their ids.
     """
     truth_a, truth_b = (
         labels.sql(f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
     )
     if by == DISTRIBUTION:
-        a, b, fits = "a_predictions", "b_predictions", "false"
+        a, b, condition = "a_predictions", "b_predictions", "false"
     else:
         keys = ", ".join(KEYS[by])
         a, b = (f"(from {side}_predictions anti join repeated using ({keys}))" for side in "ab")
-        fits = " and ".join(f"a.{key} = b.{key}" for key in KEYS[by])
+        condition = " and ".join(f"a.{key} = b.{key}" for key in KEYS[by])
     columns = f"""
   coalesce(a.record_id, b.record_id) as record_id, coalesce(a.source, b.source) as source,
   coalesce(a."offset", b."offset") as "offset",
@@ -64,16 +65,16 @@ def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None
 create temp table reviews as
 select row_number() over (order by record_id, source, "offset", in_b) as review, *,
   case when truth_a is null then truth_b when truth_b is null or truth_a = truth_b then truth_a end as truth
-from (select {columns} from {a} as a full join {b} as b on {fits})""")
+from (select {columns} from {a} as a full join {b} as b on {condition})""")
 
 
 def pair_tokens(db: DuckDBPyConnection, by: str) -> None:
-    """Makes `tokens`: a row for each word of a review that a run lists, by contribution or by attention.
+    """Creates `tokens`: one row per word of a review that either run lists, by contribution or by attention.
 
-    Ranks are those among the words that contribute, null for one that is only attended to.
+    Ranks are those among the contributing words; they are null for a word that is only attended to.
     """
-    # By distribution ids say nothing, but a run has no place twice. Only our columns come in: a kept one named `w` or
-    # `i` would be taken for what the lambdas name so.
+    # By distribution, ids identify nothing, but a run has each source and offset once. Only our columns are selected: a
+    # kept column named `w` or `i` would be hidden by the arguments of the lambdas.
     keys = KEYS.get(by, KEYS[PLACE])
     sides = "\n  union all\n".join(
         f"""  select review, {literal(side)} as side, unnest(list_concat(
@@ -95,10 +96,10 @@ group by all""")
 
 
 def sum_words(db: DuckDBPyConnection, by: str, listed: int, temperatures: Sequence[float]) -> None:
-    """Makes `words`: each word over the reviews compared, as far as it is among the first `listed` that contribute.
+    """Creates `words`: each word's sums over the reviews compared, where it is among the first `listed` contributing.
 
-    A contribution divided by the temperature is what it adds to the log odds of the probability, which is one scale
-    for all models. Sums are per 1,000 reviews.
+    A contribution divided by the temperature is what it adds to the log odds of the probability, a scale that all
+    models share. Sums are per 1,000 reviews.
     """
     compared = "true" if by == DISTRIBUTION else "in_a and in_b"
     sums = ", ".join(
@@ -111,7 +112,7 @@ def sum_words(db: DuckDBPyConnection, by: str, listed: int, temperatures: Sequen
         f"contribution_{s} / {literal(float(t))} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}"
         for s, t in zip("ab", temperatures, strict=True)
     )
-    # What a review adds is mostly 0; its variance over the reviews is that of the sum's mean, times their number.
+    # The variance of a word's mean contribution over all reviews, most of which contribute 0 and enter by number only.
     variance_a, variance_b = (
         f"(squares_{s} - contribution_{s} ** 2 / greatest(reviews_{s}, 1)) / {literal(float(t))} ** 2 "
         f"/ greatest(reviews_{s}, 1) ** 2"

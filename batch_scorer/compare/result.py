@@ -1,4 +1,7 @@
-"""What a comparison of two runs, A and B, says, as data: `compare` makes it, `compare_view` shows it."""
+"""The question to two runs, A and B, and its answer, as data: `compare` computes it, `ui.comparison` shows it.
+
+`batch-scorer compare --json` prints a `Comparison` field by field: their names are its keys, and do not change.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,21 @@ from dataclasses import dataclass
 
 from batch_scorer.analysis.statistics import Proportion
 
-# What tells that two reviews are the same one.
+# The ways to compare: by what identifies a review, or without pairing reviews.
 RECORD_ID, PLACE, DISTRIBUTION = "record_id", "source,offset", "distribution"
 WAYS = (RECORD_ID, PLACE, DISTRIBUTION)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of two runs.
+    """How to compare two runs.
 
     Args:
         by: one of `WAYS`.
-        rows: reviews and words to list.
-        label_column: the kept column that holds the truth, in both runs.
-        positive: the value of it, as text, that means positive; None where it goes without saying.
-        output: directory for the tables, if they are wanted.
+        rows: how many reviews, and how many words, to list.
+        label_column: the kept column with the true labels, in both runs.
+        positive: its value, as text, that means positive; None if its values are one of `labels.PAIRS`.
+        output: directory to write the tables to, if any.
     """
 
     by: str = RECORD_ID
@@ -32,7 +35,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two runs: words a review (`length`), share of unknown words, and why it is no success, if so."""
+    """One of the two runs: `length` is in words per review, `unknown` a share; `not_a_success` is None if it is one."""
 
     output: str
     run_id: str
@@ -48,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Setting:
-    """Something that may make two runs differ, as text for each."""
+    """A setting or an input that may explain why two runs differ: its value in each, as text."""
 
     name: str
     a: str
@@ -60,10 +63,10 @@ class Pairs:
     """Which reviews the two runs share.
 
     Args:
-        both, only_a, only_b: reviews whose id is not repeated.
-        rejected_by_b: of `only_a`, those that B rejected; `rejected_by_a` the other way.
-        repeated: ids that a run has more than once; `left_out_a`, `left_out_b`: its reviews with one of these.
-        other_text: reviews in both with another number of words, or another word at the same position.
+        both, only_a, only_b: reviews in both, or in one run only, not counting those with a repeated id.
+        rejected_by_b: those of `only_a` that B rejected; `rejected_by_a` likewise.
+        repeated: ids that a run has more than once; `left_out_a`, `left_out_b`: each run's reviews with such an id.
+        other_text: reviews in both that have a different number of words, or a different word at the same position.
     """
 
     both: int
@@ -79,16 +82,16 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Changes:
-    """How the scores of the reviews in both changed, from A to B.
+    """How the scores of the reviews in both runs changed, from A to B.
 
     Args:
-        flipped: another label; `to_positive` and `to_negative` of them.
-        by_threshold: of `flipped`, those that the threshold of A would not have flipped.
-        mean, median: absolute change of the probability.
+        flipped: reviews whose label changed; `to_positive` and `to_negative` say which way.
+        by_threshold: those of `flipped` that would have kept their label under the threshold of A.
+        mean, median: of the absolute change in probability.
         over_tenth, over_half: reviews whose probability changed by more than 0.1, and by more than 0.5.
-        correlation: of the logits (Pearson); None where there are too few, or all are equal.
-        identical: reviews whose probability, logit and label are equal to the bit.
-        same_words: whether that is so for all the listed words and their contributions too.
+        correlation: Pearson's, of the logits; None if there are too few, or all are equal.
+        identical: reviews whose probability, logit and label are identical, to the bit.
+        same_words: whether all listed words and their contributions are identical too.
     """
 
     flipped: int
@@ -106,13 +109,13 @@ class Changes:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the two name the same words, by position: over the reviews in both that list one in either.
+    """How far the two runs list the same words, compared by position, over the reviews in both that list any.
 
     Args:
-        reviews: how many these are.
-        overlap: mean of shared words / all words listed in either (Jaccard 1901).
-        same_first: reviews in which the word that weighs most is the same.
-        weight_a, weight_b: what the words of a review add to its log odds together, as mean of absolute values.
+        reviews: how many reviews that is.
+        overlap: mean over the reviews of words listed by both / words listed by either (Jaccard 1901).
+        same_first: reviews whose top contributing word is the same.
+        weight_a, weight_b: mean absolute value of what a review's listed words, taken together, add to its log odds.
     """
 
     reviews: int
@@ -124,7 +127,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class MovedWord:
-    """What a word adds to the log odds of a review; None where a run does not list it: unknown, not zero."""
+    """What a word adds to a review's log odds in each run; None where a run does not list it: unknown, not zero."""
 
     token: str
     position: int
@@ -134,7 +137,7 @@ class MovedWord:
 
 @dataclass(frozen=True)
 class MovedReview:
-    """A review whose probability changed much, and its words that changed most."""
+    """A review whose probability changed a lot, with the words that changed most."""
 
     record_id: str
     source: str
@@ -151,14 +154,14 @@ class MovedReview:
 
 @dataclass(frozen=True)
 class WordChange:
-    """A word over all reviews compared.
+    """A word, summed over all reviews compared.
 
     Args:
         times_a, times_b: how often it is listed.
-        contribution_a, contribution_b: sum of its listed contributions, as they stand in `predictions`.
-        log_odds_a, log_odds_b: that divided by the temperature of the run, per 1,000 reviews.
-        change: from `log_odds_a` to `log_odds_b`.
-        margin: half its interval at 95 %, where A and B are two samples of reviews; None by id.
+        contribution_a, contribution_b: the sum of its listed contributions, as in `predictions`.
+        log_odds_a, log_odds_b: the same sum divided by the run's temperature, per 1,000 reviews.
+        change: `log_odds_b - log_odds_a`.
+        margin: half the width of its 95 % interval, treating A and B as two samples; None by id.
     """
 
     token: str
@@ -177,9 +180,9 @@ class Shift:
     """How one property is distributed in A and in B.
 
     Args:
-        psi: population stability index (Siddiqi 2006): below 0.1 by custom stable, above 0.25 a major shift.
-        grade: `stable`, `moderate` or `major`; `too few` where the reviews do not fill the bins.
-        edges: lower edges of the bins; `a` and `b`: reviews in each.
+        psi: population stability index (Siddiqi 2006); by convention stable below 0.1, a major shift above 0.25.
+        grade: `stable`, `moderate` or `major`; `too few` if there are too few reviews to tell.
+        edges: lower edges of the bins; `a` and `b`: reviews in each bin.
     """
 
     name: str
@@ -192,14 +195,14 @@ class Shift:
 
 @dataclass(frozen=True)
 class Truth:
-    """How often each is right.
+    """How often each run is right, judged by true labels.
 
     Args:
-        column, positive: where the truth stands, and the value that means positive.
-        unlabelled: reviews compared that have no truth.
-        contradicted: reviews for which the two runs hold different truths; they are left out.
-        only_a, only_b: reviews in both that only A, and that only B, gets right; None by distribution, as `p` is.
-        p: of McNemar's exact test on these two.
+        column, positive: the label column, and its value that means positive.
+        unlabelled: compared reviews without a true label.
+        contradicted: reviews whose true label differs between the runs; they are left out.
+        only_a, only_b: reviews in both that only A, or only B, gets right; None by distribution, like `p`.
+        p: the p-value of McNemar's exact test on these two.
     """
 
     column: str
@@ -215,16 +218,16 @@ class Truth:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it.
+    """The answer: what differs between two runs.
 
     Args:
-        story: what happened, in a few plain sentences.
-        notes: what is to be known when reading it.
-        by: one of `WAYS`: how the runs are compared in the end.
-        listed: words of a review that are counted, the first of each list.
-        reviews: those that changed most, in both; `words` likewise. The strongest come first.
-        shifts: by distribution only; `pairs`, `changes` and `agreement` by id only.
-        tables: the files written.
+        story: a summary in a few plain sentences.
+        notes: caveats for whoever reads the figures.
+        by: one of `WAYS`: how the runs were compared in the end.
+        listed: how many words of each review count: the first so many of its list.
+        reviews, words: those that changed most, largest change first.
+        shifts: by distribution only; `pairs`, `changes` and `agreement`: by id only.
+        tables: paths of the tables written.
     """
 
     story: tuple[str, ...]

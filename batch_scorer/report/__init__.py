@@ -1,1 +1,1 @@
-"""A page on one finished run, for people: what it found, how far it can be trusted, and the reviews themselves."""
+"""Turn one finished run into a page for people: what drives its scores, how far to trust them, and its reviews."""

@@ -1,6 +1,6 @@
-"""How much of what comes from data has room in a page: each string is cut, and all reviews together have a budget.
+"""Reviews -> reviews that fit into a page: each string has a maximum length, all reviews together a budget in bytes.
 
-A corpus may hold anything: words of a megabyte, kept columns by the hundred. The page stays a page.
+A corpus may hold anything, such as words of a megabyte or hundreds of kept columns; the page has to stay small.
 """
 
 from __future__ import annotations
@@ -11,60 +11,63 @@ from itertools import zip_longest
 
 from batch_scorer.report.findings import LISTS, ListedWord, Review
 
-# Characters.
+# Characters, at most.
 TOKEN, NAME, VALUE, MESSAGE, TEXT = 60, 200, 200, 300, 6_000
-KEY = 1_000  # of an id or a source, as long as reviews are looked for by them
+KEY = 1_000  # of an id or a source while reviews are looked up by them
 KEPT_COLUMNS = 20
-WORDS = 60  # of one list of a review
+WORDS = 60  # in one list of a review
 
 # Bytes of JSON in the page.
 TEXTS_BYTES = 2_500_000
 REVIEWS_BYTES = 1_700_000  # without their texts
-_WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 350, 10  # what numbers and punctuation take
-_SHORTEST = 12  # characters that are left of anything
+_WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 350, 10  # numbers and punctuation of each
+_SHORTEST = 12  # characters that remain of any string, at least
 
 _ESCAPED = bytes(range(32)) + b"\x7f\"'\\<>&"
 
 
 def cut(text: str, characters: int) -> str:
-    """`text`, or its beginning and a mark."""
+    """`text`, cut to so many characters, the last of them an ellipsis."""
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
 def cut_sql(expression: str, characters: int) -> str:
-    """`cut` in SQL, of an expression that is text."""
+    """`cut` as SQL, for an expression that is text."""
     return f"if(length({expression}) > {characters}, left({expression}, {characters - 1}) || '…', {expression})"
 
 
 def page_bytes(text: str) -> int:
-    """What a text takes as a JSON string in a page, whichever characters are escaped there, at most."""
+    """The most bytes that a text can take as a JSON string in a page, whichever characters are escaped there."""
     data = text.encode("utf-8", "replace")
     escaped = len(data) - len(data.translate(None, _ESCAPED)) + text.count("\u2028") + text.count("\u2029")
     return len(data) + 5 * escaped + 2
 
 
 def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tuple[Review, ...], int]:
-    """The reviews as they have room in a page, and how many of them go without the text that they had.
+    """The reviews cut to fit into a page, and how many of them lost their text.
 
-    Each has the same share of the room for ids, kept values and words. Texts are given room in turns: to the first
-    of each list, then to the second of each.
+    Every review gets an equal share of the budget for ids, kept values and words. The budget for texts goes round the
+    lists: first to the first review of each list, then to the second of each.
+
+    Args:
+        texts_bytes: the budget for all texts; None is `TEXTS_BYTES`.
     """
     allowance = REVIEWS_BYTES // max(len(reviews), 1)
     fitted = [_fitted(review, allowance) for review in reviews]
-    room, shown = TEXTS_BYTES if texts_bytes is None else texts_bytes, set[int]()
-    for i in _in_turns(reviews):
+    budget, with_text = TEXTS_BYTES if texts_bytes is None else texts_bytes, set[int]()
+    for i in _round_robin(reviews):
         size = page_bytes(fitted[i].text or "")
-        if size <= room:
-            room -= size
-            shown.add(i)
-    lost = sum(review.text is not None for i, review in enumerate(fitted) if i not in shown)
+        if size <= budget:
+            budget -= size
+            with_text.add(i)
+    lost = sum(review.text is not None for i, review in enumerate(fitted) if i not in with_text)
     return tuple(
-        review if i in shown else replace(review, text=None, is_cut=False) for i, review in enumerate(fitted)
+        review if i in with_text else replace(review, text=None, is_cut=False) for i, review in enumerate(fitted)
     ), lost
 
 
-def _in_turns(reviews: Sequence[Review]) -> Iterator[int]:
-    """The index of each review once: the first of each list, the second of each, and so on."""
+def _round_robin(reviews: Sequence[Review]) -> Iterator[int]:
+    """The index of each review, once: the first of each list, the second of each, and so on."""
     lists = ([i for i, review in enumerate(reviews) if name in review.lists] for name in LISTS)
     yield from dict.fromkeys(i for turn in zip_longest(*lists) for i in turn if i is not None)
 
@@ -79,16 +82,16 @@ def _fitted(review: Review, allowance: int) -> Review:
     limits = {"names": NAME, "kept": VALUE, "words": 2 * WORDS}
     while True:
         sizes = _sizes(review)
-        left = [name for name, limit in limits.items() if limit > 3]
-        if sum(sizes.values()) <= allowance - _REVIEW_BYTES or not left:
+        reducible = [name for name, limit in limits.items() if limit > 3]
+        if sum(sizes.values()) <= allowance - _REVIEW_BYTES or not reducible:
             return review
-        largest = max(left, key=lambda name: sizes[name])
+        largest = max(reducible, key=lambda name: sizes[name])
         limits[largest] //= 2
         review = _SHORTER[largest](review, limits[largest])
 
 
 def _sizes(review: Review) -> dict[str, int]:
-    """Bytes of what can be made shorter."""
+    """Bytes of each part that can be shortened."""
     return {
         "names": page_bytes(review.record_id) + page_bytes(review.source),
         "kept": sum(page_bytes(name) + page_bytes(value) + _PAIR_BYTES for name, value in review.kept),
@@ -102,22 +105,22 @@ def _with_names(review: Review, limit: int) -> Review:
 
 
 def _with_kept(review: Review, limit: int) -> Review:
-    """The first kept columns: 20 are of 200 characters, 10 of 100."""
+    """The first kept columns, cut: 20 of them at 200 characters, 10 at 100."""
     columns = review.kept[: limit * KEPT_COLUMNS // VALUE]
     return replace(review, kept=tuple((cut(name, limit), cut(value, limit)) for name, value in columns))
 
 
 def _with_words(review: Review, limit: int) -> Review:
-    """The `limit` foremost words; what the others contribute goes into the rest."""
+    """The `limit` words of the best rank; the contributions of the others go into the rest."""
 
-    def place(word: ListedWord) -> tuple[int, bool]:
-        ranks = [rank for rank in (word.contributing_rank, word.attended_rank) if rank is not None]
+    def rank(word: ListedWord) -> tuple[int, bool]:
+        ranks = [r for r in (word.contributing_rank, word.attended_rank) if r is not None]
         return min(ranks), word.contributing_rank is None
 
-    chosen = set(sorted(review.words, key=place)[:limit])
-    gone = sum(w.contribution for w in review.words if w not in chosen and w.contributing_rank is not None)
-    words = (replace(w, token=cut(w.token, max(limit, _SHORTEST))) for w in review.words if w in chosen)
-    return replace(review, words=tuple(words), rest=review.rest + gone)
+    best = set(sorted(review.words, key=rank)[:limit])
+    dropped = sum(w.contribution for w in review.words if w not in best and w.contributing_rank is not None)
+    words = (replace(w, token=cut(w.token, max(limit, _SHORTEST))) for w in review.words if w in best)
+    return replace(review, words=tuple(words), rest=review.rest + dropped)
 
 
 _SHORTER = {"names": _with_names, "kept": _with_kept, "words": _with_words}

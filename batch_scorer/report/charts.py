@@ -1,7 +1,7 @@
-"""Histograms and quality of a run -> static SVG, drawn by Vega-Lite.
+"""Histograms and quality of a run -> charts as static SVG, drawn by Vega-Lite.
 
-Colours are CSS variables of the page (`var(--pos)`), so that a chart follows its light and its dark scheme. Only
-numbers and words of ours are drawn: no string from the data gets into a chart.
+Colours are CSS variables of the page (`var(--pos)`), so that charts follow its light and dark schemes. Charts contain
+numbers and wording of our own only: no string from the data gets into one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from batch_scorer.report.findings import Drift, Histogram, Reliability
 if TYPE_CHECKING:
     import altair as alt
 
-WIDE, NARROW = 640, 300  # widths of the plots, in pixels; the narrow one fits a phone with its axis beside it
+WIDE, NARROW = 640, 300  # widths of the plots in pixels; the narrow one fits a phone, axis included
 SQUARE = 260
-LABELS = 8  # edges that are written out on an axis, at most
-FEWEST_BINS = 6  # of unknown words: most corpora fill a few of the twenty
-AXES = {"score": "probability of positive", "length": "words of a review", "unknown words": "share of unknown words"}
+LABELS = 8  # labels on an axis, at most
+FEWEST_BINS = 6  # shown for unknown words: most corpora fill only a few of the twenty
+AXES = {"score": "probability of positive", "length": "words per review", "unknown words": "share of unknown words"}
 
 
 @dataclass(frozen=True)
 class Bin:
-    """A bin of a histogram, as the table below its chart shows it; shares of all reviews, `other` None without one."""
+    """A bin as in the table below a chart: counts and shares of this run, and of what it is compared with, if any."""
 
     name: str
     run: int
@@ -39,10 +39,10 @@ class Bin:
 
 
 def bins(histogram: Histogram, words: bool = False) -> list[Bin]:
-    """The bins in words and shares.
+    """The bins of a histogram, with their names and shares.
 
     Args:
-        words: whether it counts words, so that bins are named by the first and the last number in them.
+        words: whether the histogram counts words, so that bins are named by the first and last number in them.
     """
     runs, others = sum(histogram.run), sum(histogram.other)
     return [
@@ -58,11 +58,11 @@ def bins(histogram: Histogram, words: bool = False) -> list[Bin]:
 
 
 def score_chart(histogram: Histogram, threshold: float, width: int, label: str) -> str:
-    """How many reviews have which probability; bars are coloured by the label that the threshold gives."""
+    """The distribution of probabilities; a bar has the colour of the label that the threshold gives its reviews."""
     import altair as alt
 
-    shown = bins(histogram)
-    middles = [low + (high - low) / 2 for low, high in _ranges(histogram.edges, len(shown))]
+    histogram_bins = bins(histogram)
+    middles = [low + (high - low) / 2 for low, high in _ranges(histogram.edges, len(histogram_bins))]
     rows = [
         {
             "from": at,
@@ -70,7 +70,7 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
             "share": row.run_share,
             "colour": "var(--pos)" if middle >= threshold else "var(--neg)",
         }
-        for at, (row, middle) in enumerate(zip(shown, middles, strict=True))
+        for at, (row, middle) in enumerate(zip(histogram_bins, middles, strict=True))
     ]
     bars = (
         _rows(rows)
@@ -83,23 +83,23 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
             color=alt.Color("colour:N", scale=None),
         )
     )
-    place = sum(1 for low, _ in _ranges(histogram.edges, len(rows)) if low < threshold)
-    low, high = _ranges(histogram.edges, len(rows))[max(place - 1, 0)]
-    at = max(place - 1, 0) + (threshold - low) / ((high - low) or 1)
+    below = sum(1 for low, _ in _ranges(histogram.edges, len(rows)) if low < threshold)
+    low, high = _ranges(histogram.edges, len(rows))[max(below - 1, 0)]
+    at = max(below - 1, 0) + (threshold - low) / ((high - low) or 1)
     rule = _rows([{"at": at}]).mark_rule(color="var(--ink)", strokeDash=[4, 3]).encode(x=alt.X("at:Q"))
     return _svg(alt.layer(bars, rule), width, 180, label)
 
 
 def drift_chart(drift: Drift, label: str) -> str:
-    """The run as bars, what it is compared with as a line; shares of the reviews of each."""
+    """The run as bars, what it is compared with as a line; both as shares of their own reviews."""
     import altair as alt
 
     histogram = drift.histogram
-    shown = bins(histogram)
+    drawn = bins(histogram)
     if drift.name == "unknown words":
-        filled = [at for at, row in enumerate(shown) if row.run or row.other]
-        shown = shown[: max([FEWEST_BINS, *(at + 1 for at in filled)])]
-    rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(shown)]
+        filled = [at for at, row in enumerate(drawn) if row.run or row.other]
+        drawn = drawn[: max([FEWEST_BINS, *(at + 1 for at in filled)])]
+    rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(drawn)]
     bars = (
         _rows(rows)
         .mark_rect(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
@@ -110,7 +110,7 @@ def drift_chart(drift: Drift, label: str) -> str:
             y2=alt.datum(0),
         )
     )
-    shares = [row.other_share for row in shown if row.other_share is not None]
+    shares = [row.other_share for row in drawn if row.other_share is not None]
     if not shares:
         return _svg(bars, NARROW, 140, label)
     steps = [{"from": at, "share": share} for at, share in enumerate([*shares, shares[-1]])]
@@ -123,7 +123,7 @@ def drift_chart(drift: Drift, label: str) -> str:
 
 
 def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
-    """What share of the reviews with a probability is in truth positive, with 95 % intervals; the line is right."""
+    """Predicted probability against the share that is actually positive, with 95 % intervals; the diagonal is ideal."""
     import altair as alt
 
     rows = []
@@ -141,7 +141,7 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
     unit = alt.Scale(domain=[0, 1], nice=False)
     axis: dict[str, Any] = {"values": [0, 0.25, 0.5, 0.75, 1], "grid": True}
     x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", format=".2f", **axis))
-    y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="in truth positive", format=".0%", **axis))
+    y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="actually positive", format=".0%", **axis))
     ends = [{"from": 0, "share": 0}, {"from": 1, "share": 1}]
     ideal = _rows(ends).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
     points = _rows(rows)
@@ -161,7 +161,7 @@ def _rows(rows: list[dict[str, Any]]) -> alt.Chart:
 
 
 def _ranges(edges: Sequence[float], count: int) -> list[tuple[float, float]]:
-    """Lower and upper edge of each bin; an open one ends where a bin as wide as the one before it would."""
+    """Lower and upper edge of each bin; an open last bin is taken to be as wide as the one before it."""
     ends = list(edges[1 : count + 1])
     if len(ends) < count:
         ends.append(edges[-1] + (edges[-1] - edges[-2] if len(edges) > 1 else 1))
@@ -176,13 +176,13 @@ def _name(edges: Sequence[float], at: int, words: bool) -> str:
 
 
 def _edges_axis(edges: Sequence[float], count: int, title: str) -> alt.X:
-    """Bins of equal width on the screen, whatever their edges, which stand at every so manieth of them."""
+    """An axis of bins that are equally wide on the screen, whatever their edges; every n-th edge is labelled."""
     import altair as alt
 
     ends = [low for low, _ in _ranges(edges, count)]
     words = edges[-1] > 1
     if not words:
-        ends.append(_ranges(edges, count)[-1][1])  # shares end at 1; numbers of words end nowhere
+        ends.append(_ranges(edges, count)[-1][1])  # shares end at 1; numbers of words are open-ended
     every = next(n for n in (1, 2, 4, 5, 8, 10, 20, 50, 100) if len(ends) / n <= LABELS)
     names = {at: f"{edge:,.0f}" if words else f"{edge:.2f}" for at, edge in enumerate(ends) if at % every == 0}
     return alt.X(
@@ -205,18 +205,18 @@ def _share_axis() -> alt.Y:
 
 
 def _svg(chart: Any, width: int, height: int, label: str) -> str:
-    """The chart as an `<svg>` to stand in a page, with `label` for those who hear it."""
+    """The chart as an `<svg>` for a page, with `label` for screen readers."""
     text = {"labelColor": "var(--muted)", "titleColor": "var(--muted)", "labelFontSize": 12, "titleFontSize": 12}
     lines = {"gridColor": "var(--rule)", "domainColor": "var(--muted)", "tickColor": "var(--muted)"}
-    dressed = (
+    configured = (
         chart.properties(width=width, height=height)
         .configure(aria=False, background="transparent", padding={"left": 2, "right": 14, "top": 6, "bottom": 2})
         .configure_view(stroke=None)
         .configure_axis(titleFontWeight="normal", tickSize=4, labelPadding=5, titlePadding=7, **text, **lines)
     )
-    drawn = StringIO()
-    dressed.save(drawn, format="svg")
-    svg = drawn.getvalue()
+    buffer = StringIO()
+    configured.save(buffer, format="svg")
+    svg = buffer.getvalue()
     inside = svg[svg.index(">") + 1 :]
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     if box is None:
@@ -225,5 +225,5 @@ def _svg(chart: Any, width: int, height: int, label: str) -> str:
     opening = (
         f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {w} {h}" width="{w}" height="{h}">'
     )
-    # What Vega says to a screen reader of each bar is left out: the label and the table below say it better.
+    # Vega describes each bar to screen readers; the label and the table below the chart do that better.
     return opening + re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", inside)

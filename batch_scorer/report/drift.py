@@ -1,6 +1,6 @@
-"""How the reviews of a run compare with those of another, or of the training data: three measures, each in a sentence.
+"""The profiles of a run and of what it is compared with -> their drift: three measures, each with a sentence.
 
-All of it follows from the two profiles, which stand in the manifest.
+It is compared with the training data or with another run; manifests hold the profiles of all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from batch_scorer.report.findings import Drift, Histogram
 
 STABLE, MODERATE, MAJOR, TOO_FEW = "stable", "moderate", "major", "too few"
 MODERATE_SHIFT, MAJOR_SHIFT = 0.1, LENGTH_SHIFT
-_SAME, _MUCH = 0.1, 0.33  # by which part of the larger one means differ, in words
+_SAME, _MUCH = 0.1, 0.33  # difference of two means, relative to the larger: below, "about as"; above, "much"
 _WORDING = {
     "score": ("Scores", "high", "higher", "lower"),
     "length": ("Reviews", "long", "longer", "shorter"),
@@ -19,18 +19,18 @@ _WORDING = {
 
 
 def measure_drift(run: Profile, other: Profile, there: str) -> tuple[Drift, ...]:
-    """Score, length and unknown words of a run beside those of another profile.
+    """Compares the scores, lengths and unknown words of a run with those of another profile.
 
     Args:
-        there: where the other one comes from, in words: `in training`.
+        there: where the other profile comes from, in words: `in training`.
     """
     few = min(run.reviews, other.reviews)
-    place = there if few < SHIFT_REVIEWS else "there"  # else the sentence has said where
+    place = there if few < SHIFT_REVIEWS else "there"  # the start of the sentence already says where
     above, usual = (_share(sum(p.probability[len(SHARE_EDGES) // 2 :]), p.reviews) for p in (run, other))
     sure, before = (_share(p.probability[0] + p.probability[-1], p.reviews) for p in (run, other))
     score = (
         f"{above:.0%} of the reviews have a probability of at least 0.5, {usual:.0%} {place}; "
-        f"{sure:.0%} lie within 0.05 of 0 or 1, {before:.0%} there"
+        f"{sure:.0%} are within 0.05 of 0 or 1, {before:.0%} there"
     )
     figures = {"score": (_change(above, usual), score)}
     words, usual = (_share(p.words, p.reviews) for p in (run, other))
@@ -39,13 +39,13 @@ def measure_drift(run: Profile, other: Profile, there: str) -> tuple[Drift, ...]
     share = f"{unknown:.1%} of the words read are unknown, {usual:.1%} {place}"
     figures["unknown words"] = (_change(unknown, usual), share)
 
-    def drift(name: str, edges: tuple[float, ...], found: tuple[int, ...], expected: tuple[int, ...]) -> Drift:
-        psi = stability_index(found, expected)
+    def drift(name: str, edges: tuple[float, ...], counts: tuple[int, ...], expected: tuple[int, ...]) -> Drift:
+        psi = stability_index(counts, expected)
         grade = TOO_FEW if few < SHIFT_REVIEWS else grade_of(psi)
         sentence = _sentence(name, grade, *figures[name], there)
         if grade == TOO_FEW:
             sentence += f" {few:,} {'review is' if few == 1 else 'reviews are'} too few to tell a shift from chance."
-        return Drift(name, psi, grade, sentence, Histogram(edges, found, expected))
+        return Drift(name, psi, grade, sentence, Histogram(edges, counts, expected))
 
     return (
         drift("score", SHARE_EDGES, run.probability, other.probability),
@@ -55,7 +55,7 @@ def measure_drift(run: Profile, other: Profile, there: str) -> tuple[Drift, ...]
 
 
 def grade_of(psi: float) -> str:
-    """A population stability index in a word, by custom (Siddiqi 2006)."""
+    """The conventional word for a population stability index (Siddiqi 2006)."""
     return STABLE if psi < MODERATE_SHIFT else MODERATE if psi <= MAJOR_SHIFT else MAJOR
 
 
@@ -63,16 +63,16 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _change(found: float, usual: float) -> float:
-    """By which part of the larger one they differ: -1 to 1."""
-    return (found - usual) / max(found, usual) if found != usual else 0.0
+def _change(value: float, usual: float) -> float:
+    """The difference relative to the larger of the two: -1 to 1."""
+    return (value - usual) / max(value, usual) if value != usual else 0.0
 
 
 def _sentence(name: str, grade: str, change: float, figures: str, there: str) -> str:
-    """What a measure found, in plain English, with its figures.
+    """What a measure says, in plain English, with its figures.
 
     Args:
-        change: of the mean; the reviews may be spread otherwise where it stays.
+        change: of the mean; even where that stays the same, the distribution may have changed.
     """
     subject, alike, more, less = _WORDING[name]
     if grade == TOO_FEW:
@@ -81,6 +81,6 @@ def _sentence(name: str, grade: str, change: float, figures: str, there: str) ->
         return f"{subject} are about as {alike} as {there}: {figures}."
     if abs(change) < _SAME:
         very = "very " if grade == MAJOR else ""
-        return f"{subject} are on average about as {alike} as {there}, but spread {very}differently: {figures}."
+        return f"{subject} are about as {alike} as {there} on average, but {very}differently distributed: {figures}."
     much = "much" if abs(change) > _MUCH else "somewhat"
     return f"{subject} are {much} {more if change > 0 else less} than {there}: {figures}."

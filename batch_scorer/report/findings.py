@@ -1,20 +1,20 @@
-"""What a report says, as data: `gather` and `texts` make it of a run, `charts` and `page` show it."""
+"""What a report says about a run, as data: `build` computes it, `page` and `charts` show it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The lists of reviews, by the word under which they stand in `Review.lists`.
+# The lists of reviews, by their name in `Review.lists`.
 MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING = "positive", "negative", "uncertain", "surprising"
 LISTS = (MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING)
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Reviews by bins. The last bin is open above where `edges` has one for each bin.
+    """Counts of reviews in bins.
 
     Args:
-        edges: lower edges.
+        edges: the lower edge of each bin; the last bin has no upper edge.
         run, other: reviews in each bin, of this run and of what it is compared with.
     """
 
@@ -29,8 +29,8 @@ class Drift:
 
     Args:
         name: `score`, `length` or `unknown words`.
-        psi: population stability index (Siddiqi 2006): below 0.1 by custom stable, above 0.25 a major shift.
-        grade: `stable`, `moderate` or `major`; `too few` where the reviews do not fill the bins.
+        psi: population stability index (Siddiqi 2006); by convention stable below 0.1, a major shift above 0.25.
+        grade: `stable`, `moderate` or `major`; `too few` if there are too few reviews to tell.
         sentence: what that means, in plain English.
     """
 
@@ -43,12 +43,12 @@ class Drift:
 
 @dataclass(frozen=True)
 class WordTotal:
-    """A word over the whole corpus, as far as it is among the listed words of reviews.
+    """A word, summed over all reviews that list it.
 
     Args:
-        contribution: summed over all its listings.
-        times, reviews: listings, and reviews with at least one.
-        reference: the same sum in the reference run, scaled to as many reviews as this run has; None without one.
+        contribution: the sum of its listed contributions to the logit.
+        times, reviews: how often it is listed, and in how many reviews.
+        reference: the same sum in the reference run, scaled to the number of reviews of this run; None without one.
     """
 
     token: str
@@ -60,7 +60,7 @@ class WordTotal:
 
 @dataclass(frozen=True)
 class ListedWord:
-    """A word of a review that stands in a list of its row; ranks from 1, None where it is not in that list."""
+    """A word from the lists of a review's row; its rank in each list counts from 1, and is None if it is not in it."""
 
     token: str
     position: int
@@ -78,13 +78,13 @@ class Review:
 
     Args:
         lists: which of `LISTS` it is in.
-        ranks: its place in each of these, from 1.
+        ranks: its rank in each of these, from 1.
         words: in the order of the text; `token` may be cut.
-        rest: contribution of everything that is not among the contributing words.
+        rest: the contribution of everything but the contributing words.
         truth: what the label column says: `positive`, `negative`, or None.
-        kept: names and values of the kept columns, as text; the text itself is not among them.
-        text: None where none was asked for, or it is not the one that was scored.
-        is_cut: whether `text` is only the beginning of it.
+        kept: names and values of the kept columns, as text; the review's text is not among them.
+        text: None if no texts were requested, or none matches what was scored.
+        is_cut: whether `text` is only the beginning of the review.
     """
 
     record_id: str
@@ -108,7 +108,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Slice:
-    """Quality on a part of the reviews: `column` = `value`. The interval is Wilson's, at 95 %."""
+    """Quality on the reviews where `column` is `value`; `low` and `high` are Wilson's 95 % interval of the accuracy."""
 
     column: str
     value: str
@@ -120,7 +120,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Reliability:
-    """A bin of the reliability diagram: mean probability, and the share that is in truth positive."""
+    """A bin of the reliability diagram: mean probability, and the share of its reviews that are actually positive."""
 
     reviews: int
     probability: float
@@ -129,14 +129,14 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Quality:
-    """How the labels compare with what is known to be true.
+    """How the predicted labels compare with the true ones.
 
     Args:
-        column: where the truth stands.
-        positive: the value of it that means positive.
-        reviews: with a label; `unlabelled` have none, or one that is neither of the two.
-        low, high: Wilson's interval of the accuracy, at 95 %.
-        true_positive ... : reviews.
+        column: the column with the true labels.
+        positive: its value that means positive.
+        reviews: reviews with a true label; `unlabelled` ones have none, or a value that means neither.
+        low, high: Wilson's 95 % interval of the accuracy.
+        true_positive ... : counts of reviews.
         ece: expected calibration error over the bins of `reliability` (Guo et al. 2017, section 2).
     """
 
@@ -158,7 +158,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The records with one code: how many, what it means, and some of them as (source, offset, message, excerpt)."""
+    """The rejected records with one error code; `examples` are tuples of source, offset, message and excerpt."""
 
     stage: str
     code: str
@@ -169,7 +169,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Identity:
-    """A run's name and what it was made with; of this run, and of the reference."""
+    """What identifies a run, this one or the reference; `positive` is the share of reviews labelled positive."""
 
     output: str
     run_id: str
@@ -177,22 +177,24 @@ class Identity:
     model_id: str
     finished: str
     reviews: int
-    positive: float  # share of reviews with the label positive
+    positive: float
     complete: bool
 
 
 @dataclass(frozen=True)
 class Findings:
-    """A report, but for its looks.
+    """Everything that a report says.
 
     Args:
-        warnings, notices: of the run, in words.
-        texts_note: where the texts come from, or why there are none, in a sentence.
+        words: how many words the reviews have in all; `truncated`: how many reviews were not read whole.
+        oov_share: share of the words read that are not in the vocabulary.
+        warnings, notices: those of the run, and those of the report.
+        texts_note: a sentence on where the texts come from, or why there are none.
         drift: against the training data.
         drift_reference: against the reference run; empty without one.
-        positive_words, negative_words: that add and that take away most, over the whole corpus, strongest first.
-        changed_words: that changed most against the reference run, strongest first; empty without one.
-        rejected: most frequent first.
+        positive_words, negative_words: those that add most and subtract most over all reviews, strongest first.
+        changed_words: those that changed most since the reference run, strongest first; empty without one.
+        rejected: most frequent code first.
     """
 
     run: Identity

@@ -1,38 +1,39 @@
-// The browser of reviews, and the button for colours. Strings from the data become text nodes and attributes, never markup.
+// The review browser and the colour scheme button. Strings from the data become text nodes and attributes, never markup.
 "use strict";
 (() => {
-  const HIDDEN = /([\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}])/u;
+  const INVISIBLE = /([\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}])/u;
   const BREAKS = /<br\s*\/?>|\r\n|[\r\x0b\x0c\x85\u2028\u2029]/gi;
-  const STEPS = [0.25, 0.4, 0.6];
-  const PAGE = 25;
+  const STEPS = [0.25, 0.4, 0.6]; // shares of the strongest word at which a mark gets a stronger shade
+  const PAGE = 25; // reviews listed at a time
   const MINUS = "\u2212";
   const MODES = { contribution: "Contribution", attention: "Attention" };
 
   const $ = (id) => document.getElementById(id);
 
   function make(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
   }
 
-  // Text, in which controls and marks that nobody sees stand by their number.
-  function shown(text) {
+  // Text as nodes, with each invisible character spelled out as its code point, such as U+202E.
+  function textNodes(text) {
     const name = (c) => "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
-    const parts = String(text).split(HIDDEN).map((part, at) => (at % 2 ? make("span", { class: "control" }, name(part)) : part));
+    const parts = String(text).split(INVISIBLE).map((part, at) => (at % 2 ? make("span", { class: "control" }, name(part)) : part));
     return parts.filter((part) => part !== "");
   }
 
-  const bdi = (text, attributes) => make("bdi", attributes, ...shown(text));
+  const bdi = (text, attributes) => make("bdi", attributes, ...textNodes(text));
   const sign = (n) => (n < 0 ? MINUS : n > 0 ? "+" : "");
   const thousandths = (n) => sign(n) + (Math.abs(n) / 1000).toFixed(3);
   const percent = (share) => (share * 100).toFixed(1) + "%";
   const number = (n) => n.toLocaleString("en");
+  const reviews = (n) => `${number(n)} ${n === 1 ? "review" : "reviews"}`;
   const chance = (p) => (p > 0.9995 ? ">0.999" : p < 0.0005 ? "<0.001" : p.toFixed(3));
   const side = (label) => (label === "positive" ? "pos" : "neg");
 
-  function colours() {
+  function colourScheme() {
     const root = document.documentElement;
     const button = $("scheme");
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -44,8 +45,8 @@
     button.hidden = false;
   }
 
-  // Paper has no clicks: what is folded is opened for it, and folded again.
-  function paper() {
+  // Paper has no clicks: what is collapsed is opened for printing, and collapsed again.
+  function printing() {
     let opened = [];
     addEventListener("beforeprint", () => {
       opened = [...document.querySelectorAll("details:not([open])")];
@@ -59,26 +60,26 @@
     const panes = $("panes");
     let list = tabs[0].dataset.list;
     let mode = "contribution";
-    let found = [];
+    let matching = []; // the reviews of the list that pass the filters
     let current = null;
-    let limit = PAGE; // items that are listed
+    let limit = PAGE; // how many of them are listed
 
     const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention]) =>
       ({ token, position, start, end, attention, contribution, byContribution, byAttention }));
 
-    function haystack(review) {
-      review.haystack ??= [review.id, review.text ?? "", ...review.listed.map((word) => word[0]), ...review.kept.flat()].join("\n").toLowerCase();
-      return review.haystack;
+    function searchableText(review) {
+      review.searchableText ??= [review.id, review.text ?? "", ...review.listed.map((word) => word[0]), ...review.kept.flat()].join("\n").toLowerCase();
+      return review.searchableText;
     }
 
     function matches(review) {
       const label = $("label").value;
-      const agrees = review.truth === null ? null : review.truth === review.label;
-      const isLabel = !label || (label === "right" ? agrees === true : label === "wrong" ? agrees === false : review.label === label);
+      const isRight = review.truth === null ? null : review.truth === review.label;
+      const isLabel = !label || (label === "right" ? isRight === true : label === "wrong" ? isRight === false : review.label === label);
       const bound = (id, otherwise) => { const n = $(id).valueAsNumber; return Number.isNaN(n) ? otherwise : n; };
       return (list === "all" || list in review.lists) && isLabel &&
         review.probability >= bound("low", 0) && review.probability <= bound("high", 1) &&
-        haystack(review).includes($("query").value.trim().toLowerCase());
+        searchableText(review).includes($("query").value.trim().toLowerCase());
     }
 
     // The list of reviews.
@@ -91,7 +92,7 @@
 
     function item(review) {
       const verdict = make("span", { class: "verdict " + side(review.label) }, chance(review.probability) + " " + review.label);
-      const wrong = review.truth !== null && review.truth !== review.label ? [make("span", { class: "wrong" }, "in truth " + review.truth)] : [];
+      const wrong = review.truth !== null && review.truth !== review.label ? [make("span", { class: "wrong" }, "actually " + review.truth)] : [];
       const isSure = /[<>]/.test(chance(review.probability)) ? [make("span", { class: "muted" }, `logit ${(review.logit / 1000).toFixed(1).replace("-", MINUS)} `)] : [];
       const button = make("button", { type: "button", tabindex: "-1" }, verdict, " ", ...isSure, bdi(review.id, { class: "name" }), " ", ...wrong, bdi(snippet(review), { class: "snippet" }));
       button.addEventListener("click", () => { show(review); reveal(); });
@@ -99,33 +100,33 @@
     }
 
     function fill() {
-      $("items").replaceChildren(...found.slice(0, limit).map(item));
-      $("more").hidden = found.length <= limit;
+      $("items").replaceChildren(...matching.slice(0, limit).map(item));
+      $("more").hidden = matching.length <= limit;
     }
 
     function update() {
-      found = data.reviews.filter(matches).sort((a, b) => (a.lists[list] ?? 0) - (b.lists[list] ?? 0));
+      matching = data.reviews.filter(matches).sort((a, b) => (a.lists[list] ?? 0) - (b.lists[list] ?? 0));
       limit = PAGE;
       fill();
-      const every = data.reviews.filter((review) => list === "all" || list in review.lists).length;
-      $("found").textContent = found.length === every ? `${number(every)} reviews` : `${number(found.length)} of ${number(every)} reviews`;
-      if (!found.includes(current)) show(found[0] ?? null);
+      const all = data.reviews.filter((review) => list === "all" || list in review.lists).length;
+      $("match-count").textContent = matching.length === all ? reviews(all) : `${number(matching.length)} of ${reviews(all)}`;
+      if (!matching.includes(current)) show(matching[0] ?? null);
       else mark();
     }
 
     function mark() {
       const buttons = [...$("items").querySelectorAll("button")];
       buttons.forEach((button, at) => {
-        const isCurrent = found[at] === current;
+        const isCurrent = matching[at] === current;
         button.tabIndex = isCurrent ? 0 : -1;
         if (isCurrent) button.setAttribute("aria-current", "true");
         else button.removeAttribute("aria-current");
       });
-      const here = found.indexOf(current);
-      for (const [id, at] of [["before", here - 1], ["after", here + 1]]) if ($(id)) $(id).disabled = !(at in found);
+      const here = matching.indexOf(current);
+      for (const [id, at] of [["before", here - 1], ["after", here + 1]]) if ($(id)) $(id).disabled = !(at in matching);
     }
 
-    // On a phone the review takes the place of the list.
+    // On a phone the review replaces the list.
     function reveal() {
       panes.dataset.shows = "review";
       if ($("back").offsetParent === null) return;
@@ -140,9 +141,9 @@
     }
 
     function step(by) {
-      const next = found[found.indexOf(current) + by];
+      const next = matching[matching.indexOf(current) + by];
       if (!next) return;
-      if (found.indexOf(next) >= limit) { limit += PAGE; fill(); }
+      if (matching.indexOf(next) >= limit) { limit += PAGE; fill(); }
       show(next);
       $("items").querySelector("[aria-current]").scrollIntoView({ block: "nearest" });
       $(by < 0 ? "before" : "after").focus();
@@ -154,7 +155,7 @@
       current = review;
       const article = $("review");
       if (review === null) {
-        article.replaceChildren(make("h3", { id: "review-title" }, "Nothing found"), make("p", {}, "No review of this list is like that. Clear the filters, or take another list."));
+        article.replaceChildren(make("h3", { id: "review-title" }, "No matches"), make("p", {}, "No review in this list matches. Clear the filters, or choose another list."));
         return;
       }
       const words = wordsOf(review);
@@ -178,8 +179,8 @@
     }
 
     function facts(review) {
-      const read = review.read < review.words ? `, the last ${number(review.read)} read` : "";
-      const truth = review.truth === null ? [] : [", in truth ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
+      const read = review.read < review.words ? `, of which the last ${number(review.read)} were read` : "";
+      const truth = review.truth === null ? [] : [", actually ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
       return make("div", { class: "facts" },
         make("p", {}, make("b", { class: side(review.label) }, review.label), ", probability of positive ", make("b", {}, chance(review.probability)), ...truth),
         make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown; `, bdi(review.source), ` at ${number(review.offset)}`));
@@ -197,26 +198,26 @@
     function legend() {
       const word = (classes, text) => make("span", { class: "word " + classes }, text);
       if (mode === "attention") return [word("a1", "some"), " ", word("a2", "more"), " ", word("a4", "most"), " attention"];
-      return [word("p3 pos", "for positive"), " ", word("n3 neg", "for negative"), " stronger: contributes more"];
+      return [word("p3 pos", "towards positive"), " ", word("n3 neg", "towards negative"), " stronger colour: larger contribution"];
     }
 
     const isMarked = (word) => (mode === "attention" ? word.byAttention : word.byContribution) > 0;
     const strength = (word) => (mode === "attention" ? word.attention : Math.abs(word.contribution));
 
     function label(word) {
-      const about = word.byContribution ? `rank ${word.byContribution}` : "part of the rest";
-      const attended = word.byAttention ? `rank ${word.byAttention}` : "not among the most attended";
-      return [["contribution", thousandths(word.contribution), about], ["attention", word.attention.toFixed(3), attended]];
+      const contributing = word.byContribution ? `rank ${word.byContribution}` : "part of the rest";
+      const attended = word.byAttention ? `rank ${word.byAttention}` : "not among the top";
+      return [["contribution", thousandths(word.contribution), contributing], ["attention", word.attention.toFixed(3), attended]];
     }
 
     function marked(word, text, largest) {
-      const by = 1 + STEPS.filter((share) => strength(word) / largest >= share).length;
-      const kind = mode === "attention" ? "a" + by : word.contribution < 0 ? `n${by} neg` : `p${by} pos`;
-      const said = label(word).map((part) => part.join(" ")).join("; ").replaceAll(MINUS, "minus ");
-      return make("span", { class: "word " + kind, role: "button", tabindex: "-1", "aria-label": `${text}: ${said}` }, ...shown(text));
+      const shade = 1 + STEPS.filter((share) => strength(word) / largest >= share).length;
+      const kind = mode === "attention" ? "a" + shade : word.contribution < 0 ? `n${shade} neg` : `p${shade} pos`;
+      const description = label(word).map((part) => part.join(" ")).join("; ").replaceAll(MINUS, "minus ");
+      return make("span", { class: "word " + kind, role: "button", tabindex: "-1", "aria-label": `${text}: ${description}` }, ...textNodes(text));
     }
 
-    // The text with its words marked; without one, the listed words in their order.
+    // The text with its listed words marked; without a text, just the listed words in order.
     function paint(review, words) {
       const largest = Math.max(...words.filter(isMarked).map(strength), 0) || 1;
       const parts = [];
@@ -229,8 +230,8 @@
           if (isMarked(word)) add(word, word.token); else parts.push(bdi(word.token));
         });
       } else {
-        const characters = Array.from(review.text); // places count code points
-        const between = (from, to) => shown(characters.slice(from, to).join("").replace(BREAKS, "\n"));
+        const characters = Array.from(review.text); // offsets count code points
+        const between = (from, to) => textNodes(characters.slice(from, to).join("").replace(BREAKS, "\n"));
         let at = 0;
         for (const word of words) {
           if (!isMarked(word) || word.start < at || word.end > characters.length) continue;
@@ -241,10 +242,10 @@
         parts.push(...between(at));
       }
       const notes = [];
-      if (review.text === null) notes.push("The text is not at hand: these are the listed words, in their order.");
+      if (review.text === null) notes.push("The text is not available: these are the listed words, in order.");
       if (review.isCut) notes.push("Only the beginning of the text is shown; the table below has every listed word.");
-      if (review.text !== null && review.read < review.words) notes.push(`The model has read the last ${number(review.read)} words only.`);
-      const text = make("div", { class: "text", dir: "auto", role: "group", "aria-label": "Text, with arrow keys from word to word" }, ...parts);
+      if (review.text !== null && review.read < review.words) notes.push(`The model read only the last ${number(review.read)} words.`);
+      const text = make("div", { class: "text", dir: "auto", role: "group", "aria-label": "Text; arrow keys move from word to word" }, ...parts);
       $("marked").replaceChildren(text, ...notes.map((note) => make("p", { class: "note" }, note)));
       $("legend").replaceChildren(...legend());
       if (spans.length) spans[0].tabIndex = 0;
@@ -269,7 +270,7 @@
       spans[goal].focus();
     }
 
-    // Enter leads from a word to its row.
+    // Enter goes from a word to its row in the table.
     function point(word) {
       const row = $("word-" + word.position);
       row.focus();
@@ -281,7 +282,7 @@
       const rows = label(span.word).map(([name, value, rank]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "n" }, value), make("td", { class: "muted" }, rank)));
       box.replaceChildren(bdi(span.word.token), make("table", {}, make("tbody", {}, ...rows)));
       box.hidden = false;
-      box.style.left = 0; // at the edge it would be narrower
+      box.style.left = 0; // measured here, since at the right edge it would be narrower
       const around = $("review").getBoundingClientRect();
       const at = span.getClientRects()[0];
       box.style.left = Math.max(0, Math.min(at.left - around.left, around.width - box.offsetWidth)) + "px";
@@ -324,9 +325,9 @@
       return words.length ? box : make("p", {}, "The run lists no words.");
     }
 
-    // What the controls do.
+    // The controls.
 
-    function choose(tab) {
+    function selectTab(tab) {
       list = tab.dataset.list;
       tabs.forEach((other) => { other.setAttribute("aria-selected", String(other === tab)); other.tabIndex = other === tab ? 0 : -1; });
       $("panel").setAttribute("aria-labelledby", tab.id);
@@ -336,7 +337,7 @@
       update();
     }
 
-    function along(elements, event, act) {
+    function moveFocus(elements, event, act) {
       const here = elements.indexOf(document.activeElement);
       const goal = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: elements.length - 1 }[event.key];
       if (here < 0 || !elements[goal]) return;
@@ -345,9 +346,9 @@
       act(elements[goal], goal);
     }
 
-    tabs.forEach((tab) => tab.addEventListener("click", () => choose(tab)));
-    $("lists").addEventListener("keydown", (event) => along(tabs, event, choose));
-    $("items").addEventListener("keydown", (event) => along([...$("items").querySelectorAll("button")], event, (_, at) => { if (at !== undefined && innerWidth >= 800) show(found[at]); }));
+    tabs.forEach((tab) => tab.addEventListener("click", () => selectTab(tab)));
+    $("lists").addEventListener("keydown", (event) => moveFocus(tabs, event, selectTab));
+    $("items").addEventListener("keydown", (event) => moveFocus([...$("items").querySelectorAll("button")], event, (_, at) => { if (at !== undefined && innerWidth >= 800) show(matching[at]); }));
     $("filters").addEventListener("input", () => { panes.dataset.shows = "list"; update(); });
     $("filters").addEventListener("reset", () => setTimeout(update));
     $("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -362,7 +363,7 @@
     update();
   }
 
-  colours();
-  paper();
+  colourScheme();
+  printing();
   if ($("browser")) browser(JSON.parse($("data").textContent));
 })();

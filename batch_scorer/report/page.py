@@ -1,7 +1,7 @@
-"""Findings -> the report, one HTML file that needs nothing else and can reach nothing else.
+"""Findings -> the HTML of the report: one self-contained file that makes no network requests.
 
-Every string from the data is escaped for the place where it stands: by Jinja in markup and attributes, as JSON for the
-script, which makes text nodes of it. A Content-Security-Policy names the one style and the one script that may be.
+Every string from the data is escaped for its context: by Jinja in markup and attributes, as JSON for the script, which
+turns it into text nodes. A Content-Security-Policy allows only the page's own style sheet and script, by hash.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from batch_scorer.escape import visible
 from batch_scorer.report import charts, page_data
 from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
 
-SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)
+SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)  # probabilities outside of the first are sure, inside of the second unsure
 
-# Controls, and marks that nobody sees and that turn the text around or hide some of it; joiners, which emoji and some
-# scripts need, are left. The script has the same.
-HIDDEN = (
+# Control characters, and invisible ones that reverse or hide text. Joiners, which emoji and some scripts need, are not
+# among them. page.js has the same set.
+INVISIBLE = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f"
 )
@@ -44,12 +44,12 @@ def render(findings: Findings) -> bytes:
         "percent": percent,
         "signed": signed,
         "psi": lambda psi: f"{psi:.2f}" if isfinite(psi) else "unknown",
-        "shown": shown,
+        "markup": to_markup,
         "plain": visible,
         "moment": _moment,
     }
-    css, js = (_ours(name) for name in ("page.css", "page.js"))
-    page = environment.from_string(_ours("page.html")).render(
+    css, js = (_resource(name) for name in ("page.css", "page.js"))
+    page = environment.from_string(_resource("page.html")).render(
         f=findings,
         version=__version__,
         policy=_policy(css, js),
@@ -72,25 +72,25 @@ def render(findings: Findings) -> bytes:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent: `6.1%`."""
+    """A share as a percentage, such as `6.1%`."""
     return f"{share:.{digits}%}" if isfinite(share) else "unknown"
 
 
 def signed(number: float | None, digits: int = 1) -> str:
-    """A number with its sign, a minus being as wide as a plus."""
+    """A number with its sign, using the true minus sign, which is as wide as a plus."""
     return "" if number is None else f"{number:+,.{digits}f}".replace("-", "\u2212")
 
 
-def shown(text: object) -> Markup:
-    """Text as markup, in which controls and marks that nobody sees stand by their number, as in U+202E."""
-    parts = re.split(f"([{HIDDEN}])", str(text))
+def to_markup(text: object) -> Markup:
+    """Text as markup, with each `INVISIBLE` character spelled out as its code point, such as U+202E."""
+    parts = re.split(f"([{INVISIBLE}])", str(text))
     return Markup("").join(
         Markup('<span class="control">U+{}</span>').format(f"{ord(part):04X}") if at % 2 else part
         for at, part in enumerate(parts)
     )
 
 
-def _ours(name: str) -> str:
+def _resource(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -121,7 +121,7 @@ def _sections(f: Findings) -> list[tuple[str, str]]:
         ("rejected", "Rejected", f.rejected),
         ("reading", "How to read this", True),
     )
-    return [(name, title) for name, title, is_there in every if is_there]
+    return [(name, title) for name, title, has_content in every if has_content]
 
 
 def _score(f: Findings) -> dict[str, Any]:
@@ -130,8 +130,8 @@ def _score(f: Findings) -> dict[str, Any]:
     inner = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if UNSURE[0] <= low and high <= UNSURE[1])
     outer = sum(n for (low, high), n in zip(ranges, f.score.run, strict=True) if high <= SURE[0] or low >= SURE[1])
     sentence = (
-        f"{percent(outer / total)} of the reviews are scored below {SURE[0]} or from {SURE[1]} on; "
-        f"{percent(inner / total)}, where the model hardly knows, between {UNSURE[0]} and {UNSURE[1]}."
+        f"{percent(outer / total)} of the reviews have a probability below {SURE[0]} or of at least {SURE[1]}; "
+        f"{percent(inner / total)} are between {UNSURE[0]} and {UNSURE[1]}, where the model is unsure."
     )
     label = f"Histogram of the probabilities of {total:,} reviews. {sentence}"
     wide, narrow = (
@@ -142,7 +142,7 @@ def _score(f: Findings) -> dict[str, Any]:
 
 def _drift(drift: Drift, other: str) -> dict[str, Any]:
     title = {"score": "Scores", "length": "Length", "unknown words": "Unknown words"}.get(drift.name, drift.name)
-    label = f"{title} of this run as bars and of {other} as a line: {drift.grade}. The figures stand below."
+    label = f"{title} of this run as bars and of {other} as a line: {drift.grade}. The numbers are below."
     bins = charts.bins(drift.histogram, words=drift.name == "length")
     return {"drift": drift, "title": title, "bins": bins, "svg": Markup(charts.drift_chart(drift, label))}
 
@@ -153,15 +153,15 @@ def _bars(words: Sequence[WordTotal]) -> dict[str, Any] | None:
     largest = max(max(abs(word.contribution), abs(word.reference or 0)) for word in words) or 1
     rows = []
     for word in words:
-        same_way = word.reference is not None and word.reference * word.contribution >= 0
-        mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_way else None
+        same_sign = word.reference is not None and word.reference * word.contribution >= 0
+        mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_sign else None
         rows.append({"word": word, "width": round(abs(word.contribution) / largest * 100, 1), "mark": mark})
     with_reference = any(word.reference is not None for word in words)
     return {"rows": rows, "with_reference": with_reference, "digits": _digits(largest)}
 
 
 def _digits(largest: float) -> int:
-    """Digits behind the point that figures of this size are worth."""
+    """How many decimals to show of figures whose largest is this."""
     return 0 if largest >= 1000 else 1 if largest >= 100 else 2
 
 
@@ -184,7 +184,7 @@ def _reliability(f: Findings) -> Markup | None:
     if f.quality is None:
         return None
     points = [point for point in f.quality.reliability if point.reviews]
-    label = f"Reliability diagram: expected calibration error {percent(f.quality.ece)}. The figures stand below."
+    label = f"Reliability diagram: expected calibration error {percent(f.quality.ece)}. The numbers are below."
     return Markup(charts.reliability_chart(points, label)) if points else None
 
 
@@ -197,18 +197,18 @@ class _Slices:
 def _slices(slices: Sequence[Slice]) -> _Slices | None:
     if not slices:
         return None
-    floor = min(int(part.low * 10) for part in slices) / 10
+    floor = min(int(one.low * 10) for one in slices) / 10
 
-    def place(share: float) -> float:
+    def position(share: float) -> float:
         return round(min(1.0, max(0.0, (share - floor) / (1 - floor))) * 97.6, 1)
 
     rows = [
         {
-            "slice": part,
-            "low": place(part.low),
-            "wide": round(place(part.high) - place(part.low), 1),
-            "at": place(part.accuracy),
+            "slice": one,
+            "low": position(one.low),
+            "wide": round(position(one.high) - position(one.low), 1),
+            "at": position(one.accuracy),
         }
-        for part in slices
+        for one in slices
     ]
     return _Slices(floor, rows)

@@ -1,4 +1,4 @@
-"""Reviews -> the data of the page's script: compact, and rounded so that each review's sum adds up as it is shown."""
+"""Findings -> the JSON that the page's script reads: compact, and rounded so that each sum shown adds up."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ TITLES = {
     MOST_SURPRISING: "Most surprising",
 }
 ALL = "all"
-UNIT = 1000  # figures of a sum are shown in thousandths
+UNIT = 1000  # the terms of a sum are shown in thousandths
 
-_IN_JSON = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def lists(reviews: Sequence[Review]) -> list[tuple[str, str, int]]:
-    """The lists that hold any review, and one of all: name, title, how many."""
-    numbers = {name: sum(name in review.lists for review in reviews) for name in TITLES}
-    found = [(name, TITLES[name], number) for name, number in numbers.items() if number]
-    return [*found, (ALL, "All of these", len(reviews))]
+    """The lists that are not empty, and one of all reviews: name, title, number of reviews."""
+    counts = {name: sum(name in review.lists for review in reviews) for name in TITLES}
+    filled = [(name, TITLES[name], count) for name, count in counts.items() if count]
+    return [*filled, (ALL, "All of these", len(reviews))]
 
 
 def as_json(findings: Findings) -> str:
-    """What the script shows, as JSON that may stand in a `<script>`: nothing in it ends or begins anything there."""
+    """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element."""
     data = {
         "bias": round(findings.bias * UNIT),
         "temperature": round(findings.temperature, 3),
@@ -37,30 +37,30 @@ def as_json(findings: Findings) -> str:
         "reviews": [_review(review, findings.bias) for review in findings.reviews],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def thousandths(bias: float, terms: Sequence[float], logit: float) -> list[int]:
-    """The terms in thousandths, so that with bias and logit, each rounded, they add up: ``bias + sum(terms) = logit``.
+    """The terms in thousandths, rounded so that they still add up: ``bias + sum(terms) = logit``, each side rounded.
 
-    What rounding leaves over goes to the terms that it moved most, a thousandth each (largest remainders). Where that
-    is not enough the terms did not add up before, and are only rounded.
+    The error of rounding is spread over the terms that it moved most, a thousandth each (largest remainder method). If
+    that is not enough, the terms did not add up in the first place, and are only rounded.
     """
     rounded = [round(term * UNIT) for term in terms]
-    left = round(logit * UNIT) - round(bias * UNIT) - sum(rounded)
-    if abs(left) <= len(terms):
-        step = 1 if left > 0 else -1
+    missing = round(logit * UNIT) - round(bias * UNIT) - sum(rounded)
+    if abs(missing) <= len(terms):
+        step = 1 if missing > 0 else -1
         order = sorted(range(len(terms)), key=lambda at: step * (rounded[at] - terms[at] * UNIT))
-        for at in order[: abs(left)]:
+        for at in order[: abs(missing)]:
             rounded[at] += step
     return rounded
 
 
 def _review(review: Review, bias: float) -> dict[str, Any]:
-    """One review. A word is a list: token, position, start, end, attention, contribution and the two ranks, or 0."""
+    """One review. A word is a list: token, position, start, end, attention, contribution, two ranks (0 for none)."""
     contributing = [word for word in review.words if word.contributing_rank is not None]
-    *shown, rest = thousandths(bias, [*(word.contribution for word in contributing), review.rest], review.logit)
-    figures = dict(zip((id(word) for word in contributing), shown, strict=True))
+    *contributions, rest = thousandths(bias, [*(word.contribution for word in contributing), review.rest], review.logit)
+    rounded = dict(zip((id(word) for word in contributing), contributions, strict=True))
     return {
         "id": review.record_id,
         "source": review.source,
@@ -80,7 +80,7 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
                 word.char_start,
                 word.char_end,
                 float(f"{word.attention:.3g}"),
-                figures.get(id(word), round(word.contribution * UNIT)),
+                rounded.get(id(word), round(word.contribution * UNIT)),
                 word.contributing_rank or 0,
                 word.attended_rank or 0,
             ]

@@ -1,4 +1,4 @@
-"""How the labels of a run compare with what a kept column says is true: accuracy, calibration, and both by slice."""
+"""Predicted labels and a kept column of true ones -> quality: accuracy, overall and by slice, and calibration."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from batch_scorer.report.findings import Quality, Reliability, Slice
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-REVIEWS = "new_reviews"  # the view that `gather` makes, in which kept columns have names of ours
-JUDGED = "new_judged"  # the same, and in `truth`: positive, negative or null
+REVIEWS = "new_reviews"  # the view that `build` creates, in which kept columns have names of our own
+LABELLED = "new_labelled"  # the same with a column `truth`: positive, negative or null
 BINS = 10
-LENGTHS = (1, 100, 200, 300)  # words; one more slice is that of the reviews which are not read whole
+LENGTHS = (1, 100, 200, 300)  # in words; one more slice has the reviews that are too long to be read whole
 UNKNOWN_SHARES = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15)
-SLICES = 12  # of a column
+SLICES = 12  # per column, at most
 
 
-def judge(connection: DuckDBPyConnection, kept: Mapping[str, str], labels: Labels | None) -> None:
-    """Makes the view `JUDGED`."""
+def add_truth(connection: DuckDBPyConnection, kept: Mapping[str, str], labels: Labels | None) -> None:
+    """Creates the view `LABELLED`.
+
+    Args:
+        kept: name -> column of the kept columns in `REVIEWS`.
+        labels: what the label column says; None: `truth` is null everywhere.
+    """
     truth = labels.sql(kept[labels.column]) if labels else "null::varchar"
-    connection.execute(f"create temp view {JUDGED} as select *, {truth} as truth from {REVIEWS}")
+    connection.execute(f"create temp view {LABELLED} as select *, {truth} as truth from {REVIEWS}")
 
 
 def no_label(column: str) -> str:
-    """What is said instead of the quality."""
-    return f"The column {column} holds no label: nothing can be said about quality."
+    """The sentence that replaces the quality if the label column is empty."""
+    return f"The column {column} has no labels, so quality cannot be measured."
 
 
 def measure_quality(
@@ -40,17 +45,17 @@ def measure_quality(
     slice_columns: Sequence[str],
     max_words: int,
 ) -> tuple[Quality | None, list[str]]:
-    """The quality on the labelled reviews, None if there are none; and what else should be said of it."""
+    """The quality on the labelled reviews, None if there are none, and remarks on what it leaves out."""
     rows = connection.execute(
-        f"select truth, predicted_label, count(*) from {JUDGED} group by all order by all"
+        f"select truth, predicted_label, count(*) from {LABELLED} group by all order by all"
     ).fetchall()
-    count = {(said, found): number for said, found, number in rows}
-    labelled = sum(number for (said, _), number in count.items() if said is not None)
+    count = {(truth, predicted): number for truth, predicted, number in rows}
+    labelled = sum(number for (truth, _), number in count.items() if truth is not None)
     if not labelled:
         return None, []
-    hits, misses = count.get(("positive", "positive"), 0), count.get(("positive", "negative"), 0)
-    passes, alarms = count.get(("negative", "negative"), 0), count.get(("negative", "positive"), 0)
-    right = hits + passes
+    true_positive, false_negative = (count.get(("positive", label), 0) for label in ("positive", "negative"))
+    true_negative, false_positive = (count.get(("negative", label), 0) for label in ("negative", "positive"))
+    right = true_positive + true_negative
     accuracy = proportion(right, labelled)
     reliability = _reliability(connection)
     ece = sum(b.reviews * abs(b.probability - b.positive) for b in reliability) / labelled
@@ -63,10 +68,10 @@ def measure_quality(
         accuracy=right / labelled,
         low=accuracy.low,
         high=accuracy.high,
-        true_positive=hits,
-        false_positive=alarms,
-        true_negative=passes,
-        false_negative=misses,
+        true_positive=true_positive,
+        false_positive=false_positive,
+        true_negative=true_negative,
+        false_negative=false_negative,
         ece=ece,
         reliability=reliability,
         slices=slices,
@@ -74,10 +79,10 @@ def measure_quality(
 
 
 def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:
-    """The bins that have reviews, by probability."""
+    """The bins that have reviews, in order of probability."""
     rows = connection.execute(f"""
         select count(*), round(fsum(probability::double) / count(*), 9), avg((truth = 'positive')::integer)
-        from {JUDGED} where truth is not null
+        from {LABELLED} where truth is not null
         group by least(floor(probability::double * {BINS}), {BINS - 1}) order by 2
     """).fetchall()
     return tuple(Reliability(*row) for row in rows)
@@ -89,33 +94,33 @@ def _slices(
     bounds = [*(n for n in LENGTHS if n <= max_words), max_words + 1]
     lengths = [f"{low:,} to {high - 1:,} words" for low, high in pairwise(bounds)]
     names = [*lengths, f"{bounds[-1]:,} words or more, not read whole"]
-    found = _binned(connection, "length", "n_tokens", bounds, names)
+    slices = _binned(connection, "length", "n_tokens", bounds, names)
     shares = [f"{low:.1%} to {high:.1%}" for low, high in pairwise(UNKNOWN_SHARES)]
     names = [*shares, f"{UNKNOWN_SHARES[-1]:.1%} or more"]
-    found += _binned(connection, "unknown words", "oov_rate::double", UNKNOWN_SHARES, names)
+    slices += _binned(connection, "unknown words", "oov_rate::double", UNKNOWN_SHARES, names)
     remarks = []
     for column in columns:
         value = cut_sql(as_text(kept[column]), NAME)
-        rows = _right(connection, f"coalesce({value}, '(none)')", f"order by 2 desc, 1 limit {SLICES + 1}")
-        found += [_slice(column, name, reviews, right) for name, reviews, right in rows[:SLICES]]
+        rows = _count_right(connection, f"coalesce({value}, '(none)')", f"order by 2 desc, 1 limit {SLICES + 1}")
+        slices += [_slice(column, name, reviews, right) for name, reviews, right in rows[:SLICES]]
         if len(rows) > SLICES:
-            remarks.append(f"Quality by {cut(column, 60)} is shown for its {SLICES} most frequent values only.")
-    return tuple(found), remarks
+            remarks.append(f"Quality by {cut(column, 60)} covers only its {SLICES} most frequent values.")
+    return tuple(slices), remarks
 
 
 def _binned(
     connection: DuckDBPyConnection, column: str, value: str, bounds: Sequence[float], names: Sequence[str]
 ) -> list[Slice]:
-    place = " + ".join(f"({value} >= {float(bound)!r}::double)::integer" for bound in bounds[1:])
-    rows = _right(connection, place or "0", "order by 1")
+    bin_number = " + ".join(f"({value} >= {float(bound)!r}::double)::integer" for bound in bounds[1:])
+    rows = _count_right(connection, bin_number or "0", "order by 1")
     return [_slice(column, names[int(i)], reviews, right) for i, reviews, right in rows]
 
 
-def _right(connection: DuckDBPyConnection, key: str, order: str) -> list[tuple[str | int, int, int]]:
-    """By key: labelled reviews, and how many of them were decided as they should."""
+def _count_right(connection: DuckDBPyConnection, key: str, order: str) -> list[tuple[str | int, int, int]]:
+    """For each value of `key`: how many labelled reviews have it, and how many of these are predicted right."""
     return connection.execute(f"""
         select {key} as k, count(*), count_if(truth = predicted_label)
-        from {JUDGED} where truth is not null group by k {order}
+        from {LABELLED} where truth is not null group by k {order}
     """).fetchall()
 
 

@@ -1,4 +1,4 @@
-"""What a report is asked to say, as its options have it."""
+"""What a report should cover, as the options of `batch-scorer report` say."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from batch_scorer.runs.finished import Run
 
 @dataclass(frozen=True)
 class Question:
-    """What a report is to say.
+    """What a report should cover.
 
     Args:
-        output: the run.
-        reference: an earlier run, to compare with.
-        text_from: inputs to take the texts from.
-        text_column, label_column, slice_columns: kept columns: the text, the truth, what to slice quality by.
-        positive_value: the label that means positive; None goes by what is there.
-        reviews: how many in each list.
+        output: the output directory of the run.
+        reference: the output directory of an earlier run to compare with.
+        text_from: inputs to take the texts of the reviews from.
+        text_column, label_column, slice_columns: kept columns: the text, the true label, what to slice quality by.
+        positive_value: the label that means positive; None if the labels are one of `labels.PAIRS`.
+        reviews: how many reviews each list has, at most.
     """
 
     output: str
@@ -32,38 +32,38 @@ class Question:
     reviews: int = 100
 
     def check(self, run: Run) -> None:
-        """Looks whether the options go together, and whether `run` has the columns that they name.
+        """Checks that the options are compatible, and that `run` has the columns they name.
 
         Raises:
-            OptionError: not so.
+            OptionError: they are not, or it has not.
         """
         if self.text_from and self.text_column:
-            raise OptionError("--text-from and --text-column exclude each other", fix="give one of them")
+            raise OptionError("--text-from and --text-column cannot be combined", fix="give one of them")
         if self.label_column is None:
             for option, given in (
                 ("--positive-value", self.positive_value),
                 ("--slice-column", self.slice_columns),
             ):
                 if given:
-                    raise OptionError(f"{option} needs --label-column", fix="name the kept column that holds the truth")
-        named = [("--text-column", self.text_column), ("--label-column", self.label_column)]
-        for option, name in [*named, *(("--slice-column", name) for name in self.slice_columns)]:
+                    raise OptionError(f"{option} needs --label-column", fix="name the kept column with the true labels")
+        names = [("--text-column", self.text_column), ("--label-column", self.label_column)]
+        for option, name in [*names, *(("--slice-column", name) for name in self.slice_columns)]:
             if name is not None and name not in run.kept:
                 raise OptionError(
-                    f"the run has kept no column {name!r}",
+                    f"the run did not keep a column {name!r}",
                     where=f"{option} {name}",
                     expected="a kept column of the run",
                     got=", ".join(budget.cut(kept, budget.TOKEN) for kept in run.kept[: budget.KEPT_COLUMNS])
-                    or "it has kept none",
-                    fix="give one of these, or keep it: batch-scorer score ... "
+                    or "no kept columns",
+                    fix="name a kept column, or score again and keep this one: batch-scorer score ... "
                     f"--keep {budget.cut(name, budget.TOKEN)}",
                 )
-        kinds = {kept["output_name"]: kept["type"] for kept in run.plan["kept"]}
-        if self.text_column and kinds[self.text_column] not in ("string", "large_string", "null"):
+        types = run.kept_types
+        if self.text_column and types[self.text_column] not in ("string", "large_string", "null"):
             raise OptionError(
                 f"the kept column {self.text_column!r} does not hold text",
                 where=f"--text-column {self.text_column}",
-                expected="string",
-                got=kinds[self.text_column],
+                expected="a column of strings",
+                got=types[self.text_column],
                 fix="name the column that was scored, or give the inputs with --text-from",
             )

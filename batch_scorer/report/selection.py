@@ -1,4 +1,4 @@
-"""The reviews to look at: the most positive, the most negative, the least certain, and the most surprising ones."""
+"""A run's rows -> the reviews to look at: most positive, most negative, least certain and most surprising."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from batch_scorer.report.findings import (
     ListedWord,
     Review,
 )
-from batch_scorer.report.quality import JUDGED
+from batch_scorer.report.quality import LABELLED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-CHOSEN = "chosen"  # the table: list, rank, and what tells a review from all others
+SELECTED = "selected"  # the table: list, rank, and the columns that identify a review
 _KEY = 'record_id, source, "offset"'
-_CERTAIN = 1e-9  # a threshold of 0 or 1 has no logit
+_MIN_SHARE = 1e-9  # a threshold of exactly 0 or 1 has no logit
 
 
-def choose(connection: DuckDBPyConnection, temperature: float, threshold: float, count: int) -> None:
-    """Makes the table `CHOSEN` of up to `count` reviews a list. Ties are broken by id, source and offset.
+def select_reviews(connection: DuckDBPyConnection, temperature: float, threshold: float, count: int) -> None:
+    """Creates the table `SELECTED` of up to `count` reviews per list. Ties are broken by id, source and offset.
 
-    Certain is what lies far from the logit at which the label changes; surprising, what is certain and wrong.
+    A review is certain if it is far from the logit at which the label changes, and surprising if certain and wrong.
     """
-    share = min(max(threshold, _CERTAIN), 1 - _CERTAIN)
-    edge = temperature * math.log(share / (1 - share))
-    distance = f"abs(logit::double - {edge!r}::double)"
-    ways = {
+    share = min(max(threshold, _MIN_SHARE), 1 - _MIN_SHARE)
+    boundary = temperature * math.log(share / (1 - share))
+    distance = f"abs(logit::double - {boundary!r}::double)"
+    orders = {
         MOST_POSITIVE: ("predicted_label = 'positive'", "logit desc"),
         MOST_NEGATIVE: ("predicted_label = 'negative'", "logit"),
         LEAST_CERTAIN: ("true", distance),
@@ -44,36 +44,38 @@ def choose(connection: DuckDBPyConnection, temperature: float, threshold: float,
     }
     selects = [
         f"""select '{name}' as list, row_number() over (order by {order}, {_KEY}) as rank, {_KEY} from (
-            select {_KEY}, logit from {JUDGED} where {where} and isfinite(logit) and isfinite(probability)
+            select {_KEY}, logit from {LABELLED} where {where} and isfinite(logit) and isfinite(probability)
             order by {order}, {_KEY} limit {count}
         )"""
-        for name, (where, order) in ways.items()
+        for name, (where, order) in orders.items()
     ]
-    connection.execute(f"create temp table {CHOSEN} as {' union all '.join(selects)}")
+    connection.execute(f"create temp table {SELECTED} as {' union all '.join(selects)}")
 
 
-def look_up(connection: DuckDBPyConnection, kept: Mapping[str, str], text_column: str | None) -> tuple[Review, ...]:
-    """The chosen reviews, in the order of `LISTS` and best first; without their texts.
+def read_reviews(
+    connection: DuckDBPyConnection, kept: Mapping[str, str], text_column: str | None
+) -> tuple[Review, ...]:
+    """The selected reviews, list by list in the order of `LISTS`, best first; without their texts.
 
     Args:
         kept: name -> column of the kept columns.
-        text_column: of these, the one that holds the text.
+        text_column: the name of the one with the text, which is left out.
     """
-    shown = [name for name in kept if name != text_column][:KEPT_COLUMNS]
-    values = "".join(f", {cut_sql(f'{kept[name]}::varchar', VALUE)}" for name in shown)
+    names = [name for name in kept if name != text_column][:KEPT_COLUMNS]
+    values = "".join(f", {cut_sql(f'{kept[name]}::varchar', VALUE)}" for name in names)
     rows = connection.execute(f"""
         select c.lists, c.place, left(record_id, {KEY}), left(source, {KEY}), "offset", probability, logit,
             predicted_label, truth, n_tokens, n_tokens_used, oov_rate, {_words("top_contributing")},
             {_words("top_attended")}, rest_contribution::double + coalesce(list_sum(list_transform(
                 top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0){values}
-        from {JUDGED} join (
+        from {LABELLED} join (
             select map(list(list), list(rank)) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place,
                 {_KEY}
-            from {CHOSEN} group by {_KEY}
+            from {SELECTED} group by {_KEY}
         ) c using ({_KEY})
         order by c.place, {_KEY}
     """).fetchall()
-    return tuple(_review(row, shown) for row in rows)
+    return tuple(_review(row, names) for row in rows)
 
 
 def _words(column: str) -> str:
@@ -81,7 +83,7 @@ def _words(column: str) -> str:
         w.char_start, w.char_end, w.attention, w.contribution))"""
 
 
-def _review(row: tuple[Any, ...], shown: list[str]) -> Review:
+def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
     lists, _, record_id, source, offset, probability, logit, label, truth, n_tokens, used, oov_rate = row[:12]
     contributing, attended, rest, *values = row[12:]
     ranks = ({word[1]: rank for rank, word in enumerate(words, 1)} for words in (contributing, attended))
@@ -111,10 +113,10 @@ def _review(row: tuple[Any, ...], shown: list[str]) -> Review:
             for position, (token, _, start, end, attention, contribution) in sorted(words.items())
         ),
         rest=_shortest(rest),
-        kept=tuple((cut(name, NAME), value or "") for name, value in zip(shown, values, strict=True)),
+        kept=tuple((cut(name, NAME), value or "") for name, value in zip(kept_names, values, strict=True)),
     )
 
 
 def _shortest(value: float) -> float:
-    """A float32 with the fewest digits that tell it from all others; a page holds thousands of them."""
+    """The shortest decimal that is this float32 and no other: a page has thousands of them."""
     return float(str(np.float32(value))) if math.isfinite(value) else 0.0

@@ -1,6 +1,6 @@
-"""The texts of the chosen reviews: from the inputs, read as the run read them, or from a kept column.
+"""The selected reviews -> their texts: from the inputs, read the way the run read them, or from a kept column.
 
-A text is shown only if it is the one that was scored: with as many words, and each listed word at its place.
+A text is shown only if it is the one that was scored: same number of words, and every listed word at its position.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from batch_scorer.models.tokenizer import spans
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.report.budget import KEY, TEXT, TOKEN, cut
 from batch_scorer.report.findings import Review
-from batch_scorer.report.quality import JUDGED
-from batch_scorer.report.selection import CHOSEN
+from batch_scorer.report.quality import LABELLED
+from batch_scorer.report.selection import SELECTED
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
 from batch_scorer.scoring import read
@@ -29,55 +29,55 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _Key = TypeVar("_Key")
-COLUMN_CHARACTERS = 20_000  # of a text in a column: beyond, its words are not counted
+COLUMN_CHARACTERS = 20_000  # read of a text in a kept column; the words of a longer one are not counted
 NO_TEXTS = (
-    "The output of a run holds no texts. To see them here, give the inputs with --text-from INPUT, or score with "
+    "The output of a run has no texts. To see them here, pass the inputs with --text-from INPUT, or score with "
     "--keep TEXT_COLUMN and name that column with --text-column."
 )
 
 
 @dataclass
 class Texts:
-    """Texts as they are found for `reviews`; they are known by their place in it.
+    """The texts of `reviews`, which are numbered by their index, as they turn up.
 
     Args:
-        found: the beginning of each text that was scored.
-        strange: where the only texts found are others.
+        matched: review -> the beginning of the text that was scored.
+        mismatched: reviews for which only other texts turned up.
     """
 
     reviews: Sequence[Review]
-    found: dict[int, str] = field(default_factory=dict)
-    strange: set[int] = field(default_factory=set)
+    matched: dict[int, str] = field(default_factory=dict)
+    mismatched: set[int] = field(default_factory=set)
 
     def offer(self, i: int, text: str, is_whole: bool = True) -> None:
-        """Takes a text if it is that of review `i`."""
-        if i in self.found:
+        """Takes `text` as that of review `i` if it is the one that was scored."""
+        if i in self.matched:
             return
-        if is_the_text(self.reviews[i], text, is_whole):
-            self.found[i] = text[: TEXT + 1]  # one more tells that it is cut
-            self.strange.discard(i)
+        if is_scored_text(self.reviews[i], text, is_whole):
+            self.matched[i] = text[: TEXT + 1]  # one character more shows that the text has to be cut
+            self.mismatched.discard(i)
         else:
-            self.strange.add(i)
+            self.mismatched.add(i)
 
-    def shown(self) -> tuple[Review, ...]:
+    def with_texts(self) -> tuple[Review, ...]:
         """The reviews with their texts."""
-        return tuple(dataclasses.replace(review, text=self.found.get(i)) for i, review in enumerate(self.reviews))
+        return tuple(dataclasses.replace(review, text=self.matched.get(i)) for i, review in enumerate(self.reviews))
 
     def note(self, place: str) -> str:
-        """Where the texts come from, and which are missing."""
-        said = f"The texts come from {place}."
-        if self.strange:
-            count = len(self.strange)
-            said += f" {count:,} {'text is not the one' if count == 1 else 'texts are not those'} that "
-            said += f"{'was' if count == 1 else 'were'} scored and {'is' if count == 1 else 'are'} left out."
-        missing = len(self.reviews) - len(self.found) - len(self.strange)
+        """A sentence or more: where the texts come from, and how many are missing."""
+        sentences = [f"The texts come from {place}."]
+        if self.mismatched:
+            count = len(self.mismatched)
+            are, texts = ("is", "text that was") if count == 1 else ("are", "texts that were")
+            sentences.append(f"{count:,} {are} left out for not being the {texts} scored.")
+        missing = len(self.reviews) - len(self.matched) - len(self.mismatched)
         if missing:
-            said += f" {missing:,} {'review was' if missing == 1 else 'reviews were'} not found there."
-        return said
+            sentences.append(f"{missing:,} {'review was' if missing == 1 else 'reviews were'} not found there.")
+        return " ".join(sentences)
 
 
-def is_the_text(review: Review, text: str, is_whole: bool = True) -> bool:
-    """Whether `text`, or what it is the beginning of, is what was scored as `review`."""
+def is_scored_text(review: Review, text: str, is_whole: bool = True) -> bool:
+    """Whether `text` is what was scored as `review`, or, if not `is_whole`, the beginning of it."""
     if is_whole and len(spans(text)[0]) != review.n_tokens:
         return False
     words = (word for word in review.words if is_whole or word.char_end <= len(text))
@@ -85,59 +85,60 @@ def is_the_text(review: Review, text: str, is_whole: bool = True) -> bool:
 
 
 def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str) -> Texts:
-    """Texts of a kept column, which is `column` of `JUDGED`."""
+    """The texts in a kept column, which is `column` in the view `LABELLED`."""
     texts = Texts(reviews)
-    places = _by(reviews, lambda review: (review.record_id, review.source, review.offset))
+    by_identity = _group_by(reviews, lambda review: (review.record_id, review.source, review.offset))
     rows = connection.execute(f"""
         select left(record_id, {KEY}), left(source, {KEY}), "offset",
             left({column}, {COLUMN_CHARACTERS}), length({column}) <= {COLUMN_CHARACTERS}
-        from {JUDGED} where {column} is not null
-            and (record_id, source, "offset") in (select (record_id, source, "offset") from {CHOSEN})
+        from {LABELLED} where {column} is not null
+            and (record_id, source, "offset") in (select (record_id, source, "offset") from {SELECTED})
     """)
-    while some := rows.fetchmany(100):
-        for record_id, source, offset, text, is_whole in some:
-            for i in places.get((record_id, source, offset), ()):
+    while batch := rows.fetchmany(100):
+        for record_id, source, offset, text, is_whole in batch:
+            for i in by_identity.get((record_id, source, offset), ()):
                 texts.offer(i, text, is_whole)
     return texts
 
 
 def from_inputs(run: Run, reviews: Sequence[Review], inputs: tuple[str, ...]) -> Texts:
-    """Texts of the inputs, which may stand elsewhere than when they were scored.
+    """The texts in the inputs, which may have moved since they were scored.
 
-    They are looked for by path and offset, or name and offset; what is then missing, by id, if the run had ids.
+    Reviews are looked up by path and offset, or by file name and offset. If the run had ids, those still missing are
+    then looked up by id.
 
     Raises:
-        InputError: the inputs do not match, or lack the columns of the run.
+        InputError: the inputs cannot be read, or lack the columns that the run read.
     """
     fields, shards = _plan(run, inputs)
-    texts, places = Texts(reviews), Places(reviews)
-    _search(texts, (shard for shard in shards if places.may_be_in(shard)), fields, places.at)
+    texts, locations = Texts(reviews), Locations(reviews)
+    _search(texts, (shard for shard in shards if locations.may_be_in(shard)), fields, locations.at)
     if fields.id is not None:
-        ids = _by(reviews, lambda review: review.record_id)
-        _search(texts, shards, fields, lambda record_id, source, offset: ids.get(record_id[:KEY], ()))
+        by_id = _group_by(reviews, lambda review: review.record_id)
+        _search(texts, shards, fields, lambda record_id, source, offset: by_id.get(record_id[:KEY], ()))
     return texts
 
 
 def _search(
-    texts: Texts, shards: Iterable[Shard], fields: Fields, wanted: Callable[[str, str, int], Sequence[int]]
+    texts: Texts, shards: Iterable[Shard], fields: Fields, candidates: Callable[[str, str, int], Sequence[int]]
 ) -> None:
     """Reads shards until no text is missing.
 
     Args:
-        wanted: id, source, offset -> the reviews that may have this text.
+        candidates: id, source, offset of a text -> the reviews that it may belong to.
     """
     for shard in shards:
         for chunk in read.read(shard, fields):
-            if len(texts.found) == len(texts.reviews):
+            if len(texts.matched) == len(texts.reviews):
                 return
             columns = (chunk.reviews[name].to_pylist() for name in ("record_id", "source", "offset"))
-            for *place, text in zip(*columns, chunk.texts, strict=True):
-                for i in wanted(*place):
+            for *identity, text in zip(*columns, chunk.texts, strict=True):
+                for i in candidates(*identity):
                     texts.offer(i, text)
 
 
-class Places:
-    """Where reviews stand in the inputs: by the path that was scored or, where there is none like it, by its name."""
+class Locations:
+    """File and offset of reviews. A file is the one that was scored if its path is, or failing that, if its name is."""
 
     def __init__(self, reviews: Sequence[Review]) -> None:
         self._paths = _offsets(reviews, lambda source: source)
@@ -152,7 +153,7 @@ class Places:
         return self._of(source).get(offset, ())
 
     def may_be_in(self, shard: Shard) -> bool:
-        """Whether a review may stand in this shard."""
+        """Whether any review may be in this shard."""
         if len(shard.paths) > 1 or shard.stop is None:
             return any(self._of(path) for path in shard.paths)
         offsets = sorted(self._of(shard.paths[0]))
@@ -161,22 +162,22 @@ class Places:
 
 
 def _offsets(reviews: Sequence[Review], name: Callable[[str], str]) -> dict[str, dict[int, list[int]]]:
-    """Name -> offset -> places of reviews."""
-    found: dict[str, dict[int, list[int]]] = {}
+    """Name of the source -> offset -> reviews."""
+    offsets: dict[str, dict[int, list[int]]] = {}
     for i, review in enumerate(reviews):
-        found.setdefault(name(review.source), {}).setdefault(review.offset, []).append(i)
-    return found
+        offsets.setdefault(name(review.source), {}).setdefault(review.offset, []).append(i)
+    return offsets
 
 
-def _by(reviews: Sequence[Review], key: Callable[[Review], _Key]) -> dict[_Key, list[int]]:
-    found: dict[_Key, list[int]] = {}
+def _group_by(reviews: Sequence[Review], key: Callable[[Review], _Key]) -> dict[_Key, list[int]]:
+    groups: dict[_Key, list[int]] = {}
     for i, review in enumerate(reviews):
-        found.setdefault(key(review), []).append(i)
-    return found
+        groups.setdefault(key(review), []).append(i)
+    return groups
 
 
 def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
-    """The inputs as the run would have read them."""
+    """The columns and shards of the inputs, as the run would have read them."""
     plan = run.plan
     config = ScoreConfig.of(
         inputs=inputs,
@@ -192,23 +193,23 @@ def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
         made, shards = make_plan(config, run.manifest["model_id"])
     except InputError as error:
         if len(formats) != 1:
-            raise _not_these(error) from error
-        try:  # perhaps it was said with --input-format
+            raise _unusable(error) from error
+        try:  # perhaps the run was told the format, with --input-format
             made, shards = make_plan(config.with_options(input_format=formats.pop()), run.manifest["model_id"])
         except InputError:
-            raise _not_these(error) from error
+            raise _unusable(error) from error
     return made.fields, shards
 
 
 def _formats(inputs: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {name for found in inputs for name in found["formats"]}
+    return {name for source in inputs for name in source["formats"]}
 
 
-def _not_these(error: InputError) -> InputError:
+def _unusable(error: InputError) -> InputError:
     return InputError(
         f"the texts cannot be read: {error.what}",
         where=error.where,
         expected=error.expected,
         got=error.got,
-        fix="give with --text-from the inputs that were scored",
+        fix="give --text-from the inputs that were scored",
     )

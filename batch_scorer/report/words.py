@@ -1,6 +1,6 @@
-"""The words that drive the decisions of a whole run, and those that changed most against another run.
+"""A run's rows -> the words that drive its decisions, and those that changed most since a reference run.
 
-A word counts where it is among `top_contributing` of a review; what lies beyond is in no table.
+A word counts where it is among the `top_contributing` of a review: the output has no contributions beyond these.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from batch_scorer.report.findings import WordTotal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LISTED = 25
+TOP = 25  # words in each list
 _COLUMNS = "token, adds, times, reviews, reference"
 
 
 @dataclass(frozen=True)
 class CorpusWords:
-    """The foremost words of a run, strongest first; `changed` is empty without a reference."""
+    """The words that matter most in a run, strongest first; `changed` is empty without a reference run."""
 
     positive: tuple[WordTotal, ...]
     negative: tuple[WordTotal, ...]
@@ -28,10 +28,10 @@ class CorpusWords:
 
 
 def sum_words(connection: DuckDBPyConnection, scale: float | None) -> CorpusWords:
-    """The words of the views `new_`, beside those of `old_` if there is a reference.
+    """Sums the words of the `new_` views, and of the `old_` views if there is a reference run.
 
     Args:
-        scale: reviews of the run for each of the reference; None without one.
+        scale: the run's number of reviews divided by the reference run's; None without a reference run.
     """
     _total(connection, "new")
     totals = "(select *, null::double as reference from new_words)"
@@ -43,18 +43,18 @@ def sum_words(connection: DuckDBPyConnection, scale: float | None) -> CorpusWord
             from new_words n full join old_words o on n.token = o.token
         )"""
 
-    def listed(where: str, order: str) -> tuple[WordTotal, ...]:
+    def top(where: str, order: str) -> tuple[WordTotal, ...]:
         rows = connection.execute(
-            f"select {_COLUMNS} from {totals} where {where} order by {order}, token limit {LISTED}"
+            f"select {_COLUMNS} from {totals} where {where} order by {order}, token limit {TOP}"
         ).fetchall()
         return tuple(WordTotal(*row) for row in rows)
 
-    changed = listed("adds != reference", "abs(adds - reference) desc") if scale is not None else ()
-    return CorpusWords(listed("adds > 0", "adds desc"), listed("adds < 0", "adds"), changed)
+    changed = top("adds != reference", "abs(adds - reference) desc") if scale is not None else ()
+    return CorpusWords(top("adds > 0", "adds desc"), top("adds < 0", "adds"), changed)
 
 
 def _total(connection: DuckDBPyConnection, group: str) -> None:
-    """Makes the table `GROUP_words`. Sums are rounded: in which order threads add up is chance."""
+    """Creates the table `GROUP_words`. Sums are rounded, because threads add up in a random order."""
     connection.execute(f"""
         create temp table {group}_words as
         select token, round(fsum(adds), 6) as adds, sum(times)::bigint as times, sum(reviews)::bigint as reviews

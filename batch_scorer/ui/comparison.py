@@ -1,6 +1,6 @@
-"""A comparison -> what a person sees of it in the terminal, or one JSON object.
+"""A comparison of two runs -> the tables and bars that a terminal shows, or one JSON object.
 
-All that comes from data passes through `safe`, and is printed as `Text`, in which rich looks for no markup.
+Every string from the data passes through `safe` and is printed as `Text`, in which rich does not look for markup.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from rich.text import Text
 from batch_scorer.compare.result import Changes, Comparison, MovedReview, MovedWord, Pairs, Shift
 from batch_scorer.escape import safe
 
-_BAR = 40  # characters for all reviews
-_BINS = 15  # more are shown in pairs
-_LEGEND = "# B, | A"
+_BAR = 40  # width in characters of a bar of 100 %
+_MAX_BINS = 15  # above this, neighbouring bins are merged in pairs
+_LEGEND = "B #, A |"
 _STYLES = {"positive": "green", "negative": "red"}
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The whole of it as one JSON object."""
+    """The whole comparison as one JSON object."""
     return asdict(comparison)
 
 
 def show(console: Console, comparison: Comparison) -> None:
-    """Prints it: the story, what differs between the runs, then the figures."""
+    """Prints the summary, the settings that differ between the runs, then the figures."""
     for sentence in comparison.story:
         console.print(Text(safe(sentence), "bold" if sentence is comparison.story[0] else ""))
     console.print()
@@ -63,13 +63,14 @@ def _settings(console: Console, comparison: Comparison) -> None:
         ("reviews", f"{a.reviews:,}", f"{b.reviews:,}"),
         ("rejected", f"{a.rejected:,}", f"{b.rejected:,}"),
         ("positive", f"{a.positive.share:.1%}", f"{b.positive.share:.1%}"),
-        ("words a review", f"{a.length:,.0f}", f"{b.length:,.0f}"),
+        ("words per review", f"{a.length:,.0f}", f"{b.length:,.0f}"),
         ("unknown words", f"{a.unknown:.2%}", f"{b.unknown:.2%}"),
     ]
     table = _table(None, ("", "A", "B"), left=("", "A", "B"))
-    for name, one, other in rows:
-        same = one == other
-        table.add_row(Text(name, "dim"), Text(safe(one)), Text("the same", "dim") if same else Text(safe(other)))
+    for name, in_a, in_b in rows:
+        table.add_row(
+            Text(name, "dim"), Text(safe(in_a)), Text("the same", "dim") if in_a == in_b else Text(safe(in_b))
+        )
     console.print(table)
 
 
@@ -79,26 +80,26 @@ def _figures(console: Console, comparison: Comparison, pairs: Pairs, changes: Ch
         ("in both", f"{both:,}", f"by {comparison.by}"),
         ("only in A", f"{pairs.only_a:,}", f"{pairs.rejected_by_b:,} of them rejected by B" if pairs.only_a else ""),
         ("only in B", f"{pairs.only_b:,}", f"{pairs.rejected_by_a:,} of them rejected by A" if pairs.only_b else ""),
-        ("same score to the bit", *_of(changes.identical, both)),
-        ("label changed", *_of(changes.flipped, both)),
-        ("  to positive", *_of(changes.to_positive, both)),
-        ("  to negative", *_of(changes.to_negative, both)),
+        ("identical score", *_count_and_share(changes.identical, both)),
+        ("label changed", *_count_and_share(changes.flipped, both)),
+        ("  to positive", *_count_and_share(changes.to_positive, both)),
+        ("  to negative", *_count_and_share(changes.to_negative, both)),
         ("probability changed", f"{changes.mean:.3f}", f"on average; median {changes.median:.3f}"),
-        ("  by more than 0.1", *_of(changes.over_tenth, both)),
-        ("  by more than 0.5", *_of(changes.over_half, both)),
+        ("  by more than 0.1", *_count_and_share(changes.over_tenth, both)),
+        ("  by more than 0.5", *_count_and_share(changes.over_half, both)),
     ]
     if changes.correlation is not None:
         rows.append(("correlation of logits", f"{changes.correlation:.3f}", ""))
     if agreement is not None:
-        shared = f"mean share of words that both list, of the first {comparison.listed:,} of each, by position"
-        rows.append(("agreement on words", f"{agreement.overlap:.3f}", shared))
-        rows.append(("  same word first", *_of(agreement.same_first, agreement.reviews)))
-        together = "what these words add to the log odds together, mean of absolute values"
-        rows.append(("  weight in A", f"{agreement.weight_a:.3f}", together))
+        overlap = f"mean share of words listed by both, of the first {comparison.listed:,} of each, by position"
+        rows.append(("agreement on words", f"{agreement.overlap:.3f}", overlap))
+        rows.append(("  same top word", *_count_and_share(agreement.same_first, agreement.reviews)))
+        weight = "mean absolute value of what these words together add to the log odds"
+        rows.append(("  weight in A", f"{agreement.weight_a:.3f}", weight))
         rows.append(("  weight in B", f"{agreement.weight_b:.3f}", ""))
     if truth is not None and truth.only_a is not None and truth.only_b is not None:
-        rows.append(("right: A", *_of(truth.a.count, truth.a.reviews)))
-        rows.append(("right: B", *_of(truth.b.count, truth.b.reviews)))
+        rows.append(("correct: A", *_count_and_share(truth.a.count, truth.a.reviews)))
+        rows.append(("correct: B", *_count_and_share(truth.b.count, truth.b.reviews)))
         rows.append(("  only A", f"{truth.only_a:,}", ""))
         rows.append(("  only B", f"{truth.only_b:,}", ""))
     table = Table(show_header=False, box=None)
@@ -111,7 +112,7 @@ def _figures(console: Console, comparison: Comparison, pairs: Pairs, changes: Ch
     console.print(table)
 
 
-def _of(count: int, reviews: int) -> tuple[str, str]:
+def _count_and_share(count: int, reviews: int) -> tuple[str, str]:
     return f"{count:,}", f"{count / max(reviews, 1):.1%}"
 
 
@@ -119,8 +120,8 @@ def _reviews(console: Console, reviews: tuple[MovedReview, ...]) -> None:
     if not reviews:
         return
     console.print()
-    console.print(Text("reviews that changed most, and words in log odds, from A to B", "bold"))
-    # Ids of any length and script stand at the end, where they push nothing out of its column.
+    console.print(Text("reviews that changed most, from A to B, with their words in log odds", "bold"))
+    # Ids, of any length and script, come last, where they push nothing out of its column.
     console.print(Text("   P A    P B  logit A  logit B  truth     record_id"))
     for review in reviews:
         truth = review.truth or ""
@@ -141,7 +142,7 @@ def _scores(review: MovedReview) -> tuple[tuple[float, str], ...]:
 
 
 def _moves(words: tuple[MovedWord, ...]) -> str:
-    """What the words add in A and in B; what one of them does not list is unknown, and not zero."""
+    """What the words add in A and in B; where a run does not list a word, that is unknown, not zero."""
     moves = [f"{safe(word.token, 20)} {_signed(word.a)} to {_signed(word.b)}" for word in words if _in_both(word)]
     for side, values in (("A", [(word, word.a) for word in words]), ("B", [(word, word.b) for word in words])):
         alone = [
@@ -159,8 +160,8 @@ def _in_both(word: MovedWord) -> bool:
 
 
 def _signed(value: float | None) -> str:
-    shown = f"{value or 0.0:+,.2f}"
-    return "0.00" if shown in ("-0.00", "+0.00") else shown
+    text = f"{value or 0.0:+,.2f}"
+    return "0.00" if text in ("-0.00", "+0.00") else text
 
 
 def _words(console: Console, comparison: Comparison) -> None:
@@ -168,7 +169,7 @@ def _words(console: Console, comparison: Comparison) -> None:
         return
     margins = ["+- (95%)"] if comparison.words[0].margin is not None else []
     table = _table(
-        f"words that changed most: log odds per 1,000 reviews, of the first {comparison.listed:,} listed of each",
+        f"words that changed most: log odds per 1,000 reviews, from the first {comparison.listed:,} words of each",
         ("word", "times A", "times B", "A", "B", "change", *margins),
         left=("word",),
     )
@@ -181,21 +182,21 @@ def _words(console: Console, comparison: Comparison) -> None:
 
 
 def _shift(console: Console, shift: Shift) -> None:
-    title = f"{shift.name}: {shift.grade}, stability index {shift.psi:.3f}"
+    title = f"{shift.name}: {shift.grade}, population stability index {shift.psi:.3f}"
     table = _table(title, ("from", "A", "B", _LEGEND), left=(_LEGEND,))
-    step = 2 if len(shift.edges) > _BINS else 1
+    step = 2 if len(shift.edges) > _MAX_BINS else 1
     total_a, total_b = max(sum(shift.a), 1), max(sum(shift.b), 1)
     for at in range(0, len(shift.edges), step):
         a, b = sum(shift.a[at : at + step]), sum(shift.b[at : at + step])
         if a or b:
-            one, other = a / total_a, b / total_b
-            table.add_row(f"{shift.edges[at]:g}", f"{one:.1%}", f"{other:.1%}", Text(_bars(one, other)))
+            share_a, share_b = a / total_a, b / total_b
+            table.add_row(f"{shift.edges[at]:g}", f"{share_a:.1%}", f"{share_b:.1%}", Text(_bar(share_a, share_b)))
     console.print()
     console.print(table)
 
 
-def _bars(a: float, b: float) -> str:
-    """B's share as a bar, and where A's would end."""
+def _bar(a: float, b: float) -> str:
+    """B's share as a bar, with a mark where A's would end."""
     bar = list("#" * round(b * _BAR)) + [" "] * _BAR
     bar[round(a * _BAR)] = "|"
     return "".join(bar).rstrip()

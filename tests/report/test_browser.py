@@ -1,4 +1,4 @@
-"""The report in a browser: what people do with it, by mouse, keyboard and phone, in light and dark, and on paper."""
+"""The report in a browser: used by mouse, by keyboard and on a phone, in light and dark, and on paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.browsing import DESK, PHONE, SMALL_PHONE, Watched, chromium, opened
 from tests.findings import HOSTILE, bare, findings, review_of
 from tests.made_runs import write_run
 
-EACH = 27  # reviews of a list: more than are listed at first
+EACH = 27  # reviews per list: more than are listed at first
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with few reviews, for the checker, which reads every element."""
+    """The same with few reviews, for the accessibility checker, which reads every element."""
     path = tmp_path_factory.mktemp("short") / "report.html"
     path.write_bytes(report_page.render(findings(3, hostile=True)))
     return path
@@ -48,7 +48,7 @@ def short_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def odd_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report with a review without text, one whose text is cut, and one with characters beyond the first plane."""
+    """A report with a review without a text, one whose text is cut, and one with characters beyond the first plane."""
     rng = np.random.default_rng(1)
     without = replace(
         review_of("without", "lovely old ferry, dull rain", rng, (MOST_POSITIVE,), 2), text=None, truth=None
@@ -59,8 +59,8 @@ def odd_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     astral = review_of("astral", "😀 𝒜 tender\u2028<br />film 👩\u200d🚀 superb", rng, (LEAST_CERTAIN,))
     path = tmp_path_factory.mktemp("odd") / "report.html"
     without, cut = replace(without, ranks=(1,)), replace(cut, ranks=(2,))
-    found = replace(bare(), reviews=(cut, without, astral), drift=(), positive_words=(), negative_words=())
-    path.write_bytes(report_page.render(found))
+    odd_reviews = replace(bare(), reviews=(cut, without, astral), drift=(), positive_words=(), negative_words=())
+    path.write_bytes(report_page.render(odd_reviews))
     return path
 
 
@@ -72,24 +72,24 @@ def window(browser: Browser, report: Path) -> Iterator[Watched]:
 
 @pytest.fixture
 def desk(window: Watched, report: Path) -> Iterator[Watched]:
-    """The report, opened anew in the one window: a window costs as much as most of these tests."""
+    """The report, opened again in the one window: a new window would take longer than most of these tests."""
     window.open(report)
     yield window
-    assert [] == window.said
+    assert [] == window.messages
 
 
 @pytest.fixture
 def phone(browser: Browser, report: Path) -> Iterator[Watched]:
     with opened(browser, report, PHONE) as watched:
         yield watched
-        assert [] == watched.said
+        assert [] == watched.messages
 
 
 @pytest.fixture
 def odd(browser: Browser, odd_report: Path) -> Iterator[Watched]:
     with opened(browser, odd_report) as watched:
         yield watched
-        assert [] == watched.said
+        assert [] == watched.messages
 
 
 def items(watched: Watched) -> Locator:
@@ -101,25 +101,25 @@ def tab(watched: Watched, name: str) -> Locator:
 
 
 def figures(text: str) -> list[float]:
-    """The numbers of a shown sum, each with the sign before it."""
-    found = re.findall(r"([+−]?)\s*(\d[\d,]*\.\d+)", text)
-    return [float(number.replace(",", "")) * (-1 if sign == "−" else 1) for sign, number in found]
+    """The numbers of a sum on the page, each with the sign before it."""
+    numbers = re.findall(r"([+−]?)\s*(\d[\d,]*\.\d+)", text)
+    return [float(number.replace(",", "")) * (-1 if sign == "−" else 1) for sign, number in numbers]
 
 
-def test_report_opens_without_a_word_and_asks_for_itself_alone(desk: Watched, report: Path) -> None:
+def test_report_logs_nothing_and_requests_only_itself(desk: Watched, report: Path) -> None:
     for each in desk.page.get_by_role("tab").all():
         each.click()
         items(desk).nth(1).click()
         desk.page.get_by_label("Attention", exact=True).check()
         desk.page.get_by_label("Contribution", exact=True).check()
-    assert {report.as_uri(), "data:,"} >= set(desk.asked)
+    assert {report.as_uri(), "data:,"} >= set(desk.requests)
 
 
-def test_policy_stops_what_would_leave_the_page(browser: Browser, report: Path) -> None:
+def test_policy_blocks_network_requests(browser: Browser, report: Path) -> None:
     with opened(browser, report) as watched:
-        tried = "() => fetch('http://127.0.0.1:9/').then(() => 'went', () => 'stopped')"
-        assert "stopped" == watched.page.evaluate(tried)
-        assert any("Content Security Policy" in line for line in watched.said)
+        request = "() => fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'blocked')"
+        assert "blocked" == watched.page.evaluate(request)
+        assert any("Content Security Policy" in line for line in watched.messages)
 
 
 def test_hostile_strings_stay_text(desk: Watched) -> None:
@@ -136,7 +136,7 @@ def test_hostile_strings_stay_text(desk: Watched) -> None:
     assert 0 == desk.page.locator("img, svg[onload], a[href^=javascript]").count()
 
 
-def test_list_is_switched_by_its_tab(desk: Watched) -> None:
+def test_tab_switches_the_list(desk: Watched) -> None:
     expect(items(desk).nth(1)).to_contain_text("p000")
     tab(desk, "Most negative").click()
     expect(items(desk).first).to_contain_text("n000")
@@ -145,7 +145,7 @@ def test_list_is_switched_by_its_tab(desk: Watched) -> None:
     expect(desk.page.get_by_role("tabpanel", name="Most negative")).to_be_visible()
 
 
-def test_more_of_a_list_is_shown_on_demand(desk: Watched) -> None:
+def test_button_shows_more_of_a_list(desk: Watched) -> None:
     tab(desk, "Most negative").click()
     expect(items(desk)).to_have_count(25)
     desk.page.get_by_role("button", name="Show more").click()
@@ -167,25 +167,25 @@ def test_next_review_is_reached_beyond_those_listed(desk: Watched) -> None:
     [("U003", "u003"), ("FERRY 1", "ferry 1"), ("onload='window", HOSTILE[0])],
     ids=["id", "kept value", "text"],
 )
-def test_search_finds_what_holds_the_words(desk: Watched, query: str, expected: str) -> None:
+def test_search_finds_reviews_with_the_words(desk: Watched, query: str, expected: str) -> None:
     tab(desk, "All of these").click()
     desk.page.get_by_role("searchbox").fill(query)
     first = items(desk).first
     first.click()
     expect(desk.page.locator("#review")).to_contain_text(expected)
-    found = int(desk.page.locator("#found").inner_text().split()[0])
-    assert 0 < found < 4 * EACH
+    matches = int(desk.page.locator("#match-count").inner_text().split()[0])
+    assert 0 < matches < 4 * EACH
 
 
-def test_search_without_a_find_says_so_and_is_cleared(desk: Watched) -> None:
+def test_search_without_a_match_says_so_and_is_cleared(desk: Watched) -> None:
     desk.page.get_by_role("searchbox").fill("zeppelin")
     expect(desk.page.get_by_role("status")).to_have_text(f"0 of {EACH + 1} reviews")
-    expect(desk.page.locator("#review-title")).to_have_text("Nothing found")
+    expect(desk.page.locator("#review-title")).to_have_text("No matches")
     desk.page.get_by_role("button", name="Clear").click()
     expect(desk.page.get_by_role("status")).to_have_text(f"{EACH + 1} reviews")
 
 
-def test_filters_leave_what_they_name(desk: Watched) -> None:
+def test_filters_show_only_matching_reviews(desk: Watched) -> None:
     tab(desk, "Least certain").click()
     desk.page.get_by_label("Label", exact=True).select_option("positive")
     desk.page.get_by_label("Probability from").fill("0.6")
@@ -194,7 +194,7 @@ def test_filters_leave_what_they_name(desk: Watched) -> None:
     assert shown
     assert all(label == "positive" and 0.6 <= float(chance) <= 0.9 for chance, label in shown)
     desk.page.get_by_label("Label", exact=True).select_option("wrong")
-    assert all("in truth negative" in text for text in items(desk).all_inner_texts())
+    assert all("actually negative" in text for text in items(desk).all_inner_texts())
 
 
 def test_marks_follow_the_switch_between_contribution_and_attention(desk: Watched) -> None:
@@ -204,7 +204,7 @@ def test_marks_follow_the_switch_between_contribution_and_attention(desk: Watche
     assert {"p4", "n4"} & set(" ".join(classes).split())
     assert {"p1", "n1"} & set(" ".join(classes).split())
     assert {"pos", "neg"} >= {each.split()[-1] for each in classes}
-    expect(desk.page.locator("#legend")).to_contain_text("for negative")
+    expect(desk.page.locator("#legend")).to_contain_text("towards negative")
     desk.page.get_by_label("Attention", exact=True).check()
     assert all(re.fullmatch(r"word a[1-4]", str(mark.get_attribute("class"))) for mark in marks.all())
     expect(desk.page.locator("#legend")).to_contain_text("attention")
@@ -247,7 +247,7 @@ def test_values_of_a_word_are_shown_on_hover(desk: Watched) -> None:
     expect(tip).to_be_hidden()
 
 
-def test_keyboard_alone_leads_from_the_top_to_the_figures_of_a_word(desk: Watched) -> None:
+def test_keyboard_alone_reaches_the_figures_of_a_word(desk: Watched) -> None:
     press = desk.page.keyboard.press
     press("Tab")
     expect(desk.page.get_by_role("link", name="Skip to the report")).to_be_focused()
@@ -283,7 +283,7 @@ def test_dark_scheme_follows_the_system(browser: Browser, report: Path, desk: Wa
     assert ["rgb(20, 23, 27)", "rgb(132, 182, 244)"] == dark
 
 
-def test_dark_scheme_is_put_on_and_off_by_the_button(desk: Watched) -> None:
+def test_button_switches_the_dark_scheme(desk: Watched) -> None:
     desk.page.get_by_role("button", name="Dark colours").click()
     assert "rgb(20, 23, 27)" == desk.colour("body", "backgroundColor")
     assert "rgb(132, 182, 244)" == desk.colour("#score .chart [fill='var(--pos)']", "fill")
@@ -295,7 +295,7 @@ def test_dark_scheme_is_put_on_and_off_by_the_button(desk: Watched) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, SMALL_PHONE], ids=["desk", "phone"])
-def test_checker_finds_nothing_serious(
+def test_accessibility_checker_reports_nothing_serious(
     browser: Browser, short_report: Path, size: tuple[int, int], scheme: str
 ) -> None:
     with opened(browser, short_report, size, scheme) as watched:
@@ -324,13 +324,13 @@ def test_phone_shows_list_or_review_and_never_scrolls_sideways(browser: Browser,
         expect(watched.page.locator("#review")).to_be_hidden()
 
 
-def test_phone_goes_back_to_the_list_when_another_is_chosen(phone: Watched) -> None:
+def test_phone_returns_to_the_list_when_another_is_selected(phone: Watched) -> None:
     items(phone).first.click()
     tab(phone, "Most negative").click()
     expect(items(phone).first).to_be_visible()
 
 
-def test_paper_has_no_controls_and_is_black_on_white_with_everything_open(browser: Browser, report: Path) -> None:
+def test_paper_is_black_on_white_without_controls_and_with_everything_open(browser: Browser, report: Path) -> None:
     with opened(browser, report, DESK, "dark") as watched:
         watched.page.emulate_media(media="print")
         watched.page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -347,13 +347,13 @@ def test_paper_has_no_controls_and_is_black_on_white_with_everything_open(browse
 
 def test_review_without_text_shows_its_words_in_order_and_says_why(odd: Watched) -> None:
     expect(odd.page.locator("#review-title")).to_have_text("Review without")
-    expect(odd.page.locator("#marked")).to_contain_text("The text is not at hand")
+    expect(odd.page.locator("#marked")).to_contain_text("The text is not available")
     tokens = odd.page.locator(".text").inner_text()
     assert tokens.index("lovely") < tokens.index("dull")
-    expect(odd.page.locator("#review")).not_to_contain_text("in truth")
+    expect(odd.page.locator("#review")).not_to_contain_text("actually")
 
 
-def test_review_that_is_cut_marks_what_is_there_and_lists_the_rest(odd: Watched) -> None:
+def test_review_with_a_cut_text_lists_all_its_words(odd: Watched) -> None:
     items(odd).nth(1).click()
     expect(odd.page.locator("#marked")).to_contain_text("Only the beginning of the text is shown")
     marked = odd.page.locator(".text .word").all_inner_texts()
@@ -362,14 +362,14 @@ def test_review_that_is_cut_marks_what_is_there_and_lists_the_rest(odd: Watched)
     expect(odd.page.locator(".listed")).to_contain_text("dull")
 
 
-def test_words_are_marked_where_they_stand_beyond_the_first_plane_too(odd: Watched) -> None:
+def test_words_are_marked_in_place_beyond_the_first_plane_too(odd: Watched) -> None:
     tab(odd, "Least certain").click()
     assert ["𝒜", "tender", "film", "superb"] == odd.page.locator(".text .word").all_inner_texts()
     assert "👩\u200d🚀" in odd.page.locator(".text").inner_text()
     assert "U+2028" not in odd.page.locator(".text").inner_text()
 
 
-def test_report_of_50_000_reviews_is_small_and_opens_whole_and_alone(browser: Browser, tmp_path: Path) -> None:
+def test_report_on_50_000_reviews_is_small_and_works(browser: Browser, tmp_path: Path) -> None:
     run, page, reviews = tmp_path / "out", tmp_path / "report.html", str(tmp_path / "reviews.parquet")
     pq.write_table(write_run(run, 50_000, source=reviews, keep=("truth",), hostile=True, rejected=20), reviews)
     command = ["report", str(run), "--output", str(page), "--text-from", reviews, "--label-column", "truth"]
@@ -387,10 +387,10 @@ def test_report_of_50_000_reviews_is_small_and_opens_whole_and_alone(browser: Br
         watched.page.keyboard.press("ArrowRight")
         expect(watched.page.locator("#tip")).to_be_visible()
         watched.page.get_by_role("searchbox").fill("no such word")
-        expect(watched.page.locator("#found")).to_contain_text("0 reviews")
+        expect(watched.page.locator("#match-count")).to_contain_text("0 reviews")
         watched.page.get_by_role("button", name="Dark colours").click()
         assert "rgb(20, 23, 27)" == watched.colour("body", "backgroundColor")
         assert 0 == watched.page.locator("img, svg[onload], a[href^=javascript]").count()
-        assert [] == watched.said
-        assert [page.as_uri()] == watched.asked
+        assert [] == watched.messages
+        assert [page.as_uri()] == watched.requests
         assert 0 >= watched.overflow()

@@ -1,4 +1,4 @@
-"""The page of a report, without a browser: one file, nothing from elsewhere, every string in its place."""
+"""The page of a report, without a browser: one self-contained file in which every string is escaped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECTIONS = {"figures", "score", "training", "reference", "words", "quality", "re
 
 
 class Parsed(HTMLParser):
-    """What a parser makes of the page: tags with attributes, text by itself, and what stands in scripts and styles."""
+    """The page as a parser sees it: tags with attributes, text, and the contents of scripts and styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def test_policy_allows_the_style_and_the_script_of_the_page_and_nothing_else(par
     assert rules == str(policy).split("; ")
 
 
-def test_page_refers_to_nothing_outside_of_itself(parsed: Parsed) -> None:
+def test_page_refers_only_to_itself(parsed: Parsed) -> None:
     targets = {"href", "src", "srcset", "action", "formaction", "data", "poster", "xlink:href", "ping", "background"}
     refers = {str(value) for _, attributes in parsed.tags for name, value in attributes.items() if name in targets}
     assert {"data:,", "#main", *(f"#{name}" for name in SECTIONS)} == refers
@@ -99,7 +99,7 @@ def test_page_refers_to_nothing_outside_of_itself(parsed: Parsed) -> None:
     )
 
 
-def test_script_makes_no_markup_of_strings() -> None:
+def test_script_never_turns_strings_into_markup() -> None:
     script = resources.files("batch_scorer.report").joinpath("page.js").read_text()
     assert [] == re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|\beval\b|Function\(", script)
 
@@ -113,92 +113,93 @@ def test_hostile_strings_become_neither_tags_nor_attributes(parsed: Parsed) -> N
 
 
 @pytest.mark.parametrize("string", HOSTILE[:-1])
-def test_hostile_string_is_shown_as_it_is(parsed: Parsed, string: str) -> None:
+def test_hostile_string_is_shown_unchanged(parsed: Parsed, string: str) -> None:
     assert string in parsed.text
     assert string in {value for name, value in parsed.data()["reviews"][0]["kept"]}
 
 
-def test_controls_and_bidi_marks_are_shown_by_their_number(hostile: str, parsed: Parsed) -> None:
+def test_controls_and_bidi_marks_are_spelled_out(hostile: str, parsed: Parsed) -> None:
     assert "gpj.U+202Eexe U+2066leftU+2069 U+001B[2JU+0000 U+2028 end" in parsed.text
     outside = hostile[: hostile.index('<script type="application/json"')]
     assert set() == set(outside) & set("\u202e\u2066\u2069\x1b\x00\u2028")
 
 
-def test_script_makes_the_same_characters_visible_as_the_page() -> None:
+def test_script_spells_out_the_same_characters_as_the_page() -> None:
     script = resources.files("batch_scorer.report").joinpath("page.js").read_text()
-    (theirs,) = re.findall(r"const HIDDEN = /\(\[(.*)\]\)/u;", script)
-    theirs = re.sub(r"\\u\{(\w+)\}", r"\\U000\1", theirs)
+    (in_script,) = re.findall(r"const INVISIBLE = /\(\[(.*)\]\)/u;", script)
+    in_script = re.sub(r"\\u\{(\w+)\}", r"\\U000\1", in_script)
     every = "".join(map(chr, range(0x110000)))
-    assert re.findall(f"[{page.HIDDEN}]", every) == re.findall(f"[{theirs}]", every)
+    assert re.findall(f"[{page.INVISIBLE}]", every) == re.findall(f"[{in_script}]", every)
 
 
-def test_data_of_the_script_hold_nothing_that_ends_it(parsed: Parsed) -> None:
+def test_data_of_the_script_cannot_end_its_element(parsed: Parsed) -> None:
     (data,) = (text for _, text in parsed.raw if text.startswith("{"))
     assert set() == set(data) & set("<>&\u2028\u2029")
     assert HOSTILE[0] == parsed.data()["reviews"][0]["id"]
 
 
-def test_half_a_character_spoils_nothing() -> None:
-    found = bare()
-    review = replace(found.reviews[0], record_id="half \ud800", source="\udcff.jsonl")
+def test_lone_surrogates_are_kept() -> None:
+    plain = bare()
+    review = replace(plain.reviews[0], record_id="half \ud800", source="\udcff.jsonl")
     half = replace(
-        found, run=replace(found.run, output="\udcff"), reviews=(review,), score=Histogram((0.0,), (1,), (1,)), drift=()
+        plain, run=replace(plain.run, output="\udcff"), reviews=(review,), score=Histogram((0.0,), (1,), (1,)), drift=()
     )
     assert "half \ud800" == Parsed(page.render(half).decode()).data()["reviews"][0]["id"]
 
 
-def test_every_section_is_there_when_there_is_something_to_show(parsed: Parsed) -> None:
+def test_page_has_every_section_that_has_something_to_show(parsed: Parsed) -> None:
     assert SECTIONS == parsed.sections()
+    assert ("option", {"value": "wrong"}) in parsed.tags
     assert "This run is not a success: 1 file could not be read." in parsed.text
 
 
-def test_sections_without_anything_to_show_are_left_out(plain: Parsed) -> None:
+def test_empty_sections_are_left_out(plain: Parsed) -> None:
     assert SECTIONS - {"reference", "quality", "rejected"} == plain.sections()
     assert "not a success" not in plain.text
-    assert "labelled wrong" not in plain.text
+    assert ("option", {"value": "wrong"}) not in plain.tags
     assert "There are no texts: none were kept, and none were given." in plain.text
 
 
-def test_sections_are_linked_in_their_order(parsed: Parsed) -> None:
+def test_sections_are_linked_in_order(parsed: Parsed) -> None:
     links = [str(a["href"])[1:] for tag, a in parsed.tags if tag == "a" and a["href"] != "#main"]
     assert links == [a["id"] for tag, a in parsed.tags if tag == "section" and "id" in a]
 
 
-def test_headline_figures_are_those_of_the_run(parsed: Parsed) -> None:
+def test_headline_figures_match_the_run(parsed: Parsed) -> None:
     text = " ".join(parsed.text.split())
     for expected in (
         "Reviews scored50,000of 50,004 read",
         "Positive51.3%negative 48.7%",
-        "Accuracy92.2%of 4,980 with a label",
-        "Rejected4and 1 place unreadable",
+        "Accuracy92.2%on 4,980 with a true label",
+        "Rejected4and 1 unreadable file or part",
         "Unknown words11.0%of 11,483,920 words",
         "2024-10-31 08:28 UTC",
         "major, PSI 0.41",
-        "between 91.5% and 92.9%",
+        "(95% confidence interval: 91.5% to 92.9%)",
     ):
         assert expected in text
 
 
 def test_quality_without_any_label_says_so() -> None:
-    found = findings(each=1)
-    assert found.quality
-    none = replace(found.quality, reviews=0, accuracy=float("nan"), reliability=(), slices=())
-    text = Parsed(page.render(replace(found, quality=none, drift=(), drift_reference=())).decode()).text
-    assert "No review has one of two labels in the column stars." in text
+    labelled = findings(each=1)
+    assert labelled.quality
+    unlabelled = replace(labelled.quality, reviews=0, accuracy=float("nan"), reliability=(), slices=())
+    text = Parsed(page.render(replace(labelled, quality=unlabelled, drift=(), drift_reference=())).decode()).text
+    assert "No review has a positive or negative label in the column stars." in text
 
 
 def test_same_findings_give_the_same_bytes() -> None:
-    found = replace(findings(each=1), drift=(), drift_reference=(), quality=None)
-    assert page.render(found) == page.render(found)
+    same = replace(findings(each=1), drift=(), drift_reference=(), quality=None)
+    assert page.render(same) == page.render(same)
 
 
 def test_large_report_stays_below_five_megabytes() -> None:
-    found = findings(each=100, plain=950)
-    assert 5_000 < min(len(review.text or "") for review in found.reviews)
-    assert 5_000_000 > len(page.render(replace(found, drift=(), drift_reference=(), quality=None)))
+    large = findings(each=100, plain=950)
+    assert 5_000 < min(len(review.text or "") for review in large.reviews)
+    assert 5_000_000 > len(page.render(replace(large, drift=(), drift_reference=(), quality=None)))
 
 
-def test_dark_scheme_is_the_same_by_preference_and_by_the_button() -> None:
+def test_dark_scheme_is_the_same_by_preference_and_by_button() -> None:
     css = resources.files("batch_scorer.report").joinpath("page.css").read_text()
     by_preference, by_button = re.findall(
         r":root(?::not\(\[data-scheme=\"light\"\]\)|\[data-scheme=\"dark\"\]) \{(.*?)\}", css, re.S
@@ -206,10 +207,10 @@ def test_dark_scheme_is_the_same_by_preference_and_by_the_button() -> None:
     assert by_preference == by_button
 
 
-def test_shown_sum_adds_up_and_each_figure_is_within_a_thousandth() -> None:
-    found = findings(each=4)
-    data = json.loads(page_data.as_json(found))
-    for review, row in zip(found.reviews, data["reviews"], strict=True):
+def test_sum_on_the_page_adds_up_with_each_term_within_a_thousandth() -> None:
+    some = findings(each=4)
+    data = json.loads(page_data.as_json(some))
+    for review, row in zip(some.reviews, data["reviews"], strict=True):
         listed = [word for word in row["listed"] if word[6]]
         assert row["logit"] == data["bias"] + sum(word[5] for word in listed) + row["rest"]
         exact = [word.contribution for word in review.words if word.contributing_rank]
@@ -228,7 +229,7 @@ def test_thousandths_of_terms_that_do_not_add_up_are_only_rounded() -> None:
     assert [1500, -250] == page_data.thousandths(0.0, [1.5, -0.25], 9.0)
 
 
-def test_charts_take_every_colour_from_the_page(hostile: str) -> None:
+def test_charts_take_their_colours_from_the_page(hostile: str) -> None:
     drawn = re.findall(r'<svg class="chart".*?</svg>', hostile, re.S)
     assert 9 == len(drawn)
     colours = {colour for svg in drawn for colour in re.findall(r'(?:fill|stroke)="([^"]*)"', svg)}
@@ -245,12 +246,12 @@ def test_chart_labels_are_the_edges_of_its_bins() -> None:
     assert ["1 to 9", "10 to 24", "25 to 49", "50 or more"] == names
 
 
-def test_bars_have_the_colour_of_their_label_by_the_threshold() -> None:
+def test_bars_have_the_colour_of_the_label_that_the_threshold_gives() -> None:
     drawn = charts.score_chart(Histogram((0.0, 0.2, 0.4, 0.6, 0.8), (1,) * 5, (1,) * 5), 0.6, 300, "")
     assert ["var(--neg)"] * 3 + ["var(--pos)"] * 2 == re.findall(r"var\(--(?:pos|neg)\)", drawn)
 
 
-def test_shares_are_of_each_sides_own_reviews() -> None:
+def test_shares_are_of_the_reviews_of_each_side() -> None:
     row = charts.bins(Histogram((0.0, 0.5), (1, 3), (30, 10)))[0]
     assert ("0.00 to 0.50", 0.25, 0.75) == (row.name, row.run_share, row.other_share)
 
@@ -269,7 +270,7 @@ def test_label_of_a_chart_is_escaped() -> None:
 
 def test_run_without_a_review_has_a_page() -> None:
     nothing = Histogram((0.0, 0.5), (0, 0), (0, 0))
-    found: Findings = replace(
+    empty: Findings = replace(
         bare(), scored=0, read=0, words=0, reviews=(), positive_words=(), negative_words=(), drift=(), score=nothing
     )
-    assert {"figures", "score", "reading"} == Parsed(page.render(found).decode()).sections()
+    assert {"figures", "score", "reading"} == Parsed(page.render(empty).decode()).sections()

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from batch_scorer import storage
-from batch_scorer.analysis.database import tables
+from batch_scorer.analysis.database import connect
 from batch_scorer.errors import RefusedError
 from batch_scorer.models import artifact
 from batch_scorer.runs.finished import check_parts, fetched, open_run
@@ -158,7 +158,7 @@ def test_run_in_a_store_is_copied_for_as_long_as_it_is_looked_at(
         for path, expected in zip(here.predictions + here.errors, local.predictions + local.errors, strict=True):
             assert Path(expected).read_bytes() == Path(path).read_bytes()
     assert [] == [path for path in here.predictions if os.path.exists(path)]
-    with tables("report", new=[run]) as connection:
+    with connect("report", new=[run]) as connection:
         assert [(address, 6)] == connection.execute(
             "select output, (select count(*) from new_predictions) from new_runs"
         ).fetchall()
@@ -177,7 +177,7 @@ def test_part_that_is_missing_in_a_store_is_refused_by_name(in_store: tuple[str,
 
 def test_connection_of_the_tables_reaches_for_no_network(output: Path) -> None:
     with (
-        tables("report", new=[open_run(str(output))]) as connection,
+        connect("report", new=[open_run(str(output))]) as connection,
         pytest.raises(duckdb.Error, match="httpfs"),
     ):
         connection.execute("from 'http://127.0.0.1:9/x.parquet'")

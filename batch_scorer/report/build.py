@@ -1,0 +1,189 @@
+"""A finished run -> the findings of its report: each figure is one query over its rows, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from batch_scorer.analysis import database
+from batch_scorer.analysis.labels import find_labels
+from batch_scorer.analysis.views import identifier
+from batch_scorer.models.profile import SHARE_EDGES, Profile
+from batch_scorer.report import budget, drift, quality, selection, texts, words
+from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
+from batch_scorer.report.question import Question
+from batch_scorer.runs import finished
+from batch_scorer.runs.finished import Run
+from batch_scorer.schema import ERROR_CODES, predictions_schema
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+EXAMPLES = 5  # of rejected records, per error code
+CODES = 20
+_MAX_NOTES, _NOTE_CHARACTERS = 20, 500  # of warnings, and of notices
+
+
+def build_findings(question: Question) -> Findings:
+    """Opens the run that `question` names and computes what its report says.
+
+    Raises:
+        RefusedError: there is no such run, or it lacks what `question` asks for.
+        JobError: a query ran out of memory or disk space.
+    """
+    run = finished.open_run(question.output)
+    reference = finished.open_run(question.reference) if question.reference else None
+    question.check(run)
+    old = {} if reference is None else {"old": [reference]}
+    with database.connect("report", new=[run], **old) as connection:
+        return _build(connection, question, run, reference)
+
+
+def _build(connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None) -> Findings:
+    m, counts = run.manifest, run.manifest["counts"]
+    connection.execute("set TimeZone = 'UTC'")  # for kept times: a report does not depend on where it is written
+    kept = _create_reviews_view(connection, run)
+    notices = [*m["notices"]]
+    measured_quality = _measure_quality(connection, question, kept, m["max_words"], notices)
+    selection.select_reviews(connection, m["temperature"], m["threshold"], question.reviews)
+    with_texts, texts_note = _add_texts(connection, question, run, kept)
+    reviews, lost = budget.fit(with_texts)
+    if lost:
+        texts_note += f" {lost:,} {'review is' if lost == 1 else 'reviews are'} shown without, to keep the page small."
+    profile, training = (Profile.from_json(m["profile"][name]) for name in ("run", "training"))
+    drift_reference: tuple[Drift, ...] = ()
+    scale = None
+    if reference is not None:
+        earlier = reference.manifest
+        earlier_profile = Profile.from_json(earlier["profile"]["run"])
+        drift_reference = drift.measure_drift(profile, earlier_profile, "in the reference run")
+        scale = profile.reviews / earlier_profile.reviews if earlier_profile.reviews else None
+        if earlier["model_id"] != m["model_id"]:
+            notices.append(
+                f"The reference run was scored by another model, {earlier['model_name']} {earlier['model_id']}, which "
+                "may explain what changed."
+            )
+    corpus_words = words.sum_words(connection, scale)
+    return Findings(
+        run=_identity(connection, "new", run),
+        reference=_identity(connection, "old", reference) if reference else None,
+        read=counts["read"],
+        scored=counts["scored"],
+        rejected_count=counts["rejected"],
+        unreadable=counts["unreadable"],
+        words=profile.words,
+        truncated=profile.truncated,
+        oov_share=profile.oov_words / max(profile.used_words, 1),
+        bias=m["bias"],
+        temperature=m["temperature"],
+        threshold=m["threshold"],
+        max_words=m["max_words"],
+        top_k=m["top_k"],
+        warnings=_limited(m["warnings"]),
+        notices=_limited(notices),
+        not_a_success=m["not_a_success"] and budget.cut(m["not_a_success"], _NOTE_CHARACTERS),
+        texts_note=texts_note,
+        score=Histogram(SHARE_EDGES, profile.probability, training.probability),
+        drift=drift.measure_drift(profile, training, "in training"),
+        drift_reference=drift_reference,
+        positive_words=corpus_words.positive,
+        negative_words=corpus_words.negative,
+        changed_words=corpus_words.changed,
+        reviews=reviews,
+        quality=measured_quality,
+        rejected=_rejected(connection),
+    )
+
+
+def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, str]:
+    """Creates the view `quality.REVIEWS`, and returns its column for the name of each kept column.
+
+    A kept column may be called like anything in a query, or like one of our columns in another case, which DuckDB does
+    not tell apart: in this view, kept columns have names of our own.
+    """
+    import pyarrow as pa
+
+    *ours, _, _ = predictions_schema(pa.schema([]), "", "").names
+    all_columns = [row[0] for row in connection.execute("describe new_predictions").fetchall()]
+    theirs = all_columns[len(ours) : len(ours) + len(run.kept)] if run.predictions else []
+    kept = {name: f"kept_{i}" for i, name in enumerate(run.kept)}
+    columns = [*(identifier(name) for name in ours)]
+    columns += [f"{identifier(name)} as {column}" for name, column in zip(theirs, kept.values(), strict=False)]
+    columns += [f"null::varchar as {column}" for column in list(kept.values())[len(theirs) :]]
+    connection.execute(f"create temp view {quality.REVIEWS} as select {', '.join(columns)} from new_predictions")
+    return kept
+
+
+def _measure_quality(
+    connection: DuckDBPyConnection, question: Question, kept: Mapping[str, str], max_words: int, notices: list[str]
+) -> Quality | None:
+    """Creates the view `quality.LABELLED` and measures quality, if there are labels; adds to `notices`."""
+    name = question.label_column
+    labels = find_labels(connection, quality.REVIEWS, kept[name], name, question.positive_value) if name else None
+    quality.add_truth(connection, kept, labels)
+    if not labels:
+        if name:
+            notices.append(quality.no_label(name))
+        return None
+    measured, remarks = quality.measure_quality(connection, kept, labels, question.slice_columns, max_words)
+    notices += remarks
+    return measured
+
+
+def _add_texts(
+    connection: DuckDBPyConnection, question: Question, run: Run, kept: Mapping[str, str]
+) -> tuple[tuple[Review, ...], str]:
+    """The selected reviews with their texts, as far as `question` asks for them, and a sentence on the texts."""
+    reviews = selection.read_reviews(connection, kept, question.text_column)
+    if question.text_column:
+        matched = texts.from_column(connection, reviews, kept[question.text_column])
+        return matched.with_texts(), matched.note(f"the kept column {question.text_column}")
+    if question.text_from:
+        matched = texts.from_inputs(run, reviews, question.text_from)
+        inputs = ", ".join(budget.cut(name, budget.NAME) for name in question.text_from[:3])
+        more = len(question.text_from) - 3
+        return matched.with_texts(), matched.note(f"{inputs} and {more:,} more" if more > 0 else inputs)
+    return reviews, texts.NO_TEXTS
+
+
+def _identity(connection: DuckDBPyConnection, group: str, run: Run) -> Identity:
+    m = run.manifest
+    row: Any = connection.execute(
+        f"select count(*), count_if(predicted_label = 'positive') from {group}_predictions"
+    ).fetchone()
+    reviews, positive = row
+    return Identity(
+        output=budget.cut(run.output, budget.NAME),
+        run_id=budget.cut(m["run_id"], budget.NAME),
+        model_name=budget.cut(m["model_name"], budget.NAME),
+        model_id=m["model_id"],
+        finished=budget.cut(m["finished"], budget.TOKEN),
+        reviews=reviews,
+        positive=positive / reviews if reviews else 0.0,
+        complete=run.complete,
+    )
+
+
+def _limited(notes: Sequence[str]) -> tuple[str, ...]:
+    first = tuple(budget.cut(note, _NOTE_CHARACTERS) for note in notes[:_MAX_NOTES])
+    more = len(notes) - len(first)
+    return (*first, f"And {more:,} more, see manifest.json.") if more else first
+
+
+def _rejected(connection: DuckDBPyConnection) -> tuple[Rejected, ...]:
+    source, message, excerpt = (budget.cut_sql(name, budget.MESSAGE) for name in ("source", "message", "excerpt"))
+    example = f"""{{'s': {source}, 'o': "offset", 'm': {message}, 'e': {excerpt}}}"""
+    rows = connection.execute(f"""
+        select left(stage, {budget.TOKEN}), left(code, {budget.TOKEN}), count(*) as records, min({example}, {EXAMPLES})
+        from new_errors group by 1, 2 order by records desc, 2, 1 limit {CODES}
+    """).fetchall()
+    return tuple(
+        Rejected(
+            stage=stage,
+            code=code,
+            meaning=ERROR_CODES[code][1] if code in ERROR_CODES else "",
+            records=records,
+            examples=tuple((e["s"], e["o"], e["m"], e["e"]) for e in examples),
+        )
+        for stage, code, records, examples in rows
+    )

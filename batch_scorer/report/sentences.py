@@ -1,0 +1,37 @@
+"""Findings -> the sentences that sum a report up, for the terminal and for anybody who wrote one from Python."""
+
+from __future__ import annotations
+
+from batch_scorer.report import drift
+from batch_scorer.report.findings import Findings, WordTotal
+
+_WORDS = 3  # named in a sentence
+
+
+def headlines(findings: Findings) -> list[str]:
+    """The most important findings, in a few sentences."""
+    run, quality = findings.run, findings.quality
+    if not run.reviews:
+        rejected = findings.rejected_count
+        return [f"No review was scored; {rejected:,} {'record was' if rejected == 1 else 'records were'} rejected."]
+    facts = [f"{run.reviews:,} {'review' if run.reviews == 1 else 'reviews'}, {run.positive:.0%} positive"]
+    for effect, words in (("add most", findings.positive_words), ("subtract most", findings.negative_words)):
+        if words:
+            facts.append(f"{', '.join(word.token for word in words[:_WORDS])} {effect}")
+    sentences = [f"{'; '.join(facts)}."]
+    if quality:
+        sentences.append(
+            f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "
+            f"{quality.column} on {quality.reviews:,}."
+        )
+    sentences += [
+        d.sentence for d in (*findings.drift, *findings.drift_reference) if d.grade in (drift.MODERATE, drift.MAJOR)
+    ]
+    if findings.changed_words:
+        sentences.append(f"Since the reference run, {_changes(findings.changed_words[:_WORDS])}.")
+    return sentences
+
+
+def _changes(words: tuple[WordTotal, ...]) -> str:
+    changes = (f"{word.token} ({word.contribution - (word.reference or 0):+,.0f})" for word in words)
+    return f"the words that changed most are {', '.join(changes)}"
