@@ -57,15 +57,14 @@ def keras_sorted(artifact: Artifact) -> Scorer:
 def engine(artifact: Artifact, precision: str) -> Scorer:
     """The engine that jobs use, driven as in jobs; it sorts, and its batch size is its own."""
     from batch_scorer.models.engine import load_engine
-    from batch_scorer.scoring.score import ScoredBatch
-    from batch_scorer.scoring.score import score as score_chunk
+    from batch_scorer.scoring.score import ScoredBatch, score_ids
 
     loaded = load_engine(artifact, precision)
 
     def score(ids: Sequence[Ids], batch_size: int) -> Answers:
         logit = np.full(len(ids), np.nan)
         attention: list[Array] = [logit] * len(ids)
-        for found in score_chunk(loaded, ids):
+        for found in score_ids(loaded, ids):
             if isinstance(found, ScoredBatch):  # a review that failed keeps its NaN, which the check of logits refuses
                 logit[found.rows] = found.scores.logit
                 for column, row in enumerate(found.rows):
