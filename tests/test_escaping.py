@@ -33,8 +33,8 @@ from batch_scorer.models.tokenizer import words
 from batch_scorer.planning import plan
 from batch_scorer.runners.job import plan_sentence
 from batch_scorer.runners.result import JobResult
+from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review
-from batch_scorer.scoring.shard import Scorer
 from batch_scorer.ui import cards, highlight, summary, terminal
 from tests.cli.test_main import process
 from tests.jobs import score_here

@@ -49,7 +49,7 @@ def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
     with waits:
         from batch_scorer.models import artifact
         from batch_scorer.models.engine import load_engine
-        from batch_scorer.scoring.shard import Scorer
+        from batch_scorer.scoring.chunk import Scorer
         from batch_scorer.ui import highlight
 
         loaded = artifact.load(model or artifact.SHIPPED)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from batch_scorer.formats.records import Shard
 from batch_scorer.models.engine import load_engine
 from batch_scorer.planning.plan import Plan
+from batch_scorer.scoring.chunk import Scorer, score_chunk
 from batch_scorer.scoring.read import read
-from batch_scorer.scoring.shard import Scorer, score_chunk
 from batch_scorer.scoring.write import predictions
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def _seconds_a_review(
 ) -> float:
     begin, reviews = clock(), 0
     for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
-        encoded, explanation, chosen, _ = score_chunk(chunk, scorer, plan.top_k)
-        predictions(encoded, explanation, chosen, plan, scorer.artifact)
-        reviews += len(chosen)
+        explained = score_chunk(chunk, scorer, plan.top_k)
+        predictions(explained, plan, scorer.artifact)
+        reviews += len(explained)
         if reviews >= SAMPLE_REVIEWS:
             break
     return (clock() - begin) / max(reviews, 1)

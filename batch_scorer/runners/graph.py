@@ -48,7 +48,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
 
     def _load(self) -> Any:
         from batch_scorer.models.engine import load_engine
-        from batch_scorer.scoring.shard import Scorer
+        from batch_scorer.scoring.chunk import Scorer
 
         model = artifact.load(self._config.scoring.model or SHIPPED)
         if model.model_id != self._plan.model_id:

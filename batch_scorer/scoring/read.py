@@ -1,18 +1,19 @@
-"""Read: a shard -> chunks of reviews, and of records that are none.
+"""Read: a shard, or texts -> chunks of reviews, and of records that cannot be scored.
 
-A chunk holds at most `CHUNK_REVIEWS` records or, with ids and kept values, `CHUNK_CHARACTERS` of text, and one record
-more, whatever the size of the file.
+A chunk is full when it holds `CHUNK_REVIEWS` records or, counting ids and kept values, `CHUNK_CHARACTERS` of text; its
+size does not depend on the size of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from batch_scorer.config import InputConfig
 from batch_scorer.formats.arrow_sizes import row_bytes
 from batch_scorer.formats.partitions import records
 from batch_scorer.formats.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
@@ -25,11 +26,11 @@ CHUNK_CHARACTERS = 32 << 20
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some reviews of one shard, in the order of the input.
+    """Some reviews, in the order of the input.
 
     Args:
         reviews: N rows: record_id, source, offset, and the kept columns under their output names.
-        texts: N texts, each of which UTF-8 can write.
+        texts: N texts, each of which can be written as UTF-8.
         rejected: records that could be told apart but hold no text to score; damage.
     """
 
@@ -44,26 +45,26 @@ class _Draft:
     rejected: list[Rejection] = field(default_factory=list)
     characters: int = 0
 
-    def add(self, found: Record | Rejection, fields: Fields) -> None:
-        """Takes in a record, or why it is none; what is rejected has taken memory all the same."""
-        if isinstance(found, Record):
-            self.characters += len(found.text)
-            if found.kept:
-                self.characters += sum(map(_size, found.kept))
-            found = _checked(found, fields)
-        if found.record_id:
-            self.characters += len(found.record_id)
-        if isinstance(found, Record):
-            self.records.append(found)
+    def add(self, record: Record | Rejection, fields: Fields) -> None:
+        """Takes a record, or the reason why it cannot be scored; a rejected one has taken up memory all the same."""
+        if isinstance(record, Record):
+            self.characters += len(record.text)
+            if record.kept:
+                self.characters += sum(map(_size, record.kept))
+            record = _checked(record, fields)
+        if record.record_id:
+            self.characters += len(record.record_id)
+        if isinstance(record, Record):
+            self.records.append(record)
         else:
-            self.rejected.append(found)
+            self.rejected.append(record)
 
     def is_full(self) -> bool:
         return len(self.records) + len(self.rejected) >= CHUNK_REVIEWS or self.characters >= CHUNK_CHARACTERS
 
 
 def _size(value: Any) -> int:
-    """Characters of a kept value, or what it takes instead: bytes."""
+    """Characters of a kept value, or its bytes where it is not text."""
     if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, pa.Array):  # a list or a struct: an array of one
@@ -77,9 +78,34 @@ def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chu
     Args:
         beat: called at each read from the disk or the store.
     """
+    return _chunks(_until_damage(shard, fields, beat), fields)
+
+
+def read_texts(texts: Iterable[Any], max_text_bytes: int = InputConfig.max_text_bytes) -> Iterator[Chunk]:
+    """Texts that come from no file, chunk by chunk: text i has the offset i, the source ``-`` and the id ``-#i``.
+
+    What a reader of files would reject is rejected with the same code: None is `missing_text`, anything else that is
+    not a string `text_not_a_string`.
+
+    Args:
+        max_text_bytes: larger texts are rejected, measured in UTF-8.
+    """
+    fields = Fields("text", None, (), pa.schema([]), max_text_bytes)
+    return _chunks((_of_no_file(i, text) for i, text in enumerate(texts)), fields)
+
+
+def _of_no_file(index: int, text: Any) -> Record | Rejection:
+    if isinstance(text, str):
+        return Record("-", index, None, text, ())
+    if text is None:
+        return Rejection("-", index, None, "missing_text", "the text is None")
+    return Rejection("-", index, None, "text_not_a_string", f"the text is of type {type(text).__name__}")
+
+
+def _chunks(records: Iterable[Record | Rejection], fields: Fields) -> Iterator[Chunk]:
     draft = _Draft()
-    for found in _until_damage(shard, fields, beat):
-        draft.add(found, fields)
+    for record in records:
+        draft.add(record, fields)
         if draft.is_full():
             yield _chunk(draft, fields)
             draft = _Draft()
@@ -94,27 +120,27 @@ def _until_damage(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[R
             yield from islice(records(shard, fields, beat), shard.max_records)
             return
         except MemoryError:
-            raise  # Arrow's own is one of `DAMAGE`, but the fault is this machine's
+            raise  # Arrow's own MemoryError is one of `DAMAGE`, but the fault is this machine's
         except DAMAGE as error:
             problem = first_line(error)
     yield Rejection(shard.paths[0], None, None, "unreadable", problem)
 
 
-def _checked(found: Record, fields: Fields) -> Record | Rejection:
+def _checked(record: Record, fields: Fields) -> Record | Rejection:
     """The record, or why its text cannot be scored."""
     try:
-        size_bytes = len(found.text) if found.text.isascii() else len(found.text.encode("utf-8"))
+        size_bytes = len(record.text) if record.text.isascii() else len(record.text.encode("utf-8"))
     except UnicodeEncodeError as error:
-        return _rejected(found, "lone_surrogate", f"character {error.start} is half of a surrogate pair")
+        return _rejected(record, "lone_surrogate", f"character {error.start} is half of a surrogate pair")
     if size_bytes > fields.max_text_bytes:
         message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
-        return _rejected(found, "text_too_large", message)
-    return found
+        return _rejected(record, "text_too_large", message)
+    return record
 
 
-def _rejected(found: Record, code: str, message: str) -> Rejection:
-    # Not the whole text: a chunk of rejections would hold gigabytes of them.
-    return Rejection(found.source, found.offset, found.record_id, code, message, found.text[:EXCERPT_BYTES])
+def _rejected(record: Record, code: str, message: str) -> Rejection:
+    # Not the whole text: a chunk of rejections would hold gigabytes of it.
+    return Rejection(record.source, record.offset, record.record_id, code, message, record.text[:EXCERPT_BYTES])
 
 
 def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from batch_scorer.errors import EngineError, InputError
-from batch_scorer.models.tokenizer import OOV, spans, words
-from batch_scorer.scoring.read import Chunk
-from batch_scorer.scoring.shard import Scorer, score_chunk
-from batch_scorer.scoring.write import scored_columns
+from batch_scorer.models.protocol import Scores
+from batch_scorer.models.tokenizer import OOV, Ids, spans, words
+from batch_scorer.schema import Rejection
+from batch_scorer.scoring.chunk import Scorer
+from batch_scorer.scoring.encode import encode
+from batch_scorer.scoring.explain import explain
+from batch_scorer.scoring.read import read_texts
+from batch_scorer.scoring.score import score
 
 MAX_TEXT_BYTES = 1_000_000  # what `score` takes unless told otherwise
 
@@ -33,6 +37,23 @@ class Word:
     is_known: bool = True
     attention: float = 0.0
     contribution: float = 0.0
+
+    @staticmethod
+    def of(text: str, row: Mapping[str, Any], scores: Scores, ids: Ids) -> tuple[Word, ...]:
+        """Every word of `text`, which is all of a batch, with its own attention and contribution, in float32."""
+        places = list(zip(*(edges.tolist() for edges in spans(text)), strict=True))
+        used, unread = row["n_tokens_used"], row["n_tokens"] - row["n_tokens_used"]
+        known = (ids[-used:] != OOV).tolist()
+        attention, contribution = (
+            values[-used:, 0].astype(np.float32).tolist() for values in (scores.attention, scores.contribution)
+        )
+        return (
+            *(Word(*place) for place in places[:unread]),
+            *(
+                Word(*place, True, *rest)
+                for place, *rest in zip(places[unread:], known, attention, contribution, strict=True)
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,28 +121,15 @@ def explain_review(text: str, scorer: Scorer, top_k: int) -> ExplainedReview:
     Raises:
         EngineError: the model fails on it.
     """
-    here = pa.table({"record_id": ["text"], "source": ["-"], "offset": pa.array([0], pa.int64())})
-    chunk = Chunk(here, [text], [])
-    # Twice, since a row's `rest_contribution` depends on how many words it lists; the second time is cheap, and the
-    # same numbers come out to the last bit.
-    encoded, explanation, chosen, rejected = score_chunk(chunk, scorer, top_k)
-    if rejected:
-        raise EngineError("the model fails on this text", got=rejected[0].message)
-    columns = scored_columns(encoded, explanation, chosen, scorer.artifact)
+    encoded = encode(next(read_texts([text])), scorer.artifact.tokenizer)
+    scored = score(encoded, scorer.engine)
+    batch, *_ = batches = list(scored.batches)
+    if isinstance(batch, Rejection):
+        raise EngineError("the model fails on this text", got=batch.message)
+    columns = explain(replace(scored, batches=batches), top_k).columns(scorer.artifact)
     row = {name: column[0].as_py() for name, column in columns.items()}
-    _, every, _, _ = score_chunk(chunk, scorer, row["n_tokens_used"])
-    listed = {word["position"]: word for word in every.columns(chosen)["top_attended"][0].as_py()}
-
-    starts, ends = (edges.tolist() for edges in spans(text))
-    unread = row["n_tokens"] - row["n_tokens_used"]
-    known = [True] * unread + (encoded.ids[0][-row["n_tokens_used"] :] != OOV).tolist()
-    explained = tuple(
-        Word(start, end, True, is_known, listed[at]["attention"], listed[at]["contribution"])
-        if at >= unread
-        else Word(start, end)
-        for at, (start, end, is_known) in enumerate(zip(starts, ends, known, strict=True))
-    )
-    return ExplainedReview(text, explained, row, scorer.engine.bias, scorer.artifact.temperature)
+    words_read = Word.of(text, row, batch.scores, encoded.ids[0])
+    return ExplainedReview(text, words_read, row, scorer.engine.bias, scorer.artifact.temperature)
 
 
 def to_json(review: ExplainedReview) -> dict[str, Any]:

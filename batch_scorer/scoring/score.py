@@ -1,4 +1,4 @@
-"""Score: encoded reviews -> logits, attention and contributions, in micro-batches of like length.
+"""Score: encoded reviews -> logits, attention and contributions, in micro-batches of similar length.
 
 A batch that the engine fails on is halved until the bad review is alone; the others are scored.
 """
@@ -6,7 +6,7 @@ A batch that the engine fails on is halved until the bad review is alone; the ot
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from batch_scorer.errors import EngineError
 from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import Ids
+from batch_scorer.schema import Rejection
+from batch_scorer.scoring.encode import Encoded
 
 REASON_CHARACTERS = 200
 
@@ -31,18 +33,48 @@ class ScoredBatch:
 
 @dataclass(frozen=True)
 class FailedReview:
-    """Review `row` of the chunk, on which the engine fails even alone.
+    """Review `row` of the chunk, on which the engine fails even when it is alone.
 
     Args:
-        reason: what the engine raised, in `REASON_CHARACTERS` at most. It was given ids, and knows nothing of the text.
+        reason: what the engine raised, in at most `REASON_CHARACTERS`. It was given ids, and knows nothing of the text.
     """
 
     row: int
     reason: str
 
 
-def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedReview]:
-    """Scores the N reviews of a chunk, in any order.
+@dataclass(frozen=True)
+class Scored:
+    """A chunk that is being scored.
+
+    Args:
+        encoded: its N reviews, and the rejections so far.
+        batches: the N reviews, each either in one scored batch or as one more rejection. As `score` makes it, an
+            iterator that runs the engine at each step: the attention of a whole chunk would take gigabytes.
+    """
+
+    encoded: Encoded
+    batches: Iterable[ScoredBatch | Rejection]
+
+
+def score(encoded: Encoded, engine: Engine) -> Scored:
+    """Scores the reviews of a chunk, batch by batch, as they are asked for.
+
+    The batches raise what `score_ids` does.
+    """
+    return Scored(encoded, _batches(encoded, engine))
+
+
+def _batches(encoded: Encoded, engine: Engine) -> Iterator[ScoredBatch | Rejection]:
+    for outcome in score_ids(engine, encoded.ids):
+        if isinstance(outcome, FailedReview):
+            yield encoded.rejection(outcome.row, "engine_failed", outcome.reason)
+        else:
+            yield outcome
+
+
+def score_ids(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedReview]:
+    """Scores N reviews, shortest first.
 
     Raises:
         EngineError: every review of a batch of more than one fails, or there is too little memory.
@@ -53,18 +85,17 @@ def score(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedRe
     for end in ends:
         rows = order[max(0, end - engine.batch_size) : end]
         failed = 0
-        for found in _score_batch(engine, ids, rows):
-            if isinstance(found, FailedReview):
+        for outcome in _score_batch(engine, ids, rows):
+            if isinstance(outcome, FailedReview):
                 failed += 1
-                last = found
                 if failed == len(rows) > 1:
                     raise EngineError(
                         "the engine fails on every review of a batch",
                         where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",
-                        got=last.reason,
+                        got=outcome.reason,
                         fix="check the model with `batch-scorer inspect MODEL`",
                     )
-            yield found
+            yield outcome
 
 
 def _score_batch(
@@ -78,15 +109,15 @@ def _score_batch(
             return
         reason = f"the logit is {scores.logit[bad][0]}"
     except MemoryError as error:
-        # No review's fault: each would want as much, and those of a batch that is halved are scored as a full one.
+        # Not the fault of a review: each needs as much, and half a batch is scored as a full one.
         raise EngineError(
             "there is too little memory to score",
             where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",
             got=_reason(error),
-            fix="give fewer --workers, or a machine with more memory; --resume goes on from here",
+            fix="use fewer --workers, or a machine with more memory; --resume continues from here",
         ) from error
     except Exception as error:
-        # Whatever else the engine raises, of a runtime's own classes too, is this batch's fault until shown otherwise.
+        # Whatever the engine raises, including a runtime's own classes, is blamed on this batch until shown otherwise.
         reason = _reason(error)
     if len(rows) == 1:
         yield FailedReview(int(rows[0]), reason)
@@ -97,7 +128,7 @@ def _score_batch(
 
 
 def _reason(error: Exception) -> str:
-    """The exception's class and the first line of what it says, as far as that can be shown."""
-    said = next(iter(str(error).splitlines()), "")
-    shown = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    """The exception's class and the first line of its message, as far as that can be shown."""
+    message = next(iter(str(error).splitlines()), "")
+    shown = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return "".join(c for c in shown if c.isprintable())[:REASON_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Write: rows -> one predictions part and one errors part a shard, there whole or not at all."""
+"""Write: rows -> one predictions part and one errors part per shard, each written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,66 +10,37 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
 from batch_scorer.formats.arrow_sizes import Sizes, table_bytes
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.network import probability
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
 from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
-from batch_scorer.scoring.encode import Encoded
-from batch_scorer.scoring.explain import Explanation
+from batch_scorer.scoring.explain import Explained
 from batch_scorer.storage import Beat
 
 ROW_GROUP_ROWS = 50_000
-ROW_GROUP_BYTES = 128 << 20  # or as many rows as take so much: 50 000 may have kept values, or words, of a megabyte
+ROW_GROUP_BYTES = 128 << 20  # or the rows that take this much: each may have kept values, or words, of a megabyte
 
 
-def predictions(
-    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], plan: Plan, artifact: Artifact
-) -> pa.Table:
-    """The rows of the reviews at the indices `chosen`, as the contract has them."""
+def predictions(explained: Explained, plan: Plan, artifact: Artifact) -> pa.Table:
+    """The rows of a chunk's scored reviews, as the contract has them."""
     schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id)
-    reviews = encoded.reviews.take(pa.array(chosen))
+    reviews = explained.encoded.reviews
     columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
-    columns |= scored_columns(encoded, explanation, chosen, artifact)
-    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(chosen))
+    columns |= explained.columns(artifact)
+    columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(explained))
     return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def scored_columns(
-    encoded: Encoded, explanation: Explanation, chosen: npt.NDArray[np.intp], artifact: Artifact
-) -> dict[str, pa.Array]:
-    """The columns that follow from a review's text and the model alone, in the order of the contract."""
-    explained = explanation.columns(chosen)
-    p = probability(explanation.logit[chosen], artifact.temperature)
-    # Compared in double precision, as a reader of the file would compare it.
-    positive = p.astype(np.float64) >= artifact.threshold
-    n_tokens, used = encoded.n_tokens[chosen], encoded.n_tokens_used[chosen]
-    return {
-        "probability": pa.array(p),
-        "logit": explained["logit"],
-        "predicted_label": pa.array(np.where(positive, "positive", "negative"), pa.string()),
-        "n_tokens": pa.array(n_tokens),
-        "n_tokens_used": pa.array(used),
-        "truncated": pa.array(n_tokens > used),
-        "oov_rate": pa.array((encoded.oov_words[chosen] / used).astype(np.float32)),
-        "top_attended": explained["top_attended"],
-        "top_contributing": explained["top_contributing"],
-        "rest_contribution": explained["rest_contribution"],
-        "model_id": pa.repeat(pa.scalar(artifact.model_id), len(chosen)),
-    }
 
 
 class ShardWriter:
     """Builds the parts of one shard in private files, then publishes both.
 
-    Use as a context manager: what is not published is deleted.
+    A context manager: what is not published is deleted.
     """
 
     def __init__(self, output: str, index: int, plan: Plan) -> None:
@@ -98,7 +69,7 @@ class ShardWriter:
         self._folder.cleanup()
 
     def add_predictions(self, rows: pa.Table) -> None:
-        """Appends rows; they go to the file a row group at a time."""
+        """Appends rows; they are written to the file one row group at a time."""
         self._predictions.add(rows)
 
     def add_rejections(self, rejections: Sequence[Rejection]) -> None:
@@ -114,12 +85,12 @@ class ShardWriter:
 
 
 class _PartFile:
-    """One Parquet file in the making, opened when its first row group is full."""
+    """A Parquet file that is being written, opened when its first row group is full."""
 
     def __init__(self, path: str, local: str, schema: pa.Schema) -> None:
         self._path, self._local, self._schema = path, local, schema
         self._waiting: list[pa.Table] = []
-        self._sizes: list[Sizes] = []  # of the rows that wait
+        self._sizes: list[Sizes] = []  # of the waiting rows
         self._rows = self._written = 0
         self._writer: pq.ParquetWriter | None = None
 
@@ -131,7 +102,7 @@ class _PartFile:
             self._flush(group)
 
     def _full_group(self) -> int:
-        """Rows of the next row group, 0 as long as it is not full. It depends on the rows, not on how they came."""
+        """Rows of the next row group, 0 until it is full. It depends on the rows, not on how they were added."""
         total = np.cumsum(np.concatenate(self._sizes))
         rows = min(int(np.searchsorted(total, ROW_GROUP_BYTES)) + 1, ROW_GROUP_ROWS)
         return rows if rows <= len(total) else 0

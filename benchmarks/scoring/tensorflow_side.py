@@ -57,15 +57,14 @@ def keras_sorted(artifact: Artifact) -> Scorer:
 def engine(artifact: Artifact, precision: str) -> Scorer:
     """The engine that jobs use, called as in jobs; it sorts reviews and chooses its own batch size."""
     from batch_scorer.models.engine import load_engine
-    from batch_scorer.scoring.score import ScoredBatch
-    from batch_scorer.scoring.score import score as score_chunk
+    from batch_scorer.scoring.score import ScoredBatch, score_ids
 
     loaded = load_engine(artifact, precision)
 
     def score(ids: Sequence[Ids], batch_size: int) -> Answers:
         logit = np.full(len(ids), np.nan)
         attention: list[Array] = [logit] * len(ids)
-        for outcome in score_chunk(loaded, ids):
+        for outcome in score_ids(loaded, ids):
             if isinstance(outcome, ScoredBatch):  # a failed review keeps its NaN, which the check of logits rejects
                 logit[outcome.rows] = outcome.scores.logit
                 for column, row in enumerate(outcome.rows):

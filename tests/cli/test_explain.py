@@ -22,8 +22,8 @@ from batch_scorer.errors import EngineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.tokenizer import spans, words
+from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review, to_json
-from batch_scorer.scoring.shard import Scorer
 from batch_scorer.ui import highlight
 from tests.cli.test_main import SHOW_IMPORTS, process
 from tests.conftest import REVIEWS, TINY

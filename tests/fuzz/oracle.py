@@ -20,8 +20,9 @@ from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import Ids
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.schema import ERROR_CODES
+from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.read import read
-from batch_scorer.scoring.shard import Scorer, score_shard
+from batch_scorer.scoring.shard import score_shard
 from tests.conftest import save_tiny
 
 ALL = 50_000  # reviews in a shard, more than any case has

@@ -18,8 +18,8 @@ from batch_scorer.models.network import fold_head, forward
 from batch_scorer.models.profile import EMPTY
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import OOV, START, foreign_words, spans, words
+from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import check, explain_review, to_json
-from batch_scorer.scoring.shard import Scorer
 from batch_scorer.ui import cards, highlight, terminal
 from tests.fuzz.mutate import mutated
 from tests.fuzz.oracle import holds, scorer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import words
+from batch_scorer.schema import Rejection
 from batch_scorer.scoring.encode import Encoded
-from batch_scorer.scoring.explain import Explanation
-from batch_scorer.scoring.score import ScoredBatch
+from batch_scorer.scoring.explain import Explained, explain
+from batch_scorer.scoring.score import Scored, ScoredBatch
 
 BIAS = 0.25
 # Few distinct values, so that ties are the rule.
@@ -28,7 +30,19 @@ def encoded(texts: list[str], max_words: int) -> Encoded:
     n_tokens = np.array([len(f) for f in found], np.int32)
     used = np.minimum(n_tokens, max_words).astype(np.int32)
     ids = [np.ones(n + 1, np.int32) for n in used]
-    return Encoded(pa.table({"record_id": texts}), texts, ids, n_tokens, used, np.zeros_like(used), np.zeros_like(used))
+    none = np.zeros_like(used)
+    reviews = pa.table({"record_id": texts, "source": ["-"] * len(texts), "offset": range(len(texts))})
+    return Encoded(reviews, texts, ids, n_tokens, used, none, none, [])
+
+
+def lists(explained: Explained) -> dict[str, list[Any]]:
+    """The columns that `explain` makes."""
+    return {
+        "logit": explained.logit.tolist(),
+        "top_attended": explained.top_attended.to_pylist(),
+        "top_contributing": explained.top_contributing.to_pylist(),
+        "rest_contribution": explained.rest_contribution.tolist(),
+    }
 
 
 @given(st.lists(REVIEW, min_size=1, max_size=5), st.integers(0, 12), st.integers(3, 9), VALUES)
@@ -44,9 +58,7 @@ def test_lists_are_those_of_a_plain_sort_and_sums_are_exact(
         contribution[-len(used) :, row] = [c for _, _, c in used]
         contribution[-len(used) - 1, row] = start_mark
     scores = Scores(BIAS + contribution.sum(axis=0), attention, contribution)
-    explanation = Explanation(chunk, top_k)
-    explanation.add(ScoredBatch(np.arange(len(reviews)), scores))
-    columns = {name: column.to_pylist() for name, column in explanation.columns(np.arange(len(reviews))).items()}
+    columns = lists(explain(Scored(chunk, [ScoredBatch(np.arange(len(reviews)), scores)]), top_k))
 
     for row, review in enumerate(reviews):
         first = max(len(review) - max_words, 0)
@@ -72,8 +84,27 @@ def test_lists_are_those_of_a_plain_sort_and_sums_are_exact(
 def test_top_k_zero_gives_empty_lists_and_all_in_the_rest() -> None:
     chunk = encoded(["good film"], 5)
     scores = Scores(np.array([1.5]), np.array([[0.2], [0.3], [0.5]]), np.array([[0.25], [0.5], [0.5]]))
-    explanation = Explanation(chunk, 0)
-    explanation.add(ScoredBatch(np.arange(1), scores))
-    columns = explanation.columns(np.arange(1))
-    assert [[]] == columns["top_attended"].to_pylist() == columns["top_contributing"].to_pylist()
-    assert [1.25] == columns["rest_contribution"].to_pylist()
+    columns = lists(explain(Scored(chunk, [ScoredBatch(np.arange(1), scores)]), 0))
+    assert [[]] == columns["top_attended"] == columns["top_contributing"]
+    assert [1.25] == columns["rest_contribution"]
+
+
+def test_explained_reviews_are_those_in_a_batch_in_order_of_the_input_and_rejections_travel_along() -> None:
+    chunk = encoded(["good", "bad film", "film", "it's bad"], 5)
+    before = Rejection("-", 9, None, "missing_text", "the text is None")
+    chunk.rejected.append(before)
+    failed = chunk.rejection(2, "engine_failed", "ValueError: no such id")
+
+    def batch(rows: list[int], contribution: float) -> ScoredBatch:
+        values = np.full((3, len(rows)), contribution)
+        return ScoredBatch(np.array(rows), Scores(values.sum(axis=0), values, values))
+
+    explained = explain(Scored(chunk, iter([batch([3], 0.5), failed, batch([1, 0], 0.25)])), 1)
+    assert 3 == len(explained)
+    assert [0, 1, 3] == explained.encoded.reviews["offset"].to_pylist()
+    assert [0.75, 0.75, 1.5] == explained.logit.tolist()
+    assert [["good"], ["bad"], ["it's"]] == [
+        [word["token"] for word in row] for row in explained.top_contributing.to_pylist()
+    ]
+    assert [before, failed] == explained.rejected
+    assert [before] == chunk.rejected, "a stage wrote into the result of an earlier one"

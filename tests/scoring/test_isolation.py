@@ -203,8 +203,8 @@ def test_engine_in_a_process_that_may_take_no_more_memory_raises_a_memory_error(
     code = """
 import resource
 import numpy as np
-from batch_scorer.artifact import SHIPPED, load
-from batch_scorer.keras_engine import KerasEngine
+from batch_scorer.models.artifact import SHIPPED, load
+from batch_scorer.models.keras_engine import KerasEngine
 
 model = load(SHIPPED)
 KerasEngine(model, batch_size=10).run([np.array([1, 3], np.int32)])  # makes what TensorFlow could not do without

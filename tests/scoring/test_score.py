@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batch_scorer.errors import EngineError
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import Ids
-from batch_scorer.scoring.score import FailedReview, ScoredBatch, score
+from batch_scorer.scoring.score import FailedReview, ScoredBatch, score_ids
 
 
 @dataclass
@@ -48,7 +48,7 @@ def found(engine: Fake, ids: Sequence[Ids]) -> tuple[dict[int, float], dict[int,
     """Logit of each scored review, and reason of each failed one; a review that comes twice is an error."""
     scored: dict[int, float] = {}
     failed: dict[int, str] = {}
-    for result in score(engine, ids):
+    for result in score_ids(engine, ids):
         if isinstance(result, ScoredBatch):
             assert len(result.rows) == len(result.scores.logit) == result.scores.attention.shape[1]
             rows = [int(row) for row in result.rows]
@@ -164,4 +164,4 @@ def test_interrupt_is_no_failure_of_a_review() -> None:
 
 
 def test_chunk_without_reviews_gives_nothing() -> None:
-    assert [] == list(score(Fake(4), []))
+    assert [] == list(score_ids(Fake(4), []))

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_scorer import schema
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.formats.arrow_sizes import table_bytes
 from batch_scorer.models.artifact import Artifact
@@ -23,7 +24,7 @@ from batch_scorer.runs.layout import STAGING, Part
 from batch_scorer.schema import ERRORS, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema
 from batch_scorer.scoring import write
 from batch_scorer.scoring.encode import Encoded
-from batch_scorer.scoring.explain import Explanation
+from batch_scorer.scoring.explain import Explained
 from batch_scorer.scoring.write import ShardWriter
 
 TOKENS = [
@@ -222,37 +223,49 @@ def test_text_that_utf8_cannot_hold_is_replaced_in_an_errors_part(tmp_path: Path
     assert ("bad\ufffd.txt", "\ufffd", "\ufffd", "x" * 200) == found
 
 
-def test_predictions_are_the_chosen_reviews_labelled_by_the_threshold(plan: Plan, tiny: Artifact) -> None:
-    reviews = pa.table({"record_id": list("abc"), "source": ["f"] * 3, "offset": [0, 9, 18], "rating": [5, None, 1]})
-    n_tokens, used, unknown = (np.array(numbers, np.int32) for numbers in ([4, 1, 30], [4, 1, 19], [1, 0, 19]))
-    encoded = Encoded(
-        reviews, ["text"] * 3, [np.ones(n + 1, np.int32) for n in used], n_tokens, used, unknown, 0 * used
+def explained(logits: list[float], n_tokens: list[int], used: list[int], unknown: list[int]) -> Explained:
+    """Reviews as they were scored; no words are listed."""
+    count = len(logits)
+    reviews = pa.table(
+        {
+            "record_id": list("abc")[:count],
+            "source": ["f"] * count,
+            "offset": range(count),
+            "rating": [5, None, 1][:count],
+        }
     )
-    explanation = Explanation(encoded, top_k=0)
-    explanation.logit[:] = [0.0, 9.0, -0.001]
+    ids = [np.ones(n + 1, np.int32) for n in used]
+    counts = (np.array(numbers, np.int32) for numbers in (n_tokens, used, unknown, [0] * count))
+    lists = pa.array([[]] * count, schema.TOKENS)
+    zeros = np.zeros(count, np.float32)
+    encoded = Encoded(reviews, ["text"] * count, ids, *counts, [])
+    return Explained(encoded, np.array(logits, np.float32), lists, lists, zeros, [])
+
+
+def test_predictions_are_the_scored_reviews_labelled_by_the_threshold(plan: Plan, tiny: Artifact) -> None:
     artifact = dataclasses.replace(tiny, manifest={**tiny.manifest, "threshold": 0.5})
+    reviews = explained([0.0, 9.0, -0.001], [4, 1, 30], [4, 1, 19], [1, 0, 19])
 
-    rows = write.predictions(encoded, explanation, np.array([2, 0]), plan, artifact).to_pylist()
+    rows = write.predictions(reviews, plan, artifact).to_pylist()
 
-    assert [("c", 18, 1), ("a", 0, 5)] == [(row["record_id"], row["offset"], row["rating"]) for row in rows]
-    assert ["negative", "positive"] == [row["predicted_label"] for row in rows]
-    assert [(30, 19, True, 1.0), (4, 4, False, 0.25)] == [
+    assert [("a", 0, 5), ("b", 1, None), ("c", 2, 1)] == [
+        (row["record_id"], row["offset"], row["rating"]) for row in rows
+    ]
+    assert ["positive", "positive", "negative"] == [row["predicted_label"] for row in rows]
+    assert [(4, 4, False, 0.25), (1, 1, False, 0.0), (30, 19, True, 1.0)] == [
         (row["n_tokens"], row["n_tokens_used"], row["truncated"], row["oov_rate"]) for row in rows
     ]
-    assert 0.5 == rows[1]["probability"]
-    assert rows[0]["probability"] == pytest.approx(1 / (1 + math.exp(0.001 / 1.3)), abs=1e-6)
-    assert [[], []] == [row["top_attended"] for row in rows]
+    assert 0.5 == rows[0]["probability"]
+    assert rows[2]["probability"] == pytest.approx(1 / (1 + math.exp(0.001 / 1.3)), abs=1e-6)
+    assert [[], [], []] == [row["top_attended"] for row in rows]
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.9, "negative"), (float(np.float32(0.9)), "positive")])
 def test_threshold_is_compared_as_a_reader_of_the_file_would(
     plan: Plan, tiny: Artifact, threshold: float, label: str
 ) -> None:
-    one = np.ones(1, np.int32)
-    reviews = pa.table({"record_id": ["a"], "source": ["f"], "offset": [0], "rating": [5]})
-    explanation = Explanation(encoded := Encoded(reviews, ["x"], [np.ones(2, np.int32)], one, one, one, one), top_k=0)
-    explanation.logit[:] = tiny.temperature * np.log(9)  # P = 0.9, which float32 holds as 0.89999998
     artifact = dataclasses.replace(tiny, manifest={**tiny.manifest, "threshold": threshold})
+    review = explained([tiny.temperature * np.log(9)], [1], [1], [1])  # P = 0.9, which float32 holds as 0.89999998
 
-    (row,) = write.predictions(encoded, explanation, np.array([0]), plan, artifact).to_pylist()
+    (row,) = write.predictions(review, plan, artifact).to_pylist()
     assert (float(np.float32(0.9)), label) == (row["probability"], row["predicted_label"])

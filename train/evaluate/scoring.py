@@ -10,7 +10,7 @@ import numpy.typing as npt
 from batch_scorer.errors import EngineError
 from batch_scorer.models.protocol import Engine
 from batch_scorer.models.tokenizer import Ids
-from batch_scorer.scoring.score import FailedReview, ScoredBatch, score
+from batch_scorer.scoring.score import FailedReview, ScoredBatch, score_ids
 
 
 def scored(engine: Engine, reviews: Sequence[Ids]) -> Iterator[ScoredBatch]:
@@ -19,7 +19,7 @@ def scored(engine: Engine, reviews: Sequence[Ids]) -> Iterator[ScoredBatch]:
     Raises:
         EngineError: the engine failed on a review. A job rejects such a review; a measurement must not leave it out.
     """
-    for outcome in score(engine, reviews):
+    for outcome in score_ids(engine, reviews):
         if isinstance(outcome, FailedReview):
             raise EngineError(
                 "the engine failed on a review",
