@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
-from batch_scorer.models.documents import documents
+from batch_scorer.runs.schemas import documents
 from tests.jobs import score_here
 
 ROOT = Path(__file__).parents[2]
