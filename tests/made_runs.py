@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 from batch_scorer.config import Kept
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.models import profile
-from batch_scorer.models.documents import MANIFEST, first_fault
+from batch_scorer.models.json_schema import first_fault
 from batch_scorer.models.network import probability
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile
 from batch_scorer.models.tokenizer import spans
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import plan_files
+from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.schema import ERROR_CODES, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema, rejections_table
 
 GOOD = ("wonderful", "superb", "touching", "clever", "funny", "loved", "perfect", "warm", "gripping", "brilliant")

@@ -25,9 +25,10 @@ from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import ArtifactError
 from batch_scorer.escape import as_json, report, safe, visible
-from batch_scorer.models import documents
+from batch_scorer.models import manifest_schema
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
+from batch_scorer.models.json_schema import first_fault
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import words
 from batch_scorer.planning import plan
@@ -250,7 +251,7 @@ def test_card_of_a_model_obeys_nothing_in_its_manifest(tiny: Artifact, data: st.
         "name": data.draw(texts),
         "versions": data.draw(st.dictionaries(texts, texts, max_size=3)),
     }
-    assert documents.first_fault(documents.ARTIFACT, manifest) is None
+    assert first_fault(manifest_schema.ARTIFACT, manifest) is None
     expected = styles_of(on_terminal(lambda on: cards.model_card(on, "model", tiny.manifest, "0" * 12)))
     printed = on_terminal(lambda on: cards.model_card(on, data.draw(TEXTS), manifest, "0" * 12))
     assert_obeyed_in_nothing(printed, expected)

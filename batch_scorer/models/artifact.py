@@ -22,8 +22,9 @@ import numpy as np
 from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.models import artifact_files as files
-from batch_scorer.models import documents
+from batch_scorer.models import manifest_schema
 from batch_scorer.models.artifact_files import MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
+from batch_scorer.models.json_schema import first_fault
 from batch_scorer.models.network import Architecture, Floats, forward
 from batch_scorer.models.profile import Profile
 from batch_scorer.models.tokenizer import Tokenizer, words
@@ -107,7 +108,7 @@ def save(
         "format_version": FORMAT_VERSION,
         "name": name,
         "architecture": architecture.to_json(),
-        "tokenizer": {**documents.TOKENIZER, "max_words": max_words},
+        "tokenizer": {**manifest_schema.TOKENIZER, "max_words": max_words},
         "temperature": temperature,
         "threshold": threshold,
         "training_profile": training_profile.to_json(),
@@ -155,7 +156,7 @@ def _parse(directory: str, text: bytearray) -> dict[str, Any]:
     try:
         # NaN and infinities are no JSON: as strings they fail the schema, which names their place.
         manifest = json.loads(text.decode("utf-8"), parse_constant=str)
-        wrong = documents.first_fault(documents.ARTIFACT, manifest)
+        wrong = first_fault(manifest_schema.ARTIFACT, manifest)
     except (ValueError, RecursionError) as error:
         raise files.damaged(path, "JSON", f"{error!s:.200}") from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION

@@ -13,8 +13,9 @@ from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.errors import RefusedError
-from batch_scorer.models.documents import MANIFEST, first_fault
+from batch_scorer.models.json_schema import first_fault
 from batch_scorer.runs import layout
+from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.storage.parallel import read_ahead
 
 _LARGEST = 1e300

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
-from batch_scorer.models.documents import documents
+from batch_scorer.runs.schemas import documents
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.models.artifact import SHIPPED
-from batch_scorer.models.documents import ARTIFACT, MANIFEST, documents
+from batch_scorer.models.manifest_schema import ARTIFACT
+from batch_scorer.runs.schemas import MANIFEST, documents
 from batch_scorer.schema import ERROR_CODES, ERRORS, predictions_schema
 from tests.finished_runs import Original
 from tests.jobs import score_here
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("name", documents())
 def test_exported_schema_is_that_of_the_code(name: str) -> None:
     stored = json.loads((ROOT / "schemas" / name).read_text(encoding="utf-8"))
-    assert documents()[name] == stored, "run: python -m batch_scorer.models.documents schemas/"
+    assert documents()[name] == stored, "run: python -m batch_scorer.runs.schemas schemas/"
 
 
 @pytest.mark.parametrize("schema", [ARTIFACT, MANIFEST])

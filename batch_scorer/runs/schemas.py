@@ -1,0 +1,116 @@
+"""What leaves a job, as documents: the two tables column by column, also for BigQuery, and both manifests' schemas.
+
+`python -m batch_scorer.runs.schemas schemas/` writes them for people; opening a run checks its manifest against one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scorer.config import PRECISIONS
+from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
+from batch_scorer.models.manifest_schema import ARTIFACT, PROFILE, VERSIONS
+from batch_scorer.runs import layout
+from batch_scorer.schema import DESCRIPTIONS, ERROR_CODES, ERRORS, SCHEMA_VERSION, predictions_schema
+
+MANIFEST = object_of(
+    {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "run_id": TEXT,
+        "model_id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
+        "model_name": TEXT,
+        "bias": {"type": "number", "description": "the logit before any contribution"},
+        "temperature": NUMBER,
+        "threshold": NUMBER,
+        "max_words": COUNT,
+        "top_k": COUNT,
+        "precision": {"enum": list(PRECISIONS), "description": "of the network's products"},
+        "counts": object_of({name: COUNT for name in ("read", "scored", "rejected", "unreadable")}),
+        "parts": list_of(object_of({"path": TEXT, "rows": COUNT, "sha256": SHA256})),
+        "inputs": list_of(
+            object_of(
+                {"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256}
+            )
+        ),
+        "notices": list_of(TEXT),
+        "warnings": {**list_of(TEXT), "description": "how the corpus differs from what the model was trained on"},
+        "not_a_success": {"type": ["string", "null"], "description": "why there is no _SUCCESS, if there is none"},
+        "started": {"type": "string", "format": "date-time"},
+        "finished": {"type": "string", "format": "date-time"},
+        "command": list_of(TEXT),
+        "versions": VERSIONS,
+        "profile": object_of({"run": PROFILE, "training": PROFILE}),
+        "timings": {
+            "type": "object",
+            "additionalProperties": NUMBER,
+            "description": "seconds a stage, over all workers",
+        },
+    }
+)
+
+
+def table(schema: pa.Schema, title: str) -> Json:
+    """An Arrow schema as a document."""
+    columns = [
+        {"name": f.name, "type": str(f.type), "nullable": f.nullable, "description": DESCRIPTIONS[f.name]}
+        for f in schema
+    ]
+    return {"title": title, "format": "Parquet, zstd", "schema_version": SCHEMA_VERSION, "columns": columns}
+
+
+_BIGQUERY_TYPES = {
+    **{"string": "STRING", "int64": "INTEGER", "int32": "INTEGER"},
+    **{"float": "FLOAT", "bool": "BOOLEAN"},
+}
+
+
+def bigquery(fields: Iterable[pa.Field]) -> list[Json]:
+    """Arrow fields as a table schema for `bq mk`, in which a list of structs is a repeated record.
+
+    Nothing is REQUIRED: BigQuery treats the columns of Parquet files as nullable, and refuses to append them to
+    required ones.
+    """
+    columns = []
+    for field in fields:
+        column: Json = {"name": field.name, "description": DESCRIPTIONS[field.name]}
+        if pa.types.is_list(field.type):
+            # Loaded with list inference, which drops the Parquet levels `list` and `element`.
+            column |= {"type": "RECORD", "mode": "REPEATED", "fields": bigquery(field.type.value_type)}
+        else:
+            column |= {"type": _BIGQUERY_TYPES[str(field.type)], "mode": "NULLABLE"}
+        columns.append(column)
+    return columns
+
+
+def documents() -> dict[str, Any]:
+    """File name -> content of everything under `schemas/`."""
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    codes = {code: {"stage": stage, "meaning": meaning} for code, (stage, meaning) in ERROR_CODES.items()}
+    ours = predictions_schema(pa.schema([]), "", "")
+    predictions = table(ours, f"{layout.PREDICTIONS}/part-*.parquet: a row a scored review")
+    predictions["kept_columns"] = "those named with --keep stand before model_id, with the types they came in"
+    errors = table(ERRORS, f"{layout.ERRORS}/part-*.parquet: a row a record that was not scored")
+    return {
+        "predictions.json": predictions,
+        "errors.json": {**errors, "codes": codes},
+        "predictions.bigquery.json": bigquery(ours),
+        "errors.bigquery.json": bigquery(ERRORS),
+        "manifest.json": {**draft, "title": f"{layout.MANIFEST} of a run", **MANIFEST},
+        "artifact.json": {**draft, "title": "manifest.json of a model artefact", **ARTIFACT},
+    }
+
+
+def export(directory: Path) -> None:
+    """Writes all documents."""
+    for name, content in documents().items():
+        (directory / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]))
