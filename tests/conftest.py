@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import RESERVED
+from tests.engines import compile_each_once
 from tests.finished_runs import Original
 from tests.stubs.environment import Environment, install
 
@@ -69,6 +70,14 @@ def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY)
         probe_text="a good film",
     )
     return directory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines() -> Iterator[None]:
+    """Engines are compiled once a session."""
+    with pytest.MonkeyPatch.context() as patch:
+        compile_each_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

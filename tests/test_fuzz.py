@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -27,13 +30,15 @@ from batch_scorer.runners.progress import ShardCounter
 from batch_scorer.runs import manifest
 from batch_scorer.scoring.read import Chunk
 from tests.fuzz import loaders, printers, run
+from tests.fuzz.__main__ import main
 from tests.fuzz.case import ENDINGS, Case, compressed
 from tests.fuzz.oracle import Unaccounted, scored
 from tests.fuzz.targets import TARGETS, Target, input_of, named
+from tests.processes import tied
 from tests.scoring.test_read import read_all
 
 MakeConfig = Callable[..., ScoreConfig]
-INPUTS = 2_000  # over all targets
+INPUTS = 1_000  # over all targets; `python -m tests.fuzz` takes a hundred times as many
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +56,9 @@ def test_target_over_inputs_of_a_fixed_seed_has_no_crash_and_loses_no_record(tar
 
 def test_parquet_over_inputs_of_a_fixed_seed_has_no_crash_and_loses_no_record(tmp_path: Path) -> None:
     # In a process of its own: Arrow's C++ may end it.
-    tally = run.run("parquet", 2, 150, tmp_path)
+    tally = run.run("parquet", 2, 60, tmp_path)
 
-    assert ({}, 0, 0, 150) == (tally.ways, tally.crashes, tally.unaccounted, tally.inputs)
+    assert ({}, 0, 0, 60) == (tally.ways, tally.crashes, tally.unaccounted, tally.inputs)
     assert 30 < tally.peak_mb < 500
 
 
@@ -80,13 +85,15 @@ from tests.fuzz import run
 from tests.fuzz.oracle import Unaccounted
 from tests.fuzz.targets import Target
 
+place, first, stop = sys.argv[sys.argv.index("--child") + 1 :]
+place = Path(place)
+
 def check(data, scratch):
     if data == b"3":
         {code}
 
 run.input_of = lambda target, seed, number: str(number).encode()
-place, first, stop = sys.argv[sys.argv.index("--child") + 1 :]
-run.child(Target("t", 1, None, check), 1, Path(place), int(first), int(stop))
+run.child(Target("t", 1, None, check), 1, place, int(first), int(stop))
 """
 
 
@@ -96,7 +103,7 @@ run.child(Target("t", 1, None, check), 1, Path(place), int(first), int(stop))
         ("import os; os.abort()", "SIGABRT: File"),
         ("raise ValueError('x')", "ValueError"),
         ("raise Unaccounted('lost: 1')", "Unaccounted lost"),
-        ("time.sleep(60)", "hangs: File"),
+        ("(place.parent / 'hangs').touch(); time.sleep(3600)", "hangs: File"),
     ],
 )
 def test_run_in_which_an_input_fails_counts_it_and_goes_on(
@@ -105,13 +112,20 @@ def test_run_in_which_an_input_fails_counts_it_and_goes_on(
     # The child is this program with another target in place of the one it is asked for.
     program = tmp_path / "child.py"
     program.write_text(CHILD.format(code=code))
-    monkeypatch.setattr(run, "HANGS_AFTER_S", 3.0)
-    popen = subprocess.Popen
+    popen, hours, folder = subprocess.Popen, count(), tmp_path
 
     def instead(command: list[str], **given: Any) -> Any:
-        return popen([sys.executable, str(program), *command[3:]], env={"PYTHONPATH": str(run.ROOT)}, **given)
+        nonlocal folder
+        folder = Path(command[command.index("--child") + 1]).parent
+        words = [sys.executable, str(program), *command[command.index("--target") :]]
+        return popen(tied(words), env={"PYTHONPATH": str(run.ROOT)}, **given)
+
+    def clock() -> float:
+        """Stands still until the child hangs, and makes a leap at each look from then on."""
+        return 3_600.0 * next(hours) if (folder / "hangs").exists() else 0.0
 
     monkeypatch.setattr(run.subprocess, "Popen", instead)
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=clock))
 
     tally = run.run("lines", 1, 6, None)
 
@@ -121,12 +135,12 @@ def test_run_in_which_an_input_fails_counts_it_and_goes_on(
     assert 1 == tally.crashes + tally.unaccounted
 
 
-def test_guided_run_without_atheris_names_the_package() -> None:
-    code = "import importlib.util as u; u.find_spec = lambda name: None\nfrom tests.fuzz.__main__ import main\n"
-    code += "raise SystemExit(main(['--coverage-guided', '--target', 'csv']))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=run.ROOT, capture_output=True, text=True, check=False)
-    assert 2 == done.returncode
-    assert "atheris" in done.stderr
+def test_guided_run_without_atheris_names_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert 2 == main(["--coverage-guided", "--target", "csv"])
+    assert "atheris" in capsys.readouterr().err
 
 
 # Properties: what must hold of any input of a shape, where bytes alone seldom have that shape.
@@ -143,13 +157,13 @@ def header(**chosen: int) -> bytes:
 
 
 @given(content=st.text(st.sampled_from('a",\n\r \ufeff\0'), max_size=40), rows=st.integers(0, 6))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_csv_of_any_quotes_and_line_ends_is_read_as_its_states_say(scratch: Path, content: str, rows: int) -> None:
     named("csv").check(header(rows=rows) + b"text,b\n" + content.encode(), scratch)
 
 
 @given(content=st.binary(max_size=60), encoding=st.integers(0, 15), limited=st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_any_bytes_behind_a_csv_header_are_accounted_for(
     scratch: Path, content: bytes, encoding: int, limited: bool
 ) -> None:
@@ -164,7 +178,7 @@ def test_any_bytes_behind_a_csv_header_are_accounted_for(
     damage=st.integers(0, 6),
     place=st.integers(0, 65_535),
 )
-@settings(max_examples=100)
+@settings(max_examples=40)
 @pytest.mark.parametrize("target", ["jsonl", "lines"])
 def test_compressed_lines_damaged_anywhere_give_what_comes_before_and_one_unreadable(
     scratch: Path, target: str, texts: list[str], ending: int, damage: int, place: int
@@ -175,14 +189,14 @@ def test_compressed_lines_damaged_anywhere_give_what_comes_before_and_one_unread
 
 
 @given(text=st.text())
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_text_is_tokenized_and_shown(scratch: Path, text: str) -> None:
     printers.check_tokenizer(b"\0" + text.encode(), scratch)
     printers.check_terminal(b"\1" + text.encode(), scratch)
 
 
 @given(depth=st.integers(1, 1_200), shape=st.sampled_from(["[]", '{"a":}']), stack=st.integers(0, 700))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_json_nested_to_any_depth_means_the_same_however_deep_the_caller_stands(
     depth: int, shape: str, stack: int
 ) -> None:
@@ -225,10 +239,10 @@ def test_csv_with_a_byte_order_mark_in_another_encoding_has_its_first_column(
 def test_csv_of_which_every_line_opens_a_quote_is_read_in_linear_time(tmp_path: Path, config: MakeConfig) -> None:
     lines = 20_000
     (tmp_path / "a.csv").write_bytes(b"text,b\n" + b'a","\n' * lines)
-    start = time.monotonic()
+    start = time.process_time()
     texts, rejected = found(read_all(config(tmp_path / "a.csv")))
     assert ([], [(i, "malformed_csv") for i in range(lines)]) == (texts, rejected)
-    assert time.monotonic() - start < 10  # it took a minute, and four for twice as many
+    assert time.process_time() - start < 15  # it took a minute, and four for twice as many
 
 
 def test_json_key_with_half_a_character_does_not_end_the_plan(
@@ -240,9 +254,9 @@ def test_json_key_with_half_a_character_does_not_end_the_plan(
 
 def test_json_of_many_keys_is_planned_in_linear_time() -> None:
     records = [{f"key {i}": 1, "text": "a"} for i in range(20_000)]
-    start = time.monotonic()
+    start = time.process_time()
     assert 20_001 == len(jsonl.infer_columns(records))
-    assert time.monotonic() - start < 5  # it took a minute
+    assert time.process_time() - start < 15  # it took a minute
 
 
 def test_json_key_of_endless_length_is_no_column() -> None:
@@ -361,7 +375,7 @@ from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
-from batch_scorer.plan import make_plan
+from batch_scorer.planning.plan import make_plan
 from tests.fuzz.oracle import outcome_of
 
 out = pa.BufferOutputStream()

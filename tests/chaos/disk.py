@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 LARGE_MIB, LARGE_FILES = 256, 100_000
-BUSY_SECONDS = 10.0  # a disk cannot be write-protected while a file on it is open for writing
+BUSY_SECONDS = 120.0  # a disk cannot be write-protected while a file on it is open for writing
 
 
 @cache

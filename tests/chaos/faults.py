@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import disk
+from tests.chaos.gate import INSIDE
 from tests.chaos.jobs import Job, Order
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-CLOCK = Path(__file__).parent / "clock"
 PATIENCE_S = 60.0  # within which a job ends after a fault
 HANG_S = 8  # --worker-timeout where a worker is to hang: long enough to load a model on a busy machine
 MIB = 1 << 20
@@ -323,7 +323,7 @@ def jumping_clock(place: Path, rng: random.Random) -> Mapping[str, str]:
             "NO_FAKE_STAT": "1",
             **{f"FAKETIME_{name}": "1" for name in settings},
         }
-    return {"PYTHONPATH": str(CLOCK), "CHAOS_CLOCK": str(place / "jumping")}
+    return {"PYTHONPATH": str(INSIDE), "CHAOS_CLOCK": str(place / "jumping")}
 
 
 def _input(scene: Scene) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -12,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scorer.runners import heartbeat
 from tests.chaos.corpora import RUN_ID, Corpus
+from tests.processes import tied
 
 POLL_SECONDS = 0.01
-GONE_SECONDS = 5.0  # by then nothing of a job that has ended may be left
-ROOT = Path(__file__).parent.parent.parent
+GONE_SECONDS = 60.0  # by then nothing of a job that has ended may be left, on a busy machine
+ROOT = Path(__file__).parents[2]
+PROGRAM = (sys.executable, "-m", "batch_scorer")
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Order:
     shard_rows: int
     workers: int
 
-    def command(self, output: Path, *more: str) -> list[str]:
+    def command(self, output: Path, *more: str, program: Sequence[str] = PROGRAM) -> list[str]:
         """The command line."""
         given = ("--model", self.model, "--run-id", RUN_ID, "--shard-rows", self.shard_rows, "--workers", self.workers)
         options = ("--output", output, *given, "--max-error-rate", 0.1, *self.corpus.options, *more)
-        return [sys.executable, "-m", "batch_scorer", "score", *self.corpus.inputs, *map(str, options)]
+        return [*program, "score", *self.corpus.inputs, *map(str, options)]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Job:
         try:
             with open(self._said, "wb") as said:
                 self.process = subprocess.Popen(
-                    self.command,
+                    tied(self.command),
                     cwd=ROOT,
                     env={**os.environ, "TMPDIR": str(self.tmp), "CHAOS_JOB": str(place), **(environment or {})},
                     stdin=subprocess.DEVNULL,
@@ -117,20 +117,9 @@ class Job:
 
     def workers(self) -> list[int]:
         """Its worker processes, as the driver's watch knows them, that run."""
-        told = {int(path.name) for path in self._files("*") if path.name.isdigit()}
-        return sorted((told - {self.pid}) & set(self.processes()))
-
-    def _files(self, name: str) -> list[Path]:
-        """The files by which its workers tell how far they are."""
         folders = (folder for folder in self._watched() if folder not in self._watched_before)
-        return [path for folder in folders for path in folder.glob(name)]
-
-    def is_loading(self) -> bool:
-        """Whether some of its workers have yet to load the model; so has one that has told nothing."""
-        told = (path.read_bytes() for pid in self.workers() for path in self._files(str(pid)))
-        with contextlib.suppress(FileNotFoundError):  # one has just come to its end
-            return any(heartbeat.doing(words) == heartbeat.LOADING for words in told)
-        return False
+        told = {int(path.name) for folder in folders for path in folder.glob("*") if path.name.isdigit()}
+        return sorted((told - {self.pid}) & set(self.processes()))
 
     def markers(self) -> int:
         """How many shards are done."""

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from tests.chaos import disk
 from tests.chaos.faults import FAULTS, PATIENCE_S, Fault, Scene
-from tests.chaos.jobs import Ended, Job, Order, count_markers
+from tests.chaos.gate import COMMAND, Gate
+from tests.chaos.jobs import PROGRAM, Ended, Job, Order, count_markers
 from tests.chaos.verdict import Content, compare, complaints, content
 
-START_SECONDS = 120.0  # for a job to get so far that a fault can strike, on a busy machine
-RUN_SECONDS = 300.0  # for a job that nobody disturbs
+# Only a guard against a job that hangs: however busy the machine is, no job takes as long.
+START_SECONDS = 600.0  # until a fault can strike
+RUN_SECONDS = 1_200.0  # for a job that nobody disturbs
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,20 @@ class Moment:
     """When to strike: `seconds` after an event.
 
     Args:
-        event: the `start` of the command, `planned`, a `worker` is there, `shard`: so many more are done, or `loaded`:
-            these are, and every worker has the model.
+        event: the `start` of the command, `planned`, a `worker` is there, or `shard`: so many more are done; or
+            `scoring` or `loading`: every process of the job that scores waits there, at a `Gate`, for the fault.
+        stay: whether the processes that the fault leaves alone go on waiting.
     """
 
     event: str
-    shards: int
-    seconds: float
+    shards: int = 0
+    seconds: float = 0.0
+    stay: bool = False
+
+    @property
+    def at_gate(self) -> bool:
+        """Whether the job waits for the fault."""
+        return self.event in ("scoring", "loading")
 
     def __str__(self) -> str:
         event = f"{self.shards} shards" if self.shards else self.event
@@ -93,10 +102,11 @@ class Ground:
     Args:
         folder: for outputs, which are deleted once they are judged.
         kept: for those of trials that went wrong.
+        patience_s: how long a job may take to end after a fault.
     """
 
-    def __init__(self, folder: Path, kept: Path) -> None:
-        self._folder, self._kept = folder, kept
+    def __init__(self, folder: Path, kept: Path, patience_s: float = PATIENCE_S) -> None:
+        self._folder, self._kept, self._patience_s = folder, kept, patience_s
         self._undisturbed: dict[str, Undisturbed] = {}
 
     def undisturbed(self, order: Order) -> Undisturbed:
@@ -114,13 +124,17 @@ class Ground:
             first_s = time.monotonic() - start
             ended = job.end(RUN_SECONDS)
             assert ended.code == 0, ended.said
-            found = content(output)
-            loss = compare(found, found, order.corpus.records, order.corpus.unreadable)
-            assert not loss.problems, loss.problems
-            self._undisturbed[name] = Undisturbed(found, count_markers(output), first_s)
+            self.take_undisturbed(order, output, first_s)
             shutil.rmtree(output)
             shutil.rmtree(place)
         return self._undisturbed[name]
+
+    def take_undisturbed(self, order: Order, output: Path, first_s: float = 0.0) -> None:
+        """Takes what is in `output` as the run of an order that nothing happened to."""
+        whole = content(output)
+        loss = compare(whole, whole, order.corpus.records, order.corpus.unreadable)
+        assert not loss.problems, loss.problems
+        self._undisturbed[order.corpus.name] = Undisturbed(whole, count_markers(output), first_s)
 
     def trial(
         self, order: Order, faults: Sequence[Fault], rng: random.Random, moments: Sequence[Moment] = ()
@@ -136,7 +150,8 @@ class Ground:
             for number, fault in enumerate(faults):
                 (place / str(number)).mkdir()
                 moment = moments[number] if moments else None
-                one = _strike(order, fault, whole, output, place / str(number), rng, moment, bool(struck))
+                moment = moment or choose_moment(fault, whole, count_markers(output), rng, order.workers)
+                one = self._strike(order, fault, whole, output, place / str(number), rng, moment, bool(struck))
                 if one is None:
                     break
                 if one.code == 0:
@@ -150,6 +165,55 @@ class Ground:
             if any(one.problems for one in struck):
                 self._keep(place, struck)
         return tuple(struck)
+
+    def _strike(
+        self,
+        order: Order,
+        fault: Fault,
+        whole: Undisturbed,
+        output: Path,
+        place: Path,
+        rng: random.Random,
+        moment: Moment,
+        resume: bool,
+    ) -> Struck | None:
+        """Runs the job until it has ended, one way or the other; None if it ended before the fault could strike."""
+        before = count_markers(output)
+        more = ("--resume", *fault.options) if resume else fault.options
+        gate = Gate(place / "gate", "loading" if moment.event == "loading" else "scoring") if moment.at_gate else None
+        environment = {**(gate.environment if gate else {}), **fault.environment(place, rng)}
+        command = order.command(output, *more, program=COMMAND if gate else PROGRAM)
+        job = Job(command, output, place, environment)
+        scene = Scene(job, order, place, rng)
+        try:
+            if not job.wait_for(lambda: _has_come(moment, job, before, gate, order.workers), START_SECONDS):
+                return _unstruck(order, whole, moment, job.end(RUN_SECONDS))
+            time.sleep(moment.seconds)
+            if not job.is_running():
+                return _unstruck(order, whole, moment, job.end(RUN_SECONDS))
+            scene.done = job.markers()
+            with fault.strike(scene):
+                struck_at = time.monotonic()
+                if gate:
+                    (gate.wake_watch if moment.stay else gate.open)()
+                ended = job.end(self._patience_s + 5)
+                untrue = _untrue_success(ended, whole, output, order)
+        finally:
+            job.kill()
+        complained = complaints(ended, fault, output, struck_at, self._patience_s)
+        return Struck(
+            fault=fault.name,
+            variant=scene.variant,
+            corpus=order.corpus.name,
+            workers=order.workers,
+            moment=str(moment),
+            done=scene.done,
+            shards=whole.shards,
+            code=ended.code,
+            end_s=round(ended.at - struck_at, 2),
+            said=ended.said,
+            problems=(*scene.complaints, *complained, *untrue),
+        )
 
     @contextmanager
     def _place(self, order: Order, faults: Sequence[Fault]) -> Iterator[tuple[Path, Path]]:
@@ -170,50 +234,6 @@ class Ground:
         (target / "struck.txt").write_text("\n\n".join(map(str, struck)) + "\n", encoding="utf-8")
 
 
-def _strike(
-    order: Order,
-    fault: Fault,
-    whole: Undisturbed,
-    output: Path,
-    place: Path,
-    rng: random.Random,
-    moment: Moment | None,
-    resume: bool,
-) -> Struck | None:
-    """Runs the job until it has ended, one way or the other; None if it ended before the fault could strike."""
-    before = count_markers(output)
-    moment = moment or choose_moment(fault, whole, before, rng, order.workers)
-    more = ("--resume", *fault.options) if resume else fault.options
-    job = Job(order.command(output, *more), output, place, fault.environment(place, rng))
-    scene = Scene(job, order, place, rng)
-    try:
-        if not job.wait_for(lambda: _has_come(moment, job, before), START_SECONDS):
-            return _unstruck(order, whole, moment, job.end(RUN_SECONDS))
-        time.sleep(moment.seconds)
-        if not job.is_running():
-            return _unstruck(order, whole, moment, job.end(RUN_SECONDS))
-        scene.done = job.markers()
-        with fault.strike(scene):
-            struck_at = time.monotonic()
-            ended = job.end(PATIENCE_S + 5)
-            untrue = _untrue_success(ended, whole, output, order)
-    finally:
-        job.kill()
-    return Struck(
-        fault=fault.name,
-        variant=scene.variant,
-        corpus=order.corpus.name,
-        workers=order.workers,
-        moment=str(moment),
-        done=scene.done,
-        shards=whole.shards,
-        code=ended.code,
-        end_s=round(ended.at - struck_at, 2),
-        said=ended.said,
-        problems=(*scene.complaints, *complaints(ended, fault, output, struck_at), *untrue),
-    )
-
-
 def choose_moment(fault: Fault, whole: Undisturbed, before: int, rng: random.Random, workers: int) -> Moment:
     """When to strike a run in which so many shards are done before it begins."""
     left = whole.shards - before
@@ -231,15 +251,15 @@ def choose_moment(fault: Fault, whole: Undisturbed, before: int, rng: random.Ran
     return Moment("shard", min(left, rng.randint(1, max(1, left))), rng.uniform(0, 0.05))
 
 
-def _has_come(moment: Moment, job: Job, before: int) -> bool:
+def _has_come(moment: Moment, job: Job, before: int, gate: Gate | None, workers: int) -> bool:
+    if gate:
+        return len(gate.waiting()) == workers
     if moment.event == "start":
         return True
     if not job.is_planned():
         return False
     if moment.event == "worker":
-        return bool(job.job.workers())
-    if moment.event == "loaded" and job.is_loading():
-        return False
+        return bool(job.workers())
     return moment.event == "planned" or job.markers() >= before + moment.shards
 
 

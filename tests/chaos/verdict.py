@@ -122,16 +122,18 @@ def _missing(undisturbed: Content, found: Content, records: int, unreadable: int
         yield f"the manifest's parts have {rows} rows, not {records + unreadable}"
 
 
-def complaints(ended: Ended, fault: Fault, output: Path, struck_at: float) -> Iterator[str]:
+def complaints(
+    ended: Ended, fault: Fault, output: Path, struck_at: float, patience_s: float = PATIENCE_S
+) -> Iterator[str]:
     """What is wrong with the way in which a job ended after a fault; `compare` looks at what is in its output."""
     if ended.code is None:
-        yield f"it had not ended {PATIENCE_S:g} s after the fault"
+        yield f"it had not ended {patience_s:g} s after the fault"
         return
     if ended.left:
         yield f"processes were left: {'; '.join(ended.left)}"
     if ended.in_tmp:
         yield f"temporary files were left: {', '.join(ended.in_tmp)}"
-    if ended.at - struck_at > PATIENCE_S:
+    if ended.at - struck_at > patience_s:
         yield f"it ended {ended.at - struck_at:.0f} s after the fault"
     success = (output / "_SUCCESS").exists()
     if success and ended.code < 0:

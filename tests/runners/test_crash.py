@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
+from click.testing import CliRunner
 
 from batch_scorer import storage
+from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError, PipelineError
 from batch_scorer.formats.records import Shard
@@ -19,6 +21,7 @@ from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs.directory import begin, claimed
 from batch_scorer.scoring import shard as shards
 from tests.jobs import part_bytes, rows, score_here
+from tests.processes import running
 
 Config = Callable[..., ScoreConfig]
 
@@ -44,30 +47,32 @@ def test_second_job_on_an_output_is_refused_until_the_first_ends(source: Path, c
 def test_lock_of_a_killed_job_is_released(source: Path, config: Config) -> None:
     job = config(source)
     holds = (
-        "import sys, time\nfrom batch_scorer.runs.directory import claimed\n"
-        "with claimed(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)\n"
+        "import sys, threading\nfrom batch_scorer.runs.directory import claimed\n"
+        "with claimed(sys.argv[1]):\n    print('held', flush=True)\n    threading.Event().wait()\n"
     )
-    other = subprocess.Popen([sys.executable, "-c", holds, job.output.directory], stdout=subprocess.PIPE)
-    assert other.stdout and b"held\n" == other.stdout.readline()
-    with pytest.raises(OutputError, match="another job"), claimed(job.output.directory):
-        pass
-    other.kill()
-    other.communicate()
+    with running([sys.executable, "-c", holds, job.output.directory], stdout=PIPE) as other:
+        assert other.stdout and b"held\n" == other.stdout.readline()
+        with pytest.raises(OutputError, match="another job"), claimed(job.output.directory):
+            pass
     with claimed(job.output.directory):
         pass
 
 
+@pytest.mark.parametrize("more", [[], ["--resume"], ["--overwrite"]], ids=str)
 def test_job_whose_output_another_one_holds_is_refused_and_changes_nothing(
-    source: Path, config: Config, tiny_model: Path
+    more: list[str], source: Path, config: Config, tiny_model: Path
 ) -> None:
     job = config(source)
-    words = ("score", source, "--output", job.output.directory, "--model", tiny_model, "--workers", 1)
+    output = Path(job.output.directory)
+    if more:
+        score_here(job)
     with claimed(job.output.directory):
-        command = [sys.executable, "-m", "batch_scorer", *map(str, words)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert 2 == done.returncode
-    assert done.stderr.startswith("error: another job is writing to this output")
-    assert [] == os.listdir(job.output.directory)
+        before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+        words = ("score", source, "--output", output, "--model", tiny_model, "--workers", 1, *more)
+        refused = CliRunner().invoke(main, [str(word) for word in words])
+        assert before == {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    assert 2 == refused.exit_code
+    assert refused.stderr.startswith("error: another job is writing to this output")
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -140,22 +145,41 @@ def test_file_that_could_not_be_read_for_a_while_is_read_on_resume(
     )["counts"]
 
 
-def test_resume_keeps_finished_shards_and_makes_the_damaged_ones_anew(source: Path, config: Config) -> None:
-    job = config(source, shard_rows=10, run_id="r")
+def cut(path: Path, size: int) -> None:
+    os.truncate(path, size)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+
+
+# What may happen to the part and the marker of a shard while nobody looks.
+DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "bit of the part": lambda part, marker: part.write_bytes(part.read_bytes()[:-1] + b"x"),
+    "part cut": lambda part, marker: cut(part, 100),
+    "part gone": lambda part, marker: part.unlink(),
+    "marker cut": lambda part, marker: cut(marker, marker.stat().st_size - 9),
+    "marker empty": lambda part, marker: cut(marker, 0),
+    "marker of another run": lambda part, marker: replace(marker, '"run_id": "r"', '"run_id": "s"'),
+    "figure in the marker": lambda part, marker: replace(marker, '"rows": 6', '"rows": 7'),
+}
+
+
+def test_resume_keeps_finished_shards_and_repeats_damaged_ones(source: Path, config: Config) -> None:
+    job = config(source, shard_rows=6, run_id="r")
     score_here(job)
     output, whole = Path(job.output.directory), part_bytes(job.output.directory)
-    part = [output / f"predictions/part-{i:05d}.parquet" for i in range(6)]
-    marker = [output / f"shards/{i:05d}.json" for i in range(6)]
-    part[1].write_bytes(part[1].read_bytes()[:-1] + b"x")
-    part[2].unlink()
-    marker[3].write_text(marker[3].read_text()[:-9])
-    marker[4].write_text(marker[4].read_text().replace('"run_id": "r"', '"run_id": "s"'))
-    kept = part[0].stat().st_ino, part[5].stat().st_ino
-    dates = {path: path.stat().st_ino for path in part if path.exists()}
-    score_here(config(source, shard_rows=10, run_id="r", resume=True))
+    parts = [output / f"predictions/part-{i:05d}.parquet" for i in range(10)]
+    for i, damage in enumerate(DAMAGES.values()):
+        damage(parts[i], output / f"shards/{i:05d}.json")
+    cut(output / "plan/00000.jsonl", 100)
+    before = [path.stat().st_ino if path.exists() else None for path in parts]
+    score_here(config(source, shard_rows=6, run_id="r", resume=True))
     assert whole == part_bytes(job.output.directory)
-    assert kept == (part[0].stat().st_ino, part[5].stat().st_ino)
-    assert all(dates[part[i]] != part[i].stat().st_ino for i in (1, 3, 4))
+    kept = [old == path.stat().st_ino for old, path in zip(before, parts, strict=True)]
+    assert [False] * len(DAMAGES) + [True] * (10 - len(DAMAGES)) == kept
     assert 60 == len(rows(job.output.directory))
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ from batch_scorer.runners import graph, pipeline, portable
 from batch_scorer.runs.manifest import Counts, Summary
 from batch_scorer.scoring.write import Part
 from benchmarks.portability.run import servers
+from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
-from tests.runners.test_interrupt import sessions
+from tests.processes import GUARD_S, running, sessions, wait_until
 
 Config = Callable[..., ScoreConfig]
 Words = tuple[str, ...]
@@ -84,7 +84,7 @@ def test_job_in_other_processes_gives_the_same_bytes_and_counts(
     common: dict[str, Any] = {"id_column": "id", "kept": (Kept("stars", "rating"),), "run_id": "r", "shard_rows": 50}
     ways: dict[str, dict[str, Any]] = {
         "in process": {"workers": 1},
-        "multi_processing": {"workers": 2, "beam_options": ("--direct_running_mode=multi_processing",)},
+        "multi_processing": {"workers": 1, "beam_options": ("--direct_running_mode=multi_processing",)},
         "external pool": {"beam_options": over_grpc},
     }
     manifests = [score_here(config(mixed, output=str(tmp_path / name), **common, **way)) for name, way in ways.items()]
@@ -101,13 +101,14 @@ def test_job_in_other_processes_gives_the_same_bytes_and_counts(
 FAILING = """
 import os, sys
 from pathlib import Path
-from batch_scorer import cli, stored_plan
+from batch_scorer.cli import main as cli
+from batch_scorer.runs import plan_files
 from tests.conftest import save_tiny
-write_plan = stored_plan.write_plan
+write_plan = plan_files.write_plan
 def writes_it_and_changes_the_model(*args):
     write_plan(*args)
     save_tiny(Path(sys.argv[1]), seed=8)
-stored_plan.write_plan = writes_it_and_changes_the_model
+plan_files.write_plan = writes_it_and_changes_the_model
 cli.main(sys.argv[2:])
 """
 
@@ -120,7 +121,7 @@ def test_step_that_fails_in_another_process_is_told_as_ours_and_without_a_traceb
     model = save_tiny(tmp_path / "model")
     words = ("score", mixed, "--model", model, "--output", tmp_path / "out", "--", *loopback(over_grpc))
     command = [sys.executable, "-c", FAILING, *map(str, (model, *words))]
-    job = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=120)
+    job = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=GUARD_S)
     assert 1 == job.returncode
     told = job.stderr.splitlines()
     assert "error: the job failed: the worker's model is not the one that the job was planned with" == told[0]
@@ -150,54 +151,31 @@ def stand_in(tmp_path: Path) -> Path:
     return path
 
 
-def workers_of(session: int) -> list[int]:
-    """The processes of a session in which Beam's workers run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            is_worker = b"SdkHarness" in (path / "cmdline").read_bytes() and os.getsid(int(path.name)) == session
-        except OSError:
-            continue
-        found += [int(path.name)] if is_worker else []
-    return found
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
 def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     tmp_path: Path, tiny_model: Path, config: Config, stand_in: Path, installed: dict[str, str]
 ) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "over prism"
-    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(6_000)))
-    options = ("--model", tiny_model, "--shard-rows", 100, "--run-id", "r", "--output", output)
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(1_500)))
+    options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
     command = [str(word) for word in (SCRIPT, "prism", stand_in, source, *options)]
-    job = subprocess.Popen(
-        command, env=installed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    end = time.monotonic() + 120
-    while not list(output.glob("shards/*.json")):
-        assert job.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
-    held = workers_of(job.pid)  # else they might be done before the driver is
-    for pid in held:
-        os.kill(pid, signal.SIGSTOP)
-    assert held and len(list(output.glob("shards/*.json"))) < 60
-    job.send_signal(signal.SIGTERM)  # reaches the driver alone, which has to end its job server
-    job.wait(timeout=60)
-    for pid in held:
-        os.kill(pid, signal.SIGCONT)
-    _, err = job.communicate(timeout=60)
+    gate = Gate(tmp_path / "gate", "scoring")
+    gated = {**installed, **gate.environment}
+    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        wait_until(gate.waiting, job)  # else the worker might be done before the driver is
+        job.send_signal(signal.SIGTERM)  # reaches the driver alone, which has to end its job server
+        job.wait(timeout=GUARD_S)
+        gate.open()  # the worker first scores what it has in hand
+        _, err = job.communicate(timeout=GUARD_S)
+        wait_until(lambda: job.pid not in sessions())
     assert (1, "error: interrupted") == (job.returncode, err.splitlines()[0])
     assert "Traceback" not in err
     assert not (output / "_SUCCESS").exists()
-    end = time.monotonic() + 60  # workers first score what they have in hand
-    while job.pid in sessions() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert job.pid not in sessions()
 
     again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
     assert (0, "") == (again.returncode, again.stderr)
-    assert "6,000 reviews scored" in again.stdout
-    score_here(config(source, output=str(tmp_path / "in process"), shard_rows=100, run_id="r"))
+    assert "1,500 reviews scored" in again.stdout
+    score_here(config(source, output=str(tmp_path / "in process"), shard_rows=25, run_id="r"))
     assert part_bytes(tmp_path / "in process") == part_bytes(output)
 
 

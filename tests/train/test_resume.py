@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from batch_scorer.errors import InputError, OptionError, OutputError
 from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
+from tests.processes import GUARD_S
 from tests.train.test_train import BAD, GOOD, examples, run, write
 from train import pretrain
 from train.cli import changed
@@ -54,10 +53,11 @@ def test_pretraining_lowers_perplexity_and_resumed_in_the_middle_of_an_epoch_end
     whole = pretrained(tmp_path / "whole")
     assert [1, 2, 3, 4, 5, 6] == [line["epoch"] for line in whole["log"]]
     assert whole["log"][-1]["perplexity"] < min(2, whole["log"][0]["perplexity"])
-    with pytest.raises(Killed):
-        pretrained(tmp_path / "cut", die_at=12 * 2 + 8)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
-    assert 12 * 2 + 7 == max(steps)
+    for resume, step in ((False, 5), (True, 12 * 2 + 8)):  # in the first epoch, and in the third
+        with pytest.raises(Killed):
+            pretrained(tmp_path / "cut", resume, die_at=step - 4 * resume)
+        steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
+        assert step - 1 == max(steps)
     resumed = pretrained(tmp_path / "cut", resume=True)
     for name in pretrain.TRAINED:
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
@@ -65,39 +65,57 @@ def test_pretraining_lowers_perplexity_and_resumed_in_the_middle_of_an_epoch_end
     assert [line["training_loss"] for line in whole["log"]] == [line["training_loss"] for line in resumed["log"]]
 
 
-def test_full_training_killed_three_times_ends_with_the_metrics_of_an_undisturbed_one(tmp_path: Path) -> None:
+# Trains, and dies of SIGKILL between a line of the log and its checkpoint: the second line of a stage and an epoch.
+KILLED = """
+import os, signal, sys
+from train.cli import main
+from train.run import Run
+note, stage, epoch = Run.note, sys.argv[1], int(sys.argv[2])
+def note_and_die(run, *line):
+    note(run, *line)
+    if 2 == sum((noted["stage"], noted["epoch"]) == (stage, epoch) for noted in run.lines):
+        os.kill(os.getpid(), signal.SIGKILL)
+Run.note = note_and_die
+main(sys.argv[3:])
+"""
+# Trains several times, one after the other.
+TRAINS = """
+import json, sys
+from click.testing import CliRunner
+from train.cli import main
+for words in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+"""
+
+
+def python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own, where TensorFlow may be made deterministic."""
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=GUARD_S)
+
+
+def test_full_training_killed_twice_ends_with_the_metrics_of_an_undisturbed_one(tmp_path: Path) -> None:
     data = write(tmp_path, "jsonl")
     more = tmp_path / "more.jsonl"
-    more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
-    common = ["--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
-              "--set", "pretraining.epochs=3", "--set", "fine_tunings=2", "--epochs", 3,
-              "--checkpoint-seconds", 0, "--deterministic"]  # fmt: skip
-
-    def start(name: str, *rest: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "train", *map(str, common), "--output", str(tmp_path / name), *rest]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
-
-    undisturbed = start("whole")
+    more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(20) for t in GOOD + BAD))
+    settings = ("--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 32,
+                "--set", "pretraining.epochs=2", "--set", "fine_tunings=2", "--epochs", 2,
+                "--checkpoint-seconds", 0, "--deterministic")  # fmt: skip
+    common = [str(word) for word in settings]
+    whole, cut = ([*common, "--output", str(tmp_path / name)] for name in ("whole", "cut"))
     log = tmp_path / "cut.work" / "log.jsonl"
-    stages = []
-    for kill, lines in enumerate(
-        (4, 15, 70)
-    ):  # in the first epoch of pre-training, in its second, in the second fine-tuning
-        process = start("cut", *(["--resume"] if kill else []))
-        deadline = time.monotonic() + 120
-        while not log.exists() or log.read_text().count("\n") < lines:
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert -signal.SIGKILL == process.wait()
-        stages.append(json.loads(log.read_text().splitlines()[lines - 1])["stage"])
-    assert ["pretraining", "pretraining", "fine-tuning 2"] == stages
-    assert 0 == start("cut", "--resume").wait()
-    assert 0 == undisturbed.wait()
-    expected, found = (artifact.load(str(tmp_path / name)) for name in ("whole", "cut"))
-    assert expected.manifest["metrics"] == found.manifest["metrics"]
-    assert expected.model_id == found.model_id
+
+    for stage, epoch, resume in (("pretraining", 2, []), ("fine-tuning 2", 1, ["--resume"])):
+        killed = python(KILLED, stage, str(epoch), *cut, *resume)
+        assert -signal.SIGKILL == killed.returncode, killed.stderr[-2_000:]
+        last = json.loads(log.read_text().splitlines()[-1])
+        assert (stage, epoch, False) == (last["stage"], last["epoch"], last["measured"])
+    done = python(TRAINS, json.dumps([[*cut, "--resume"], whole]))
+    assert 0 == done.returncode, done.stderr[-2_000:]
+    expected, resumed = (artifact.load(str(tmp_path / name)) for name in ("whole", "cut"))
+    assert expected.manifest["metrics"] == resumed.manifest["metrics"]
+    assert expected.model_id == resumed.model_id
 
     def measured(name: str) -> list[dict[str, Any]]:
         lines = map(json.loads, (tmp_path / f"{name}.work" / "log.jsonl").read_text().splitlines())

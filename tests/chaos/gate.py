@@ -1,0 +1,79 @@
+"""A gate: processes of a job wait at it until the test has done what it wants to do to them, however long that takes.
+
+    gate = Gate(tmp_path / "gate", "scoring")
+    job = Popen([*COMMAND, "score", ...], env={**os.environ, **gate.environment})
+    # wait until len(gate.waiting()) is the number of processes that score
+    os.kill(job.pid, signal.SIGTERM)
+    gate.open()  # if the test has those go on that are left
+
+So no test races against a job, and none has to be quick. `tests/chaos/inside` holds what the processes do.
+As a program, `python -m tests.chaos.gate score ...`, this is the command itself, except that the driver does not watch
+its workers at first: on a busy machine, it might say that one hangs before the test has done anything to it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+COMMAND = [sys.executable, "-m", "tests.chaos.gate"]
+INSIDE, ROOT = Path(__file__).parent / "inside", Path(__file__).parents[2]
+
+WATCHED = "watched"
+
+
+class Gate:
+    """A gate, closed at first.
+
+    Args:
+        directory: of this gate alone; it is made.
+        at: where processes wait: `scoring`, each before it publishes its second shard; or `loading`, each worker as it
+            begins to import TensorFlow.
+    """
+
+    def __init__(self, directory: Path, at: Literal["scoring", "loading"]) -> None:
+        directory.mkdir(parents=True)
+        self._directory, self._at = directory, at
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a job needs in its environment to have the gate."""
+        return {
+            "PYTHONPATH": f"{INSIDE}{os.pathsep}{ROOT}",
+            "CHAOS_GATE": str(self._directory),
+            "CHAOS_GATE_AT": self._at,
+        }
+
+    def waiting(self) -> list[int]:
+        """The processes that have come to the gate."""
+        return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+
+    def wake_watch(self) -> None:
+        """Has the driver watch its workers from now on."""
+        (self._directory / WATCHED).touch()
+
+    def open(self) -> None:
+        """Lets everybody through from now on, watched."""
+        self.wake_watch()
+        (self._directory / "open").touch()
+
+
+def main() -> None:
+    """Runs the command line of `batch-scorer`, its watch asleep at first."""
+    from batch_scorer.cli.main import main as command
+    from batch_scorer.runners.heartbeat import Watch
+
+    check, watched = Watch.check, Path(os.environ["CHAOS_GATE"], WATCHED)
+
+    def checks_once_awake(watch: Watch) -> None:
+        if watched.exists():
+            check(watch)
+
+    Watch.check = checks_once_awake  # type: ignore[method-assign]
+    command()
+
+
+if __name__ == "__main__":
+    main()
