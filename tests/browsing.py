@@ -82,7 +82,7 @@ def opened(browser: Browser, path: Path, size: tuple[int, int] = DESK, scheme: s
         viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
     ) as context:
         watched = Watched(context.new_page())
-        watched.page.set_default_timeout(5_000)
+        watched.page.set_default_timeout(120_000)  # only a guard
         watched.page.on("console", lambda message: watched.messages.append(f"{message.type}: {message.text}"))
         watched.page.on("pageerror", lambda error: watched.messages.append(f"error: {error}"))
         watched.page.on("request", lambda request: watched.requests.append(request.url))

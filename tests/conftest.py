@@ -17,8 +17,10 @@ from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import RESERVED
+from batch_scorer.runners import heartbeat
 from tests.engines import compile_each_once
 from tests.finished_runs import Original
+from tests.processes import GUARD_S
 from tests.stubs.environment import Environment, install
 
 # Examples cost little but the machines that run them vary; a slow example is no failure.
@@ -74,9 +76,10 @@ def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY)
 
 @pytest.fixture(scope="session", autouse=True)
 def engines() -> Iterator[None]:
-    """Engines are compiled once a session."""
+    """Engines are compiled once a session, and on a busy machine that may take as long as it likes."""
     with pytest.MonkeyPatch.context() as patch:
         compile_each_once(patch)
+        patch.setattr(heartbeat, "LOADING_SECONDS", GUARD_S)
         yield
 
 

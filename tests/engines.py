@@ -1,4 +1,4 @@
-"""Engines for tests: XLA takes a second to compile one, and nearly every test of a job asks for one of the same model."""
+"""Engines for tests: XLA takes a second to compile one, and most tests of jobs ask for that of the same model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batch_scorer.models.protocol import Engine
 
 
 def compile_each_once(patch: pytest.MonkeyPatch) -> None:
-    """Has `load_engine` compile the engine of a model when it is first asked for, and give copies of it from then on."""
+    """Has `load_engine` compile the engine of a model once, and give copies of it from then on."""
     compiled, load = dict[str, Engine](), engine._load
 
     def load_once(artifact: Artifact, precision: str) -> Engine:

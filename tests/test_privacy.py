@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from batch_scorer.cli.main import main
+from batch_scorer.models import engine
 from tests.jobs import rows
+from tests.processes import GUARD_S, running, wait_until
 
 GOOD = 3_000
 SECRETS = ("Zanzibar", "Quixotic", "Umbrella", "Vermouth", "Wisteria", "Xylophon", "Yosemite")
@@ -36,109 +39,139 @@ def lines() -> Iterator[bytes]:
     yield b'{"text": null, "about": "Zanzibar"}'
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
+def write(folder: Path) -> Path:
     """Those records as a file."""
-    path = tmp_path / "in.jsonl"
+    path = folder / "in.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines()))
     return path
 
 
-def run(source: Path, output: Path, *more: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person runs it."""
-    words = ("score", source, "--output", output, "--max-error-rate", 1, *more)
-    command = [sys.executable, "-m", "batch_scorer", *map(str, words)]
-    env = {**os.environ, **environment}
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=300)
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write(tmp_path)
 
 
-def job_options(tiny_model: Path, workers: int = 2) -> tuple[object, ...]:
-    """Options for those records: two shards or more, and a limit that one of them passes."""
-    keep = ("--keep", "n", "--keep", "flag")
-    return ("--model", tiny_model, "--workers", workers, "--shard-rows", 800, "--max-text-bytes", 3_000, *keep)
+def options(source: Path, output: Path, model: Path, workers: int, *more: object) -> list[str]:
+    """`score` for those records: two shards or more, and a limit that one of the records passes."""
+    limits = ("--shard-rows", 800, "--max-text-bytes", 3_000, "--max-error-rate", 1, "--worker-timeout", GUARD_S)
+    kept = ("--keep", "n", "--keep", "flag")
+    words = ("score", source, "--output", output, "--model", model, "--workers", workers, *limits, *kept, *more)
+    return [str(word) for word in words]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_debug_log_and_terminal_hold_no_word_of_the_reviews(
-    workers: int, source: Path, tiny_model: Path, tmp_path: Path
+def secrets_in(*shown: str) -> list[str]:
+    """What of the reviews is in what was shown or written."""
+    return [secret for secret in SECRETS if any(secret.lower() in text.lower() for text in shown)]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[[list[str]], tuple[int, str]]:
+    """Runs the command in this process; returns its exit code and all that it showed."""
+
+    def run(words: list[str]) -> tuple[int, str]:
+        result = CliRunner().invoke(main, words)
+        return result.exit_code, result.output + "".join(capfd.readouterr())
+
+    return run
+
+
+Run = Callable[[list[str]], tuple[int, str]]
+
+
+def test_debug_log_and_terminal_of_one_process_hold_no_word_of_the_reviews(
+    source: Path, tiny_model: Path, tmp_path: Path, run: Run
 ) -> None:
     log = tmp_path / "log"
-    more = ("--verbose", "--log-format", "json") if workers > 1 else ()
-    job = run(source, tmp_path / "out", "--log-file", log, *more, *job_options(tiny_model, workers))
-    written = log.read_text()
-    assert (0, GOOD) == (job.returncode, len(rows(tmp_path / "out")))
-    assert 9 == len(rows(tmp_path / "out", "errors"))
-    assert ('"debug"' if more else "DEBUG") in written and 20 < len(written.splitlines())
-    assert bool(more) == ('"event": "shard"' in job.stderr)
-    for shown in (written, job.stdout, job.stderr):
-        assert [] == [secret for secret in SECRETS if secret.lower() in shown.lower()]
+    code, shown = run(options(source, tmp_path / "out", tiny_model, 1, "--log-file", log))
+    assert (0, GOOD, 9) == (code, len(rows(tmp_path / "out")), len(rows(tmp_path / "out", "errors")))
+    assert "DEBUG" in log.read_text() and 20 < len(log.read_text().splitlines())
+    assert [] == secrets_in(log.read_text(), shown)
 
 
-def test_log_of_a_job_that_fails_holds_no_word_of_the_reviews(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Watched:
+    """A job of two workers that is over.
+
+    Args:
+        code: its exit code.
+        shown, log: what it wrote to both outputs, and to its debug log.
+        temporary: the directory for temporary files that it had.
+        modes: of all that was seen there and in the staging directory of its output.
+    """
+
+    code: int
+    shown: str
+    log: str
+    output: Path
+    temporary: Path
+    modes: set[int]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Watched:
+    """A job as a person runs it, verbose and with a debug log, whose temporary files are looked at while it runs."""
+    folder = tmp_path_factory.mktemp("watched")
+    temporary, output, log, said = (folder / name for name in ("tmp", "out", "log", "said"))
+    temporary.mkdir()
+    words = options(write(folder), output, tiny_model, 2, "--log-file", log, "--verbose", "--log-format", "json")
+    command, env = [sys.executable, "-m", "batch_scorer", *words], {**os.environ, "TMPDIR": str(temporary)}
+    modes: set[int] = set()
+    with said.open("wb") as file, running(command, env=env, stdout=file, stderr=file) as job:
+
+        def has_ended() -> bool:
+            for path in (*temporary.iterdir(), output / ".staging"):
+                with suppress(FileNotFoundError):
+                    modes.add(path.stat().st_mode & 0o777)
+            return job.poll() is not None
+
+        wait_until(has_ended)
+    return Watched(job.returncode, said.read_text(), log.read_text(), output, temporary, modes)
+
+
+def test_debug_log_and_terminal_of_a_job_with_workers_hold_no_word_of_the_reviews(watched: Watched) -> None:
+    assert 0 == watched.code, watched.shown
+    assert (GOOD, 9) == (len(rows(watched.output)), len(rows(watched.output, "errors")))
+    assert '"event": "shard"' in watched.shown
+    assert '"debug"' in watched.log and 20 < len(watched.log.splitlines())
+    assert [] == secrets_in(watched.shown, watched.log)
+
+
+def test_temporary_files_are_private_while_they_are_there_and_gone_after(watched: Watched) -> None:
+    assert 0o700 in watched.modes and watched.modes <= {0o700, 0o600}
+    assert [] == list(watched.temporary.iterdir())
+    assert {"predictions", "errors", "shards", "plan", "plan.json", "manifest.json", "_SUCCESS"} == {
+        path.name for path in watched.output.iterdir()
+    }
+
+
+def test_log_of_a_job_that_fails_holds_no_word_of_the_reviews(
+    source: Path, tiny_model: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = engine.load_engine
+
+    def fails(*arguments: Any) -> Any:
+        made: Any = load(*arguments)
+        made.run = lambda ids: ids.missing
+        return made
+
+    monkeypatch.setattr(engine, "load_engine", fails)
     log = tmp_path / "log"
-    fails = (
-        "import sys\nfrom batch_scorer.cli import main as cli\n"
-        "from batch_scorer.models import engine\nload = engine.load_engine\n"
-        "def load_engine(*args):\n    made = load(*args)\n    made.run = lambda ids: ids.missing\n    return made\n"
-        "engine.load_engine = load_engine\ncli.main(sys.argv[1:])\n"
-    )
-    words = ("score", source, "--output", tmp_path / "out", "--log-file", log, *job_options(tiny_model, 1))
-    job = subprocess.run([sys.executable, "-c", fails, *map(str, words)], check=False, capture_output=True, text=True)
-    assert 1 == job.returncode
-    assert "the engine fails on every review of a batch" in job.stderr and "Traceback" not in job.stderr
+    code, shown = run(options(source, tmp_path / "out", tiny_model, 1, "--log-file", log))
+    assert 1 == code
+    assert "the engine fails on every review of a batch" in shown and "Traceback" not in shown
     assert "Traceback" in log.read_text()
-    for shown in (log.read_text(), job.stdout, job.stderr):
-        assert [] == [secret for secret in SECRETS if secret.lower() in shown.lower()]
+    assert [] == secrets_in(log.read_text(), shown)
 
 
-def test_no_excerpt_leaves_nothing_of_the_text_in_errors(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_no_excerpt_leaves_nothing_of_the_text_in_errors(
+    source: Path, tiny_model: Path, tmp_path: Path, run: Run
+) -> None:
     for name, more in (("with", ()), ("without", ("--no-excerpt",))):
-        assert 0 == run(source, tmp_path / name, *job_options(tiny_model, 1), *more).returncode
+        assert 0 == run(options(source, tmp_path / name, tiny_model, 1, *more))[0]
     shown, hidden = (rows(tmp_path / name, "errors") for name in ("with", "without"))
     assert [row["code"] for row in shown] == [row["code"] for row in hidden]
     assert 7 <= sum(row["excerpt"] is not None for row in shown)
     assert {None} == {row["excerpt"] for row in hidden}
     for table in (shown, hidden):
-        messages = " ".join(row["message"] for row in table)
-        assert [] == [secret for secret in SECRETS if secret in messages]
-    everything = "".join(p.read_text() for p in (tmp_path / "without").rglob("*.json*"))
-    assert [] == [secret for secret in SECRETS if secret in everything]
-
-
-def test_temporary_files_are_private_while_they_are_there_and_gone_after(
-    source: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    temporary, output = tmp_path / "tmp", tmp_path / "out"
-    temporary.mkdir()
-    words = ("score", source, "--output", output, "--max-error-rate", 1, *job_options(tiny_model))
-    command = [sys.executable, "-m", "batch_scorer", *map(str, words)]
-    env = {**os.environ, "TMPDIR": str(temporary)}
-    job = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    modes, end = set(), time.monotonic() + 120
-    while job.poll() is None and time.monotonic() < end:
-        for path in (*temporary.iterdir(), output / ".staging"):
-            try:
-                modes.add(path.stat().st_mode & 0o777)
-            except FileNotFoundError:
-                continue
-        time.sleep(0.01)
-    assert 0 == job.wait(timeout=10), job.stderr and job.stderr.read()
-    assert job.stderr
-    job.stderr.close()
-    assert 0o700 in modes and modes <= {0o700, 0o600}
-    assert [] == list(temporary.iterdir())
-    assert {"predictions", "errors", "shards", "plan", "plan.json", "manifest.json", "_SUCCESS"} == {
-        path.name for path in output.iterdir()
-    }
-
-
-def test_debug_log_over_5000_real_reviews_holds_none_of_their_sentences(imdb: Path, tmp_path: Path) -> None:
-    source, log = imdb / "imdb_test_open.parquet", tmp_path / "log"
-    job = run(source, tmp_path / "out", "--workers", 2, "--log-file", log)
-    assert 0 == job.returncode, job.stderr
-    shown = " ".join((log.read_text() + job.stdout + job.stderr).split())
-    texts = pq.read_table(source, columns=["text"])["text"].to_pylist()
-    sentences = {" ".join(s.split()) for text in texts for s in re.split(r"[.!?]|<br />", text)}
-    sentences = {sentence for sentence in sentences if len(sentence) >= 20}
-    assert 5_000 == len(texts) and 40_000 < len(sentences) and 5_000 < len(shown)
-    assert [] == [sentence for sentence in sentences if sentence in shown]
+        assert [] == secrets_in(*(row["message"] for row in table))
+    assert [] == secrets_in(*(p.read_text() for p in (tmp_path / "without").rglob("*.json*")))

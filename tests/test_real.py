@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,30 +18,31 @@ import pytest
 
 from batch_scorer.config import Kept, ScoreConfig
 from tests.jobs import rows, score_here
+from tests.processes import GUARD_S, running
 
-REVIEWS = 5_000
+REVIEWS, SOME = 5_000, 1_000
 Write = Callable[[dict[str, str], Path], Path]
 
 
 @pytest.fixture(scope="module")
-def job(imdb: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoreConfig:
-    """The open test reviews, scored from Parquet by two workers."""
-    config = ScoreConfig.of(
-        inputs=(str(imdb / "imdb_test_open.parquet"),),
-        output=str(tmp_path_factory.mktemp("real") / "parquet"),
-        id_column="review_id",
-        kept=(Kept("label", "true_label"),),
-        workers=2,
-    )
-    manifest = score_here(config)
-    assert {"read": REVIEWS, "scored": REVIEWS, "rejected": 0, "unreadable": 0} == manifest["counts"]
-    return config
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("real")
 
 
 @pytest.fixture(scope="module")
-def logits(job: ScoreConfig) -> dict[str, float]:
-    """Logit by review id."""
-    return {row["record_id"]: row["logit"] for row in rows(job.output.directory)}
+def job(imdb: Path, folder: Path) -> ScoreConfig:
+    """The open test reviews, scored from Parquet by two workers of a command with a debug log, all of it kept."""
+    source, output = imdb / "imdb_test_open.parquet", folder / "parquet"
+    options = ("--output", output, "--id-column", "review_id", "--keep", "label=true_label", "--workers", 2)
+    logging = ("--log-file", folder / "log", "--worker-timeout", GUARD_S)
+    command = [sys.executable, "-m", "batch_scorer", "score", *map(str, (source, *options, *logging))]
+    with (folder / "said").open("wb") as said, running(command, stdout=said, stderr=said) as process:
+        code = process.wait(GUARD_S)
+    assert 0 == code, (folder / "said").read_text()
+    counts = json.loads((output / "manifest.json").read_text())["counts"]
+    assert {"read": REVIEWS, "scored": REVIEWS, "rejected": 0, "unreadable": 0} == counts
+    kept = (Kept("label", "true_label"),)
+    return ScoreConfig.of(inputs=(str(source),), output=str(output), id_column="review_id", kept=kept)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,18 @@ def texts(imdb: Path) -> dict[str, str]:
     """Text by review id."""
     table = pq.read_table(imdb / "imdb_test_open.parquet", columns=["review_id", "text"])
     return dict(zip(table["review_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def some(texts: dict[str, str]) -> dict[str, str]:
+    """The first texts, by review id: enough to see that another way gives the same."""
+    return dict(itertools.islice(texts.items(), SOME))
+
+
+@pytest.fixture(scope="module")
+def logits(job: ScoreConfig) -> dict[str, float]:
+    """Logit of those, by review id."""
+    return {row["record_id"]: row["logit"] for row in rows(job.output.directory)[:SOME]}
 
 
 def agree(expected: dict[str, float], found: dict[str, float]) -> None:
@@ -69,11 +85,18 @@ def test_rows_add_up_and_tokens_slice_back(job: ScoreConfig, texts: dict[str, st
             assert t["token"] == text[t["char_start"] : t["char_end"]].lower()
 
 
-@pytest.mark.parametrize(("workers", "shard_rows"), [(1, None), (2, 777)])
-def test_workers_and_shards_change_no_logit(
-    job: ScoreConfig, logits: dict[str, float], tmp_path: Path, workers: int, shard_rows: int | None
+def test_debug_log_over_real_reviews_holds_none_of_their_sentences(
+    job: ScoreConfig, folder: Path, texts: dict[str, str]
 ) -> None:
-    other = job.with_options(output=str(tmp_path / "out"), workers=workers, shard_rows=shard_rows)
+    shown = " ".join(((folder / "log").read_text() + (folder / "said").read_text()).split())
+    sentences = {" ".join(s.split()) for text in texts.values() for s in re.split(r"[.!?]|<br />", text)}
+    sentences = {sentence for sentence in sentences if len(sentence) >= 20}
+    assert REVIEWS == len(texts) and 40_000 < len(sentences) and 5_000 < len(shown)
+    assert [] == [sentence for sentence in sentences if sentence in shown]
+
+
+def test_workers_and_shards_change_no_logit(job: ScoreConfig, logits: dict[str, float], tmp_path: Path) -> None:
+    other = job.with_options(output=str(tmp_path / "out"), workers=1, shard_rows=77, limit=SOME)
     score_here(other)
     agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output.directory)})
 
@@ -127,28 +150,28 @@ def write_hive(texts: dict[str, str], folder: Path) -> Path:
     ids=lambda write: write.__name__,
 )
 def test_other_form_gives_the_logits_of_parquet(
-    write: Write, job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], tmp_path: Path
+    write: Write, job: ScoreConfig, logits: dict[str, float], some: dict[str, str], tmp_path: Path
 ) -> None:
-    path = write(texts, tmp_path)
+    path = write(some, tmp_path)
     kept = (Kept("part", "part"),) if path.is_dir() else ()
     other = job.with_options(inputs=(str(path),), kept=kept, workers=1, output=str(tmp_path / "out"))
     score_here(other)
     found = rows(other.output.directory)
     agree(logits, {row["record_id"]: row["logit"] for row in found})
     if kept:
-        assert [i // 715 for i in range(REVIEWS)] == [row["part"] for row in found]
+        assert [i // 143 for i in range(SOME)] == [row["part"] for row in found]
 
 
 @pytest.mark.parametrize("form", ["files", "lines"])
 def test_form_without_columns_gives_the_logits_of_parquet(
-    form: str, job: ScoreConfig, logits: dict[str, float], texts: dict[str, str], tmp_path: Path
+    form: str, job: ScoreConfig, logits: dict[str, float], some: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     if form == "files":
-        for i, text in enumerate(texts.values()):
+        for i, text in enumerate(some.values()):
             (tmp_path / "in" / f"{i:05d}.txt").write_bytes(text.encode())
     else:
-        flat = (text.replace("\n", " ").rstrip("\r") for text in texts.values())
+        flat = (text.replace("\n", " ").rstrip("\r") for text in some.values())
         (tmp_path / "in" / "reviews.txt").write_bytes("\n".join(flat).encode())
     other = job.with_options(
         inputs=(str(tmp_path / "in"),),
@@ -159,4 +182,4 @@ def test_form_without_columns_gives_the_logits_of_parquet(
         output=str(tmp_path / "out"),
     )
     score_here(other)
-    agree(logits, dict(zip(texts, (row["logit"] for row in rows(other.output.directory)), strict=True)))
+    agree(logits, dict(zip(some, (row["logit"] for row in rows(other.output.directory)), strict=True)))

@@ -43,7 +43,7 @@ def execute(folder: Path) -> Any:
     client = NotebookClient(
         notebook,
         km=manager,
-        timeout=300,
+        timeout=1_200,  # only a guard
         record_timing=False,
         coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from batch_scorer.models import artifact
@@ -19,6 +22,19 @@ def test_every_variant_is_a_setting_of_the_recipe() -> None:
         assert full.Recipe() != changed(full.Recipe(), settings)
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variants are trained in this process and for one epoch: another process would spend its time on importing."""
+
+    def train(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        assert [sys.executable, "-m", "train"] == command[:3]
+        result = run(*command[3:], "--epochs", 1)
+        return subprocess.CompletedProcess(command, result.exit_code)
+
+    monkeypatch.setattr(subprocess, "run", train)
+
+
+@pytest.mark.usefixtures("in_process")
 def test_ablation_trains_what_is_missing_and_tables_the_rest(tmp_path: Path) -> None:
     data = write(tmp_path, "jsonl")
     common = ("--data", data, "--id-column", "id", "--epochs", 1)

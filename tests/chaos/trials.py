@@ -158,7 +158,7 @@ class Ground:
                     one = _judged(one, whole, output, order)
                 struck.append(one)
             if struck and struck[-1].code != 0:
-                problems = _resume(order, output, place / "last")
+                problems = self.resume(order, output, place / "last")
                 struck[-1] = _judged(struck[-1], whole, output, order, problems)
             for i, one in enumerate(struck[:-1]):  # what the last run came to, they came to
                 struck[i] = dataclasses.replace(one, identical=struck[-1].identical)
@@ -214,6 +214,17 @@ class Ground:
             said=ended.said,
             problems=(*scene.complaints, *complained, *untrue),
         )
+
+    def resume(self, order: Order, output: Path, place: Path) -> tuple[str, ...]:
+        """Brings a run to its end, and says what went wrong with that."""
+        ended = Job(order.command(output, "--resume"), output, place).end(RUN_SECONDS)
+        problems = (
+            f"exit code {ended.code}: {ended.said}" if ended.code != 0 else "",
+            f"left processes {ended.left}" if ended.left else "",
+            f"left temporary files {ended.in_tmp}" if ended.in_tmp else "",
+            "showed a traceback" if "Traceback" in ended.said else "",
+        )
+        return tuple(f"--resume: {problem}" for problem in problems if problem)
 
     @contextmanager
     def _place(self, order: Order, faults: Sequence[Fault]) -> Iterator[tuple[Path, Path]]:
@@ -289,18 +300,6 @@ def _untrue_success(ended: Ended, whole: Undisturbed, output: Path, order: Order
     found = dataclasses.replace(content(output), strangers=())
     loss = compare(whole.content, found, order.corpus.records, order.corpus.unreadable)
     return tuple(f"_SUCCESS stands, but {problem}" for problem in loss.problems)
-
-
-def _resume(order: Order, output: Path, place: Path) -> tuple[str, ...]:
-    """Brings the run to its end, and says what went wrong with that."""
-    ended = Job(order.command(output, "--resume"), output, place).end(RUN_SECONDS)
-    found = (
-        f"exit code {ended.code}: {ended.said}" if ended.code != 0 else "",
-        f"left processes {ended.left}" if ended.left else "",
-        f"left temporary files {ended.in_tmp}" if ended.in_tmp else "",
-        "showed a traceback" if "Traceback" in ended.said else "",
-    )
-    return tuple(f"--resume: {problem}" for problem in found if problem)
 
 
 def _judged(struck: Struck, whole: Undisturbed, output: Path, order: Order, problems: tuple[str, ...] = ()) -> Struck:

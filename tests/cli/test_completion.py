@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from batch_scorer.cli.completion import SHELLS, columns_of
 from batch_scorer.cli.main import main
+from tests.processes import GUARD_S
 
 
 def offered(*words: object) -> list[str]:
@@ -143,7 +144,7 @@ def test_bash_completes_a_column_and_imports_nothing_heavy_for_it(reviews: Path,
     command.chmod(0o755)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     words = ["bash", "-c", IN_BASH.format(source=reviews), "bash", str(tmp_path)]
-    done = subprocess.run(words, env=env, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=env, check=False, capture_output=True, text=True, timeout=GUARD_S)
     assert (0, "") == (done.returncode, done.stderr)
     first, *more = done.stdout.splitlines()
     assert "-F _batch_scorer_completion batch-scorer" in first

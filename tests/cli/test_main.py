@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from batch_scorer.cli.main import main
 from tests.conftest import REVIEWS
+from tests.processes import GUARD_S
 
 Jsonl = Callable[..., Path]
 
@@ -66,16 +67,11 @@ def score(source: object, model: Path, output: Path, *more: object) -> Result:
     return run("score", source, "--model", model, "--output", output, "--workers", 1, *more)
 
 
-def process(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+def process(*args: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs Python as a process of its own."""
-    return subprocess.run(
-        [sys.executable, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | env,
-    )
+    command = [sys.executable, *map(str, args)]
+    env = {**os.environ, **env}
+    return subprocess.run(command, capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=cwd, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -167,22 +163,32 @@ def test_damaged_file_is_exit_3_unless_allowed(tmp_path: Path, tiny_model: Path)
         assert (code == 0) == (tmp_path / "out" / "_SUCCESS").exists()
 
 
-@pytest.mark.parametrize("runner", [[], ["--", "--runner=DirectRunner"]], ids=["default", "DirectRunner"])
-def test_local_run_of_the_whole_process_tries_no_network(
-    runner: list[str], reviews_file: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+# Without a runner and with Beam's own by name, in a process that imports TensorFlow and Beam once.
+SCORES_TWICE = """
+import sys
+from batch_scorer.cli.main import main
+for output, more in (("default", []), ("DirectRunner", ["--", "--runner=DirectRunner"])):
+    try:
+        main([*sys.argv[1:], "--output", output, *more])
+    except SystemExit as ended:
+        assert not ended.code, output
+"""
+
+
+def test_local_run_of_the_whole_process_tries_no_network(reviews_file: Path, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "guard").mkdir()
     (tmp_path / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
-    env = {"PYTHONPATH": str(tmp_path / "guard"), "ATTEMPTS": str(tmp_path / "attempts")}
+    path = os.pathsep.join([str(tmp_path / "guard"), str(Path(__file__).parents[2])])
+    env = {"PYTHONPATH": path, "ATTEMPTS": str(tmp_path / "attempts")}
     probe = process("-c", "import socket; socket.create_connection(('192.0.2.1', 9), 1)", **env)
     assert "192.0.2.1\n" == (tmp_path / "attempts").read_text(), probe.stderr
     (tmp_path / "attempts").unlink()
 
-    command = ("score", reviews_file, "--model", tiny_model, "--output", tmp_path / "out", "--workers", 1, *runner)
-    done = process("-m", "batch_scorer", *command, **env)
+    words = ("score", reviews_file, "--model", tiny_model, "--workers", 1, "--worker-timeout", GUARD_S)
+    done = process("-c", SCORES_TWICE, *words, cwd=tmp_path, **env)
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "6 reviews scored" in done.stdout
+    assert 2 == done.stdout.count("6 reviews scored")
     assert not (tmp_path / "attempts").exists(), (tmp_path / "attempts").read_text()
 
 

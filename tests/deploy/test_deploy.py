@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from batch_scorer.cli import main
 from batch_scorer.errors import OptionError
 from deploy import launcher
 from tests.deploy.test_supply_chain import pinned
+from tests.processes import GUARD_S
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -293,18 +295,26 @@ def test_missing_image_is_refused_since_workers_would_lack_the_package() -> None
     assert "the parameter sdk_container_image is missing" == told.value.what
 
 
-def launch(*given: str) -> subprocess.CompletedProcess[str]:
-    """Runs the launcher's file as Google's launcher does."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BATCH_SCORER_IMAGE": "image:1"}
-    command = [sys.executable, str(DEPLOY / "launcher.py"), *given]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+@pytest.fixture
+def launch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs the launcher in this process; returns its exit code and what it wrote to standard error."""
+    monkeypatch.setenv("BATCH_SCORER_IMAGE", "image:1")
+
+    def launch(*given: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [str(DEPLOY / "launcher.py"), *given])
+        with pytest.raises(SystemExit) as ended:
+            launcher.main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return launch
 
 
-def test_launcher_scores_and_records_the_command_that_can_be_repeated(tmp_path: Path) -> None:
+def test_launcher_scores_and_records_the_command_that_can_be_repeated(
+    tmp_path: Path, launch: Callable[..., tuple[int, str]]
+) -> None:
     samples = ROOT / "batch_scorer/samples/reviews.jsonl"
     given = [f"--input={samples}", f"--output={tmp_path / 'out'}", "--id_column=review_id", "--max_error_rate=0.2"]
-    done = launch(*given, "--limit=20", "--runner=FnApiRunner")
-    assert 0 == done.returncode, done.stderr
+    assert (0, "") == launch(*given, "--limit=20", "--runner=FnApiRunner")
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert 20 == manifest["counts"]["read"]
     expected = ["score", str(samples), f"--output={tmp_path / 'out'}", "--id-column=review_id", "--max-error-rate=0.2"]
@@ -320,12 +330,22 @@ def test_launcher_scores_and_records_the_command_that_can_be_repeated(tmp_path: 
         (["--resume=maybe"], "the parameter resume is neither true nor false"),
     ],
 )
-def test_launch_with_a_mistake_is_exit_2_and_writes_nothing(given: list[str], told: str, tmp_path: Path) -> None:
+def test_launch_with_a_mistake_is_exit_2_and_writes_nothing(
+    given: list[str], told: str, tmp_path: Path, launch: Callable[..., tuple[int, str]]
+) -> None:
     samples = ROOT / "batch_scorer/samples/letters"
-    done = launch(f"--input={samples}", f"--output={tmp_path / 'out'}", "--runner=FnApiRunner", *given)
-    assert 2 == done.returncode
-    assert told in done.stderr
+    code, said = launch(f"--input={samples}", f"--output={tmp_path / 'out'}", "--runner=FnApiRunner", *given)
+    assert 2 == code
+    assert told in said
     assert [] == list(tmp_path.iterdir())
+
+
+def test_file_of_the_launcher_is_a_program(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BATCH_SCORER_IMAGE": "image:1"}
+    command = [sys.executable, str(DEPLOY / "launcher.py"), *PLACES, "--resume=maybe"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=GUARD_S, check=False)
+    assert 2 == done.returncode
+    assert "the parameter resume is neither true nor false" in done.stderr
 
 
 # The steps.

@@ -1,6 +1,6 @@
-"""Reads a file in a process of its own, which a bomb may kill: prints as JSON what came of it and what it took.
+"""Reads files in a process of its own, which a bomb may kill: prints what came of each, and what it took, as JSON.
 
-python -m tests.hostile.reader FILE [PAGE_BYTES]
+python -m tests.hostile.reader PAGE_BYTES FILE...
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,27 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.formats.parquet import limits
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring import read as reading
+from tests.processes import GUARD_S
 
 
-def read_apart(path: Path, page_bytes: int) -> dict[str, Any]:
-    """Reads `path` in another process, where pages and batches may have so many bytes.
+def read_apart(paths: Sequence[Path], page_bytes: int) -> list[dict[str, Any]]:
+    """Reads files, one after another, in another process, where pages and batches may have so many bytes.
 
     Returns:
+        For each file:
         texts: how many there are to score.
         rejected: offset and code of the rest.
-        arrow_bytes: what Arrow took at most.
+        arrow_bytes: what Arrow took at most, for it and those before.
     """
-    command = [sys.executable, "-m", "tests.hostile.reader", str(path), str(page_bytes)]
-    here = Path(__file__).parent.parent.parent
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=here)
-    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr}"
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    command = [sys.executable, "-m", "tests.hostile.reader", str(page_bytes), *map(str, paths)]
+    here = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=here)
+    assert done.returncode == 0, f"exit code {done.returncode} after {done.stdout}: {done.stderr}"
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def main(path: str, page_bytes: int) -> None:
-    """Reads `path` here."""
-    limits.PAGE_BYTES = limits.BATCH_BYTES = reading.CHUNK_CHARACTERS = page_bytes
+def read(path: str) -> None:
+    """Reads a file here."""
     plan, shards = make_plan(ScoreConfig.of((path,), output=f"{path}.out"), "model")
     texts, rejected = 0, []
     for shard in shards:
@@ -45,8 +46,10 @@ def main(path: str, page_bytes: int) -> None:
             texts += len(chunk.texts)
             rejected += [(r.offset, r.code) for r in chunk.rejected]
     taken = pa.default_memory_pool().max_memory()
-    print(json.dumps({"texts": texts, "rejected": rejected, "arrow_bytes": taken}))
+    print(json.dumps({"texts": texts, "rejected": rejected, "arrow_bytes": taken}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    limits.PAGE_BYTES = limits.BATCH_BYTES = reading.CHUNK_CHARACTERS = int(sys.argv[1])
+    for file in sys.argv[2:]:
+        read(file)

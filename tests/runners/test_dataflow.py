@@ -529,7 +529,7 @@ def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
             submitted()
 
     first = threading.Event()
-    service.work = lambda job: first.wait(60) and None
+    service.work = lambda job: first.wait(600) and None
     with pytest.raises(PipelineError, match="a job of this name is already active") as told:
         submitted(second)
     first.set()

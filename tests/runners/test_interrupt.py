@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
-from batch_scorer.planning import plan
+from batch_scorer.runners import job as jobs
 from tests.chaos.gate import COMMAND, ROOT, Gate
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, sessions, wait_until
@@ -177,14 +177,14 @@ def test_job_stopped_when_all_is_written_is_done(tmp_path: Path, tiny_model: Pat
 def test_job_stopped_while_some_import_swallows_that_ends_all_the_same(
     number: signal.Signals, tmp_path: Path, tiny_model: Path, reviews_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_plan = plan.make_plan
+    make_plan = jobs.make_plan
 
     def swallows(*arguments: Any) -> Any:
         with suppress(BaseException):
             os.kill(os.getpid(), number)
         return make_plan(*arguments)
 
-    monkeypatch.setattr(plan, "make_plan", swallows)
+    monkeypatch.setattr(jobs, "make_plan", swallows)
     words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
     job = CliRunner().invoke(main, [str(word) for word in words])
     assert (1, "error: interrupted") == (job.exit_code, job.stderr.splitlines()[0])

@@ -72,7 +72,7 @@ def test_followed_passes_on_how_far_the_job_is_until_the_body_ends(
 
     with followed(ShardCounter(str(tmp_path), [5, 3]), plan, str(tmp_path), on_event):
         mark(tmp_path, 0)
-        assert came.wait(60)
+        assert came.wait(600)
     ended = len(events)
     assert {"progress"} == {event.name for event in events}
     last: dict[str, Any] = dict(events[-1].fields)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ class Service:
         self.work: Callable[[dict[str, Any]], None] = lambda job: None
         self.refuse: Callable[[str], int] = lambda method: 0  # an HTTP status instead of an answer
         self.states: list[str] = []
+        self._looked_at: list[threading.Event] = []
 
     def submit(self, job: dict[str, Any], place: dict[str, str], size: int) -> dict[str, Any]:
         """Takes a job, and starts it."""
@@ -44,11 +44,12 @@ class Service:
         self.jobs.append(job)
         self.sizes.append(size)
         self.states.append("JOB_STATE_PENDING")
+        self._looked_at.append(threading.Event())
         threading.Thread(target=self._run, args=(job, len(self.jobs) - 1), daemon=True).start()
         return job
 
     def _run(self, job: dict[str, Any], number: int) -> None:
-        time.sleep(0.1)
+        self._looked_at[number].wait()  # else nobody might see on a busy machine that it was pending
         self.states[number] = "JOB_STATE_RUNNING"
         try:
             self.work(job)
@@ -62,7 +63,9 @@ class Service:
     def described(self, job_id: str) -> dict[str, Any]:
         """A job with its state, as a listing shows it."""
         number = next(i for i, job in enumerate(self.jobs) if job["id"] == job_id)
-        return {"id": job_id, "name": self.jobs[number]["name"], "currentState": self.states[number]}
+        described = {"id": job_id, "name": self.jobs[number]["name"], "currentState": self.states[number]}
+        self._looked_at[number].set()
+        return described
 
 
 @contextmanager

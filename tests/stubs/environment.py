@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_scorer.runners import wheel
+from tests.processes import GUARD_S
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Environment:
             capture_output=True,
             text=True,
             cwd=self.directory,
-            timeout=120,
+            timeout=GUARD_S,
             check=False,
         )
         assert 0 == done.returncode, done.stderr
