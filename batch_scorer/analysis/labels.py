@@ -71,9 +71,9 @@ def find_labels(db: DuckDBPyConnection, rows: str, column: str, name: str, posit
             got=_quoted(values),
             fix="name the value that means positive with --positive-value; all others then mean negative",
         )
-    wanted = positive.strip().lower()
+    positive_label = positive.strip().lower()
     # A single other value is plausible: a month of nothing but complaints. Of several, one should be the one named.
-    if len(values) > 1 and not _occurs(db, rows, label, wanted):
+    if len(values) > 1 and not _occurs(db, rows, label, positive_label):
         raise OptionError(
             "the value that should mean positive does not occur among the labels",
             where=f"--label-column {name}",
@@ -81,16 +81,16 @@ def find_labels(db: DuckDBPyConnection, rows: str, column: str, name: str, posit
             got=_quoted(values),
             fix="give --positive-value one of these values",
         )
-    other = next((no for yes, no in PAIRS if yes == wanted and no in values), None)
-    return Labels(name, wanted, None if wanted == "1" and len(values) > 2 else other)
+    other = next((no for yes, no in PAIRS if yes == positive_label and no in values), None)
+    return Labels(name, positive_label, None if positive_label == "1" and len(values) > 2 else other)
 
 
 def _label(column: str) -> str:
     return f"lower({as_text(column)})"
 
 
-def _occurs(db: DuckDBPyConnection, rows: str, label: str, wanted: str) -> bool:
-    return db.execute(f"select 1 from {rows} where {label} = $1 limit 1", [wanted]).fetchone() is not None
+def _occurs(db: DuckDBPyConnection, rows: str, label: str, positive_label: str) -> bool:
+    return db.execute(f"select 1 from {rows} where {label} = $1 limit 1", [positive_label]).fetchone() is not None
 
 
 def _quoted(values: Sequence[str]) -> str:

@@ -198,7 +198,7 @@
     function legend() {
       const word = (classes, text) => make("span", { class: "word " + classes }, text);
       if (mode === "attention") return [word("a1", "some"), " ", word("a2", "more"), " ", word("a4", "most"), " attention"];
-      return [word("p3 pos", "towards positive"), " ", word("n3 neg", "towards negative"), " stronger colour: larger contribution"];
+      return [word("p3 pos", "positive"), " ", word("n3 neg", "negative"), " stronger: larger contribution"];
     }
 
     const isMarked = (word) => (mode === "attention" ? word.byAttention : word.byContribution) > 0;

@@ -190,15 +190,15 @@ def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
     )
     formats = _formats(run.manifest["inputs"])
     try:
-        made, shards = make_plan(config, run.manifest["model_id"])
+        new_plan, shards = make_plan(config, run.manifest["model_id"])
     except InputError as error:
         if len(formats) != 1:
             raise _unusable(error) from error
         try:  # perhaps the run was told the format, with --input-format
-            made, shards = make_plan(config.with_options(input_format=formats.pop()), run.manifest["model_id"])
+            new_plan, shards = make_plan(config.with_options(input_format=formats.pop()), run.manifest["model_id"])
         except InputError:
             raise _unusable(error) from error
-    return made.fields, shards
+    return new_plan.fields, shards
 
 
 def _formats(inputs: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -204,7 +204,7 @@ def test_marks_follow_the_switch_between_contribution_and_attention(desk: Watche
     assert {"p4", "n4"} & set(" ".join(classes).split())
     assert {"p1", "n1"} & set(" ".join(classes).split())
     assert {"pos", "neg"} >= {each.split()[-1] for each in classes}
-    expect(desk.page.locator("#legend")).to_contain_text("towards negative")
+    expect(desk.page.locator("#legend")).to_contain_text("negative")
     desk.page.get_by_label("Attention", exact=True).check()
     assert all(re.fullmatch(r"word a[1-4]", str(mark.get_attribute("class"))) for mark in marks.all())
     expect(desk.page.locator("#legend")).to_contain_text("attention")

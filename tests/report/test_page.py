@@ -170,8 +170,8 @@ def test_headline_figures_match_the_run(parsed: Parsed) -> None:
     for expected in (
         "Reviews scored50,000of 50,004 read",
         "Positive51.3%negative 48.7%",
-        "Accuracy92.2%on 4,980 with a true label",
-        "Rejected4and 1 unreadable file or part",
+        "Accuracy92.2%on 4,980 with a label",
+        "Rejected4and 1 unreadable part",
         "Unknown words11.0%of 11,483,920 words",
         "2024-10-31 08:28 UTC",
         "major, PSI 0.41",
