@@ -90,8 +90,8 @@ def main(
         return
     if not sources or output is None:
         raise click.UsageError("training needs --data and --output")
-    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    changes = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    changes = {name: value for name, value in options.items() if value is not None}
     columns = Columns(text_column, label_column, positive_value, id_column)
     if (output / "manifest.json").exists():
         raise OutputError("the output already holds a model", where=str(output), fix="choose another --output")

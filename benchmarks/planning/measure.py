@@ -73,7 +73,7 @@ def plan(inputs: str, output: str) -> dict[str, Any]:
 
 
 def fold(shards: int, output: str) -> dict[str, Any]:
-    """Does what follows the scoring of so many shards: a poll of the markers' names, the sum, the manifest."""
+    """Does what follows when `shards` shards are scored: a poll of the markers' names, the sum, the manifest."""
     from batch_scorer.runners.graph import FoldSummaries
 
     quieten()
