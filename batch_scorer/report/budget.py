@@ -13,7 +13,6 @@ from batch_scorer.report.findings import LISTS, ListedWord, Review
 
 # Characters, at most.
 TOKEN, NAME, VALUE, MESSAGE, TEXT = 60, 200, 200, 300, 6_000
-KEY = 1_000  # of an id or a source while reviews are looked up by them
 KEPT_COLUMNS = 20
 WORDS = 60  # in one list of a review
 

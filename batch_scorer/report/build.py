@@ -137,12 +137,13 @@ def _add_texts(
     reviews = selection.read_reviews(connection, kept, question.text_column)
     if question.text_column:
         matched = texts.from_column(connection, reviews, kept[question.text_column])
-        return matched.with_texts(), matched.note(f"the kept column {question.text_column}")
+        return texts.with_texts(reviews, matched), texts.note(matched, f"the kept column {question.text_column}")
     if question.text_from:
         matched = texts.from_inputs(run, reviews, question.text_from)
         inputs = ", ".join(budget.cut(name, budget.NAME) for name in question.text_from[:3])
         more = len(question.text_from) - 3
-        return matched.with_texts(), matched.note(f"{inputs} and {more:,} more" if more > 0 else inputs)
+        place = f"{inputs} and {more:,} more" if more > 0 else inputs
+        return texts.with_texts(reviews, matched), texts.note(matched, place)
     return reviews, texts.NO_TEXTS
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batch_scorer.report.budget import KEPT_COLUMNS, KEY, NAME, TOKEN, VALUE, WORDS, cut, cut_sql
+from batch_scorer.report.budget import KEPT_COLUMNS, NAME, TOKEN, VALUE, WORDS, cut, cut_sql
 from batch_scorer.report.findings import (
     LEAST_CERTAIN,
     LISTS,
@@ -19,6 +19,7 @@ from batch_scorer.report.findings import (
     Review,
 )
 from batch_scorer.report.quality import LABELLED
+from batch_scorer.scoring.run_texts import KEY
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import TypeVar
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Engine
-from batch_scorer.runs.manifest import STAGES
 from batch_scorer.scoring.encode import encode
 from batch_scorer.scoring.explain import Explained, explain
 from batch_scorer.scoring.read import Chunk
@@ -37,7 +37,7 @@ class Clock:
     """
 
     beat: Beat | None = None
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _inner: float = 0.0  # seconds that stages took within the current one
 
     @contextmanager

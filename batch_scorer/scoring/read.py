@@ -1,7 +1,7 @@
 """Read: a shard, or texts -> chunks of reviews, and of records that cannot be scored.
 
 A chunk is full when it holds `CHUNK_REVIEWS` records or, counting ids and kept values, `CHUNK_CHARACTERS` of text; its
-size does not depend on the size of the file.
+size does not depend on the size of the file. The readers of files are imported where they are used: texts need none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scorer.config import InputConfig
-from batch_scorer.formats.arrow_sizes import row_bytes
-from batch_scorer.formats.partitions import records
 from batch_scorer.formats.records import DAMAGE, EXCERPT_BYTES, Fields, Record, Shard, first_line
 from batch_scorer.schema import Rejection, printable
 from batch_scorer.storage import Beat
@@ -68,6 +66,8 @@ def _size(value: Any) -> int:
     if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, pa.Array):  # a list or a struct: an array of one
+        from batch_scorer.formats.arrow_sizes import row_bytes
+
         return int(row_bytes(value)[0])
     return 0  # a number: the count of the records bounds those
 
@@ -114,6 +114,8 @@ def _chunks(records: Iterable[Record | Rejection], fields: Fields) -> Iterator[C
 
 
 def _until_damage(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
+    from batch_scorer.formats.partitions import records
+
     problem = shard.damage
     if problem is None:
         try:

@@ -1,4 +1,4 @@
-"""One review through the stages of the job, without files or Beam: its text in, what its row would hold out."""
+"""One review through the stages of the job, without files or Beam: a text in; its row out, and each of its words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from batch_scorer.config import InputConfig
 from batch_scorer.errors import EngineError, InputError
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import OOV, Ids, spans, words
@@ -18,17 +19,17 @@ from batch_scorer.scoring.explain import explain
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.score import score
 
-MAX_TEXT_BYTES = 1_000_000  # what `score` takes unless told otherwise
+MAX_TEXT_BYTES = InputConfig.max_text_bytes
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word that stands at ``text[start:end]``.
+    """A word, which is ``text[start:end]``.
 
     Args:
-        is_read: whether it is among the last words, which alone are scored.
-        is_known: whether the vocabulary has it; True where it is not read.
-        attention, contribution: 0 where it is not read.
+        is_read: whether it is among the last words, the only ones that are scored.
+        is_known: whether it is in the vocabulary; True if it is not read.
+        attention, contribution: 0 if it is not read.
     """
 
     start: int
@@ -37,23 +38,6 @@ class Word:
     is_known: bool = True
     attention: float = 0.0
     contribution: float = 0.0
-
-    @staticmethod
-    def of(text: str, row: Mapping[str, Any], scores: Scores, ids: Ids) -> tuple[Word, ...]:
-        """Every word of `text`, which is all of a batch, with its own attention and contribution, in float32."""
-        places = list(zip(*(edges.tolist() for edges in spans(text)), strict=True))
-        used, unread = row["n_tokens_used"], row["n_tokens"] - row["n_tokens_used"]
-        known = (ids[-used:] != OOV).tolist()
-        attention, contribution = (
-            values[-used:, 0].astype(np.float32).tolist() for values in (scores.attention, scores.contribution)
-        )
-        return (
-            *(Word(*place) for place in places[:unread]),
-            *(
-                Word(*place, True, *rest)
-                for place, *rest in zip(places[unread:], known, attention, contribution, strict=True)
-            ),
-        )
 
 
 @dataclass(frozen=True)
@@ -68,16 +52,22 @@ class ExplainedReview:
 
     text: str
     words: tuple[Word, ...]
-    row: dict[str, Any]
+    row: Mapping[str, Any]
     bias: float
     temperature: float
+
+    @property
+    def unknown(self) -> int:
+        """How many of the words that were read are not in the vocabulary."""
+        share: float = self.row["oov_rate"]
+        return round(share * self.row["n_tokens_used"])
 
 
 def check(text: str, where: str) -> None:
     """Refuses a text that the job would reject; `where` says what it is, for the message.
 
     Raises:
-        InputError: it is too large, holds half characters, or holds no word.
+        InputError: it is too large, holds half of a surrogate pair, or has no word.
     """
     try:
         size_bytes = len(text.encode("utf-8"))
@@ -95,7 +85,7 @@ def check(text: str, where: str) -> None:
         raise InputError(
             "there is nothing to score",
             where=where,
-            expected="a review with one word at least",
+            expected="a review with at least one word",
             got="no letter or digit, and so no word",
             fix="give the text of a review, or - to read it from standard input",
         )
@@ -106,41 +96,60 @@ def too_large(where: str, got: str) -> InputError:
     return InputError(
         "the text is too large",
         where=where,
-        expected=f"{MAX_TEXT_BYTES:,} bytes at most",
+        expected=f"at most {MAX_TEXT_BYTES:,} bytes",
         got=got,
-        fix="give one review; `batch-scorer score` takes files of many",
+        fix="give a single review; `batch-scorer score` takes files with many",
     )
 
 
 def explain_review(text: str, scorer: Scorer, top_k: int) -> ExplainedReview:
-    """Scores a text that `check` lets pass, as the job does, and explains every word that was read.
+    """Scores a text that `check` accepts, through the stages of the job, and explains every word that was read.
 
     Args:
-        top_k: words in the lists of `row`.
+        scorer: the engine of a job gives the row of a job, bit for bit; `ExactEngine` is ready at once, and its doc
+            says how close it comes.
+        top_k: words in each list of `row`.
 
     Raises:
-        EngineError: the model fails on it.
+        EngineError: the model fails on the text.
     """
     encoded = encode(next(read_texts([text])), scorer.artifact.tokenizer)
     scored = score(encoded, scorer.engine)
-    batch, *_ = batches = list(scored.batches)
+    (batch,) = batches = list(scored.batches)
     if isinstance(batch, Rejection):
         raise EngineError("the model fails on this text", got=batch.message)
     columns = explain(replace(scored, batches=batches), top_k).columns(scorer.artifact)
     row = {name: column[0].as_py() for name, column in columns.items()}
-    words_read = Word.of(text, row, batch.scores, encoded.ids[0])
-    return ExplainedReview(text, words_read, row, scorer.engine.bias, scorer.artifact.temperature)
+    every_word = _words(text, row["n_tokens_used"], encoded.ids[0], batch.scores)
+    return ExplainedReview(text, every_word, row, scorer.engine.bias, scorer.artifact.temperature)
+
+
+def _words(text: str, used: int, ids: Ids, scores: Scores) -> tuple[Word, ...]:
+    """Every word of a text that was scored as a batch of its own; numbers are rounded to float32, as in the row."""
+    starts, ends = (edges.tolist() for edges in spans(text))
+    first = len(starts) - used
+    known = (ids[-used:] != OOV).tolist()
+    attention, contribution = (
+        x[-used:, 0].astype(np.float32).tolist() for x in (scores.attention, scores.contribution)
+    )
+    return tuple(
+        Word(start, end, True, known[at - first], attention[at - first], contribution[at - first])
+        if at >= first
+        else Word(start, end)
+        for at, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
 
 
 def to_json(review: ExplainedReview) -> dict[str, Any]:
     """`row`, bias and temperature, with each float32 as the shortest number that reads back as the same float32."""
-    row = {name: _short(value) for name, value in review.row.items()}
+    row = {name: shortest(value) for name, value in review.row.items()}
     return row | {"bias": review.bias, "temperature": review.temperature}
 
 
-def _short(value: Any) -> Any:
+def shortest(value: Any) -> Any:
+    """A value of a row whose floats are float32, as JSON needs to hold it; other values as they are."""
     if isinstance(value, float):
         return float(str(np.float32(value)))
     if isinstance(value, list):
-        return [{name: _short(part) for name, part in word.items()} for word in value]
+        return [{name: shortest(part) for name, part in word.items()} for word in value]
     return value

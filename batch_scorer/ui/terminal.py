@@ -15,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from batch_scorer.escape import safe
-from batch_scorer.planning.plan import Plan
-from batch_scorer.runners.estimate import VCPU_SHARE, DataflowEstimate, Estimate
-from batch_scorer.runners.result import duration
 from batch_scorer.schema import ERROR_CODES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `explain` shows a review at once, and has no use for what plans and runs need
+    from batch_scorer.planning.plan import Plan
     from batch_scorer.runners.dataflow import Pool
+    from batch_scorer.runners.estimate import DataflowEstimate, Estimate
 
 LABEL_WIDTH = 15
 WIDE = 60  # columns, from which tables are shown in full
@@ -91,6 +90,8 @@ def plan_card(console: Console, output: str, plan: Plan) -> None:
 
 def estimate_line(console: Console, estimate: Estimate) -> None:
     """How long a run would take."""
+    from batch_scorer.runners.result import duration
+
     processes = "process" if estimate.processes == 1 else "processes"
     said = (
         f"about {duration(estimate.total_s)} on this machine: {estimate.start_s:,.0f} s to start, then "
@@ -101,6 +102,9 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
 
 def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:
     """How long a run on Dataflow would take, what it would cost, and the assumptions behind both."""
+    from batch_scorer.runners.estimate import VCPU_SHARE
+    from batch_scorer.runners.result import duration
+
     workers, vcpus = pool.workers_max, pool.workers_max * pool.vcpus_each
     cost = "" if estimate.cost is None else f", {estimate.cost:,.2f} at the given price"
     console.print(
