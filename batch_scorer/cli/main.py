@@ -18,7 +18,6 @@ from batch_scorer.config import (
     VERBOSE,
     InputConfig,
     JobConfig,
-    Kept,
     MessageConfig,
     ScoreConfig,
     ScoringConfig,
@@ -26,6 +25,7 @@ from batch_scorer.config import (
 )
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.table import FORMATS
+from batch_scorer.planning.options import check_options, kept_columns
 
 # The sections of the help of `score`.
 _FIRST, _INPUT, _OUTPUT = "Options that matter first", "Input", "Output"
@@ -143,7 +143,7 @@ def score(
     config = ScoreConfig.of(
         **options,
         input_format=None if input_format == "auto" else input_format,
-        kept=_kept(keep),
+        kept=kept_columns(keep),
         excerpts=not no_excerpt,
         worker_timeout_s=worker_timeout,
         verbosity=QUIET if quiet else VERBOSE if verbose else USUAL,
@@ -151,54 +151,12 @@ def score(
         command=without_secrets(sys.argv),
         beam_options=ctx.meta["beam_options"],
     )
-    for name in ("output", "model", "text_column", "id_column", "encoding", "run_id", "log_file"):
-        if options[name] == "":  # most likely an unset shell variable
-            raise OptionError(f"--{name.replace('_', '-')} is empty", fix="give it a value, or omit it")
-    _check_encoding(config.input.encoding)
-    if config.input.delimiter is not None and (len(config.input.delimiter) != 1 or config.input.delimiter in '"\r\n'):
-        raise OptionError(
-            "--delimiter must be one character", got=repr(config.input.delimiter), fix="for a tab: $'\\t'"
-        )
-    if config.output.resume and config.output.overwrite:
-        raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+    check_options(config)
     if quiet and verbose:
         raise OptionError("--quiet and --verbose cannot be combined", fix="give one of them")
     from batch_scorer.cli import score
 
     sys.exit(score.dry_run(config) if dry_run else score.score(config))
-
-
-def _check_encoding(name: str) -> None:
-    # The first one detects encodings that read ASCII as something else: host names, and Python's escapes.
-    samples = (rb"xn--mnchen-3ya.\x41\u0041", bytes(range(128)))
-    try:
-        fits = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
-    except (LookupError, UnicodeError):
-        fits = False
-    if not fits:
-        raise OptionError(
-            "--encoding does not support reading line by line",
-            expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
-            got=name,
-            fix="convert the files: iconv -f UTF-16 -t UTF-8",
-        )
-
-
-def _kept(keep: tuple[str, ...]) -> tuple[Kept, ...]:
-    from batch_scorer.schema import OUR_COLUMNS
-
-    kept = []
-    for spec in keep:
-        name, _, new = spec.partition("=")
-        kept.append(Kept(name, new or name))
-        output_name = kept[-1].output_name
-        if output_name in OUR_COLUMNS or [k.output_name for k in kept].count(output_name) > 1:
-            raise OptionError(
-                f"the output already has a column {output_name!r}",
-                where=f"--keep {spec}",
-                fix=f"give it another name: --keep {name}={'true_' if name == 'label' else 'input_'}{name}",
-            )
-    return tuple(kept)
 
 
 for command in (

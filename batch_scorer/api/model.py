@@ -1,0 +1,115 @@
+"""A model to use from Python: texts in, rows out; one text in, its explanation out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from batch_scorer.api import rows
+from batch_scorer.api.scoring_process import ScoringProcess
+from batch_scorer.api.texts import values
+from batch_scorer.config import FLOAT32, PRECISIONS, InputConfig, ScoringConfig
+from batch_scorer.errors import OptionError
+from batch_scorer.models import artifact, engine
+from batch_scorer.models.artifact import SHIPPED, Artifact
+from batch_scorer.scoring.read import read_texts
+
+
+def load_model(path: str | os.PathLike[str] | None = None, *, precision: str = FLOAT32) -> Model:
+    """Loads and verifies a model.
+
+    Args:
+        path: its directory, local or in an object store; None is the shipped one.
+        precision: of the network's products in `Model.score`: `float32` or `bfloat16`.
+
+    Raises:
+        ArtifactError: there is no model, or it is damaged.
+        OptionError: this model cannot be used with this precision.
+
+    Example:
+        >>> from batch_scorer import load_model
+        >>> load_model()
+        Model(name='imdb', model_id='189944ba74ff')
+    """
+    if precision not in PRECISIONS:
+        raise OptionError("there is no such precision", expected=" or ".join(PRECISIONS), got=repr(precision))
+    loaded = artifact.load(SHIPPED if path is None else os.fspath(path))
+    engine.check_precision(loaded, precision)
+    return Model(loaded, precision)
+
+
+class Model:
+    """A loaded model; `load_model` makes one.
+
+    Args:
+        loaded: the artefact.
+        precision: of the network's products in `score`.
+
+    Attributes:
+        model_id: the first 12 hex digits of its hash, which name it everywhere.
+        name: what it was called at training.
+    """
+
+    def __init__(self, loaded: Artifact, precision: str = FLOAT32) -> None:
+        self.model_id, self.name = loaded.model_id, str(loaded.manifest["name"])
+        self._artifact, self._precision = loaded, precision
+        self._process = ScoringProcess(loaded, precision)
+
+    def score(
+        self,
+        texts: Iterable[object],
+        top_k: int = ScoringConfig.top_k,
+        *,
+        max_text_bytes: int = InputConfig.max_text_bytes,
+    ) -> pa.Table:
+        """Scores texts: the same numbers, to the last bit, as `score_job` and the command line write.
+
+        TensorFlow runs in a child process, with the settings of a job, so nothing changes in this one: not its threads,
+        environment, loggers or signal handlers. The first call starts it, which takes some seconds. Texts are scored
+        in chunks, so memory is bounded apart from the result.
+
+        Args:
+            texts: a list, a generator, a pandas Series, a NumPy array, or a pyarrow Array or ChunkedArray.
+            top_k: words in `top_attended` and `top_contributing`; 0 for none.
+            max_text_bytes: larger texts are rejected, measured in UTF-8.
+
+        Returns:
+            One row per text, in their order, with the columns of `predictions` but `record_id`, `source`, `offset` and
+            `run_id`. The last column, `error`, is null where all is well. A text that cannot be scored (missing, not
+            a string, too large, without words ...) has its code there (`schema.ERROR_CODES`) and nulls elsewhere.
+
+        Raises:
+            OptionError: `texts` is a single string, or a table; `top_k` is negative.
+            EngineError: the model fails on every text, or memory ran out.
+
+        Example:
+            >>> from batch_scorer import load_model
+            >>> table = load_model().score(["A lovely film.", "Dull.", None])
+            >>> table.select(["predicted_label", "n_tokens", "error"]).to_pylist()  # doctest: +NORMALIZE_WHITESPACE
+            [{'predicted_label': 'positive', 'n_tokens': 3, 'error': None},
+             {'predicted_label': 'negative', 'n_tokens': 1, 'error': None},
+             {'predicted_label': None, 'n_tokens': None, 'error': 'missing_text'}]
+        """
+        check_top_k(top_k)
+        chunks = read_texts(values(texts), max_text_bytes)
+        tables = [rows.table(self._process.score(chunk, top_k)) for chunk in chunks]
+        return pa.concat_tables([rows.SCHEMA.empty_table(), *tables])
+
+    def close(self) -> None:
+        """Ends the child process of `score`; another call starts one again. It also ends with the model."""
+        self._process.close()
+
+    def __repr__(self) -> str:
+        return f"Model(name={self.name!r}, model_id={self.model_id!r})"
+
+
+def check_top_k(top_k: int) -> None:
+    """Refuses a number of words that cannot be.
+
+    Raises:
+        OptionError: it is negative, or no integer.
+    """
+    if not isinstance(top_k, int) or top_k < 0:
+        raise OptionError("top_k is not a number of words", expected="0 or more", got=repr(top_k))

@@ -1,0 +1,40 @@
+"""Scored chunks -> one row per text: the columns of `predictions` that need no file, as an Arrow table or as dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scorer.api.scoring_process import ScoredChunk
+from batch_scorer.schema import predictions_schema
+
+_NEEDS_A_FILE = ("record_id", "source", "offset", "run_id")
+_DICTS = 1_000  # rows that are Python's at a time
+_OURS = [field for field in predictions_schema(pa.schema([]), "", "") if field.name not in _NEEDS_A_FILE]
+COLUMNS = tuple(field.name for field in _OURS)
+# A text that cannot be scored has nulls, and the code that says why.
+SCHEMA = pa.schema([*(field.with_nullable(True) for field in _OURS), pa.field("error", pa.string())])
+
+
+def table(chunk: ScoredChunk) -> pa.Table:
+    """One row per text of a chunk, in their order, with `SCHEMA`."""
+    count = len(chunk.offsets) + len(chunk.rejected)
+    scored, errors = chunk.rows.select(COLUMNS), np.full(count, None, object)
+    if chunk.rejected:
+        places = [rejection.offset or 0 for rejection in chunk.rejected]
+        first = min([*chunk.offsets[:1].tolist(), *places])
+        row = np.full(count, -1, np.int64)
+        row[chunk.offsets - first] = np.arange(len(chunk.offsets))
+        scored = scored.take(pa.array(row, mask=row < 0))
+        for place, rejection in zip(places, chunk.rejected, strict=True):
+            errors[place - first] = rejection.code
+    return pa.table([*scored.columns, pa.array(errors, pa.string())], schema=SCHEMA)
+
+
+def dicts(chunk: ScoredChunk) -> Iterator[dict[str, Any]]:
+    """The rows of the texts that were scored, as Python has them: lists of words as lists of dicts."""
+    for batch in chunk.rows.select(COLUMNS).to_batches(_DICTS):
+        yield from batch.to_pylist()

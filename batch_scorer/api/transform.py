@@ -1,0 +1,258 @@
+"""`ScoreTexts`, a Beam transform for anybody's pipeline: texts in; rows out, and beside them what could not be scored.
+
+Elements wait until there are enough for batches of similar length, but not longer than their bundle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.typehints import typehints
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
+
+from batch_scorer import storage
+from batch_scorer.api import rows
+from batch_scorer.api.model import check_top_k
+from batch_scorer.api.scoring_process import ScoredChunk, ScoringProcess
+from batch_scorer.api.texts import is_missing
+from batch_scorer.config import FLOAT32, InputConfig, ScoringConfig
+from batch_scorer.errors import JobError, OptionError
+from batch_scorer.models import artifact, artifact_files
+from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.scoring.read import read_texts
+
+WAITING_ELEMENTS, WAITING_CHARACTERS = 4_096, 8 << 20
+_STAGES = ("encode", "score", "explain")
+_OURS = frozenset(rows.COLUMNS)
+
+
+class ScoredTexts(NamedTuple):
+    """What `ScoreTexts` returns.
+
+    Args:
+        scored: an element for each text that was scored, with its row.
+        rejected: dicts of `element`, `code` (one of `schema.ERROR_CODES`) and `message`, one for each other text.
+    """
+
+    scored: PCollection
+    rejected: PCollection
+
+
+class ScoreTexts(beam.PTransform):  # type: ignore[misc]
+    """Scores texts in a pipeline: the same numbers, to the last bit, as `score_job` and `Model.score`.
+
+    | elements | `text` | scored elements |
+    |---|---|---|
+    | pairs (key, text) | None | pairs (key, row) |
+    | strings | None | pairs (string, row) |
+    | dicts, named tuples or `beam.Row` | name of the field | dicts: their fields, and the row's |
+
+    A row is a dict of the columns of `predictions` but `record_id`, `source`, `offset` and `run_id`. Each element keeps
+    its window and its timestamp. The texts pass through Beam, which `batch-scorer score` avoids; docs/python.md says
+    what that costs.
+
+    Each worker process loads the model once, in a child process of its own, so nothing else in it changes. Without
+    `model_id`, the place that builds the pipeline has to be able to read the model, to know which one it is.
+
+    Counters, in the namespace `reviews`: `read`, `scored`, `rejected`; distributions of milliseconds a chunk, in
+    `chunk_ms`: `encode`, `score`, `explain`.
+
+    Args:
+        model: its directory, where every worker can read it; None is the shipped one, as installed on the workers.
+        top_k: words in each list; 0 for none.
+        text: the field of the text, where elements are dicts.
+        model_id: what the model must be; None takes that of the model as it is found here and now.
+        precision: of the network's products: `float32` or `bfloat16`.
+        max_text_bytes: larger texts are rejected, measured in UTF-8.
+
+    Raises:
+        ArtifactError: there is no model.
+        OptionError: `top_k` is negative; in the pipeline, an element is of none of these kinds, or has a field that is
+            called like one of our columns.
+        JobError: in the pipeline, a worker has another model than the one expected.
+
+    Example:
+        >>> import apache_beam as beam
+        >>> from batch_scorer import ScoreTexts
+        >>> with beam.Pipeline() as pipeline:
+        ...     texts = pipeline | beam.Create([("a", "A lovely film."), ("b", None)])
+        ...     scored, rejected = texts | ScoreTexts(top_k=3)
+        ...     _ = scored | beam.MapTuple(lambda key, row: print(key, row["predicted_label"]))
+        ...     _ = rejected | beam.Map(lambda bad: print(bad["element"], bad["code"]))
+        a positive
+        ('b', None) missing_text
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        top_k: int = ScoringConfig.top_k,
+        text: str | None = None,
+        *,
+        model_id: str | None = None,
+        precision: str = FLOAT32,
+        max_text_bytes: int = InputConfig.max_text_bytes,
+    ) -> None:
+        super().__init__()
+        check_top_k(top_k)
+        place = None if model is None else os.fspath(model)
+        if place is not None and not storage.is_remote(place):
+            place = os.path.abspath(place)  # a worker may have another current directory
+        if model_id is None:
+            model_id = artifact_files.model_id(place or SHIPPED)[:12]
+        self._score = _Score(place, model_id, top_k, text, precision, max_text_bytes)
+        self._text = text
+
+    def expand(self, pcoll: PCollection) -> ScoredTexts:
+        score = beam.ParDo(self._score).with_output_types(self._scored_type(pcoll))
+        outputs = pcoll | "Score" >> score.with_outputs("rejected", main="scored")
+        outputs.rejected.element_type = typehints.Dict[str, typehints.Any]
+        return ScoredTexts(outputs.scored, outputs.rejected)
+
+    def _scored_type(self, texts: PCollection) -> Any:
+        row, given = typehints.Dict[str, typehints.Any], texts.element_type
+        if self._text is not None:
+            return row
+        if given is str:
+            return typehints.Tuple[str, row]
+        try:
+            key = typehints.coerce_to_kv_type(given).tuple_types[0]
+        except ValueError:  # elements of any kind, as far as is known here
+            key = typehints.Any
+        return typehints.Tuple[key, row]
+
+    def display_data(self) -> dict[str, Any]:
+        return self._score.settings()
+
+
+class _Score(beam.DoFn):  # type: ignore[misc]
+    """Holds the elements of a bundle back until a chunk is full, or the bundle ends."""
+
+    def __init__(
+        self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int
+    ) -> None:
+        self._model, self._model_id, self._top_k, self._text = model, model_id, top_k, text
+        self._precision, self._max_text_bytes = precision, max_text_bytes
+        self._shared = Shared()
+        self._counters = {name: Metrics.counter("reviews", name) for name in ("read", "scored", "rejected")}
+        self._timings = {stage: Metrics.distribution("chunk_ms", stage) for stage in _STAGES}
+
+    def settings(self) -> dict[str, Any]:
+        """For display."""
+        return {"model": self._model or "shipped", "model_id": self._model_id, "top_k": self._top_k}
+
+    def setup(self) -> None:
+        self._process: ScoringProcess = self._shared.acquire(self._load)
+
+    def _load(self) -> ScoringProcess:
+        place = self._model or SHIPPED
+        loaded = artifact.load(place)
+        if loaded.model_id != self._model_id:
+            raise JobError(
+                "the worker has another model than the pipeline was built with",
+                where=place,
+                expected=f"model {self._model_id}",
+                got=f"model {loaded.model_id}",
+                fix="give ScoreTexts a model that every worker can read, and do not change it during the run",
+            )
+        return ScoringProcess(loaded, self._precision)
+
+    def start_bundle(self) -> None:
+        self._waiting: list[WindowedValue] = []
+        self._texts: list[Any] = []
+        self._characters = 0
+
+    def process(
+        self,
+        element: Any,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterable[Any]:
+        last = self._waiting[-1] if self._waiting else None
+        # Beam passes an element on once for each of its windows, one call after the other; it is scored once.
+        if last and last.value is element and last.timestamp == timestamp and window not in last.windows:
+            last.windows = (*last.windows, window)
+            return ()
+        is_full = len(self._waiting) >= WAITING_ELEMENTS or self._characters >= WAITING_CHARACTERS
+        ready = self._take() if is_full else ([], [])
+        text = self._text_of(element)
+        self._waiting.append(WindowedValue(element, timestamp, (window,), pane))
+        self._texts.append(text)
+        self._characters += len(text) if isinstance(text, str) else 0
+        return self._results(*ready)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from self._results(*self._take())
+
+    def _take(self) -> tuple[list[WindowedValue], list[Any]]:
+        """What waits; from now on, nothing does."""
+        taken = self._waiting, self._texts
+        self.start_bundle()
+        return taken
+
+    def _text_of(self, element: Any) -> Any:
+        """The text of an element, None where there is none."""
+        if self._text is not None:
+            text = self._fields(element).get(self._text)
+        elif isinstance(element, str):
+            text = element
+        elif isinstance(element, (tuple, list)) and len(element) == 2:
+            text = element[1]
+        else:
+            raise OptionError(
+                "an element is neither a pair nor a string",
+                where="ScoreTexts",
+                expected="pairs (key, text), or strings",
+                got=f"a {type(element).__name__}",
+                fix='make pairs of them, or name the field of the text: ScoreTexts(text="...")',
+            )
+        return None if is_missing(text) else text
+
+    def _fields(self, element: Any) -> Mapping[str, Any]:
+        fields = element._asdict() if hasattr(element, "_asdict") else element
+        if not isinstance(fields, Mapping):
+            raise OptionError(
+                "an element has no fields",
+                where=f"ScoreTexts(text={self._text!r})",
+                expected="dicts, named tuples or rows",
+                got=f"a {type(element).__name__}",
+                fix="make dicts of them; for pairs (key, text), leave `text` out",
+            )
+        if not _OURS.isdisjoint(fields):
+            raise OptionError(
+                "an element has a field that is called like a column of ours",
+                where=f"ScoreTexts(text={self._text!r})",
+                got=", ".join(sorted(_OURS.intersection(fields))),
+                fix="rename it in a step before",
+            )
+        return fields
+
+    def _results(self, waiting: list[WindowedValue], texts: list[Any]) -> Iterator[Any]:
+        for chunk in read_texts(texts, self._max_text_bytes):
+            scored = self._process.score(chunk, self._top_k)
+            for place, row in zip(scored.offsets.tolist(), rows.dicts(scored), strict=True):
+                yield waiting[place].with_value(self._with_row(waiting[place].value, row))
+            for rejection in scored.rejected:
+                element = waiting[rejection.offset or 0]
+                told = {"element": element.value, "code": rejection.code, "message": rejection.message}
+                yield TaggedOutput("rejected", element.with_value(told))
+            self._count(scored)
+
+    def _with_row(self, element: Any, row: dict[str, Any]) -> Any:
+        if self._text is not None:
+            return {**self._fields(element), **row}
+        return (element if isinstance(element, str) else element[0], row)
+
+    def _count(self, scored: ScoredChunk) -> None:
+        counts = {"scored": len(scored.offsets), "rejected": len(scored.rejected)}
+        for name, count in {"read": sum(counts.values()), **counts}.items():
+            self._counters[name].inc(count)
+        for stage, timing in self._timings.items():
+            timing.update(round(1000 * scored.seconds[stage]))

@@ -1,0 +1,96 @@
+"""The options of a job, checked before anything is read. Messages name them as the command line does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from batch_scorer.config import LOG_FORMATS, PRECISIONS, Kept, ScoreConfig
+from batch_scorer.errors import OptionError
+from batch_scorer.formats.table import FORMATS
+
+
+def kept_columns(specs: Iterable[str]) -> tuple[Kept, ...]:
+    """The columns to keep, each given as `NAME` or `NAME=NEW`.
+
+    Raises:
+        OptionError: the output would have two columns of one name.
+    """
+    from batch_scorer.schema import OUR_COLUMNS  # imports pyarrow, which a wrong option need not wait for
+
+    kept: list[Kept] = []
+    for spec in specs:
+        name, _, new = spec.partition("=")
+        output_name = new or name
+        if output_name in OUR_COLUMNS or output_name in [column.output_name for column in kept]:
+            raise OptionError(
+                f"the output already has a column {output_name!r}",
+                where=f"--keep {spec}",
+                fix=f"give it another name: --keep {name}={'true_' if name == 'label' else 'input_'}{name}",
+            )
+        kept.append(Kept(name, output_name))
+    return tuple(kept)
+
+
+def check_options(config: ScoreConfig) -> None:
+    """Refuses values that no job can have.
+
+    Raises:
+        OptionError: one of them is wrong, or two cannot be combined.
+    """
+    reads, job = config.input, config.job
+    words = {
+        "output": config.output.directory,
+        "model": config.scoring.model,
+        "text-column": reads.text_column,
+        "id-column": reads.id_column,
+        "encoding": reads.encoding,
+        "run-id": config.output.run_id,
+        "log-file": config.messages.log_file,
+    }
+    for name, word in words.items():
+        if word == "":  # most likely an unset shell variable
+            raise OptionError(f"--{name} is empty", fix="give it a value, or omit it")
+    _check_choice("input-format", reads.format, (None, *FORMATS))
+    _check_choice("precision", config.scoring.precision, PRECISIONS)
+    _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
+    _check_range("limit", reads.limit, 1)
+    _check_range("max-text-bytes", reads.max_text_bytes, 1)
+    _check_range("top-k", config.scoring.top_k, 0)
+    _check_range("workers", job.workers, 1)
+    _check_range("shard-rows", job.shard_rows, 1)
+    _check_range("worker-timeout", job.worker_timeout_s, 1)
+    _check_range("max-error-rate", job.max_error_rate, 0, 1)
+    _check_encoding(reads.encoding)
+    if reads.delimiter is not None and (len(reads.delimiter) != 1 or reads.delimiter in '"\r\n'):
+        raise OptionError("--delimiter must be one character", got=repr(reads.delimiter), fix="for a tab: $'\\t'")
+    if config.output.resume and config.output.overwrite:
+        raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        expected = ", ".join(choice for choice in choices if choice)
+        raise OptionError(f"--{name} has no such value", expected=expected, got=repr(value))
+
+
+def _check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    if value is not None and not least <= value <= most:
+        expected = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+        raise OptionError(f"--{name} is out of range", expected=expected, got=repr(value))
+
+
+def _check_encoding(name: str) -> None:
+    # The first one detects encodings that read ASCII as something else: host names, and Python's escapes.
+    samples = (rb"xn--mnchen-3ya.\x41\u0041", bytes(range(128)))
+    try:
+        fits = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
+    except (LookupError, UnicodeError):
+        fits = False
+    if not fits:
+        raise OptionError(
+            "--encoding does not support reading line by line",
+            expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
+            got=name,
+            fix="convert the files: iconv -f UTF-16 -t UTF-8",
+        )

@@ -1,0 +1,193 @@
+"""A model from Python: the same numbers as a job's, a row for each text whatever it is, and what else can happen."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer import Model, load_model
+from batch_scorer.api import rows
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import ArtifactError, EngineError, OptionError, ScorerError
+from batch_scorer.schema import ERROR_CODES, predictions_schema
+from batch_scorer.scoring import read
+from tests.conftest import REVIEWS
+from tests.jobs import score_here
+
+TEXTS = [text for _, text in REVIEWS]
+NOT_OURS = ["record_id", "source", "offset", "run_id"]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Iterator[Model]:
+    loaded = load_model(tiny_model)
+    yield loaded
+    loaded.close()
+
+
+def job_rows(source: Path, model: Path | None, output: Path, **options: Any) -> pa.Table:
+    """The rows that a job writes, without the columns that need a file."""
+    score_here(ScoreConfig.of([str(source)], str(output), model and str(model), **options))
+    parts = sorted((output / "predictions").glob("*.parquet"))
+    return pa.concat_tables(pq.read_table(part) for part in parts).drop_columns(NOT_OURS)
+
+
+def test_columns_are_those_of_predictions_in_their_order_and_error(model: Model) -> None:
+    table = model.score(TEXTS)
+    contract = [name for name in predictions_schema(pa.schema([]), "", "").names if name not in NOT_OURS]
+    assert [*contract, "error"] == table.column_names
+    assert rows.SCHEMA == table.schema
+    assert [None] * len(TEXTS) == table["error"].to_pylist()
+    assert {model.model_id} == set(table["model_id"].to_pylist())
+
+
+def test_rows_equal_those_of_a_job_to_the_last_bit(
+    model: Model, tiny_model: Path, reviews_file: Path, tmp_path: Path
+) -> None:
+    for top_k in (0, 3, 10):
+        expected = job_rows(reviews_file, tiny_model, tmp_path / str(top_k), top_k=top_k)
+        assert expected.to_pylist() == model.score(TEXTS, top_k).drop_columns("error").to_pylist()
+
+
+@pytest.mark.parametrize("count", [500])
+def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(imdb: Path, tmp_path: Path, count: int) -> None:
+    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, count)
+    pq.write_table(reviews, tmp_path / "in.parquet")
+    expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out")
+    actual = load_model().score(reviews["text"]).drop_columns("error")
+    assert expected.to_pylist() == actual.to_pylist()
+
+
+ODD: list[tuple[object, str | None]] = [
+    ("good film", None),
+    (None, "missing_text"),
+    (float("nan"), "missing_text"),
+    (pd.NA, "missing_text"),
+    (5, "text_not_a_string"),
+    (["good"], "text_not_a_string"),
+    ("half \ud800", "lone_surrogate"),
+    ("good " * 100, "text_too_large"),
+    ("?!", "no_words"),
+    ("", "no_words"),
+    ("bad", None),
+]
+
+
+def test_bad_text_has_nulls_and_its_code_at_its_place(model: Model) -> None:
+    texts, codes = zip(*ODD, strict=True)
+    table = model.score(texts, max_text_bytes=400)
+    assert list(codes) == table["error"].to_pylist()
+    assert {code for code in codes if code} <= ERROR_CODES.keys()
+    good = model.score(["good film", "bad"])
+    assert good.to_pylist() == table.filter(pa.compute.is_null(table["error"])).to_pylist()
+    bad = table.filter(pa.compute.is_valid(table["error"])).drop_columns("error")
+    assert {None} == {value for row in bad.to_pylist() for value in row.values()}
+
+
+def test_only_bad_texts_give_only_nulls_and_no_texts_give_no_rows(model: Model) -> None:
+    assert ["missing_text", "no_words"] == model.score([None, "?"])["error"].to_pylist()
+    assert rows.SCHEMA.empty_table() == model.score([])
+
+
+def test_chunks_do_not_change_a_row(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*TEXTS, None, *TEXTS, "?", *TEXTS]
+    whole = model.score(texts)
+    monkeypatch.setattr(read, "CHUNK_REVIEWS", 4)
+    cut = model.score(text for text in texts)
+    assert 1 < cut["logit"].num_chunks
+    assert whole.to_pylist() == cut.to_pylist()
+
+
+def test_generator_is_read_a_chunk_at_a_time(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def texts() -> Iterator[str]:
+        for i in range(6):
+            asked.append(i)
+            yield "good"
+
+    scored_after: list[int] = []
+    score = model._process.score
+
+    def watched(*args: Any) -> Any:
+        scored_after.append(len(asked))
+        return score(*args)
+
+    monkeypatch.setattr(read, "CHUNK_REVIEWS", 2)
+    monkeypatch.setattr(model._process, "score", watched)
+    model.score(texts())
+    assert [2, 4, 6] == scored_after
+
+
+@pytest.mark.parametrize("top_k", [-1, 2.5, "3"])
+def test_number_of_words_that_cannot_be_is_refused(model: Model, top_k: Any) -> None:
+    with pytest.raises(OptionError, match="top_k"):
+        model.score(TEXTS, top_k)
+
+
+def test_single_text_is_refused(model: Model) -> None:
+    with pytest.raises(OptionError, match="not a list of texts"):
+        model.score("a good film")
+
+
+def test_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError):
+        load_model(tmp_path)
+    with pytest.raises(OptionError, match="precision"):
+        load_model(precision="float16")
+
+
+def test_process_that_was_killed_is_told_and_the_next_call_starts_another(model: Model) -> None:
+    before = model.score(TEXTS)
+    os.kill(model._process._child._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+    with pytest.raises(EngineError) as ended:
+        model.score(TEXTS)
+    assert "SIGKILL" in str(ended.value.got)
+    assert before == model.score(TEXTS)
+
+
+def test_interrupted_call_leaves_no_answer_for_the_next(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = model.score(TEXTS)
+    child = model._process._child
+    assert child is not None
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(child, "receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.score(["quite another text"])
+    assert before == model.score(TEXTS)
+
+
+def test_closed_model_starts_again(model: Model) -> None:
+    before = model.score(TEXTS)
+    model.close()
+    model.close()
+    assert before == model.score(TEXTS)
+
+
+def test_model_whose_engine_cannot_be_loaded_raises_why(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.close()
+    probe = {**model._artifact.manifest["probe"], "logit": 99.0}
+    monkeypatch.setitem(model._artifact.manifest, "probe", probe)  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(ScorerError, match="probe"):
+            model.score(TEXTS)
+
+
+def test_model_shows_which_it_is(model: Model) -> None:
+    assert f"Model(name='tiny', model_id='{model.model_id}')" == repr(model)
+
+
+def test_numbers_of_words_are_numpys_too(model: Model) -> None:
+    assert model.score(np.array(TEXTS, object)) == model.score(pd.Series(TEXTS))
