@@ -29,8 +29,9 @@ def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and its noun: `1 review`, `2,000 reviews`."""
-    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
+    """A number and its noun: `1 review`, `2,000 reviews`, `3 directories`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def report(error: ScorerError) -> str:

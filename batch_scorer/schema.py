@@ -1,4 +1,4 @@
-"""The tables and documents that leave the job, column by column; `schemas/` is exported from here.
+"""The two tables that a job writes, column by column, and their error codes; `runs.schemas` exports them.
 
 Columns are only ever added, and each addition raises `SCHEMA_VERSION`.
 """
@@ -25,7 +25,7 @@ TOKEN = pa.struct(
         pa.field("contribution", pa.float32(), nullable=False),
     ]
 )
-# BigQuery and Spark know list elements by this name; Arrow's own default, `item`, would read as NULL there.
+# BigQuery and Spark expect list elements under this name; with Arrow's default, `item`, they would read NULL.
 TOKENS = pa.list_(pa.field("element", TOKEN, nullable=False))
 
 _LEADING = [
@@ -111,7 +111,7 @@ EXCERPT_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Rejection:
-    """A record that could not be scored, or (offset None) a file or range that could not be read."""
+    """A record that could not be scored, or, with the offset None, a file or range that could not be read."""
 
     source: str
     offset: int | None
@@ -122,13 +122,13 @@ class Rejection:
 
 
 def predictions_schema(kept: pa.Schema, run_id: str, model_id: str) -> pa.Schema:
-    """The schema of a predictions part: our columns, the kept ones before the last two, and the stamp."""
+    """The schema of a predictions part: our columns, with the kept ones before the last two, and the metadata."""
     stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(SCHEMA_VERSION)}
     return pa.schema([*_LEADING, *kept, *_TRAILING], metadata=stamp)
 
 
 def rejections_table(rejections: list[Rejection], run_id: str, model_id: str, excerpts: bool = True) -> pa.Table:
-    """Rejections as rows of an errors part, with or without the beginning of the records."""
+    """Rejections as rows of an errors part; with `excerpts`, they show the beginning of the records."""
     rows = [
         {
             "source": printable(r.source),
@@ -146,10 +146,10 @@ def rejections_table(rejections: list[Rejection], run_id: str, model_id: str, ex
 
 
 def has_surrogates(text: str) -> bool:
-    """Whether `text` holds a lone surrogate, which UTF-8 cannot write."""
+    """Whether `text` contains a lone surrogate, which UTF-8 cannot encode."""
     return not text.isascii() and _surrogates.search(text) is not None
 
 
 def printable(text: str) -> str:
-    """`text` with lone surrogates (undecodable file names, JSON escapes) replaced, so that UTF-8 can hold it."""
+    """`text` with lone surrogates (undecodable file names, JSON escapes) replaced, so that UTF-8 can encode it."""
     return text if text.isascii() else _surrogates.sub("\ufffd", text)

@@ -1,1 +1,1 @@
-"""A file becomes records: one module a format, and one table that lists them."""
+"""Files become records: one module per format, and one table that lists the formats."""

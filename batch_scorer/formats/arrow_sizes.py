@@ -1,4 +1,4 @@
-"""How many bytes each value of an Arrow column takes: a function of the values alone, not of how they are sliced."""
+"""The bytes that each value of an Arrow column takes, which depend on the value alone and not on how it is sliced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table_bytes(table: pa.Table | pa.RecordBatch) -> Sizes:
 
 
 def row_bytes(column: pa.Array) -> Sizes:
-    """int64[N]: the bytes of each of the N values, with the lists, structs and strings in it; some more or less."""
+    """int64[N]: roughly the bytes of each of the N values, including the lists, structs and strings in it."""
     kind, rows = column.type, len(column)
     if isinstance(kind, pa.BaseExtensionType):
         return row_bytes(column.storage)
@@ -43,7 +43,7 @@ def row_bytes(column: pa.Array) -> Sizes:
         first = column.offset * kind.list_size
         edges = np.arange(rows + 1) * kind.list_size
         return _between(edges, _items(column, first, first + int(edges[-1])))
-    if pa.types.is_nested(kind):  # views and unions: rare, and their buffers tell no less
+    if pa.types.is_nested(kind):  # views and unions: rare, so one slice per value is fast enough
         return np.array([column.slice(i, 1).nbytes for i in range(rows)], np.int64)
     return np.full(rows, 0 if pa.types.is_null(kind) else max(1, kind.bit_width // 8), np.int64)
 
@@ -60,8 +60,8 @@ def _items(lists: Any, first: int, last: int) -> Sizes:
 
 
 def _between(edges: npt.NDArray[Any], items: Sizes) -> Sizes:
-    """The sums of `items` between edges, and the bytes of the edges themselves."""
+    """The sums of `items` between consecutive edges, plus the bytes of an edge itself."""
     total = np.concatenate([[0], np.cumsum(items)])
     places = edges - edges[0]
-    found: Sizes = total[places[1:]] - total[places[:-1]] + 4
-    return found
+    sums: Sizes = total[places[1:]] - total[places[:-1]] + 4
+    return sums

@@ -1,4 +1,4 @@
-"""Text files as bytes, decompressed on the way, and no more of them than such a file can be expected to hold."""
+"""Text files as streams of bytes, decompressed if their name says so, up to a limit on what they may inflate to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from batch_scorer import storage
 from batch_scorer.formats.table import is_compressed
 from batch_scorer.storage import Beat
 
-INFLATED_BYTES, INFLATION = 1 << 30, 100  # what a compressed file may hold: so much, or so many times what is stored
+# A compressed file may inflate to this many bytes, or to this many times its stored size, whichever is more.
+INFLATED_BYTES, INFLATION = 1 << 30, 100
 _BUFFER_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 16
 
@@ -26,9 +27,9 @@ def _zstd(raw: BinaryIO) -> BinaryIO:
 
 
 class _Bzip2(io.RawIOBase):
-    """The streams of a bzip2 file, one after another.
+    """The concatenated streams of a bzip2 file.
 
-    `bz2.BZ2File` takes a damaged second stream for the end of the file, and says nothing.
+    `bz2.BZ2File` silently takes a damaged second stream for the end of the file.
     """
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -46,7 +47,7 @@ class _Bzip2(io.RawIOBase):
             if not piece and self._decoder.needs_input:
                 piece = self._raw.read(_PIECE_BYTES)
                 if not piece and self._begun:
-                    raise EOFError("the file ends before its last stream does")
+                    raise EOFError("the file ends within its last stream")
                 if not piece:
                     return 0
             self._begun = True
@@ -55,7 +56,7 @@ class _Bzip2(io.RawIOBase):
         return len(data)
 
 
-# The standard library's readers give all that comes before damage; Arrow's may keep the last few kilobytes back.
+# The standard library's readers return everything before damage; Arrow's may hold back the last few kilobytes.
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
     ".bz2": lambda raw: io.BufferedReader(_Bzip2(raw)),
@@ -65,20 +66,20 @@ _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
 
 @contextmanager
 def open_text(path: str, beat: Beat | None = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Opens a text file; each read from the disk or the store is a `beat`.
+    """Opens a text file; `beat` is called at each read from the disk or the store.
 
     Yields:
         stream: the bytes, decompressed.
-        raw: the bytes as stored, to tell how far they were read.
+        raw: the bytes as stored; its position tells how much of the file has been read.
 
     Raises:
-        OSError, EOFError, zlib.error: it cannot be read, or what is compressed is damaged.
+        OSError, EOFError, zlib.error: the file cannot be read, or its compressed data is damaged.
     """
     with storage.open_read(path, beat) as raw:
-        opener = _OPENERS.get(os.path.splitext(path)[1].lower()) if is_compressed(path) else None
-        if opener is None:
+        if not is_compressed(path):
             yield raw, raw
             return
+        opener = _OPENERS[os.path.splitext(path)[1].lower()]
         size = raw.seek(0, os.SEEK_END)
         raw.seek(0)
         with opener(raw) as stream:
@@ -86,7 +87,7 @@ def open_text(path: str, beat: Beat | None = None) -> Iterator[tuple[BinaryIO, B
 
 
 class _Inflated(io.RawIOBase):
-    """What a compressed file holds, up to a limit: a file of a few megabytes can keep a worker busy for hours."""
+    """The contents of a compressed file, up to a limit: a few megabytes could keep a worker busy for hours."""
 
     def __init__(self, stream: BinaryIO, stored_bytes: int, beat: Beat | None) -> None:
         self._stream, self._stored, self._beat = stream, stored_bytes, beat
@@ -98,12 +99,12 @@ class _Inflated(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._beat:
             self._beat()
-        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]  # no more than comes before damage
+        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]  # gets everything before damage
         self._left -= len(data)
         if self._left < 0:
             raise OSError(
-                f"it inflates to more than {self._limit:,} bytes, from {self._stored:,}: decompress it first, "
-                "if it is to be so large"
+                f"the file inflates to more than {self._limit:,} bytes, from {self._stored:,}: if that is right, "
+                "decompress it first"
             )
         buffer[: len(data)] = data
         return len(data)

@@ -1,7 +1,7 @@
-"""CSV and TSV with a header (RFC 4180): quoted fields may hold line ends; a shard is a whole file.
+"""CSV and TSV with a header (RFC 4180): quoted fields may contain line ends; a shard is a whole file.
 
-A quote that is never closed would swallow the records after it. Whenever a record of several lines turns out malformed,
-only its first line is blamed, and reading goes on with the second.
+A quote that is never closed would swallow the records after it. So if a record of several lines turns out to be
+malformed, only its first line is rejected, and reading continues with the second.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ import pyarrow as pa
 
 from batch_scorer.errors import InputError
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard
+from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.table import plain_name
 from batch_scorer.formats.text_lines import max_line_bytes, read_lines, sample
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
-_AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # that lines may be read again: so much, and so often on average
+_AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # how much may be read again: this much, and each byte this often on average
 _LISTED_COLUMNS = 100_000
 _TABS = (".tsv", ".tab")
 _TAB, _TAB_IN_A_SHELL = "\t", "$'\\t'"
-_DELIMITERS = f",;{_TAB}|"  # one of which divides the columns of nearly every file
+_DELIMITERS = f",;{_TAB}|"  # nearly every file uses one of these
 _SHOWN = 200  # characters of a header
 _SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
 
 @dataclass(frozen=True)
 class _Malformed:
-    """A record that is none: code, message and the line that is to blame."""
+    """A malformed record: an error code, a message, and the line at fault."""
 
     code: str
     message: str
@@ -44,11 +44,11 @@ class _Malformed:
 
 
 class _TooLong(Exception):
-    """A line, or the lines of one record together, are longer than any record may be."""
+    """A line, or all lines of one record together, are longer than a record may be."""
 
 
 class _Lines:
-    """Feeds lines to the parser and remembers those of the record in hand, so that they can be read again."""
+    """Feeds lines to the parser and remembers those of the current record, so that they can be read again."""
 
     def __init__(self, source: Iterator[str | None], max_bytes: int) -> None:
         self._source, self._max = source, max_bytes
@@ -72,26 +72,26 @@ class _Lines:
         return line
 
     def begin_record(self) -> None:
-        """Forgets the lines of the record before."""
+        """Forgets the lines of the previous record."""
         self.taken, self._taken_bytes = [], 0
 
     def give_back(self) -> list[str | None]:
-        """Puts back all lines of the record in hand but the first, and returns those that stay: the first.
+        """Puts back all lines of the current record except the first, and returns those not put back.
 
-        In a file made for it, each line would be read again with every line before it: past a limit all of them stay.
+        A hostile file could have each line read again with every line before it: past a limit, none is put back.
         """
-        stay = 1 if self._again_bytes <= _AGAIN_BYTES + _AGAIN_TIMES * self._source_bytes else len(self.taken)
-        if stay == 1:
+        used = 1 if self._again_bytes <= _AGAIN_BYTES + _AGAIN_TIMES * self._source_bytes else len(self.taken)
+        if used == 1:
             self._again_bytes += self._taken_bytes
-        self._again.extendleft(reversed(self.taken[stay:]))
-        return self.taken[:stay]
+        self._again.extendleft(reversed(self.taken[used:]))
+        return self.taken[:used]
 
 
-def inspect(file: StoredFile, fields: Fields) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the header and counts the first records.
 
     Raises:
-        InputError: another character than the delimiter divides the columns.
+        InputError: the columns are separated by a character other than the delimiter.
         OSError: the header is malformed.
     """
     head, longest, delimiter = sample(file), max_line_bytes(fields.max_text_bytes), _delimiter(file.path, fields)
@@ -100,7 +100,8 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     header = next(rows, None)
     if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off
         with open_text(file.path) as (stream, _):
-            header = next(_rows(_Lines(_decoded(stream, fields.encoding, longest), longest), delimiter), None)
+            first_lines = _first_lines(stream, fields.encoding, longest)
+            header = next(_rows(_Lines(first_lines, longest), delimiter), None)
     reviews = head.estimate(sum(1 for _ in rows))
     if reviews and header is not None:
         first = next((line for line in head.lines if line.strip()), b"")
@@ -108,35 +109,35 @@ def inspect(file: StoredFile, fields: Fields) -> InputFile:
     if isinstance(header, _Malformed):
         raise OSError(f"the header is malformed: {header.message}")
     columns = None if header is None else pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
-    return InputFile(file.path, "csv", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
+    return Contents(reviews, estimated=not head.is_whole, columns=columns)
 
 
 def _check_delimiter(path: str, delimiter: str, header: list[str] | _Malformed, line: str, text_column: str) -> None:
-    """Raises where the text's column is missing because another of the usual characters divides the columns."""
+    """Raises if the text column is missing because the columns are separated by another of the usual characters."""
     if isinstance(header, list) and text_column in header:
         return
     rows = {other: next(_rows(_Lines(iter([line]), len(line)), other), None) for other in _DELIMITERS}
     names = {other: row for other, row in rows.items() if other != delimiter and isinstance(row, list) and len(row) > 1}
-    is_there = [other for other, row in names.items() if text_column in row]
-    # A quote that is never closed spoils a header too: then only the name tells.
-    is_one = isinstance(header, list) and len(header) == 1
-    found = is_there or (sorted(names, key=lambda other: -len(names[other])) if is_one else [])
-    if found:
-        option = f"--delimiter {_TAB_IN_A_SHELL if found[0] == _TAB else shlex.quote(found[0])}"
+    with_text = [other for other, row in names.items() if text_column in row]
+    # A quote that is never closed makes a header malformed too; then only the name of the text column is evidence.
+    is_single = isinstance(header, list) and len(header) == 1
+    candidates = with_text or (sorted(names, key=lambda other: -len(names[other])) if is_single else [])
+    if candidates:
+        option = f"--delimiter {_TAB_IN_A_SHELL if candidates[0] == _TAB else shlex.quote(candidates[0])}"
         raise InputError(
-            f"the columns are not divided by {'a tab' if delimiter == _TAB else repr(delimiter)}"
-            if is_there
-            else f"the column {text_column!r} is missing, and there is a single one",
+            f"the columns are not separated by {'a tab' if delimiter == _TAB else repr(delimiter)}"
+            if with_text
+            else f"the column {text_column!r} is missing: the header has a single column",
             where=path,
             expected=f"a column {text_column!r}",
             got=f"the line {printable(line.strip())[:_SHOWN]}",
             fix=f"give {option}"
-            + ("" if is_there else " if that divides the columns, and name that of the review with --text-column"),
+            + ("" if with_text else " if that separates the columns, and name the review's column with --text-column"),
         )
 
 
 def _listed(header: list[str], fields: Fields) -> Iterator[str]:
-    """The columns to tell of: of a header of millions not all, but those that are asked for."""
+    """The columns to list: of a header with millions, only the first and those that are asked for."""
     asked = {fields.text, fields.id, *(kept.name for kept in fields.kept)}
     for number, name in enumerate(map(printable, header)):
         if number < _LISTED_COLUMNS or name in asked:
@@ -144,7 +145,7 @@ def _listed(header: list[str], fields: Fields) -> Iterator[str]:
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
-    """The records after the header, blank lines left out; offsets count them from 0, bad ones too."""
+    """The records after the header, without blank lines; offsets count records from 0, rejected ones too."""
     path = shard.paths[0]
     longest = max_line_bytes(fields.max_text_bytes)
     with open_text(path, beat) as (stream, _):
@@ -153,8 +154,8 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
         header = header if isinstance(header, _Malformed) else [printable(name) for name in header]
         wanted = {fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)}
         if isinstance(header, _Malformed) or not wanted <= set(header):
-            gone = wanted if isinstance(header, _Malformed) else wanted - set(header)
-            raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
+            missing = wanted if isinstance(header, _Malformed) else wanted - set(header)
+            raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(missing))}")
         text_at, id_at = header.index(fields.text), header.index(fields.id) if fields.id else None
         kept_at = [header.index(kept.name) for kept in fields.kept]
         for offset, row in enumerate(rows):
@@ -164,14 +165,8 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
             record_id = (row[id_at] or None) if id_at is not None and id_at < len(row) else None
             if len(row) != len(header):
                 message = f"{len(row)} fields where the header has {len(header)}"
-                yield Rejection(
-                    path,
-                    offset,
-                    record_id,
-                    "wrong_field_count",
-                    message,
-                    " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES],
-                )
+                excerpt = " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES]
+                yield Rejection(path, offset, record_id, "wrong_field_count", message, excerpt)
             elif has_surrogates(row[text_at]):
                 message = f"the text is not {fields.encoding}"
                 yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])
@@ -186,25 +181,36 @@ def _delimiter(path: str, fields: Fields) -> str:
 
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
-    """The lines as `_text` has them, None for one that is too long."""
+    """The lines as `_text` returns them, None for one that is too long."""
     for offset, line in read_lines(stream, 0, None, longest, b"\r"):
         if line is None:
             yield None
             continue
-        whole = line if offset else line.removeprefix(codecs.BOM_UTF8)  # which it is in any encoding
-        yield _text(whole, encoding)
+        # The UTF-8 byte-order mark is removed whatever the encoding.
+        yield _text(line if offset else line.removeprefix(codecs.BOM_UTF8), encoding)
+
+
+def _first_lines(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:
+    """The same, but they end at a line that is too long: the rest of it is not read, and may be gigabytes."""
+    mark = codecs.BOM_UTF8
+    while line := stream.readline(longest + 1):
+        if len(line) > longest and not line.endswith(b"\n"):
+            yield None
+            return
+        yield _text(line.removeprefix(mark).removesuffix(b"\n"), encoding)
+        mark = b""
 
 
 def _text(line: bytes, encoding: str) -> str:
-    """A line as text, with its end; what is not in the encoding comes as lone surrogates (PEP 383)."""
+    """A line as text, with its line end; bytes that do not fit the encoding become lone surrogates (PEP 383)."""
     try:
         return line.decode(encoding, "surrogateescape") + "\n"
-    except UnicodeDecodeError:  # at what switches between sets of characters in ISO 2022, for which there are none
+    except UnicodeDecodeError:  # at ISO 2022's switches between character sets, which have no surrogate
         return line.decode("ascii", "surrogateescape").translate(_SWITCHES) + "\n"
 
 
 def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
-    csv.field_size_limit(1 << 30)  # the lines are bounded already; the parser's own limit is far below a long review
+    csv.field_size_limit(1 << 30)  # lines are bounded already; the parser's own limit is far below a long review
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_record()
@@ -214,7 +220,7 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
             return
         except (csv.Error, _TooLong) as error:
             too_long = isinstance(error, _TooLong) and len(lines.taken) == 1
-            message = "a line longer than any record may be" if too_long else f"the quotes do not match: {error}"
+            message = "the line is longer than a record may be" if too_long else f"the quotes do not match: {error}"
             code = "text_too_large" if too_long else "malformed_csv"
             for number, line in enumerate(lines.give_back()):
                 if number == 0 or line is None or line.strip():

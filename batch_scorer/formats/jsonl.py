@@ -1,60 +1,59 @@
-"""JSON lines: one object a line; a shard is a range of bytes, or a whole compressed file."""
+"""JSON lines: one object per line; a shard is a range of bytes, or a whole compressed file."""
 
 from __future__ import annotations
 
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.formats.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
-NAME_MAX = 1_000  # characters of a field's name
-NESTING_MAX = 200  # of lists and objects within each other
+NAME_MAX = 1_000  # characters in the name of a field
+NESTING_MAX = 200  # levels of lists and objects
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 _string_or_bracket = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
-def inspect(file: StoredFile, fields: Fields) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the first lines, for the columns and the mean size of a record."""
     head = sample(file)
-    reviews = head.estimate(sum(1 for line in head.lines if line.strip(b" \t\r")))
-    found = _objects(head.lines)
-    columns = infer_columns(found) if found else None
-    if columns is not None and head.is_damaged:  # what cannot be read may hold those that are missing
+    objects = _objects(head.lines)
+    columns = infer_columns(objects) if objects else None
+    if columns is not None and head.is_damaged:  # columns that are missing may be in the part that cannot be read
         asked = [fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)]
         for name in dict.fromkeys(asked):
             columns = columns if name in columns.names else columns.append(pa.field(name, pa.null()))
-    return InputFile(file.path, "jsonl", file.size_bytes, reviews, estimated=not head.is_whole, columns=columns)
+    return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, columns=columns)
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
-    """The lines that begin in the shard's bytes, blank ones left out; offsets are bytes of the (decompressed) file."""
-    for found in shard_lines(shard, fields, beat):
-        yield found if isinstance(found, Rejection) else _record(shard.paths[0], *found, fields)
+    """The lines that begin in the shard's bytes, without blank ones; offsets are bytes of the (decompressed) file."""
+    for line in shard_lines(shard, fields, beat):
+        yield line if isinstance(line, Rejection) else _record(shard.paths[0], *line, fields)
 
 
 def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rejection:
     try:
-        found = parse(line)
+        value = parse(line)
     except UnicodeDecodeError as error:
         return Rejection(path, offset, None, "invalid_utf8", encoding_problem(error), shown(line))
     except ValueError as error:
         return Rejection(path, offset, None, "malformed_json", str(error), shown(line))
-    if not isinstance(found, dict):
-        message = f"the line is a JSON {type(found).__name__}"
+    if not isinstance(value, dict):
+        message = f"the line is a JSON {type(value).__name__}"
         return Rejection(path, offset, None, "not_an_object", message, shown(line))
-    identity = value_of(found, fields.id) if fields.id else None
+    identity = value_of(value, fields.id) if fields.id else None
     record_id = identity if isinstance(identity, str) or identity is None else json.dumps(identity)
-    text = value_of(found, fields.text)
+    text = value_of(value, fields.text)
     if text is None:
-        state = "null" if fields.text in _names(found) else "missing"
+        state = "null" if fields.text in _names(value) else "missing"
         return Rejection(path, offset, record_id, "missing_text", f"the field {fields.text!r} is {state}")
     if not isinstance(text, str):
         message = f"the field {fields.text!r} is a {type(text).__name__}"
@@ -62,7 +61,7 @@ def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rej
     kept = []
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
         try:
-            kept.append(fit(value_of(found, column.name), kind.type))
+            kept.append(fit(value_of(value, column.name), kind.type))
         except ValueError as error:
             message = f"the field {column.name!r}: {error}"
             return Rejection(path, offset, record_id, "kept_value_mismatch", message, text[:EXCERPT_BYTES])
@@ -70,24 +69,24 @@ def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rej
 
 
 def parse(line: bytes) -> Any:
-    """One line as a Python value; a byte-order mark is passed over.
+    """One line as a Python value; a byte-order mark is skipped.
 
     Raises:
-        UnicodeDecodeError: it is not UTF-8.
-        ValueError: it is not JSON, or nested too deep to read.
+        UnicodeDecodeError: the line is not UTF-8.
+        ValueError: the line is not JSON, or is nested too deep.
     """
     text = line.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    # Python's own limit would depend on who calls.
+    # Python's own limit depends on how deep the caller's stack already is.
     if text.count("[") + text.count("{") > NESTING_MAX and _depth(text) > NESTING_MAX:
         raise ValueError(f"nested deeper than {NESTING_MAX}")
     return json.loads(text)
 
 
 def _depth(text: str) -> int:
-    """How deep the brackets of JSON stand within each other."""
+    """How deep the brackets of a JSON text are nested."""
     depth = deepest = 0
-    for found in _string_or_bracket.finditer(text):
-        depth += _STEP.get(found[0], 0)
+    for match in _string_or_bracket.finditer(text):
+        depth += _STEP.get(match[0], 0)
         deepest = max(deepest, depth)
     return deepest
 
@@ -101,22 +100,22 @@ def value_of(record: dict[str, Any], name: str) -> Any:
     return value_of(nested, inner) if isinstance(nested, dict) else None
 
 
-def _objects(lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    found = []
+def _objects(lines: list[bytes]) -> list[dict[str, Any]]:
+    objects = []
     for line in lines:
         try:
             value = parse(line)
         except ValueError:  # covers invalid UTF-8
             continue
         if isinstance(value, dict):
-            found.append(value)
-    return found
+            objects.append(value)
+    return objects
 
 
-def infer_columns(found: list[dict[str, Any]]) -> pa.Schema:
-    """Column types from a sample: bool, int64, double or string; whatever else, or mixed, is a string of JSON."""
+def infer_columns(objects: list[dict[str, Any]]) -> pa.Schema:
+    """Column types from a sample: bool, int64, double or string; other or mixed values become strings of JSON."""
     values: dict[str, list[Any]] = {}
-    for record in found:
+    for record in objects:
         for name in dict.fromkeys(_names(record)):
             value = value_of(record, name)
             values.setdefault(name, []).extend([] if value is None else [value])
@@ -124,7 +123,7 @@ def infer_columns(found: list[dict[str, Any]]) -> pa.Schema:
 
 
 def _names(record: dict[str, Any], depth: int = 3) -> Iterator[str]:
-    """The fields of an object, and those of the objects in it as `a.b`; not those that no option could name."""
+    """The fields of an object, and those of nested objects as `a.b`, except names that no option could give."""
     for name, value in record.items():
         if len(name) > NAME_MAX or has_surrogates(name):
             continue
@@ -140,7 +139,7 @@ def _infer(values: list[Any]) -> pa.DataType:
     if kinds == {int} and all(-(1 << 63) <= value < 1 << 63 for value in values):
         return pa.int64()
     if kinds == {int}:
-        return pa.string()  # larger than any integer type: its digits
+        return pa.string()  # some are larger than any integer type: kept as digits
     if kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()
@@ -150,7 +149,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     """`value` as a value of the column type `kind`.
 
     Raises:
-        ValueError: it does not fit.
+        ValueError: the value does not fit the type; the message does not show the value.
     """
     if value is None:
         return None
@@ -163,4 +162,4 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     try:
         return pa.scalar(value, kind).as_py()
     except (pa.ArrowException, OverflowError):  # whose message shows the value
-        raise ValueError(f"expected {kind}, got a number that it cannot hold") from None
+        raise ValueError(f"expected {kind}, got a number out of its range") from None

@@ -1,4 +1,4 @@
-"""Columns that stand in the path of a file, `year=2024/month=02`, as Hive and Spark write them."""
+"""Columns in the path of a file, `year=2024/month=02`, as Hive and Spark write them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PARTITION = re.compile(r"([^=]+)=(.*)")
 
 
 def columns_in(path: str) -> dict[str, str | None]:
-    """The columns in the names of a path's directories; None where Hive writes that there is no value."""
+    """The columns in the names of a path's directories; None for what Hive writes for a null."""
     matches = (_PARTITION.fullmatch(part) for part in path.split("/")[:-1])
     values = {match[1]: unquote(match[2]) for match in matches if match}
     return {name: None if value == "__HIVE_DEFAULT_PARTITION__" else value for name, value in values.items()}
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
-    """The records of `shard` as its format reads them, with the columns that stand in its path.
+    """The records of `shard` as its format reads them, with the columns in its path added.
 
     Raises:
         One of `records.DAMAGE`.
@@ -44,13 +44,13 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
         kept_schema=pa.schema([kind for _, kind in in_file]),
     )
     given = {kept.name: _typed(in_path[kept.name], kind.type) for kept, kind in columns if kept.name in in_path}
-    for found in FORMATS[shard.format].records(shard, wanted, beat):
-        if isinstance(found, Record):
-            rest = iter(found.kept)
+    for record in FORMATS[shard.format].records(shard, wanted, beat):
+        if isinstance(record, Record):
+            rest = iter(record.kept)
             values = tuple(given[kept.name] if kept.name in given else next(rest) for kept, _ in columns)
-            yield found._replace(kept=values, record_id=in_path.get(fields.id or "", found.record_id))
+            yield record._replace(kept=values, record_id=in_path.get(fields.id or "", record.record_id))
         else:
-            yield found
+            yield record
 
 
 def _typed(value: str | None, kind: pa.DataType) -> Any:

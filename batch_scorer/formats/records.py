@@ -1,4 +1,4 @@
-"""What planning and reading share: an input file, a shard of it, the fields wanted, and a record read."""
+"""What planning and reading share: an input file and what is in it, a shard of it, the fields to read, a record."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from batch_scorer.config import Kept
+from batch_scorer.config import InputConfig, Kept
 from batch_scorer.formats.table import FORMATS
 
-EXCERPT_BYTES = 1_000  # of bytes shown to a person; far more than an excerpt's characters need
-# What reading raises when a file is damaged or gone: `UnicodeDecodeError` comes from Parquet's own metadata.
+EXCERPT_BYTES = 1_000  # of a record shown to a person; far more than an excerpt's characters need
+# What reading raises if a file is damaged or gone; `UnicodeDecodeError` comes from Parquet's own metadata.
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 
 Partitions = tuple[tuple[str, str | None], ...]
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
+class Contents(NamedTuple):
+    """What a look into a file shows.
+
+    Args:
+        reviews: how many there are; an estimate from the first lines if `estimated`.
+        row_groups: the number of rows in each row group, if the format has row groups.
+        columns: the columns and their types, fields of structs as `a.b`; None if the format has no columns.
+    """
+
+    reviews: int
+    estimated: bool = False
+    row_groups: tuple[int, ...] = ()
+    columns: pa.Schema | None = None
+
+
 class InputFile(NamedTuple):
-    """One input file, looked into; there may be millions, so that it is a tuple.
+    """An input file and its `Contents`, in one flat tuple: there may be millions.
 
     Args:
         format: the name of one of `table.FORMATS`.
-        reviews: how many; a guess from the first lines if `estimated`.
-        row_groups: rows of each row group (Parquet).
-        columns: the columns it has, with their types, fields of structs as `a.b`; None where it has none.
-        partitions: columns that stand in its path (`year=2024/`), of those asked for and not in the file.
-        damage: why it cannot be read, if so.
-        modified: when, in seconds since the epoch, if it is known.
+        partitions: the requested columns that are in its path (`year=2024/`) and not in the file.
+        damage: why the file cannot be read, or None.
+        modified: seconds since the epoch, 0 if unknown.
     """
 
     path: str
@@ -47,17 +59,17 @@ class InputFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """What one worker reads at a time, and one part of the output.
+    """What one worker reads at a time; each shard becomes one part of the output.
 
     Args:
-        index: number of the shard and of its parts.
-        paths: the file, or the group of one-review files.
-        start, stop: rows of the file (parquet) or bytes (jsonl, lines); without `stop` to the end.
-        row_group, row_group_start: which row group, and the row of the file that it begins at (parquet).
+        index: the number of the shard and of its parts.
+        paths: the file, or several if the format has one record per file.
+        start, stop: rows or bytes of the file, as the format is cut; a `stop` of None is the end of the file.
+        row_group, row_group_start: the row group, and which row of the file is its first, if the format has row groups.
         partitions: as in `InputFile`.
-        max_records: stop after so many.
-        damage: why the file cannot be read at all, found while planning.
-        stamps: size in bytes and date of each path, as they were then.
+        max_records: stop after this many; None for no limit.
+        damage: why the file cannot be read at all, as planning found, or None.
+        stamps: size in bytes and modification time of each path when the job was planned.
     """
 
     index: int
@@ -91,13 +103,12 @@ class Shard:
 
 @dataclass(frozen=True)
 class Fields:
-    """Which columns to read, and what they must be.
+    """Which columns to read, and how.
 
     Args:
-        kept_schema: the output's name and type of each of `kept`, the same for all parts.
+        kept_schema: the output name and the type of each of `kept`, the same for all parts.
         max_text_bytes: the largest text that is scored, in UTF-8.
-        encoding: of CSV, line and one-review files.
-        delimiter: of CSV files; None goes by the name.
+        encoding, delimiter: as in `InputConfig`; formats that have no use for them ignore them.
     """
 
     text: str
@@ -105,12 +116,18 @@ class Fields:
     kept: tuple[Kept, ...]
     kept_schema: pa.Schema
     max_text_bytes: int
-    encoding: str = "utf-8"
+    encoding: str = InputConfig.encoding
     delimiter: str | None = None
+
+    @staticmethod
+    def of(config: InputConfig) -> Fields:
+        """The fields that `config` asks for; the types of the kept ones come from the inputs."""
+        c, no_types_yet = config, pa.schema([])
+        return Fields(c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter)
 
 
 class Record(NamedTuple):
-    """A review as it was read; `record_id` is None where the input has none."""
+    """A review as it was read; `record_id` is None if the input has no id for it."""
 
     source: str
     offset: int
@@ -125,10 +142,10 @@ def shown(data: bytes) -> str:
 
 
 def encoding_problem(error: UnicodeDecodeError) -> str:
-    """What is wrong with bytes that are not in their encoding."""
+    """What is wrong with bytes that do not fit their encoding."""
     return f"byte {error.start} ({error.object[error.start]:#04x}): {error.reason}"
 
 
 def first_line(error: Exception) -> str:
-    """An exception as a message of one line."""
+    """The first line of an exception's message."""
     return next(iter(str(error).splitlines()), type(error).__name__)

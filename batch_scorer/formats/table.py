@@ -1,12 +1,12 @@
-"""The formats: one entry each, with all that the rest of the program has to know about a format.
+"""The formats: one entry each, with everything that the rest of the program knows about a format.
 
 A new format is a module in this package with `inspect` and `records`, and an entry in `FORMATS`. Nothing heavy is
 imported here: the command line lists the names.
 
-    inspect(file, fields) -> InputFile         looks at a file while planning; never reads it whole
-    records(shard, fields, beat) -> Iterator   reads a shard: a `Record` or a `Rejection` each
+    inspect(file, fields) -> Contents          looks into a file while planning; never reads all of it
+    records(shard, fields, beat) -> Iterator   reads a shard: yields a `Record` or a `Rejection` for each record
 
-Both raise one of `records.DAMAGE` for damage; the caller turns that into an `unreadable` row.
+Both raise one of `records.DAMAGE` if the file is damaged; the caller turns that into an `unreadable` row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from batch_scorer.formats.records import Fields, InputFile, Record, Shard
+    from batch_scorer.formats.records import Contents, Fields, Record, Shard
     from batch_scorer.schema import Rejection
     from batch_scorer.storage import Beat, StoredFile
 
@@ -32,11 +32,11 @@ class Format:
 
     Args:
         name: as `--input-format` takes it, and as plans hold it.
-        suffixes: the endings of file names by which it is recognised, in lower case.
-        module: where its `inspect` and `records` are.
-        cut: how a file becomes shards: into ranges of `ROWS` within its row groups, into ranges of `BYTES`, not at all
-            (`WHOLE`), or several `FILES`, of a record each, to a shard.
-        compressible: whether files may be compressed as a whole; such a file is never cut.
+        suffixes: the endings of file names that identify it, in lower case.
+        module: the one with its `inspect` and `records`, in this package.
+        cut: how a file is cut into shards: `ROWS`, ranges of rows within a row group; `BYTES`, ranges of bytes;
+            `WHOLE`, not at all; `FILES`, a shard is several files with one record each.
+        compressible: whether a file may be compressed as a whole; a compressed file is never cut.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Format:
     cut: str
     compressible: bool = True
 
-    def inspect(self, file: StoredFile, fields: Fields) -> InputFile:
-        """Looks into a file; raises one of `records.DAMAGE`, or `InputError` for what the user has to mend."""
-        found: InputFile = self._module().inspect(file, fields)
-        return found
+    def inspect(self, file: StoredFile, fields: Fields) -> Contents:
+        """Looks into a file; raises one of `records.DAMAGE`, or `InputError` for what the user has to fix."""
+        contents: Contents = self._module().inspect(file, fields)
+        return contents
 
     def records(self, shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
         """The records of a shard; raises one of `records.DAMAGE`."""
-        found: Iterator[Record | Rejection] = self._module().records(shard, fields, beat)
-        return found
+        records: Iterator[Record | Rejection] = self._module().records(shard, fields, beat)
+        return records
 
     def _module(self) -> Any:
         return import_module(f"batch_scorer.formats.{self.module}")
@@ -64,7 +64,7 @@ FORMATS = {
     for entry in (
         Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False),
         Format("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl", BYTES),
-        Format("csv", (".csv", ".tsv", ".tab"), "csv", WHOLE),  # a quoted field may hold line ends
+        Format("csv", (".csv", ".tsv", ".tab"), "csv", WHOLE),  # a quoted field may contain line ends
         Format("lines", (), "lines", BYTES),
         Format("files", (".txt",), "text_files", FILES),
     )
@@ -73,18 +73,18 @@ SUFFIXES = {suffix: entry.name for entry in FORMATS.values() for suffix in entry
 
 
 def plain_name(path: str) -> str:
-    """`path` without the ending of a compression."""
+    """`path` without the suffix of a compression, if it has one."""
     stem, ending = os.path.splitext(path)
     return stem if ending.lower() in COMPRESSIONS else path
 
 
 def is_compressed(path: str) -> bool:
-    """Whether the name of `path` says that it is compressed: such a file can be read from its beginning only."""
+    """Whether `path` is compressed, by its name: such a file can only be read from its beginning."""
     return plain_name(path) != path
 
 
 def format_of(name: str) -> str | None:
-    """The format of a file by its name; None where the name does not tell."""
+    """The format of a file by its name; None if the name does not tell."""
     plain = plain_name(name)
     kind = SUFFIXES.get(os.path.splitext(plain)[1].lower())
     return None if kind and plain != name and not FORMATS[kind].compressible else kind

@@ -1,4 +1,4 @@
-"""One review a file; a shard is a group of files."""
+"""One review per file; a shard is a group of files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import codecs
 from collections.abc import Iterator
 
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.records import DAMAGE, Fields, InputFile, Record, Shard, encoding_problem, first_line, shown
+from batch_scorer.formats.records import DAMAGE, Contents, Fields, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
 
-def inspect(file: StoredFile, fields: Fields) -> InputFile:
-    """Nothing to look at: it is one review."""
-    return InputFile(file.path, "files", file.size_bytes, 1)
+def inspect(file: StoredFile, fields: Fields) -> Contents:
+    """Needs no look: a file is one review."""
+    return Contents(1)
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
-    """The shard's files; one that cannot be read is damage of its own and does not end the shard."""
+    """One record per file; a file that cannot be read is rejected as `unreadable` and does not end the shard."""
     kept = (None,) * len(fields.kept)
     for path in shard.paths:
         try:

@@ -1,6 +1,6 @@
-"""Text files as lines, which end at `\\n` and nowhere else, in bounded memory.
+"""The lines of text files, in bounded memory; a line ends at `\\n` and nowhere else.
 
-Real reviews hold U+2028 and U+0085, at which Python's `str.splitlines` would cut them.
+Real reviews contain U+2028 and U+0085, at which Python's `str.splitlines` would split them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from batch_scorer.formats.table import is_compressed
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
-SAMPLE_BYTES = 1 << 18  # read to guess the records' size and columns
+SAMPLE_BYTES = 1 << 18  # read to estimate the size of a record and to find the columns
 _BLANK = b" \t\r"
-_BLANK_BYTES = 16  # of a line that may be one of many blank ones
-_BLANK_LINES = 64  # one after the other, and what follows is looked at in one piece
+_BLANK_BYTES = 16  # the longest line that counts towards a run of blank ones
+_BLANK_LINES = 64  # after this many in a row, those that follow are taken in one piece
 _SKIP_BYTES = 1 << 20
 
 
@@ -29,11 +29,11 @@ class Sample:
     """The first lines of a file.
 
     Args:
-        lines: bytes of each, without the line end; whole ones, unless the file has but one.
-        is_whole: whether these are all.
-        sampled_bytes: how long they are; with the line that the sample cuts off, if that is longer than all others.
-        size_bytes: of the whole file, decompressed; a guess unless `is_whole`.
-        is_damaged: whether damage ends them.
+        lines: the bytes of each without the line end; complete lines, unless the sample ends within the first.
+        is_whole: whether these are all the lines of the file.
+        sampled_bytes: their size; includes the line that the sample cuts off if that is longer than all the others.
+        size_bytes: of the whole file, decompressed; an estimate unless `is_whole`.
+        is_damaged: whether the sample ends at damage.
     """
 
     lines: list[bytes]
@@ -42,8 +42,12 @@ class Sample:
     size_bytes: int
     is_damaged: bool = False
 
+    def count_filled(self) -> int:
+        """How many of the lines are not blank."""
+        return sum(1 for line in self.lines if line.strip(_BLANK))
+
     def estimate(self, records: int) -> int:
-        """How many records the file has, if its first lines hold `records`."""
+        """How many records the file has if its first lines have `records`."""
         if self.is_whole:
             return records
         return max(1, round(self.size_bytes * records / max(1, self.sampled_bytes)))
@@ -53,14 +57,14 @@ def sample(file: StoredFile) -> Sample:
     """Reads the first `SAMPLE_BYTES` of a text file, or as much as comes before damage.
 
     Raises:
-        OSError, EOFError, zlib.error: no whole line of it can be read.
+        OSError, EOFError, zlib.error: not even its first line can be read.
     """
     pieces: list[bytes] = []
     size, ended, damaged = 0, False, False
     with open_text(file.path) as (stream, raw):
         try:
             while size < SAMPLE_BYTES and not ended:
-                pieces.append(stream.readline(SAMPLE_BYTES - size))  # by lines: a damaged file gives all of them
+                pieces.append(stream.readline(SAMPLE_BYTES - size))  # by lines, to get all of those before damage
                 size, ended = size + len(pieces[-1]), not pieces[-1]
         except (OSError, EOFError, zlib.error):
             if not pieces or not pieces[0].endswith(b"\n"):
@@ -71,13 +75,13 @@ def sample(file: StoredFile) -> Sample:
     if ended:
         return Sample(lines if lines[-1] else lines[:-1], True, size, size)
     size_bytes = round(file.size_bytes * size / read_bytes) if is_compressed(file.path) else file.size_bytes
-    cut_off = len(lines[-1])  # by the end of the sample
+    cut_off = len(lines[-1])  # the beginning of a line that the sample does not hold all of
     sampled_bytes = size if cut_off > size // 2 else size - cut_off
     return Sample(lines[:-1] or lines, False, sampled_bytes, size_bytes, damaged)
 
 
 def max_line_bytes(max_text_bytes: int) -> int:
-    """The longest line that can hold a text of `max_text_bytes`: an escape takes six bytes, other fields some."""
+    """The longest line that is read: an escape takes six bytes for one of text, and other fields need some room."""
     return 8 * max_text_bytes + (1 << 16)
 
 
@@ -86,18 +90,18 @@ def read_lines(
 ) -> Iterator[tuple[int, bytes | None]]:
     """The lines that begin in bytes `start` to `stop` of `file` (None: to the end), in bounded memory.
 
-    However a file is cut into ranges, each of its lines is in exactly one of them.
+    However a file is cut into ranges, each of its lines is in exactly one range.
 
     Args:
-        blank: characters that make no line; many lines of these and nothing else may come as one.
+        blank: the characters of blank lines; many blank lines in a row may come as one.
 
     Yields:
         offset: where the line begins.
-        line: its bytes without the line end; None where it is longer than `max_bytes`.
+        line: its bytes without the line end; None if it is longer than `max_bytes`.
     """
     position = start
     if start:
-        # A line belongs to the range where it begins: the byte before tells whether one begins right here.
+        # A line belongs to the range that it begins in; the byte before shows whether a line begins right here.
         file.seek(start - 1)
         position = start - 1 + _skip_line(file)
     blanks = 0
@@ -124,7 +128,7 @@ def read_lines(
 
 
 def _blank_lines(file: BinaryIO, blank: bytes, most: int | None) -> bytes:
-    """Reads the blank lines that come next, as far as they are in the file's buffer, all of them at once."""
+    """Reads all the blank lines at the front of the file's buffer at once."""
     peek = getattr(file, "peek", None)
     ahead = peek(1)[:most] if peek else b""
     blanks = len(ahead) - len(ahead.lstrip(blank + b"\n"))
@@ -132,7 +136,7 @@ def _blank_lines(file: BinaryIO, blank: bytes, most: int | None) -> bytes:
 
 
 def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tuple[int, bytes] | Rejection]:
-    """The lines that begin in a shard's bytes, with their offsets; blank ones are left out, too long ones rejected."""
+    """The lines that begin in a shard's bytes, with their offsets; blank ones are skipped, too long ones rejected."""
     path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
     with open_text(path, beat) as (stream, _):
         for offset, line in read_lines(stream, shard.start, shard.stop, longest, _BLANK):
@@ -143,7 +147,7 @@ def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tup
 
 
 def _skip_line(file: BinaryIO) -> int:
-    """Reads to the end of the line and returns how many bytes that were."""
+    """Reads to the end of the line and returns how many bytes that was."""
     skipped = 0
     while piece := file.readline(_SKIP_BYTES):
         skipped += len(piece)

@@ -1,4 +1,4 @@
-"""The columns of the inputs: looks into each file, and checks that what was asked for is there, of the right type."""
+"""The columns of the inputs: looks into each file and checks that the requested columns exist and have usable types."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from batch_scorer import storage
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
+from batch_scorer.escape import counted
 from batch_scorer.formats.partitions import columns_in
 from batch_scorer.formats.records import DAMAGE, Fields, InputFile, first_line
 from batch_scorer.formats.table import FORMATS
@@ -20,51 +21,52 @@ from batch_scorer.planning.listing import Listing, short
 from batch_scorer.storage import StoredFile
 from batch_scorer.storage.parallel import read_ahead
 
-Say = Callable[[str], None]  # is told, in a few words, what goes on
-_TOLD_FILES = 1_000
+Say = Callable[[str], None]  # gets a few words about what is being done
+_SAY_FILES = 1_000  # between two of its calls
 _SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 def say_nothing(_: str) -> None:
-    """For whoever need not know."""
+    """For callers that do not want to know."""
 
 
 def look_into(listing: Listing, fields: Fields, say: Say = say_nothing) -> Iterator[InputFile]:
-    """Looks into each file, in the order of the listing, and some of them ahead of the caller.
+    """Looks into each file, in the order of the listing; several are inspected ahead of the caller.
 
     Raises:
-        InputError: a column is missing, or the text is not text, in the first file of which that is so.
+        InputError: a file lacks a column, or its text column does not hold text; the first such file is named.
     """
     remote = any(storage.is_remote(file.path) for file in islice(listing.files, 0, None, 1_000))
-    found = read_ahead(lambda file: inspect(file, fields), listing, remote)
-    for done, file in enumerate(found):
-        if done % _TOLD_FILES == 0:
-            say(f"looking into {len(listing.files):,} files, {done:,} done")
+    inspected = read_ahead(lambda file: inspect(file, fields), listing, remote)
+    for done, file in enumerate(inspected):
+        if done % _SAY_FILES == 0:
+            say(f"looking into {counted(len(listing.files), 'file')}, {done:,} done")
         yield file
 
 
 def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
-    """Looks into one file and checks that it has the columns asked for.
+    """Looks into one file and checks that it has the requested columns.
 
-    A file that cannot be read is no error here: it becomes a row in `errors/`.
+    A file that cannot be read does not raise: it becomes a row in `errors/`.
 
     Raises:
-        InputError: a column is missing, or the text is not text.
+        InputError: a column is missing, or the text column does not hold text.
     """
     file, kind = listed
     try:
-        found = FORMATS[kind].inspect(file, fields)
+        contents = FORMATS[kind].inspect(file, fields)
     except DAMAGE as error:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
+    inspected = InputFile(file.path, kind, file.size_bytes, *contents)
     asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
     if asked and "=" in file.path:
-        names = found.columns.names if found.columns is not None else []
+        names = contents.columns.names if contents.columns is not None else []
         partitions = tuple((k, v) for k, v in columns_in(file.path).items() if k in asked and k not in names)
-        found = found._replace(partitions=partitions)
-    if found.columns is not None and found.reviews:
-        _check_columns(found, found.columns, fields)
-    return found
+        inspected = inspected._replace(partitions=partitions)
+    if contents.columns is not None and contents.reviews:
+        _check_columns(inspected, contents.columns, fields)
+    return inspected
 
 
 def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
@@ -77,7 +79,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
         if count != 1:
             near = difflib.get_close_matches(name, columns.names[:_COMPARED_NAMES], 1)
             raise InputError(
-                f"the column {name!r} is missing" if count == 0 else f"the column {name!r} stands there {count} times",
+                f"the column {name!r} is missing" if count == 0 else f"the column {name!r} appears {count} times",
                 where=file.path,
                 expected=f"a column {name!r}",
                 got=f"columns {_shown(columns.names)}",
@@ -95,7 +97,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
     if fields.id is not None and fields.id in columns.names:
         kind = columns.field(fields.id).type
         try:
-            # A time of an unknown zone is found by its value only.
+            # Arrow notices an unknown time zone only if there is a value.
             pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
         except pa.ArrowException as error:
             raise InputError(
@@ -108,14 +110,14 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
 
 
 def _shown(names: list[str]) -> str:
-    """Some of the names, of columns and not of fields in them as far as there are such, none of them long."""
+    """Some of the names, each shortened; fields of structs only if there is nothing else."""
     names = [name for name in names if "." not in name] or names
     more = len(names) - _SHOWN_NAMES
     return ", ".join(map(short, names[:_SHOWN_NAMES])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold reviews; one that is all null can, and is all rejected."""
+    """Whether a column of this type can hold reviews. An all-null column can; all its rows are rejected."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
@@ -124,13 +126,13 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def kept_schema(looked_into: Iterable[InputFile], fields: Fields) -> pa.Schema:
-    """The type of each kept column in the output: that of the inputs, or the one that holds all of theirs.
+    """The type of each kept column in the output: the type in the inputs, or one that can hold all their types.
 
     Args:
-        looked_into: is gone through once.
+        looked_into: is iterated once.
 
     Raises:
-        InputError: the types cannot be brought together, or no input has such a column.
+        InputError: no type can hold all of them, or no input has the column.
     """
     seen, damaged = [_Seen(kept) for kept in fields.kept], False
     for file in looked_into:
@@ -141,7 +143,7 @@ def kept_schema(looked_into: Iterable[InputFile], fields: Fields) -> pa.Schema:
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
-    """`kind` with plain strings and bytes for their views, however deep: of views Arrow can take no rows."""
+    """`kind` with views of strings and bytes replaced by plain ones at any depth: Arrow cannot `take` from views."""
     t = pa.types
     if t.is_struct(kind):
         return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
@@ -156,13 +158,13 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 
 class _Seen:
-    """A kept column as the files have it."""
+    """A kept column, as seen in the files so far."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
         self._kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
         self._in_paths = False
-        self._whole_numbers = True  # all that stand in paths
+        self._whole_numbers = True  # so far, all values in paths are
 
     def add(self, file: InputFile) -> None:
         name = self._kept.name
@@ -176,7 +178,7 @@ class _Seen:
                 self._whole_numbers = self._whole_numbers and (value is None or bool(_INTEGER.fullmatch(value)))
 
     def field(self, damaged: bool) -> pa.Field:
-        """The column in the output; `damaged` tells whether there are files that cannot be read."""
+        """The column in the output; `damaged` says whether there are files that cannot be read."""
         kept, kinds = self._kept, [*self._kinds]
         if self._in_paths:
             kind = pa.int64() if self._whole_numbers else pa.string()
@@ -188,14 +190,14 @@ class _Seen:
                 f"no input has a column {kept.name!r} to keep",
                 where=f"--keep {kept.name}",
                 expected="a column, or a directory `NAME=VALUE` in the path",
-                fix="leave --keep out; line files and one-review files have no columns",
+                fix="check the name, or leave --keep out: not every format has columns",
             )
         try:
             schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
             return pa.unify_schemas(schemas, promote_options="permissive").field(0)
         except pa.ArrowException as error:
             raise InputError(
-                f"the kept column {kept.name!r} has types that do not go together",
+                f"the kept column {kept.name!r} has types that cannot be combined",
                 where=f"--keep {kept.name}",
                 got=", ".join(str(kind) for kind in kinds),
                 fix="score the inputs in separate runs, or leave the column out",

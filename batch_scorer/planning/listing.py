@@ -1,4 +1,4 @@
-"""The inputs: which files, and of which format. Reads listings only."""
+"""The inputs: which files, and in which format. Opens none of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError, OutputError
+from batch_scorer.escape import counted
 from batch_scorer.formats.table import SUFFIXES, format_of
 from batch_scorer.storage import StoredFile
 
-NAME_CHARACTERS = 60  # of a name shown
+NAME_CHARACTERS = 60  # of a name, at most, in a message
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Listing:
     """What the inputs name.
 
     Args:
-        files: each once.
-        formats: of each of them.
-        summaries: per input, what it matched.
-        notices: for the user.
+        files: each file once.
+        formats: the format of each file.
+        summaries: what each input matched.
+        notices: what the user should know.
     """
 
     files: tuple[StoredFile, ...]
@@ -40,11 +41,11 @@ class Listing:
 
 
 def list_inputs(config: ScoreConfig) -> Listing:
-    """Matches each input and tells each file's format.
+    """Finds the files of each input, and their formats.
 
     Raises:
-        InputError: an input matches nothing, or a file's format cannot be told.
-        OutputError: the output lies inside an input.
+        InputError: an input matches nothing, or a file's format is not known.
+        OutputError: the output is inside an input, or an input inside the output.
     """
     files: list[StoredFile] = []
     formats: list[str] = []
@@ -54,16 +55,16 @@ def list_inputs(config: ScoreConfig) -> Listing:
     for pattern in config.input.paths:
         whole_directory = storage.is_directory(pattern)
         if whole_directory and _is_inside(output, pattern):
-            what = "the output lies inside an input, where the next run would read it"
+            what = "the output is inside an input, where the next run would read it"
             raise _overlap(what, output, pattern)
-        matched, others = storage.match_all(pattern)
-        found, here, twice = _Found(), set[str](), 0
-        for file in matched:
+        files_here, others = storage.match_all(pattern)
+        matches, here, twice = _Matches(), set[str](), 0
+        for file in files_here:
             name, place = os.path.basename(file.path), places.of(file.path)
             if whole_directory and name.startswith(("_", ".")):
                 continue
             kind = config.input.format or format_of(name)
-            found.add(file, name, kind)
+            matches.add(file, name, kind)
             if kind is None or place in here:
                 continue
             here.add(place)
@@ -72,27 +73,28 @@ def list_inputs(config: ScoreConfig) -> Listing:
             else:
                 files.append(file)
                 formats.append(kind)
-        del matched
-        left_out = ", ".join([*_count_endings(found.endings), *_count_kinds(others)])
-        _refuse_unknown(pattern, found, others, left_out, whole_directory)
-        if left_out:
-            notices.append(f"{pattern}: left out {left_out}")
+        del files_here
+        skipped = ", ".join([*_count_endings(matches.endings), *_count_kinds(others)])
+        _refuse_unknown(pattern, matches, others, skipped, whole_directory)
+        if skipped:
+            notices.append(f"{pattern}: skipped {skipped}")
         if twice:
-            notices.append(f"{pattern}: {twice:,} files were named by an earlier input too and are scored once")
-        if links := found.kinds.total() - len(here):
-            notices.append(f"{pattern}: {links:,} links to others of its files were left out")
+            are = "is in an earlier input too and is" if twice == 1 else "are in an earlier input too and are"
+            notices.append(f"{pattern}: {counted(twice, 'file')} {are} scored once")
+        if links := matches.kinds.total() - len(here):
+            notices.append(f"{pattern}: skipped {counted(links, 'symlink')} to other files of this input")
         earlier |= here
-        summaries.append(found.summary(pattern))
+        summaries.append(matches.summary(pattern))
     return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
 
 
-class _Found:
-    """What an input has matched: counts alone, since there may be a million files."""
+class _Matches:
+    """What an input has matched: only counts, since there may be a million files."""
 
     def __init__(self) -> None:
         self.kinds = Counter[str]()
-        self.endings = Counter[str]()  # of files whose format cannot be told
-        self.strange: str | None = None  # the first of these
+        self.endings = Counter[str]()  # of files in no known format
+        self.strange: str | None = None  # the first such file
         self._size_bytes, self._digest = 0, hashlib.sha256()
 
     def add(self, file: StoredFile, name: str, kind: str | None) -> None:
@@ -115,23 +117,23 @@ class _Found:
         }
 
 
-def _refuse_unknown(pattern: str, found: _Found, others: dict[str, str], left_out: str, whole_directory: bool) -> None:
-    if found.strange and not whole_directory:
+def _refuse_unknown(pattern: str, matches: _Matches, others: dict[str, str], skipped: str, is_directory: bool) -> None:
+    if matches.strange and not is_directory:
         raise InputError(
-            "the format of an input cannot be told from its name",
-            where=found.strange,
+            "the name of an input does not show its format",
+            where=matches.strange,
             expected=f"a name that ends in {', '.join(SUFFIXES)}",
-            fix="say what it is with --input-format",
+            fix="name the format with --input-format",
         )
     if pattern in others:
-        raise _no_file(pattern, others[pattern])
-    if not found.kinds:
+        raise _not_a_file(pattern, others[pattern])
+    if not matches.kinds:
         raise InputError(
             "no input file matches",
             where=pattern,
-            expected=f"files ending in {', '.join(SUFFIXES)}" if whole_directory else "a file, directory or glob",
-            got=left_out or "nothing",
-            fix="check the path; quote globs so that the shell leaves them alone",
+            expected=f"files ending in {', '.join(SUFFIXES)}" if is_directory else "a file, directory or glob",
+            got=skipped or "nothing",
+            fix="check the path; quote globs, so that the shell does not expand them",
         )
 
 
@@ -148,24 +150,24 @@ def _overlap(what: str, output: str, name: str) -> OutputError:
         what,
         where=output,
         got=f"input {name}",
-        fix="choose an --output beside the inputs",
+        fix="choose an --output outside the inputs",
     )
 
 
 class _Places:
-    """Where paths lead to, links followed: whether two name the same file, and whether one lies in the output."""
+    """Where paths lead, links followed: whether two name the same file, and whether one is inside the output."""
 
     def __init__(self, output: str) -> None:
         self._output = output
         self._above, self._name = os.path.split(output if storage.is_remote(output) else os.path.realpath(output))
-        self._folders: dict[str, tuple[str, str | None]] = {}  # each may hold a million files
+        self._folders: dict[str, tuple[str, str | None]] = {}  # looked at once: each may hold a million files
         self._named: dict[str, str] = {}
 
     def of(self, path: str) -> str:
-        """What is equal for all paths of a file: one of them, and the same string if it is `path`.
+        """One path that stands for all paths of a file; the same string object if that is `path` itself.
 
         Raises:
-            OutputError: the file lies in the output.
+            OutputError: the file is inside the output.
         """
         if storage.is_remote(path):
             if _is_inside(path, self._output):
@@ -182,7 +184,7 @@ class _Places:
         return real if place == real else place
 
     def _look_at(self, folder: str) -> tuple[str, str | None]:
-        """The name that stands for a folder, and that of what is the output in it; "" if all is."""
+        """The name that stands for a folder, and the name in it that is the output, "" if all is, or None."""
         there = os.path.realpath(folder)
         named = self._named.setdefault(there, folder)
         if _is_inside(there, self._output):
@@ -191,29 +193,30 @@ class _Places:
 
 
 def _inside_output(output: str, path: str) -> OutputError:
-    return _overlap("an input lies inside the output, where --overwrite would delete it", output, path)
+    return _overlap("an input is inside the output, where --overwrite would delete it", output, path)
 
 
-def _no_file(pattern: str, kind: str) -> InputError:
+def _not_a_file(pattern: str, kind: str) -> InputError:
     pipe = kind in ("named pipe", "socket", "device")
     return InputError(
         f"the input is a {kind}",
         where=pattern,
         expected="a file, which can be read more than once",
-        fix="write it to a file first; what a shell makes of <(...) is a pipe too" if pipe else "check the path",
+        fix="write it to a file first; <(...) of a shell is a pipe too" if pipe else "check the path",
     )
 
 
 def _count_endings(endings: Counter[str]) -> list[str]:
-    return [f"{count:,} x {short(ending)}" for ending, count in endings.most_common(5)]
+    return [counted(count, f"{short(ending)} file") for ending, count in endings.most_common(5)]
 
 
 def _count_kinds(others: dict[str, str]) -> list[str]:
-    """What is no file, by kind: how many there are, and the name of one."""
-    example = {kind: os.path.basename(path) for path, kind in reversed(others.items())}
-    return [f"{count:,} x {kind} ({short(example[kind])})" for kind, count in Counter(others.values()).items()]
+    """What is not a file, by kind: how many there are, and the name of one."""
+    examples = {kind: os.path.basename(path) for path, kind in reversed(others.items())}
+    kinds = Counter(others.values()).items()
+    return [f"{counted(count, kind)} ({short(examples[kind])})" for kind, count in kinds]
 
 
 def short(name: str) -> str:
-    """A name that may be of any length, to be shown in a message."""
+    """A name of any length, shortened for a message."""
     return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."

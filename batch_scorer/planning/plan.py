@@ -1,7 +1,7 @@
-"""Plan: the inputs, listed and cut into shards that any worker can take.
+"""Plans a job: lists the inputs and cuts them into shards that any worker can take.
 
-In: the config. Out: a `Plan` (small, sent to every worker) and its `Shards` (which `stored_plan` puts into files). Both
-follow from the inputs and the options alone, never from the workers.
+In: the config. Out: a `Plan` (small, sent to every worker) and its `Shards` (which `runs.plan_files` writes).
+Both depend on the inputs and the options alone, never on the workers.
 """
 
 from __future__ import annotations
@@ -9,40 +9,39 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from batch_scorer.config import InputConfig, ScoreConfig
-from batch_scorer.formats.records import Fields
+from batch_scorer.config import ScoreConfig
+from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.planning import columns
 from batch_scorer.planning.columns import Say, say_nothing
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.shards import Files, Shards
 
-SHARDS_AT_LEAST = 64  # so that the shards of a middling corpus fill a cluster
+SHARDS_AT_LEAST = 64  # enough that a medium-sized corpus keeps a cluster busy
 SHARD_ROWS_MIN, SHARD_ROWS_MAX = 1_000, 50_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything about the run but its shards.
+    """Everything about a run except its shards.
 
     Args:
         run_id: `--run-id`, or the first 12 hex digits of `plan_hash`.
-        plan_hash: sha256 over inputs, options, model and shards.
-        model_id: of the model that is to score.
+        plan_hash: see the function `plan_hash`.
+        model_id: of the model that scores.
         fields: the columns to read.
-        top_k: tokens in each list.
+        top_k: words in each list.
         precision: of the network's products.
-        excerpts: whether rows of `errors` begin with some of the record.
-        limit: how many records were asked for, the first.
-        shard_rows: reviews in a shard, about, as asked for.
-        shard_count: how many shards.
-        reviews: how many there are, or (`estimated`) about how many.
-        inputs: per argument: what it matched, in files and bytes, and a fingerprint.
-        notices: what the user should know of the inputs.
+        excerpts: whether rows of `errors` show the beginning of the record.
+        limit: score only the first so many records; None for all.
+        shard_rows: reviews per shard, roughly, if that was given as an option.
+        shard_count: the number of shards.
+        reviews: the number of reviews; an estimate if `estimated`.
+        inputs: for each argument, what it matched, in files and bytes, and a fingerprint.
+        notices: what the user should know about the inputs.
     """
 
     run_id: str
@@ -61,7 +60,7 @@ class Plan:
     notices: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """`plan.json`, without the pieces' names."""
+        """`plan.json`, without the names of the pieces."""
         f = self.fields
         return {
             "run_id": self.run_id,
@@ -89,25 +88,19 @@ class Plan:
         }
 
 
-def wanted_fields(config: InputConfig) -> Fields:
-    """The fields asked for; the types of the kept ones follow when the inputs have been looked into."""
-    c, no_types_yet = config, pa.schema([])
-    return Fields(c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter)
-
-
 def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tuple[Plan, Shards]:
     """Lists the inputs and cuts them into shards.
 
     Args:
-        say: is told now and then what goes on.
+        say: called now and then with what is being done.
 
     Raises:
-        InputError: nothing matches, a column is missing or has a wrong type, or a format cannot be told.
-        OutputError: the output lies inside an input.
+        InputError: nothing matches, a column is missing or has the wrong type, or a file's format is not known.
+        OutputError: the output is inside an input, or an input inside the output.
     """
     say("listing the inputs")
     listing = list_inputs(config)
-    fields, files = wanted_fields(config.input), Files(listing)
+    fields, files = Fields.of(config.input), Files(listing)
     looked_into = (files.add(file) for file in columns.look_into(listing, fields, say))
     fields = dataclasses.replace(fields, kept_schema=columns.kept_schema(looked_into, fields))
     rows = config.job.shard_rows or min(max(files.reviews // SHARDS_AT_LEAST, SHARD_ROWS_MIN), SHARD_ROWS_MAX)
@@ -129,8 +122,14 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
         inputs=listing.summaries,
         notices=listing.notices,
     )
-    digest = hashlib.sha256(json.dumps(plan.to_json(), sort_keys=True).encode())
+    digest = plan_hash(plan, shards)
+    return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards
+
+
+def plan_hash(plan: Plan, shards: Iterable[Shard]) -> str:
+    """sha256 over the shards and everything in the plan except its name and its hash."""
+    nameless = dataclasses.replace(plan, run_id="", plan_hash="")
+    digest = hashlib.sha256(json.dumps(nameless.to_json(), sort_keys=True).encode())
     for shard in shards:
         digest.update(shard.to_json().encode() + b"\n")
-    plan_hash = digest.hexdigest()
-    return dataclasses.replace(plan, run_id=config.output.run_id or plan_hash[:12], plan_hash=plan_hash), shards
+    return digest.hexdigest()

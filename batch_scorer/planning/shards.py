@@ -1,11 +1,12 @@
-"""Cut: input files, looked into -> shards. Of a million files it keeps some bytes each, and makes the rest anew."""
+"""Input files, inspected -> shards. Of a million files, only a few bytes each are kept; the rest is made on demand."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ from batch_scorer.planning.listing import Listing
 
 
 class Files:
-    """The files of a listing, looked into; each time they are gone through, their records are made anew.
+    """The inspected files of a listing; iterating makes the `InputFile` objects again each time.
 
-    They have no `columns`: these were looked at when the file was added.
+    They come without `columns`, which are only needed when a file is added.
     """
 
     def __init__(self, listing: Listing) -> None:
@@ -27,13 +28,13 @@ class Files:
         self._row_groups: list[tuple[int, ...]] = []
         self._partitions: list[Partitions] = []
         self._damage: dict[int, str] = {}  # by the file's place
-        # Thousands of files have the same of these, and one tuple serves all of them.
+        # Thousands of files have equal ones, which share one tuple.
         self._same_groups: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._same_partitions: dict[Partitions, Partitions] = {}
         self.estimated = False
 
     def add(self, file: InputFile) -> InputFile:
-        """Takes in the next file of the listing, and returns it."""
+        """Adds the next file of the listing, and returns it."""
         if file.damage is not None:
             self._damage[len(self._reviews)] = file.damage
         self._reviews.append(file.reviews)
@@ -52,22 +53,23 @@ class Files:
 
     @property
     def reviews(self) -> int:
-        """How many there are in all files, as far as it is known."""
+        """How many there are in all files, as far as is known."""
         return sum(self._reviews)
 
 
 class Shards:
-    """The shards of a plan, in order. They are cut anew each time they are gone through, and are the same each time.
+    """The shards of a plan, in order. Each iteration cuts the files again, with the same result.
 
     Args:
-        files: what to cut.
-        rows: reviews in a shard, about.
-        fields: to read, where only reading tells where `limit` is reached.
-        limit: how many records are wanted, the first.
+        files: the files to cut.
+        rows: reviews per shard, roughly.
+        fields: the fields to read, in case only reading shows where `limit` is reached.
+        limit: score only the first so many records.
     """
 
     def __init__(self, files: Iterable[InputFile], rows: int, fields: Fields, limit: int | None = None) -> None:
         self._files, self._rows = files, rows
+        self._damage: Mapping[int, str] = {}
         self._lefts = None if limit is None else _lefts(self._whole(), fields, limit)
         if self._lefts is None:
             self.reviews = array("q", (piece.reviews for piece in _cut(files, rows)))
@@ -82,22 +84,29 @@ class Shards:
             return self._whole()
         return (_limited(shard, left) for shard, left in zip(self._whole(), self._lefts[:-1], strict=False))
 
+    def with_damage(self, damage: Mapping[int, str]) -> Shards:
+        """The same shards, with other words for the damage of some, by the index of the shard."""
+        shards = copy.copy(self)
+        shards._damage = damage
+        return shards
+
     def _whole(self) -> Iterator[Shard]:
-        """The shards as if there were no limit."""
+        """The shards, ignoring the limit."""
         for index, (files, _, part) in enumerate(_cut(self._files, self._rows)):
+            damage = files[0].damage
             yield Shard(
                 index,
                 files[0].format,
                 tuple(file.path for file in files),
                 partitions=files[0].partitions,
-                damage=files[0].damage,
+                damage=damage if damage is None else self._damage.get(index, damage),
                 stamps=tuple((file.size_bytes, file.modified) for file in files),
                 **part,
             )
 
 
 class _Piece(NamedTuple):
-    """What becomes a shard: a file or some one-review files, about how many reviews, and which part of the file."""
+    """What becomes a shard: its files, roughly how many reviews they have, and which part of a single file it is."""
 
     files: Sequence[InputFile]
     reviews: int
@@ -135,7 +144,7 @@ def _cut_file(file: InputFile, rows: int) -> Iterator[_Piece]:
 
 
 def _lefts(shards: Iterable[Shard], fields: Fields, limit: int) -> array[int]:
-    """How many records are wanted at the beginning of each shard, and after the last; none of a shard beyond them."""
+    """How many records are still wanted before each shard and after the last; ends once none is wanted."""
     lefts = array("q", [limit])
     for shard in shards:
         if not lefts[-1]:
@@ -145,7 +154,7 @@ def _lefts(shards: Iterable[Shard], fields: Fields, limit: int) -> array[int]:
 
 
 def _records_in(shard: Shard, fields: Fields, most: int) -> int:
-    """How many records a shard has, up to `most`. Where only reading tells, it reads so many."""
+    """How many records a shard has, up to `most`; reads that many if there is no other way to know."""
     if shard.damage:
         return 0
     if FORMATS[shard.format].cut == ROWS:
@@ -153,15 +162,15 @@ def _records_in(shard: Shard, fields: Fields, most: int) -> int:
         return min(shard.stop - shard.start, most)
     if FORMATS[shard.format].cut == FILES:
         return min(len(shard.paths), most)
-    found = 0
+    count = 0
     with contextlib.suppress(*DAMAGE):
         for _ in islice(records(shard, fields), most):
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 def _limited(shard: Shard, left: int) -> Shard:
-    """A shard of which no more than `left` records are wanted."""
+    """`shard`, reduced to its first `left` records."""
     if shard.damage:
         return shard
     if FORMATS[shard.format].cut == ROWS:
@@ -173,7 +182,7 @@ def _limited(shard: Shard, left: int) -> Shard:
 
 
 def _ranges(total: int, size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of nearly equal size, `size` at most, that cover 0 to `total`."""
+    """Ranges of nearly equal size, at most `size`, that cover 0 to `total`."""
     count = -(-total // size)
     for i in range(count):
         yield total * i // count, total * (i + 1) // count

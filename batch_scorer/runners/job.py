@@ -72,7 +72,7 @@ def plan_job(config: ScoreConfig, on_event: OnEvent = ignore) -> PlannedJob:
     model = artifact.load(config.scoring.model or artifact.SHIPPED)
     engine.check_precision(model, config.scoring.precision)
     plan, shards = make_plan(config, model.model_id, lambda words: on_event(Event("step", words)))
-    plan = directory.prepare(config.output, plan)
+    plan, shards = directory.prepare(config.output, plan, shards)
     importing = time.monotonic()
     beam_options = beam_options or _beam_options(config)
     from batch_scorer.runners import local
@@ -127,11 +127,11 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         on_event(event)
     with directory.claimed(output):
         # Once more, now that nobody else can write there.
-        plan = directory.prepare(config.output, job.plan)
+        plan, shards = directory.prepare(config.output, job.plan, job.shards)
         try:
             on_event(Event("step", "writing the plan"))
             directory.begin(config.output)
-            plan_files.write_plan(plan, job.shards, output)
+            plan_files.write_plan(plan, shards, output)
         except OSError as error:
             raise directory.unwritable(output, error) from error
 

@@ -1,1 +1,1 @@
-"""The directory of a run: the only place that knows the names of its files."""
+"""The directory of a run: the only package that knows the names of its files."""

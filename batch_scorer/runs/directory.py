@@ -1,4 +1,4 @@
-"""The output directory: whether it may be used, and what of it is ours."""
+"""The output directory: whether it may be used, and which of its files are ours."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from batch_scorer import storage
 from batch_scorer.config import OutputConfig
 from batch_scorer.errors import OutputError, StoreError, UnavailableError
 from batch_scorer.planning.plan import Plan
+from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import OURS
 from batch_scorer.runs.plan_files import resumed
 
-REPORT_MARK = b'<meta name="generator" content="batch-scorer'  # in every such page, near its beginning
+REPORT_MARK = b'<meta name="generator" content="batch-scorer'  # near the beginning of every report
 _HEAD_BYTES = 1 << 16
 
 
-def prepare(config: OutputConfig, plan: Plan) -> Plan:
-    """Checks that the output may be written, and returns the plan to run. Changes nothing.
+def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
+    """Checks that the output may be written, and returns the plan to run and its shards. Changes nothing.
 
     Raises:
         OutputError: it is not empty, is not ours to overwrite, cannot be written, or holds another run to resume.
     """
     output = config.directory
-    stands = _is_ours(layout.plan_path(output))
-    if config.resume and stands:
-        return resumed(plan, output)
-    left = storage.names_in(output) if storage.is_remote(output) else _names(output)
-    if config.resume:  # a crash before the plan was whole leaves these
-        left = [name for name in left if name != layout.PIECES and not name.endswith(storage.DRAFT)]
-    empty = not left
-    if not empty and not (config.overwrite and stands):
+    has_run = _is_ours(layout.plan_path(output))
+    if config.resume and has_run:
+        return resumed(plan, shards, output)
+    names = storage.names_in(output) if storage.is_remote(output) else _names(output)
+    if config.resume:  # a crash before the plan was complete leaves these
+        names = [name for name in names if name != layout.PIECES and not name.endswith(storage.DRAFT)]
+    if names and not (config.overwrite and has_run):
         raise OutputError(
             "the output directory is not empty",
             where=output,
-            expected="a new or an empty directory",
-            got="an earlier run" if stands else "files that are not a run of batch-scorer",
+            expected="a new or empty directory",
+            got="an earlier run" if has_run else "files that are not a run of batch-scorer",
             fix="choose another --output"
-            + (", or give --resume to go on with it, or --overwrite to delete it" if stands else ""),
+            + (", or give --resume to continue it, or --overwrite to delete it" if has_run else ""),
         )
-    return plan
+    return plan, shards
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a plan of batch-scorer stands at `path`; other tools write a `plan.json` too."""
+    """Whether the file at `path` is a plan of batch-scorer; other tools write a `plan.json` too."""
     try:
-        found = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
+        plan = json.loads(storage.read_bytes(path)) if storage.exists(path) else None
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and {"run_id", "plan_hash"} <= found.keys()
+    return isinstance(plan, dict) and {"run_id", "plan_hash"} <= plan.keys()
 
 
 def _names(output: str) -> list[str]:
@@ -77,7 +77,7 @@ def _names(output: str) -> list[str]:
         raise OutputError(
             "the output directory cannot be created",
             where=output,
-            got=f"no right to write in {parent}",
+            got=f"no permission to write in {parent}",
             fix="choose another --output",
         )
     return []
@@ -85,12 +85,12 @@ def _names(output: str) -> list[str]:
 
 @contextmanager
 def claimed(output: str) -> Iterator[None]:
-    """Holds a local output for this job alone, until the body or the process comes to its end, whichever way.
+    """Locks a local output for this job until the body or the process ends, however that happens.
 
-    A store has no such lock: there the markers tell the parts of one plan from those of another.
+    A store has no such lock; there, the markers distinguish the parts of one plan from those of another.
 
     Raises:
-        OutputError: another job holds it, or it cannot be made.
+        OutputError: another job has locked it, or it cannot be created.
     """
     if storage.is_remote(output):
         yield
@@ -101,7 +101,7 @@ def claimed(output: str) -> Iterator[None]:
     except OSError as error:
         raise unwritable(output, error) from error
     try:
-        # On the directory itself, so that no file is left over. Some network file systems know no locks.
+        # The directory itself is locked, so that no lock file is left over. Some network file systems have no locks.
         with contextlib.suppress(OSError):
             _lock(descriptor, output)
         yield
@@ -116,23 +116,23 @@ def _lock(descriptor: int, output: str) -> None:
         raise OutputError(
             "another job is writing to this output",
             where=output,
-            fix="wait for it to end, or choose another --output",
+            fix="wait for it to finish, or choose another --output",
         ) from None
 
 
 def unwritable(output: str, error: OSError) -> OutputError:
-    """What is raised where the first files of a run cannot be written."""
+    """The error to raise if the first files of a run cannot be written."""
     return OutputError(
         "the output cannot be written",
         where=output,
-        expected="a directory in which files can be made",
+        expected="a directory in which files can be created",
         got=str(error),
-        fix="choose another --output, or mend its rights or its disk",
+        fix="choose another --output, or fix its permissions or free disk space",
     )
 
 
 def begin(config: OutputConfig) -> None:
-    """Makes room: deletes an earlier run that is to be overwritten, or what a crash left half-written."""
+    """Makes room: deletes an earlier run if it is to be overwritten, and what a crash left half-written."""
     if not (config.overwrite or config.resume):
         return
     if not storage.is_remote(config.directory):
@@ -144,43 +144,43 @@ def begin(config: OutputConfig) -> None:
         _delete(config.directory, folder, name)
     if config.overwrite:
         report = storage.join(config.directory, layout.REPORT)
-        with contextlib.suppress(OSError):  # what cannot be read is not known to be ours
+        with contextlib.suppress(OSError):  # if it cannot be read, it may not be ours
             if storage.exists(report) and is_report(report):
-                storage.delete([report])  # else it would pass for one of the new run
+                storage.delete([report])  # else it could be taken for a report on the new run
         _delete(config.directory, "", re.escape(layout.PLAN))
 
 
-def is_report(file: str) -> bool:
-    """Whether a page of `report` stands at `file`.
+def is_report(path: str) -> bool:
+    """Whether the file at `path` is a page that `report` wrote.
 
     Raises:
-        OSError: what stands there cannot be read.
+        OSError: it cannot be read.
     """
-    with storage.open_read(file) as found:
-        return REPORT_MARK in found.read(_HEAD_BYTES)
+    with storage.open_read(path) as file:
+        return REPORT_MARK in file.read(_HEAD_BYTES)
 
 
 def _delete(output: str, folder: str, name: str) -> None:
-    """Deletes the files of `folder` that are called by the regular expression `name`, and no other."""
+    """Deletes the files in `folder` whose names match the regular expression `name`, and no others."""
     place = storage.join(output, folder)
     if folder and not storage.is_remote(output) and os.path.islink(place):
-        storage.delete([place])  # what it points to is not ours
+        storage.delete([place])  # but not what it points to, which is not ours
         return
-    found = storage.match_in(place, "*")
-    storage.delete([file.path for file in found if re.fullmatch(name, os.path.basename(file.path))])
+    files = storage.match_in(place, "*")
+    storage.delete([file.path for file in files if re.fullmatch(name, os.path.basename(file.path))])
     if folder and not storage.is_remote(output):
         with contextlib.suppress(OSError):
-            os.rmdir(place)  # unless somebody else put something there
+            os.rmdir(place)  # unless somebody else put a file there
 
 
 def is_complete(output: str) -> bool:
-    """Whether a run that is a success stands in `output`, as far as that can be told."""
+    """Whether `output` holds a successful run, as far as is known: False if a store does not answer."""
     with contextlib.suppress(StoreError, UnavailableError):
         return storage.exists(layout.success_path(output))
     return False
 
 
 def finish(output: str) -> None:
-    """Removes the folder in which parts were built."""
+    """Removes the folder that parts were built in."""
     if not storage.is_remote(output):
         shutil.rmtree(storage.join(output, layout.STAGING), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The outputs of runs, as those who look at them find them: what a run did, and which files hold its rows."""
+"""Finished runs, for reading: what a run did, and which files hold its rows."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from batch_scorer.runs import layout
 from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.storage.parallel import read_ahead
 
-_LARGEST = 1e300
+_LARGEST = 1e300  # larger numbers, infinities and NaN are of no use
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that came to its end.
+    """A finished run.
 
     Args:
         output: its directory, as given.
         manifest: its `manifest.json`.
         plan: its `plan.json`.
         complete: whether it is a success (`_SUCCESS`).
-        predictions, errors: paths of the parts, in the order of the inputs; of a run without such rows, none.
+        predictions, errors: paths of the parts, in the order of the inputs; empty if there are no such rows.
     """
 
     output: str
@@ -42,35 +42,35 @@ class Run:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Names of the kept columns, as they stand in `predictions`."""
+        """Names of the kept columns in `predictions`."""
         return tuple(self.kept_types)
 
     @property
     def kept_types(self) -> dict[str, str]:
-        """The same with the Arrow types of each, as text."""
+        """The kept columns and their Arrow types, as text."""
         return {kept["output_name"]: kept["type"] for kept in self.plan["kept"]}
 
 
 def open_run(output: str) -> Run:
-    """The run whose output stands in the directory `output`, local or in a store.
+    """The run in the directory `output`, local or in a store.
 
     Raises:
-        RefusedError: there is no run, it has not come to its end, or its documents are damaged.
+        RefusedError: there is no run, it is not finished, or its documents are damaged.
     """
     if not storage.exists(layout.plan_path(output)):
         raise RefusedError(
             "there is no run",
             where=output,
-            expected="the output of `batch-scorer score` (plan.json)",
-            got="a directory without one" if storage.exists(output) else "nothing there",
+            expected=f"the output of `batch-scorer score`, with a {layout.PLAN}",
+            got=f"a directory without a {layout.PLAN}" if storage.exists(output) else "nothing there",
             fix="give the directory that was given to `score` as --output",
         )
     if not storage.exists(layout.manifest_path(output)):
         raise RefusedError(
-            "the run has not come to its end",
+            "the run is not finished",
             where=output,
-            expected="manifest.json, which is written last",
-            got="no manifest.json",
+            expected=f"{layout.MANIFEST}, which is written at the end",
+            got=f"no {layout.MANIFEST}",
             fix="run the same `batch-scorer score` with --resume",
         )
     try:
@@ -80,19 +80,18 @@ def open_run(output: str) -> Run:
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise _damaged(output, f"{type(error).__name__}: {error}") from error
     if not all(isinstance(word, str) for pair in named for word in pair):
-        raise _damaged(output, "plan.json: a kept column whose name or type is no text")
+        raise _damaged(output, f"{layout.PLAN}: a kept column whose name or type is not text")
     fault = first_fault(MANIFEST, manifest)
     if fault is not None:
-        raise _damaged(output, f"manifest.json, {fault.where}: {fault.got} where {fault.expected} should be")
+        raise _damaged(output, f"{layout.MANIFEST}, {fault.where}: expected {fault.expected}, got {fault.got}")
     if not all(-_LARGEST < manifest[name] < _LARGEST for name in ("bias", "temperature", "threshold")):
-        raise _damaged(output, "manifest.json: a bias, temperature or threshold that is no number to reckon with")
-    paths = [part["path"] for part in manifest["parts"]]
-    for path in paths:
-        if not layout.is_part(path):  # `..` leads to anybody's files
-            raise _damaged(output, f"manifest.json names {path!r:.200}, which is no part of a run")
+        raise _damaged(output, f"{layout.MANIFEST}: a bias, temperature or threshold that is not a usable number")
+    for path in (part["path"] for part in manifest["parts"]):
+        if not layout.is_part(path):  # a path with `..` could lead to other people's files
+            raise _damaged(output, f"{layout.MANIFEST} names {path!r:.200}, which is not a part of a run")
 
     def parts(kind: str) -> tuple[str, ...]:
-        return tuple(storage.join(output, path) for path in paths if path.startswith(kind))
+        return tuple(storage.join(output, part["path"]) for part in layout.parts_of(kind, manifest["parts"]))
 
     complete = storage.exists(layout.success_path(output))
     return Run(output, manifest, plan, complete, parts(layout.PREDICTIONS), parts(layout.ERRORS))
@@ -102,17 +101,17 @@ def _damaged(output: str, got: str) -> RefusedError:
     return RefusedError(
         "the output of the run is damaged",
         where=output,
-        expected="plan.json, manifest.json and the parts that it names",
+        expected=f"{layout.PLAN}, {layout.MANIFEST} and the parts that it names",
         got=got,
-        fix="run the same `batch-scorer score` with --resume, which mends what is missing",
+        fix="run the same `batch-scorer score` with --resume, which repairs what is missing",
     )
 
 
 def check_parts(run: Run) -> None:
-    """Looks whether the parts of a local run are there; those of a store are found missing when they are read.
+    """Checks that the parts of a local run exist; a part that is missing in a store is noticed when it is read.
 
     Raises:
-        RefusedError: one is not.
+        RefusedError: a part is missing.
     """
     if not storage.is_remote(run.output):
         for path in (*run.predictions, *run.errors):
@@ -122,7 +121,7 @@ def check_parts(run: Run) -> None:
 
 @contextmanager
 def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
-    """The same runs with their parts on this machine: those in a store are copied for as long as the body runs.
+    """The same runs with their parts on this machine: those in a store are copied here while the body runs.
 
     Raises:
         RefusedError: a part is missing.
@@ -146,9 +145,9 @@ def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
                 return run
             kinds = []
             for kind, paths in ((layout.PREDICTIONS, run.predictions), (layout.ERRORS, run.errors)):
-                place = Path(folder, str(number), kind)
-                place.mkdir(parents=True)
-                pairs = [(path, str(place / f"part-{i:05d}.parquet")) for i, path in enumerate(paths)]
+                copies = Path(folder, str(number))
+                (copies / kind).mkdir(parents=True)
+                pairs = [(path, str(copies / layout.part_name(kind, i))) for i, path in enumerate(paths)]
                 kinds.append(tuple(read_ahead(fetch, pairs, True)))
             return replace(run, predictions=kinds[0], errors=kinds[1])
 

@@ -1,11 +1,11 @@
 """The names of the files in a run's directory: no other module spells one.
 
-OUT/plan.json  OUT/plan/00000.jsonl ...           what is to be done; `plan_files` writes and reads it
-OUT/predictions/part-00000.parquet ...            a row a review
-OUT/errors/part-00000.parquet ...                 a row a record that was not scored
+OUT/plan.json  OUT/plan/00000.jsonl ...           what to do; `plan_files` writes and reads it
+OUT/predictions/part-00000.parquet ...            one row per review
+OUT/errors/part-00000.parquet ...                 one row per record that was not scored
 OUT/shards/00000.json ...                         a marker for each finished shard
 OUT/manifest.json  OUT/_SUCCESS                   what was done; `_SUCCESS` is written last
-OUT/.staging/                                     parts in the making, in a local output only
+OUT/.staging/                                     parts that are being written, in a local output only
 OUT/report.html                                   what `report` writes there
 """
 
@@ -21,10 +21,10 @@ from batch_scorer import storage
 PLAN, MANIFEST, SUCCESS, REPORT = "plan.json", "manifest.json", "_SUCCESS", "report.html"
 PREDICTIONS, ERRORS = "predictions", "errors"
 PIECES, MARKERS = "plan", "shards"
-STAGING = ".staging"  # in the output: same file system, so that a finished part can be moved into place
+STAGING = ".staging"  # inside the output: on the same file system, so that a finished part can be renamed
 
-# All that a run writes but its plan, folder by folder, `_SUCCESS` first: a directory that is being emptied must not
-# look complete. Whatever else is there belongs to somebody else.
+# Everything that a run writes except its plan, folder by folder. `_SUCCESS` comes first: a directory that is being
+# emptied must not look complete. Anything else in the output is not ours.
 OURS = {
     "": rf"{SUCCESS}|{re.escape(MANIFEST)}",
     MARKERS: r"\d{5,}\.json",
@@ -54,7 +54,7 @@ def manifest_path(output: str) -> str:
 
 
 def success_path(output: str) -> str:
-    """Where `_SUCCESS` is, if the run is a success."""
+    """Where `_SUCCESS` is, if the run succeeded."""
     return storage.join(output, SUCCESS)
 
 
@@ -75,12 +75,12 @@ def is_part(path: str) -> bool:
 
 
 def parts_of(kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those parts of a manifest that are of one kind."""
+    """The parts in a manifest that are of one kind, `PREDICTIONS` or `ERRORS`."""
     return [part for part in parts if part["path"].startswith(f"{kind}/")]
 
 
 def part_glob(output: str, kind: str) -> str:
-    """A glob of the parts of one kind, for people and for SQL."""
+    """A glob that matches the parts of one kind, for people and for SQL."""
     return storage.join(output, kind, "*.parquet")
 
 
@@ -90,7 +90,7 @@ def marker_path(output: str, shard: int) -> str:
 
 
 def finished_shards(output: str) -> set[int]:
-    """The numbers of the shards that have a marker; no marker is read: there may be a hundred thousand, in a store."""
+    """The numbers of the shards that have a marker. Reads no marker: there may be 100 000, in a store."""
     names = (file.path.replace("\\", "/").rpartition("/")[2] for file in markers(output))
     stems = (name.removesuffix(".json") for name in names)
     return {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
@@ -102,5 +102,5 @@ def markers(output: str) -> list[storage.StoredFile]:
 
 
 def staging(output: str) -> str | None:
-    """Where parts are built; None for an output in a store, whose parts are built in the system's temporary folder."""
+    """Where parts are built; None for an output in a store: its parts are built in the system's temporary folder."""
     return None if storage.is_remote(output) else storage.join(output, STAGING)

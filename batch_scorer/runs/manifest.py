@@ -1,4 +1,4 @@
-"""Summarise: what each shard did -> what the run did. A marker a shard, one manifest a run."""
+"""What each shard did -> what the run did: a marker for each shard, one manifest for the run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
+from batch_scorer.escape import counted
 from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.profile import Profile
@@ -26,13 +27,13 @@ from batch_scorer.runs.layout import Part
 from batch_scorer.schema import SCHEMA_VERSION
 from batch_scorer.storage.parallel import read_ahead
 
-IDS_COMPARED = 5_000_000  # more would keep the one worker that sums up busy for too long
+IDS_COMPARED = 5_000_000  # more would take too long: a single worker compares them
 STAGES = ("read", "encode", "score", "explain", "write")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """``read = scored + rejected``; a damaged file or range counts in `unreadable` alone."""
+    """``read = scored + rejected``; a damaged file or range only counts in `unreadable`."""
 
     read: int = 0
     scored: int = 0
@@ -53,9 +54,9 @@ class Summary:
     """What some shards did, together.
 
     Args:
-        shards: how many.
+        shards: the number of shards.
         parts: the files they wrote.
-        timings: seconds a stage, summed over the workers.
+        timings: seconds in each stage, summed over the workers.
     """
 
     shards: int = 0
@@ -66,7 +67,7 @@ class Summary:
 
 
 class Total:
-    """Adds up, in place: a list of all parts that grew by making a new one would be copied a hundred thousand times."""
+    """Adds up in place: adding `Summary` objects would copy the list of all parts a hundred thousand times."""
 
     def __init__(self) -> None:
         self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
@@ -74,7 +75,7 @@ class Total:
         self.timings = dict.fromkeys(STAGES, 0.0)
 
     def add(self, other: Summary | Total) -> Total:
-        """Adds what `other` has, which stays as it is; returns itself."""
+        """Adds `other`, which does not change; returns itself."""
         self.shards += other.shards
         self.counts += other.counts
         self.parts += other.parts
@@ -84,7 +85,7 @@ class Total:
         return self
 
     def summary(self) -> Summary:
-        """What was added so far."""
+        """The sum so far."""
         return Summary(self.shards, self.counts, tuple(self.parts), self.profile, dict(self.timings))
 
 
@@ -97,7 +98,7 @@ def fold(summaries: Iterable[Summary]) -> Summary:
 
 
 def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
-    """Marks shard `index` as done: the last thing that is written of it."""
+    """Marks shard `index` as done. Its marker is written after everything else."""
     document = {
         "shard": index,
         "plan_hash": plan.plan_hash,
@@ -112,12 +113,12 @@ def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    """sha256 of what else stands in a marker: damage that leaves it JSON would be believed."""
+    """sha256 of the rest of a marker: without it, damage that leaves valid JSON would be believed."""
     return hashlib.sha256(json.dumps({**document, "sha256": ""}).encode()).hexdigest()
 
 
 def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
-    """What shard `index` did, if its marker is of this run and its parts are still what the marker says."""
+    """What shard `index` did, if its marker belongs to this run and its parts are still as the marker says."""
     try:
         document = json.loads(storage.read_bytes(layout.marker_path(output, index)))
         if document["sha256"] != _digest(document) or document["shard"] != index:
@@ -131,29 +132,29 @@ def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
                     return None
         profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
         if counts.unreadable:
-            return None  # perhaps it was the disk or the network; if it was the file, the same rows come of it
+            return None  # try again: it may have been the disk or the network, else the rows will be the same
         return Summary(1, counts, parts, profile_, document["timings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # no marker, or a damaged one: the shard is done again
+        return None  # the marker is missing or damaged: the shard is done again
 
 
 def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
     """Why a finished run does not count as a success, or None."""
-    if counts["unreadable"] and not allow_unreadable:
-        return (
-            f"{counts['unreadable']:,} files or ranges were unreadable (see errors/; --allow-unreadable accepts this)"
-        )
+    unreadable = counts["unreadable"]
+    if unreadable and not allow_unreadable:
+        were = "1 file or range was" if unreadable == 1 else f"{unreadable:,} files or ranges were"
+        return f"{were} unreadable (see {layout.ERRORS}/; --allow-unreadable accepts this)"
     rate = counts["rejected"] / counts["read"] if counts["read"] else 0.0
     if rate > max_error_rate:
         return (
-            f"{counts['rejected']:,} of {counts['read']:,} records ({rate:.1%}) were rejected, "
-            f"more than --max-error-rate {max_error_rate:.1%}"
+            f"{counts['rejected']:,} of {counted(counts['read'], 'record')} ({rate:.1%}) "
+            f"{'was' if counts['rejected'] == 1 else 'were'} rejected, more than --max-error-rate {max_error_rate:.1%}"
         )
     return None
 
 
 def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
-    """A notice if reviews share an id: joins by it would then multiply rows."""
+    """A notice if reviews share an id: joining by it would multiply rows."""
     parts = [part for part in parts if part.path.startswith(layout.PREDICTIONS)]
     rows = sum(part.rows for part in parts)
     if plan.fields.id is None or rows > IDS_COMPARED:
@@ -164,12 +165,13 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
             ids = parquet.read(["record_id"])["record_id"]
         return np.fromiter(map(hash, ids.to_pylist()), np.int64, len(ids))
 
-    # Ids may be long, hashes are not. Of five million, two of 64 bits are the same by chance once in a million runs.
-    found = list(read_ahead(hashes, parts, storage.is_remote(output)))
-    repeated = rows - len(np.unique(np.concatenate(found))) if found else 0
+    # Ids may be long, hashes are short: with five million, two of 64 bits collide once in a million runs.
+    of_parts = list(read_ahead(hashes, parts, storage.is_remote(output)))
+    repeated = rows - len(np.unique(np.concatenate(of_parts))) if of_parts else 0
     if not repeated:
         return []
-    return [f"{repeated:,} reviews have an id (column {plan.fields.id!r}) that an earlier one has too"]
+    have = "review has" if repeated == 1 else "reviews have"
+    return [f"{repeated:,} {have} the same id (column {plan.fields.id!r}) as an earlier one"]
 
 
 def commit(
@@ -182,7 +184,7 @@ def commit(
     started: str,
     finished: str,
 ) -> dict[str, Any]:
-    """Writes the manifest and, if the run is a success, `_SUCCESS`; returns the manifest.
+    """Writes the manifest and, if the run succeeded, `_SUCCESS`; returns the manifest.
 
     Raises:
         JobError: a shard is missing.
@@ -191,7 +193,7 @@ def commit(
         raise JobError(
             "not every shard is done",
             where=config.output.directory,
-            expected=f"{plan.shard_count:,} shards",
+            expected=counted(plan.shard_count, "shard"),
             got=f"{summary.shards:,}",
         )
     manifest = {
@@ -220,7 +222,7 @@ def commit(
         "profile": {"run": summary.profile.to_json(), "training": artifact.training_profile.to_json()},
         "timings": {stage: round(seconds, 3) for stage, seconds in summary.timings.items()},
     }
-    text = io.StringIO()  # `json.dumps` would first hold millions of pieces of it
+    text = io.StringIO()  # `json.dumps` would first make a list of millions of pieces
     text.writelines(json.JSONEncoder(indent=2).iterencode(manifest))
     text.write("\n")
     storage.publish_bytes(text.getvalue().encode(), layout.manifest_path(config.output.directory))

@@ -1,10 +1,11 @@
-"""The plan in files: written before the work starts, read back by the workers, compared when a run is resumed.
+"""The files of a plan: written before the work starts, read by the workers, compared when a run is resumed.
 
-`plan.json` is the plan but its shards; those stand in pieces, as JSON lines, so that a job need not hold them.
+`plan.json` is the plan without its shards. These are in pieces, as JSON lines, so that a job need not hold them all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
@@ -13,20 +14,22 @@ from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.errors import OutputError
+from batch_scorer.escape import counted
 from batch_scorer.formats.records import Shard
-from batch_scorer.planning.plan import Plan
+from batch_scorer.planning.plan import Plan, plan_hash
+from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
 from batch_scorer.storage.parallel import ahead
 
-PIECE_SHARDS = 1_000  # shards in one piece of the plan, at most
-PIECE_BYTES = 1 << 20  # in one piece, about: a shard of one-review files names thousands of them
-WRITERS = 8  # threads: one piece after the other would be slow in a store, and all at once may not fit into memory
-# Where a setting of the plan is not called as its option is.
+PIECE_SHARDS = 1_000  # the most shards in one piece of the plan
+PIECE_BYTES = 1 << 20  # roughly the most in one piece: a shard of one-review files names thousands of them
+WRITERS = 8  # threads: a store is slow for one piece at a time, and all pieces at once may not fit into memory
+# The settings of a plan that are not named like their options.
 _OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
 
 
 def write_plan(plan: Plan, shards: Iterable[Shard], output: str) -> None:
-    """Writes the pieces, a few at a time and in memory, then `plan.json`, which names them."""
+    """Writes the pieces, with a few of them in memory at a time, then `plan.json`, which names them."""
 
     def publish(piece: tuple[int, bytes]) -> str:
         name = layout.piece_name(piece[0])
@@ -52,18 +55,18 @@ def _pieces(shards: Iterable[Shard]) -> Iterator[bytes]:
 
 
 def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
-    """The shards of the plan in `output`, one piece in memory at a time.
+    """The shards of the plan in `output`; one piece is in memory at a time.
 
     Raises:
         OSError: a piece is missing.
-        ValueError: one is damaged.
+        ValueError: a piece is damaged.
     """
     pieces, index = count(), 0
     while index < shard_count:
         for line in _lines(output, next(pieces)):
             shard = Shard.from_json(line)
             if shard.index != index:
-                raise ValueError(f"the plan in {output} is damaged: shard {shard.index} where shard {index} should be")
+                raise ValueError(f"the plan in {output} is damaged: expected shard {index}, got shard {shard.index}")
             yield shard
             index += 1
 
@@ -74,45 +77,61 @@ def _lines(output: str, number: int) -> list[str]:
 
 def shard_at(output: str, index: int) -> Shard:
     """Shard `index` of the plan in `output`."""
-    # No piece before this one can hold it.
+    # No earlier piece can hold it.
     for number in count(index // PIECE_SHARDS):
         lines = _lines(output, number)
         first = Shard.from_json(lines[0]).index
         if index < first + len(lines):
             return Shard.from_json(lines[index - first])
-    raise AssertionError  # the piece that would be next is missing, and that is an OSError
+    raise AssertionError  # unreachable: reading a piece that is missing raises an OSError
 
 
-def resumed(plan: Plan, output: str) -> Plan:
-    """The plan to go on with: `plan`, under the run id of the one that stands in `output`.
+def resumed(plan: Plan, shards: Shards, output: str) -> tuple[Plan, Shards]:
+    """The plan in `output`, to continue with, and its shards: they are `plan` and `shards`, at most in other words.
 
     Raises:
         OutputError: an input, the model or an option has changed since.
     """
-    stood = json.loads(storage.read_bytes(layout.plan_path(output)))
-    if stood["plan_hash"] == plan.plan_hash:
-        return dataclasses.replace(plan, run_id=stood["run_id"])
+    earlier = json.loads(storage.read_bytes(layout.plan_path(output)))
+    if earlier["plan_hash"] == plan.plan_hash:
+        return dataclasses.replace(plan, run_id=earlier["run_id"]), shards
+    changes = "; ".join(_changes(earlier, plan.to_json()))
+    if not changes:
+        plan, shards = _in_words_of(earlier, output, plan, shards)
+        if earlier["plan_hash"] == plan_hash(plan, shards):
+            return dataclasses.replace(plan, run_id=earlier["run_id"], plan_hash=earlier["plan_hash"]), shards
     raise OutputError(
         "the run cannot be resumed: it would not be the same run",
         where=layout.plan_path(output),
         expected="the inputs, model and options that it was planned with",
-        got="; ".join(_changes(stood, plan.to_json())) or "other shards: another version of batch-scorer planned it",
-        fix="restore them, or start anew with --overwrite or another --output",
+        got=changes or "other shards: another version of batch-scorer planned it",
+        fix="restore them, or start from scratch with --overwrite or another --output",
     )
 
 
-def _changes(stood: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """What of the plan that stood is not so now, for a person."""
-    inputs_then, inputs_now = ({found["input"]: found for found in plan.get("inputs", ())} for plan in (stood, now))
-    for name in sorted(inputs_then.keys() | inputs_now.keys()):
-        before, after = inputs_then.get(name), inputs_now.get(name)
-        if before is None or after is None:
-            yield f"input {name} {'was not there' if before is None else 'is not given'}"
-        elif before != after:
-            then, here = (f"{found['bytes']:,} bytes in {found['files']:,} file(s)" for found in (before, after))
-            yield f"input {name} has changed: {then}; now {'of another name or date' if then == here else here}"
-    follows = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices")
+def _in_words_of(earlier: dict[str, Any], output: str, plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
+    """The plan with the notices and the damage of the one in `output`.
+
+    Both are part of the hash, and another version may word them differently.
+    """
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # what is damaged is not the same plan
+        damage = {shard.index: shard.damage for shard in read_shards(output, len(shards)) if shard.damage is not None}
+        return dataclasses.replace(plan, notices=tuple(earlier["notices"])), shards.with_damage(damage)
+    return plan, shards
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What has changed in a plan, for a person."""
+    inputs_before, inputs_now = ({one["input"]: one for one in plan.get("inputs", ())} for plan in (before, now))
+    for name in sorted(inputs_before.keys() | inputs_now.keys()):
+        old, new = inputs_before.get(name), inputs_now.get(name)
+        if old is None or new is None:
+            yield f"input {name} is {'new' if old is None else 'no longer given'}"
+        elif old != new:
+            then, here = (f"{counted(one['bytes'], 'byte')} in {counted(one['files'], 'file')}" for one in (old, new))
+            yield f"input {name} has changed: {then}; now {'with other names or times' if then == here else here}"
+    derived = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices")
     for name, value in now.items():
-        if name not in follows and value != stood.get(name):
+        if name not in derived and value != before.get(name):
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            yield f"{option} was {stood.get(name)!r:.80} and is now {value!r:.80}"
+            yield f"{option} was {before.get(name)!r:.80} and is now {value!r:.80}"

@@ -52,12 +52,12 @@ class ShardWriter:
         kept = plan.fields.kept_schema
         self._predictions = _PartFile(
             layout.part_name(layout.PREDICTIONS, index),
-            os.path.join(self._folder.name, "predictions"),
+            os.path.join(self._folder.name, layout.PREDICTIONS),
             predictions_schema(kept, plan.run_id, plan.model_id),
         )
         stamped = ERRORS.with_metadata(predictions_schema(kept, plan.run_id, plan.model_id).metadata)
         self._errors = _PartFile(
-            layout.part_name(layout.ERRORS, index), os.path.join(self._folder.name, "errors"), stamped
+            layout.part_name(layout.ERRORS, index), os.path.join(self._folder.name, layout.ERRORS), stamped
         )
 
     def __enter__(self) -> ShardWriter:

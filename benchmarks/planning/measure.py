@@ -64,7 +64,7 @@ def plan(inputs: str, output: str) -> dict[str, Any]:
     engine.check_precision(model, "float32")
     config, steps = ScoreConfig.of((inputs,), output), Steps()
     planned, shards = make_plan(config, model.model_id, steps)
-    planned = directory.prepare(config.output, planned)
+    planned, shards = directory.prepare(config.output, planned, shards)
     steps("write")
     directory.begin(config.output)
     plan_files.write_plan(planned, shards, output)

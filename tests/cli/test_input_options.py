@@ -117,7 +117,7 @@ def test_repeated_ids_are_counted_in_a_notice(tmp_path: Path, config: Config) ->
     pq.write_table(pa.table({"id": [7, 7, 8, 9, 7], "text": ["a film"] * 5}), tmp_path / "x.parquet")
     job = config(tmp_path / "x.parquet", id_column="id", shard_rows=2)
     (notice,) = score_here(job)["notices"]
-    assert notice.startswith("2 reviews have an id (column 'id')")
+    assert notice.startswith("2 reviews have the same id (column 'id')")
 
 
 def test_other_language_and_script_are_warned_of(tmp_path: Path, config: Config, tiny_model: Path) -> None:

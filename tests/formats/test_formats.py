@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pytest
@@ -15,12 +16,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batch_scorer.config import Kept, ScoreConfig
-from batch_scorer.formats import text_files
+from batch_scorer.formats import compression, csv, text_files
 from batch_scorer.formats.records import Fields, Record, Shard
-from batch_scorer.formats.text_lines import read_lines
+from batch_scorer.formats.text_lines import max_line_bytes, read_lines
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.schema import ERROR_CODES, Rejection
 from batch_scorer.scoring.read import read
+from batch_scorer.storage import StoredFile
 
 MakeConfig = Callable[..., ScoreConfig]
 BOM = b"\xef\xbb\xbf"
@@ -203,3 +205,22 @@ def test_files_each_kind_in_one_shard_is_told_apart(tmp_path: Path) -> None:
     assert paths == [record.source for record in found]
     assert [expected for _, expected in FILES.values()] == [r.text if isinstance(r, Record) else r.code for r in found]
     assert [0] * 7 + [None] == [record.offset for record in found]
+
+
+@pytest.mark.parametrize("content", [b"x" * 2_000_000, b'"' + b"x" * 2_000_000, BOM + b"text," * 400_000], ids=len)
+def test_csv_header_without_end_is_damage_and_not_read_to_its_end(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    read_bytes = []
+
+    @contextmanager
+    def counted(path: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        with compression.open_text(path) as (stream, raw):
+            yield stream, raw
+            read_bytes.append(raw.tell())
+
+    monkeypatch.setattr(csv, "open_text", counted)
+    with pytest.raises(OSError, match="the header is malformed: the line is longer than a record may be"):
+        csv.inspect(StoredFile(str(tmp_path / "a.csv"), len(content), 0.0), FIELDS)
+    assert [max_line_bytes(FIELDS.max_text_bytes) + 1] == read_bytes

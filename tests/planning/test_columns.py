@@ -11,11 +11,10 @@ import pytest
 
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
-from batch_scorer.formats.records import InputFile
+from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.planning import columns
 from batch_scorer.planning.columns import inspect, is_text, kept_schema, look_into
 from batch_scorer.planning.listing import list_inputs
-from batch_scorer.planning.plan import wanted_fields
 from batch_scorer.storage.parallel import read_ahead
 from tests.conftest import write
 
@@ -30,7 +29,7 @@ def parquet(path: Path, **columns: pa.Array) -> Path:
 
 def look(config: ScoreConfig) -> list[InputFile]:
     """Lists the inputs and looks into each."""
-    return [inspect(file, wanted_fields(config.input)) for file in list_inputs(config)]
+    return [inspect(file, Fields.of(config.input)) for file in list_inputs(config)]
 
 
 def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folder: Path, config: MakeConfig) -> None:
@@ -45,14 +44,14 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
 @pytest.mark.parametrize(
     ("name", "content", "what", "option"),
     [
-        ("a.csv", 'id;text\n1;good, very\n', "the columns are not divided by ','", "give --delimiter ';'"),
-        ("a.csv", '"id";"text"\n1;good\n', "the columns are not divided by ','", "give --delimiter ';'"),
-        ("a.csv", "\ufeff\r\nid|text\r\n1|good\r\n", "the columns are not divided by ','", "give --delimiter '|'"),
-        ("a.csv", "id\ttext\n1\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
-        ("a.csv", "a,b\tid\ttext\n1\t2\tgood\n", "the columns are not divided by ','", r"give --delimiter $'\t'"),
-        ("a.tsv", "id,text\n1,good\n", "the columns are not divided by a tab", "give --delimiter ,"),
-        ("a.csv", "id;a|b;c\n1;good\n", "the column 'text' is missing, and there is a single one",
-         "give --delimiter ';' if that divides the columns, and name that of the review with --text-column"),
+        ("a.csv", 'id;text\n1;good, very\n', "the columns are not separated by ','", "give --delimiter ';'"),
+        ("a.csv", '"id";"text"\n1;good\n', "the columns are not separated by ','", "give --delimiter ';'"),
+        ("a.csv", "\ufeff\r\nid|text\r\n1|good\r\n", "the columns are not separated by ','", "give --delimiter '|'"),
+        ("a.csv", "id\ttext\n1\tgood\n", "the columns are not separated by ','", r"give --delimiter $'\t'"),
+        ("a.csv", "a,b\tid\ttext\n1\t2\tgood\n", "the columns are not separated by ','", r"give --delimiter $'\t'"),
+        ("a.tsv", "id,text\n1,good\n", "the columns are not separated by a tab", "give --delimiter ,"),
+        ("a.csv", "id;a|b;c\n1;good\n", "the column 'text' is missing: the header has a single column",
+         "give --delimiter ';' if that separates the columns, and name the review's column with --text-column"),
         ("a.csv", "the text\ngood\n", "the column 'text' is missing",
          "name another with --text-column, for instance --text-column 'the text'"),
     ],
@@ -88,7 +87,7 @@ def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks
     said: list[str] = []
     settings = config(folder)
 
-    found = list(look_into(list_inputs(settings), wanted_fields(settings.input), said.append))
+    found = list(look_into(list_inputs(settings), Fields.of(settings.input), said.append))
 
     assert look(settings) == found
     assert paths == [file.path for file in found]
@@ -96,7 +95,7 @@ def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks
     for i in (50, 33, 34):
         Path(paths[i]).write_text('{"other": "a"}\n')
     with pytest.raises(InputError, match="the column 'text' is missing") as refused:
-        list(look_into(list_inputs(settings), wanted_fields(settings.input)))
+        list(look_into(list_inputs(settings), Fields.of(settings.input)))
     assert paths[33] == refused.value.where
 
 
@@ -168,10 +167,10 @@ def test_kept_schema_of_two_files_unifies_their_types_or_refuses(
     settings = config(folder, kept=(Kept("k", "out"),))
 
     if together is None:
-        with pytest.raises(InputError, match="types that do not go together"):
-            kept_schema(look(settings), wanted_fields(settings.input))
+        with pytest.raises(InputError, match="types that cannot be combined"):
+            kept_schema(look(settings), Fields.of(settings.input))
     else:
-        assert pa.schema([pa.field("out", together)]) == kept_schema(look(settings), wanted_fields(settings.input))
+        assert pa.schema([pa.field("out", together)]) == kept_schema(look(settings), Fields.of(settings.input))
 
 
 def test_kept_schema_without_any_columns_is_refused(folder: Path, config: MakeConfig) -> None:
@@ -179,4 +178,4 @@ def test_kept_schema_without_any_columns_is_refused(folder: Path, config: MakeCo
     settings = config(folder, kept=(Kept("k", "out"),))
 
     with pytest.raises(InputError, match="no input has a column 'k' to keep"):
-        kept_schema(look(settings), wanted_fields(settings.input))
+        kept_schema(look(settings), Fields.of(settings.input))

@@ -34,7 +34,7 @@ def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
 def test_list_inputs_of_a_directory_says_what_it_left_out(folder: Path, config: MakeConfig) -> None:
     write(folder, "a.jsonl", "b.xml", "c.xml", "README", "_d.xml")
 
-    assert (f"{folder}: left out 2 x .xml, 1 x README",) == list_inputs(config(folder)).notices
+    assert (f"{folder}: skipped 2 .xml files, 1 README file",) == list_inputs(config(folder)).notices
 
 
 def test_list_inputs_files_named_twice_are_scored_once_with_a_notice(folder: Path, config: MakeConfig) -> None:
@@ -43,7 +43,7 @@ def test_list_inputs_files_named_twice_are_scored_once_with_a_notice(folder: Pat
     listing = list_inputs(config(named[1], folder))
 
     assert [named[1], named[0], named[2]] == [file.path for file in listing.files]
-    assert (f"{folder}: 1 files were named by an earlier input too and are scored once",) == listing.notices
+    assert (f"{folder}: 1 file is in an earlier input too and is scored once",) == listing.notices
 
 
 def test_list_inputs_with_a_format_given_takes_every_name_as_that(folder: Path, config: MakeConfig) -> None:
@@ -85,9 +85,9 @@ def test_list_inputs_of_changed_files_has_another_fingerprint(change: str, folde
     [
         ("missing.jsonl", "no input file matches", "nothing"),
         ("*.jsonl", "no input file matches", "nothing"),
-        ("", "no input file matches", "1 x .xml"),
-        ("a.xml", "the format of an input cannot be told", None),
-        ("*", "the format of an input cannot be told", None),
+        ("", "no input file matches", "1 .xml file"),
+        ("a.xml", "the name of an input does not show its format", None),
+        ("*", "the name of an input does not show its format", None),
     ],
 )
 def test_list_inputs_that_name_nothing_known_are_refused(
@@ -109,21 +109,21 @@ def test_list_inputs_output_inside_an_input_is_refused(
     write(folder, "a.jsonl")
     (tmp_path / "link").symlink_to(folder)
 
-    with pytest.raises(OutputError, match="the output lies inside an input"):
+    with pytest.raises(OutputError, match="the output is inside an input"):
         list_inputs(config(f"{tmp_path}/{pattern}", output=str(tmp_path / output)))
 
 
 def test_list_inputs_input_inside_the_output_is_refused(folder: Path, config: MakeConfig, tmp_path: Path) -> None:
     write(folder, "a.jsonl")
 
-    with pytest.raises(OutputError, match="an input lies inside the output"):
+    with pytest.raises(OutputError, match="an input is inside the output"):
         list_inputs(config(f"{tmp_path}/**/*.jsonl", output=str(folder)))
 
 
 def test_list_inputs_that_are_the_output_itself_are_refused(folder: Path, config: MakeConfig) -> None:
     named = write(folder, "a.jsonl", "b.jsonl")
 
-    with pytest.raises(OutputError, match="an input lies inside the output") as refused:
+    with pytest.raises(OutputError, match="an input is inside the output") as refused:
         list_inputs(config(f"{folder}/*.jsonl", output=named[1]))
     assert f"input {named[1]}" == refused.value.got
 
@@ -152,5 +152,5 @@ def test_list_inputs_output_beside_an_input_is_fine(
 
 
 def test_list_inputs_output_inside_a_stores_folder_is_refused(config: MakeConfig) -> None:
-    with pytest.raises(OutputError, match="the output lies inside an input"):
+    with pytest.raises(OutputError, match="the output is inside an input"):
         list_inputs(config("gs://bucket/in/", output="gs://bucket/in/out"))

@@ -135,7 +135,9 @@ def test_plan_same_inputs_and_options_gives_the_same_plan(reviews_file: Path, co
     assert 64 == len(once[0].plan_hash)
 
 
-# The hashes of plans that an earlier version made: it has to go on with them.
+# The hashes of plans that an earlier version made, and its words for what it skipped and what was damaged in `in`.
+SKIPPED = ("in: left out 2 x .xml", "in: 1 links to others of its files were left out")
+DAMAGED = "no Parquet file, or one that was cut off: its last four bytes are not PAR1"
 HASHES: dict[str, tuple[str, dict[str, Any]]] = {
     "64": ("a1cf0ecfa26159f85e8794117fd89436b032dd1fea9de54e9e5f1c90faa15ba1", {}),
     "rows": ("9ab3c4f6bbeb435f0c2082f4ae75e297ad5adaabaec978024403450c9f3d792a", {"shard_rows": 7}),
@@ -152,7 +154,7 @@ HASHES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", HASHES)
-def test_plan_of_unchanged_inputs_has_the_hash_that_it_had_in_earlier_versions(
+def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # paths are hashed as they are given
@@ -171,11 +173,20 @@ def test_plan_of_unchanged_inputs_has_the_hash_that_it_had_in_earlier_versions(
     for path in Path("in").rglob("*.*"):
         if not path.is_symlink():
             os.utime(path, (0, 1_000.125 + len(path.name)))
-    stood, changes = HASHES[case]
+    digest, changes = HASHES[case]
+    plan, shards = make_plan(ScoreConfig.of(**{"inputs": ("in",), "output": "out", **changes}), "model")
+    notices = SKIPPED if plan.notices else ()
+    damage = {shard.index: DAMAGED for shard in shards if shard.damage}
+    earlier = dataclasses.replace(plan, run_id="earlier", plan_hash=digest, notices=notices)
+    earlier_shards = [dataclasses.replace(shard, damage=damage.get(shard.index)) for shard in shards]
+    write_plan(earlier, earlier_shards, "out")
 
-    plan, _ = make_plan(ScoreConfig.of(**{"inputs": ("in",), "output": "out", **changes}), "model")
+    continued, same = resumed(plan, shards, "out")
 
-    assert stood == plan.plan_hash
+    assert (earlier, earlier_shards) == (continued, list(same))
+    write_plan(continued, same, "out")
+    assert continued == resumed(plan, shards, "out")[0]
+    assert (len(shards), shards.reviews) == (len(same), same.reviews)
 
 
 @pytest.mark.parametrize("limit", [None, 1, 7, 23, 40, 1_000])
@@ -243,14 +254,14 @@ def test_plan_anything_changed_is_another_run_and_refused_by_name_on_resume(
     write_plan(stood, shards, str(tmp_path / "out"))
     if changed == "input":
         os.utime(reviews_file, (1_000, 1_000))
-        size = f"{reviews_file.stat().st_size:,} bytes in 1 file(s)"
-        changed = f"input {reviews_file} has changed: {size}; now of another name or date"
+        size = f"{reviews_file.stat().st_size:,} bytes in 1 file"
+        changed = f"input {reviews_file} has changed: {size}; now with other names or times"
 
-    now, _ = make_plan(config(reviews_file, **CHANGES.get(changed, {})), "other" if "the model" in changed else "model")
+    now = make_plan(config(reviews_file, **CHANGES.get(changed, {})), "other" if "the model" in changed else "model")
 
-    assert stood.run_id != now.run_id
+    assert stood.run_id != now[0].run_id
     with pytest.raises(OutputError) as refused:
-        resumed(now, str(tmp_path / "out"))
+        resumed(*now, str(tmp_path / "out"))
     assert changed == refused.value.got
 
 
@@ -266,7 +277,7 @@ def test_plan_row_groups_changed_in_a_file_of_the_same_size_and_time_is_refused_
 
     assert plans[0][0].inputs == plans[1][0].inputs
     with pytest.raises(OutputError, match="got:      other shards"):
-        resumed(plans[1][0], str(tmp_path / "out"))
+        resumed(*plans[1], str(tmp_path / "out"))
 
 
 def test_plan_run_id_given_names_the_run_without_changing_its_hash(reviews_file: Path, config: MakeConfig) -> None:
@@ -280,7 +291,7 @@ def test_resumed_unchanged_keeps_the_run_id_that_stands(reviews_file: Path, conf
     stood, shards = make_plan(config(reviews_file, run_id="friday"), "model")
     write_plan(stood, shards, str(tmp_path / "out"))
 
-    assert stood == resumed(make_plan(config(reviews_file), "model")[0], str(tmp_path / "out"))
+    assert stood == resumed(*make_plan(config(reviews_file), "model"), str(tmp_path / "out"))[0]
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 500, 1 << 20])

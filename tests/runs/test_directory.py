@@ -11,11 +11,13 @@ import pytest
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError
 from batch_scorer.planning.plan import Plan, make_plan
+from batch_scorer.planning.shards import Shards
 from batch_scorer.runs.directory import REPORT_MARK, begin, finish, prepare
 from batch_scorer.runs.layout import REPORT
 from batch_scorer.runs.plan_files import write_plan
 
 MakeConfig = Callable[..., ScoreConfig]
+Planned = tuple[Plan, Shards]
 PARTS = (
     "_SUCCESS",
     "manifest.json",
@@ -41,14 +43,14 @@ def names(output: Path) -> set[str]:
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """Where `config` puts the output; nothing stands there."""
+    """Where `config` puts the output; nothing is there yet."""
     return tmp_path / "out"
 
 
 @pytest.fixture
-def plan(config: MakeConfig, reviews_file: Path) -> Plan:
-    """A plan for `reviews_file`."""
-    return make_plan(config(reviews_file, run_id="now"), "model")[0]
+def planned(config: MakeConfig, reviews_file: Path) -> Planned:
+    """A plan for `reviews_file`, and its shards."""
+    return make_plan(config(reviews_file, run_id="now"), "model")
 
 
 @pytest.fixture
@@ -63,39 +65,39 @@ def earlier(config: MakeConfig, reviews_file: Path, output: Path) -> Plan:
 @pytest.mark.parametrize("changes", [{}, {"resume": True}, {"overwrite": True}], ids=str)
 @pytest.mark.parametrize("there", [False, True], ids=["absent", "empty"])
 def test_prepare_where_nothing_stands_starts(
-    there: bool, changes: dict[str, bool], config: MakeConfig, plan: Plan, output: Path
+    there: bool, changes: dict[str, bool], config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     if there:
         output.mkdir()
 
-    assert plan == prepare(config(**changes).output, plan)
+    assert planned == prepare(config(**changes).output, *planned)
     begin(config(**changes).output)
     assert there == output.exists()
 
 
 def test_prepare_where_a_run_stands_is_refused_with_the_ways_out(
-    config: MakeConfig, plan: Plan, earlier: Plan, output: Path
+    config: MakeConfig, planned: Planned, earlier: Plan, output: Path
 ) -> None:
     before = names(output)
 
     with pytest.raises(OutputError, match="the output directory is not empty") as refused:
-        prepare(config().output, plan)
+        prepare(config().output, *planned)
 
     assert (str(output), "an earlier run") == (refused.value.where, refused.value.got)
     assert "--resume" in (refused.value.fix or "") and "--overwrite" in (refused.value.fix or "")
     assert before == names(output)
 
 
-def test_prepare_resume_of_the_same_run_keeps_its_id(config: MakeConfig, plan: Plan, earlier: Plan) -> None:
-    assert "now" == plan.run_id
-    assert earlier == prepare(config(resume=True).output, plan)
+def test_prepare_resume_of_the_same_run_keeps_its_id(config: MakeConfig, planned: Planned, earlier: Plan) -> None:
+    assert "now" == planned[0].run_id
+    assert (earlier, planned[1]) == prepare(config(resume=True).output, *planned)
 
 
 def test_prepare_resume_of_another_run_is_refused(config: MakeConfig, earlier: Plan, reviews_file: Path) -> None:
-    another, _ = make_plan(config(reviews_file, top_k=3), "model")
+    another = make_plan(config(reviews_file, top_k=3), "model")
 
     with pytest.raises(OutputError, match="cannot be resumed"):
-        prepare(config(resume=True).output, another)
+        prepare(config(resume=True).output, *another)
 
 
 @pytest.mark.parametrize("changes", [{}, {"resume": True}, {"overwrite": True}], ids=str)
@@ -112,12 +114,12 @@ def test_prepare_resume_of_another_run_is_refused(config: MakeConfig, earlier: P
     ],
 )
 def test_prepare_where_no_plan_of_ours_stands_is_refused_whatever_is_asked(
-    foreign: str, text: str, changes: dict[str, bool], config: MakeConfig, plan: Plan, output: Path
+    foreign: str, text: str, changes: dict[str, bool], config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     put(output, foreign, text=text)
 
     with pytest.raises(OutputError, match="the output directory is not empty") as refused:
-        prepare(config(**changes).output, plan)
+        prepare(config(**changes).output, *planned)
 
     assert "files that are not a run of batch-scorer" == refused.value.got
     assert "choose another --output" == refused.value.fix  # and nothing that would delete them
@@ -125,18 +127,18 @@ def test_prepare_where_no_plan_of_ours_stands_is_refused_whatever_is_asked(
 
 
 def test_prepare_resume_after_a_crash_between_the_pieces_and_the_plan_starts(
-    config: MakeConfig, plan: Plan, output: Path
+    config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     put(output, "plan/00000.jsonl")
 
-    assert plan == prepare(config(resume=True).output, plan)
+    assert planned == prepare(config(resume=True).output, *planned)
     with pytest.raises(OutputError, match="not empty"):
-        prepare(config().output, plan)
+        prepare(config().output, *planned)
 
 
 @pytest.mark.parametrize("kind", ["file", "link to nowhere"])
 def test_prepare_output_that_is_no_directory_is_refused(
-    kind: str, config: MakeConfig, plan: Plan, output: Path
+    kind: str, config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     if kind == "file":
         output.write_text("a")
@@ -144,7 +146,7 @@ def test_prepare_output_that_is_no_directory_is_refused(
         output.symlink_to(output.parent / "nowhere")
 
     with pytest.raises(OutputError, match="the output is not a directory"):
-        prepare(config().output, plan)
+        prepare(config().output, *planned)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -157,11 +159,11 @@ def test_prepare_output_that_cannot_be_created_is_refused(config: MakeConfig, pl
 
 
 def test_begin_overwrite_deletes_what_is_ours_and_nothing_else(
-    config: MakeConfig, plan: Plan, earlier: Plan, output: Path
+    config: MakeConfig, planned: Planned, earlier: Plan, output: Path
 ) -> None:
     settings = config(overwrite=True)
 
-    assert plan == prepare(settings.output, plan)
+    assert planned == prepare(settings.output, *planned)
     begin(settings.output)
 
     assert set(FOREIGN) == names(output)
@@ -225,11 +227,11 @@ def test_finish_removes_the_staging_folder_only(config: MakeConfig, earlier: Pla
 
 
 def test_prepare_and_begin_resume_after_a_crash_in_the_middle_of_a_file_clear_it(
-    config: MakeConfig, plan: Plan, output: Path
+    config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     job = config(resume=True)
     put(output, ".plan.json.7.draft", "plan/.00000.jsonl.7.draft")
-    assert plan == prepare(job.output, plan)
+    assert planned == prepare(job.output, *planned)
     put(output, "shards/.00000.json.7.draft")
     begin(job.output)
     assert set() == names(output)

@@ -53,9 +53,9 @@ def test_parts_that_the_manifest_does_not_name_are_no_parts_of_the_run(output: P
 @pytest.mark.parametrize(
     ("change", "what", "got"),
     [
-        (lambda output: (output / "plan.json").unlink(), "there is no run", "a directory without one"),
+        (lambda output: (output / "plan.json").unlink(), "there is no run", "a directory without a plan.json"),
         (lambda output: output.rename(output.with_name("moved")), "there is no run", "nothing there"),
-        (lambda output: (output / "manifest.json").unlink(), "the run has not come to its end", "no manifest.json"),
+        (lambda output: (output / "manifest.json").unlink(), "the run is not finished", "no manifest.json"),
     ],
 )
 def test_what_is_no_finished_run_is_refused(change: Callable[[Path], Any], what: str, got: str, output: Path) -> None:
@@ -77,10 +77,10 @@ def test_damaged_document_is_refused_and_nothing_else_comes_of_it(name: str, con
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"bias": "high"}, "bias: 'high'"),
-        ({"bias": float("nan")}, "no number to reckon with"),
-        ({"bias": float("-inf")}, "no number to reckon with"),
-        ({"bias": 10**400}, "no number to reckon with"),
+        ({"bias": "high"}, "bias: expected type 'number', got 'high'"),
+        ({"bias": float("nan")}, "not a usable number"),
+        ({"bias": float("-inf")}, "not a usable number"),
+        ({"bias": 10**400}, "not a usable number"),
         ({"threshold": 2e300}, "threshold"),
         ({"counts": {"read": 1}}, "counts"),
         ({"run_id": 7}, "run_id"),

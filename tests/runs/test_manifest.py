@@ -168,13 +168,13 @@ def test_total_adds_in_place_and_leaves_what_it_adds_alone(done: Summary) -> Non
         ((100, 99, 1, 0), 0.01, False, None),
         ((100, 98, 2, 0), 0.01, False, "2 of 100 records (2.0%) were rejected, more than --max-error-rate 1.0%"),
         ((100, 100, 0, 0), 0.0, False, None),
-        ((100, 99, 1, 0), 0.0, False, "1 of 100 records (1.0%) were rejected, more than --max-error-rate 0.0%"),
+        ((100, 99, 1, 0), 0.0, False, "1 of 100 records (1.0%) was rejected, more than --max-error-rate 0.0%"),
         ((5, 0, 5, 0), 1.0, False, None),
         ((0, 0, 0, 0), 0.0, False, None),
         ((0, 0, 0, 1_200), 0.01, False, "1,200 files or ranges were unreadable"),
         ((0, 0, 0, 1), 0.01, True, None),
         ((100, 50, 50, 1), 0.01, True, "50 of 100 records (50.0%) were rejected"),
-        ((100, 50, 50, 1), 0.01, False, "1 files or ranges were unreadable"),
+        ((100, 50, 50, 1), 0.01, False, "1 file or range was unreadable"),
     ],
 )
 def test_verdict_on_counts_says_why_it_is_no_success(

@@ -1,1 +1,1 @@
-"""Parquet, read in bounded memory whatever the file claims."""
+"""Parquet, read in bounded memory whatever a file claims about itself."""

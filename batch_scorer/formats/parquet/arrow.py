@@ -1,4 +1,4 @@
-"""Columns of Arrow batches by their names, and their values as Python has them, none lost and none a reason to stop."""
+"""Columns of Arrow batches by name, and their values in Python: no value is lost, and none stops the reading."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
-    """The values of a column as the type `kind`; of nested types, arrays of one value.
+    """The values of a column as the type `kind`; those of nested types are arrays of one value.
 
     Raises:
-        OSError: they do not fit.
+        OSError: they do not fit the type.
     """
     column = decoded_column(batch, name)
     if kind in _STRINGS and (column.type in (*_STRINGS, *_BYTES) or pa.types.is_fixed_size_binary(column.type)):
-        # An id or a kept value that is not UTF-8 is no reason to lose its review.
-        found = strings(column)
-        return [v.object.decode("utf-8", "replace") if isinstance(v, UnicodeDecodeError) else v for v in found]
+        # A review is not lost because its id or a kept value is not UTF-8.
+        texts = strings(column)
+        return [v.object.decode("utf-8", "replace") if isinstance(v, UnicodeDecodeError) else v for v in texts]
     try:
-        # Not `safe` for floats alone: a large integer beside a file of floats is rounded, not its row group lost.
+        # Unsafe for floats only: a large integer is rounded if another file has floats, and no row group is lost.
         column = column if column.type == kind else column.cast(kind, safe=not pa.types.is_floating(kind))
     except MemoryError:
         raise
     except pa.ArrowException:  # whose message shows a value
-        raise OSError(f"the column {name!r} holds {column.type} values that are no {kind}") from None
+        raise OSError(f"the column {name!r} has {column.type} values that do not fit {kind}") from None
     if pa.types.is_nested(kind) or pa.types.is_temporal(kind):
-        # A round trip through Python would lose something (nanoseconds, maps), and Arrow cannot put every nested column
-        # together from its scalars. Of a copy, since each value would keep the whole batch in memory.
+        # A round trip through Python would lose something (nanoseconds, maps), and Arrow cannot build every nested
+        # column from its scalars. Slices of a copy, since each would otherwise keep the whole batch in memory.
         copy = column.take(pa.array(range(len(column))))
         if pa.types.is_nested(kind):
             return [copy.slice(i, 1) for i in range(len(copy))]
@@ -41,7 +41,7 @@ def values(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Any]:
 
 
 def strings(column: pa.Array) -> list[str | UnicodeDecodeError | None]:
-    """The strings, or what is wrong with them: Parquet does not check that a string is UTF-8."""
+    """The strings; for one that is not UTF-8, which Parquet does not check, what is wrong with it."""
     if column.type in _STRINGS:
         try:
             return list(column.to_pylist())
@@ -58,7 +58,7 @@ def _decoded(value: bytes) -> str | UnicodeDecodeError:
 
 
 def flat(fields: Iterable[pa.Field], prefix: str = "") -> Iterator[pa.Field]:
-    """Each field, and those of structs as `a.b`."""
+    """Each field, and the fields of structs as `a.b`."""
     for field in fields:
         yield field.with_name(prefix + field.name)
         if pa.types.is_struct(field.type):
@@ -72,7 +72,7 @@ def column(batch: pa.RecordBatch, name: str) -> pa.Array:
 
 
 def _find(fields: Iterable[pa.Field], name: str) -> list[int]:
-    """Where the field `name` stands, or `a.b` the field b of the struct a: an index a level. Names may hold dots."""
+    """The position of a field, one index per level; `a.b` is the field b of the struct a. Names may contain dots."""
     names = [field.name for field in fields]
     if name in names:
         return [names.index(name)]
@@ -84,6 +84,6 @@ def _find(fields: Iterable[pa.Field], name: str) -> list[int]:
 
 
 def decoded_column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """A column as `column` finds it; dictionaries are decoded."""
-    found = column(batch, name)
-    return found.dictionary_decode() if pa.types.is_dictionary(found.type) else found
+    """The same as `column`, with dictionaries decoded."""
+    values = column(batch, name)
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

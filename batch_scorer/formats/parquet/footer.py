@@ -1,6 +1,6 @@
-"""The footer of a Parquet file: read, checked, and only then handed to Arrow, which takes its word for everything.
+"""The footer of a Parquet file: read and checked before it is passed to Arrow, which believes everything in it.
 
-Its numbers are read here and not through pyarrow, which ends the process over some that do not go together.
+Its numbers are read here and not through pyarrow, which ends the process if some of them contradict each other.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 from batch_scorer.formats.parquet import thrift
 
-FOOTER_BYTES = 64 << 20  # Arrow needs six times as much to hold it
-SCHEMA_DEPTH = 100  # Arrow works through a schema by recursion, and falls with the stack
+FOOTER_BYTES = 64 << 20  # Arrow needs six times as much memory for it
+SCHEMA_DEPTH = 100  # Arrow recurses through a schema, and crashes when the stack is full
 SCHEMA_ELEMENTS = 100_000
 ROW_GROUPS = 100_000  # each is a shard at least
-ROWS_ANYWAY, ROWS_A_BYTE = 10_000_000, 8  # that a file may have at most: so many, or so many a byte if that is more
+ROWS_ANYWAY, ROWS_A_BYTE = 10_000_000, 8  # the most rows in a file: this many, or this many per byte if that is more
 _TAIL_BYTES = 1 << 16
 _MAGIC = b"PAR1"
 # Fields of FileMetaData, SchemaElement, RowGroup, ColumnChunk and ColumnMetaData (parquet.thrift).
@@ -33,7 +33,7 @@ _CODECS = {0: "", 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"} 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where a column's values of one row group are: bytes `start` to `stop` of the file; `codec` is "" for none."""
+    """A column in one row group: its values are in bytes `start` to `stop` of the file; a `codec` of "" is none."""
 
     start: int
     stop: int
@@ -43,7 +43,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A row group as the footer has it, with the columns asked for, by their places in the schema."""
+    """A row group according to the footer; `chunks` has the columns asked for, by their places in the schema."""
 
     rows: int
     chunks: dict[int, Chunk]
@@ -51,7 +51,7 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Footer:
-    """A footer whose schema Arrow can bear; `_groups` are the places of its row groups."""
+    """A footer with a schema that Arrow can cope with; `_groups` are the places of its row groups."""
 
     _data: bytes
     _groups: tuple[int, ...]
@@ -61,10 +61,10 @@ class Footer:
         return len(self._groups)
 
     def open(self, stream: BinaryIO, buffer_bytes: int = 1 << 20) -> pq.ParquetFile:
-        """Opens the file that this is the footer of.
+        """Opens the file that this footer belongs to.
 
         Args:
-            buffer_bytes: of a column to read at a time; all of it may not fit into memory.
+            buffer_bytes: how much of a column to read at a time; a whole column may not fit into memory.
         """
         whole = _MAGIC + self._data + len(self._data).to_bytes(4, "little") + _MAGIC
         metadata = pq.read_metadata(pa.BufferReader(whole))
@@ -74,7 +74,7 @@ class Footer:
         """The row group of this number.
 
         Raises:
-            OSError: there is none, or a column of it is missing.
+            OSError: there is no such row group, or a column of it is missing.
         """
         if not 0 <= number < len(self):
             raise OSError(f"there is no row group {number}")
@@ -93,14 +93,14 @@ class Footer:
             raise OSError(f"row group {number} is damaged in the footer") from None
 
     def rows(self, column: int | None, size_bytes: int) -> tuple[int, ...]:
-        """The rows of each row group, as far as they can be true.
+        """The number of rows in each row group, if these numbers are plausible.
 
         Args:
-            column: the place of one without lists, which has a value for each row.
+            column: the place of a column without lists, which has one value per row.
             size_bytes: of the file.
 
         Raises:
-            OSError: they cannot be true.
+            OSError: they are not.
         """
         counts = []
         for number in range(len(self)):
@@ -108,7 +108,7 @@ class Footer:
             counts.append(group.rows)
             values = next((chunk.values for chunk in group.chunks.values()), group.rows)
             if group.rows < 0 or values != group.rows:
-                raise OSError(f"row group {number} is to have {group.rows:,} rows, and {values:,} texts")
+                raise OSError(f"row group {number} claims to have {group.rows:,} rows, but {values:,} texts")
         most = max(ROWS_ANYWAY, ROWS_A_BYTE * size_bytes)
         if sum(counts) > most:
             raise OSError(f"{sum(counts):,} rows in a file of {size_bytes:,} bytes, more than {most:,}")
@@ -127,7 +127,7 @@ def read_footer(stream: BinaryIO) -> Footer:
     """Reads the footer of a Parquet file.
 
     Raises:
-        OSError: it is none, or its footer cannot be true.
+        OSError: the file is not Parquet, or its footer is damaged, not plausible or too large.
     """
     data = _footer_bytes(stream)
     groups: list[int] = []
@@ -149,10 +149,10 @@ def _footer_bytes(stream: BinaryIO) -> bytes:
     stream.seek(max(0, size - _TAIL_BYTES))
     tail = stream.read(_TAIL_BYTES)
     if size < 12 or tail[-4:] != _MAGIC:
-        raise OSError("no Parquet file, or one that was cut off: its last four bytes are not PAR1")
+        raise OSError("not a Parquet file, or one that was cut short: its last four bytes are not PAR1")
     length = int.from_bytes(tail[-8:-4], "little")
     if length > size - 12:
-        raise OSError(f"the footer is to have {length:,} bytes, in a file of {size:,}")
+        raise OSError(f"the footer claims to have {length:,} bytes, in a file of {size:,}")
     if length > FOOTER_BYTES:
         raise OSError(f"a footer of {length:,} bytes, more than {FOOTER_BYTES:,}: write larger row groups")
     if length > len(tail) - 8:
@@ -162,7 +162,7 @@ def _footer_bytes(stream: BinaryIO) -> bytes:
 
 
 def _check_schema(footer: bytes, at: int) -> None:
-    left: list[int] = []  # children to come, of each element that the next one lies in
+    left: list[int] = []  # for each level, how many children are still to come
     places = thrift.starts(footer, at)
     if len(places) > SCHEMA_ELEMENTS:
         raise OSError(f"a schema of {len(places):,} columns, more than {SCHEMA_ELEMENTS:,}")
@@ -175,4 +175,4 @@ def _check_schema(footer: bytes, at: int) -> None:
         while left and not left[-1]:
             left.pop()
         if len(left) > SCHEMA_DEPTH:
-            raise OSError(f"a schema nested deeper than {SCHEMA_DEPTH} levels")
+            raise OSError(f"a schema with more than {SCHEMA_DEPTH} levels")

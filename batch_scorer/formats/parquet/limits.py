@@ -1,7 +1,7 @@
-"""How many rows of a Parquet row group can be decoded at a time, and how far, in bounded memory.
+"""How many rows of a Parquet row group can be decoded at a time in bounded memory, and how far decoding can go.
 
-A page of a few bytes may hold gigabytes, and a value that stands in a file once may stand in every row. In: the headers
-of the pages. Out: a `Reach`.
+A page of a few bytes may hold gigabytes, and a value that is stored once may appear in every row.
+In: the headers of the pages. Out: a `Reach`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from batch_scorer.formats.parquet.footer import Chunk, RowGroup
 from batch_scorer.formats.parquet.pages import Column, Page
 from batch_scorer.storage import Beat
 
-BATCH_ROWS = 1_024  # decoded at a time, or fewer
-BATCH_BYTES = 128 << 20  # that they may take
-PAGE_BYTES = 256 << 20  # that pages and dictionaries of all columns may take while one row is decoded
-_ENOUGH_ROWS = 256  # to decode fewer at a time costs time
-_SCANNED_BYTES = (BATCH_BYTES // 2 // _ENOUGH_ROWS, 16 << 20)  # a dictionary in which to look for its longest value
-_ENTRY_BYTES = 20  # that Arrow keeps for each value of a dictionary, beside the value
-_LEVEL_BYTES = 8  # and for each value in a list
+BATCH_ROWS = 1_024  # the most rows that are decoded at a time
+BATCH_BYTES = 128 << 20  # the most memory that they may take
+PAGE_BYTES = 256 << 20  # the most memory for the pages and dictionaries of all columns while one row is decoded
+_ENOUGH_ROWS = 256  # decoding fewer at a time is slow
+_SCANNED_BYTES = (
+    BATCH_BYTES // 2 // _ENOUGH_ROWS,
+    16 << 20,
+)  # dictionaries to search for their longest value
+_ENTRY_BYTES = 20  # what Arrow needs for each value of a dictionary, beside the value
+_LEVEL_BYTES = 8  # what it needs for each value in a list
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 
 Numbers = npt.NDArray[np.int64]
@@ -33,12 +36,12 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reach:
-    """How a row group is to be decoded.
+    """How to decode a row group.
 
     Args:
         rows: in a batch.
-        stop: the row of the group before which decoding has to stop; None where it need not.
-        why: it has to.
+        stop: the row of the group before which decoding must stop, or None.
+        why: the reason for `stop`.
     """
 
     rows: int
@@ -48,13 +51,13 @@ class Reach:
 
 @dataclass(frozen=True)
 class _Costs:
-    """What the pages of one column take; pages in which no row begins count with the one before.
+    """The memory that the pages of one column take; a page in which no row begins counts with the one before it.
 
     Args:
-        first, last: the rows of the group that a page holds some of; `last` is beyond them.
-        page: bytes in memory while it is decoded, with the dictionary.
-        batch: bytes that its values, all together, add to a batch.
-        each: bytes that any row may add to a batch besides, where values come from a dictionary.
+        first, last: the range of rows that a page has values of, without `last`.
+        page: bytes in memory while the page is decoded, with the dictionary.
+        batch: bytes that all its values together add to a batch.
+        each: bytes that any row may add to a batch on top of that, if values come from a dictionary.
         stop, why: as in `Reach`.
     """
 
@@ -68,22 +71,22 @@ class _Costs:
     why: str
 
     def batch_bytes(self, rows: int, stop: int) -> int:
-        """What this many rows in a row, from among those before `stop`, take at most."""
+        """The most that this many consecutive rows before `stop` can take."""
         return int(self._from_each_page(rows)[self.first < stop].max(initial=0)) + rows * self.each
 
     def too_large_a_row(self) -> int | None:
-        """The first row that may take more than a page may, as a list can, or a value that is said to be so wide."""
+        """The first row that may take more than a page may: a long list, or a value that claims to be this wide."""
         over = np.flatnonzero(self._from_each_page(1) + self.each > PAGE_BYTES)
         return int(self.first[over[0]]) if len(over) else None
 
     def _from_each_page(self, rows: int) -> Numbers:
         total = np.concatenate([[0], np.cumsum(self.batch)])
-        found: Numbers = total[np.searchsorted(self.first, self.last + rows - 1)] - total[:-1]
-        return found
+        sums: Numbers = total[np.searchsorted(self.first, self.last + rows - 1)] - total[:-1]
+        return sums
 
 
 def places(schema: Any, names: Sequence[str]) -> list[int]:
-    """The places of the columns that hold the values of `names`, be they columns, or structs or lists of such."""
+    """The places of the columns that hold the values of `names`, which may be columns, structs or lists."""
     paths = [schema.column(i).path for i in range(len(schema))]
     return [i for i, path in enumerate(paths) if any(path == name or path.startswith(f"{name}.") for name in names)]
 
@@ -92,16 +95,16 @@ def reach(stream: BinaryIO, schema: Any, group: RowGroup, beat: Beat | None) -> 
     """How the columns of a row group can be decoded in bounded memory.
 
     Args:
-        schema: of Parquet, as pyarrow has it.
-        group: with the columns that are wanted.
+        schema: Parquet's, in pyarrow's form.
+        group: with the wanted columns.
     """
     wanted = [_column(schema.column(place), chunk) for place, chunk in group.chunks.items()]
-    found = Reach(BATCH_ROWS)
+    how = Reach(BATCH_ROWS)
     for exact in (False, True) if wanted else ():
-        found = _reach(group.rows, [_costs(stream, column, group.rows, exact, beat) for column in wanted])
-        if found.rows >= _ENOUGH_ROWS and not found.why:
+        how = _reach(group.rows, [_costs(stream, column, group.rows, exact, beat) for column in wanted])
+        if how.rows >= _ENOUGH_ROWS and not how.why:
             break
-    return found
+    return how
 
 
 def _column(leaf: Any, chunk: Chunk) -> Column:
@@ -119,7 +122,7 @@ def _reach(rows: int, costs: list[_Costs]) -> Reach:
         stop = int(points[over[0]])
         why = (
             f"a page of the column {costs[largest].name!r} takes {shares[largest, over[0]]:,} bytes of memory, and all "
-            f"pages together may take {PAGE_BYTES:,}: write the file anew with smaller pages"
+            f"pages together may take {PAGE_BYTES:,}: write the file again with smaller pages"
         )
     for c in costs:
         row = c.too_large_a_row()
@@ -130,7 +133,7 @@ def _reach(rows: int, costs: list[_Costs]) -> Reach:
         count //= 2
     if not why:
         return Reach(count)
-    # Small batches, and such as end at the stop or not far before it, lose least of what stands there.
+    # Small batches that end at the stop, or shortly before it, lose the fewest rows.
     few = max(1, min(count, _ENOUGH_ROWS // 2, stop))
     return Reach(min(range(few // 2 + 1, few + 1), key=lambda n: stop % n), stop, why)
 
@@ -139,7 +142,7 @@ def _costs(stream: BinaryIO, column: Column, rows: int, exact: bool, beat: Beat 
     """Walks over the pages of a column.
 
     Args:
-        exact: look into the pages, too, for what their headers do not say.
+        exact: also look into the pages for what their headers do not say.
     """
     made = _Walk(column, rows)
     try:
@@ -182,9 +185,9 @@ class _Walk:
                 pages.check_lengths(stream, column, page)
         first, last, begun = self.row, self.row + page.values, page.values
         if column.repetition:
-            first, last, begun = 0, self._rows, 0  # any rows, as far as its header says
+            first, last, begun = 0, self._rows, 0  # the header does not say which rows
             if exact:
-                first = max(0, self.row - 1)  # its first values may be of the row before
+                first = max(0, self.row - 1)  # its first values may belong to the previous row
             if exact and memory + self._dictionary <= PAGE_BYTES:
                 begun = pages.rows_begun(stream, column, page)
                 last = self.row + begun
@@ -192,12 +195,12 @@ class _Walk:
         self.row += begun
 
     def _batch_bytes(self, page: Page) -> int:
-        """What the values of a page add to a batch, all together. Sets what each row may add besides."""
+        """What the values of a page together add to a batch; sets what each row may add on top of that."""
         value, together = self._column.width, 0
         if not value and page.encoding in pages.BY_DICTIONARY:
             value = self._longest
         elif not value and page.encoding == pages.DELTA_STRINGS:
-            value = page.inflated  # each may begin with all of the one before
+            value = page.inflated  # each may begin with the whole previous one
         elif not value:
             together = page.inflated
         if self._column.repetition:

@@ -1,6 +1,6 @@
-"""The pages of a Parquet column: their headers, and as much of what is in them as tells how much memory they take.
+"""The pages of a Parquet column: their headers, and as much of their contents as it takes to bound their memory.
 
-Nothing in a file need be true, so only that is read which Arrow itself goes by when it decodes a page.
+Nothing in a file has to be true, so only what Arrow itself relies on to decode a page is read.
 Source: https://github.com/apache/parquet-format (README, Encodings.md and parquet.thrift)
 """
 
@@ -20,10 +20,10 @@ from batch_scorer.storage import Beat
 DATA, DICTIONARY, DATA_V2 = 0, 2, 3  # PageType
 BY_DICTIONARY, DELTA_LENGTHS, DELTA_STRINGS = (2, 8), 6, 7  # Encoding
 _LEVELS = 3  # Encoding of levels: runs, and packed bits
-_HEADER_BYTES = (1 << 9, 1 << 14, 1 << 24)  # tried one after the other; Arrow refuses a header longer than the last
-_FILE_BYTES = 1 << 62  # no file is larger
+_HEADER_BYTES = (1 << 9, 1 << 14, 1 << 24)  # tried in this order; Arrow refuses a longer header
+_FILE_BYTES = 1 << 62  # larger than any file
 _MAX_PAGES = 1 << 20
-_PACKED_GROUPS = 1 << 17  # of eight levels, unpacked at a time
+_PACKED_GROUPS = 1 << 17  # groups of eight levels that are unpacked at a time
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Column:
     """A column in one row group.
 
     Args:
-        width: bytes of a value; 0 for strings of bytes, which have lengths.
-        repetition, definition: the highest level; above 0 where rows hold lists, and where values may be null.
+        width: bytes of a value; 0 for byte strings, which have lengths of their own.
+        repetition, definition: the highest level; above 0 if rows hold lists, and if values may be null.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Page:
 
     Args:
         body: where its bytes begin in the file.
-        stored, inflated: how many there are, and how many after decompression.
-        values: in it, nulls too.
-        levels: bytes of repetition and of definition levels, where they stand before what is compressed.
-        is_compressed: whether the values are, where the column is.
+        stored, inflated: the number of bytes, as stored and after decompression.
+        values: the number of values, including nulls.
+        levels: bytes of repetition and of definition levels, if they come before the compressed part.
+        is_compressed: whether the values are compressed, if the column is.
     """
 
     kind: int
@@ -74,7 +74,7 @@ def walk(stream: BinaryIO, column: Column, beat: Beat | None) -> Iterator[Page]:
     """The headers of the column's pages, up to the last that Arrow would read.
 
     Raises:
-        OSError: the next one cannot be read, or there is none where there should be.
+        OSError: the next header cannot be read, or is missing.
     """
     at, seen = column.chunk.start, 0
     for _ in range(_MAX_PAGES):
@@ -96,10 +96,10 @@ def _page(stream: BinaryIO, at: int, stop: int) -> Page:
         stream.seek(at)
         data = stream.read(min(size, stop - at))
         try:
-            found, length = thrift.fields(data)
-            header = thrift.numbers(data, found)
+            fields, length = thrift.fields(data)
+            header = thrift.numbers(data, fields)
             kind, inflated, stored = header[1], header[2], header[3]
-            inner = {field.number: field.start for field in found if field.kind == thrift.STRUCT}
+            inner = {field.number: field.start for field in fields if field.kind == thrift.STRUCT}
             more = {}
             if kind in (DATA, DICTIONARY, DATA_V2):
                 more = thrift.numbers(data, thrift.fields(data, inner[{DATA: 5, DICTIONARY: 7, DATA_V2: 8}[kind]])[0])
@@ -123,11 +123,11 @@ def _made(kind: int, body: int, stored: int, inflated: int, header: dict[int, in
         levels = (header[6], header[5])
         compressed = header.get(7, 1) == 1
         return Page(kind, body, stored, inflated, header[1], header[4], levels=levels, is_compressed=compressed)
-    return Page(kind, body, stored, inflated)  # Arrow passes over it
+    return Page(kind, body, stored, inflated)  # Arrow skips it
 
 
 def longest_value(stream: BinaryIO, column: Column, page: Page) -> int:
-    """Bytes of the longest value of a dictionary of strings."""
+    """The bytes of the longest value in a dictionary of strings."""
     body, at, longest = _inflated(stream, column, page, 0), 0, 0
     while at < len(body):
         length = int.from_bytes(body[at : at + 4], "little")
@@ -147,14 +147,14 @@ def rows_begun(stream: BinaryIO, column: Column, page: Page) -> int:
         data = stream.read(min(page.levels[0], page.stored))
     else:
         if page.levels_encoding != _LEVELS:
-            raise OSError("levels in a form that is out of use")
+            raise OSError("levels in a form that is no longer in use")
         body = _inflated(stream, column, page, 0)
         data = body[4 : 4 + int.from_bytes(body[:4], "little")]
     return _zeros(data, column.repetition.bit_length(), page.values)
 
 
 def _zeros(data: bytes, bits: int, count: int) -> int:
-    """How many of the `count` levels of so many bits in `data`, runs and packed groups of eight, are 0."""
+    """How many of the `count` levels in `data`, of this many `bits`, are 0; they are runs or packed groups of eight."""
     zeros, at = 0, 0
     try:
         while count > 0:
@@ -181,7 +181,7 @@ def _zeros(data: bytes, bits: int, count: int) -> int:
 def check_lengths(stream: BinaryIO, column: Column, page: Page) -> None:
     """Checks that a page of strings with delta-encoded lengths has no more lengths than values.
 
-    Arrow makes room for as many as are announced within the page, in a number of its own.
+    The page states the number of lengths separately, and Arrow allocates memory for that many.
 
     Raises:
         OSError: it has more, or is damaged.
@@ -192,7 +192,7 @@ def check_lengths(stream: BinaryIO, column: Column, page: Page) -> None:
         for highest in (column.repetition, column.definition):
             at += 4 + int.from_bytes(body[at : at + 4], "little") if highest else 0
     try:
-        for _ in range(2 if page.encoding == DELTA_STRINGS else 1):  # lengths of prefixes stand before the others
+        for _ in range(2 if page.encoding == DELTA_STRINGS else 1):  # the lengths of prefixes come first
             count, at = _delta_count(body, at)
             if count > page.values:
                 raise OSError(f"a page of {page.values:,} values announces {count:,} lengths")
@@ -205,10 +205,10 @@ def _delta_count(data: bytes, at: int) -> tuple[int, int]:
     block, at = thrift.varint(data, at)
     parts, at = thrift.varint(data, at)
     count, at = thrift.varint(data, at)
-    _, at = thrift.varint(data, at)  # the first
+    _, at = thrift.varint(data, at)  # the first number
     left = count - 1
     while left > 0:
-        _, at = thrift.varint(data, at)  # the least difference
+        _, at = thrift.varint(data, at)  # the smallest difference
         widths = data[at : at + parts]
         at += parts
         for width in widths:

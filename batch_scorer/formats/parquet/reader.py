@@ -15,23 +15,23 @@ from batch_scorer.formats.arrow_sizes import row_bytes, table_bytes
 from batch_scorer.formats.parquet.arrow import column, decoded_column, flat, strings, values
 from batch_scorer.formats.parquet.footer import read_footer
 from batch_scorer.formats.parquet.limits import places, reach
-from batch_scorer.formats.records import EXCERPT_BYTES, Fields, InputFile, Record, Shard, encoding_problem, shown
+from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import max_line_bytes
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
-PIECE_BYTES = 8 << 20  # of a batch, turned into Python's strings at a time
-_READ_BYTES, _FETCHED_BYTES = 1 << 20, 16 << 20  # of a column at a time, from a disk and from a store
+PIECE_BYTES = 8 << 20  # of a batch that are turned into Python strings at a time
+_READ_BYTES, _FETCHED_BYTES = 1 << 20, 16 << 20  # of a column that are read at a time, from a disk and from a store
 
 
-def inspect(file: StoredFile, fields: Fields) -> InputFile:
+def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the footer."""
     with storage.open_read(file.path) as stream:
         footer = read_footer(stream)
         with footer.open(stream) as parquet:
             rows = footer.rows(next(iter(places(parquet.schema, [fields.text])), None), file.size_bytes)
             columns = pa.schema(list(flat(parquet.schema_arrow)))
-    return InputFile(file.path, "parquet", file.size_bytes, sum(rows), row_groups=rows, columns=columns)
+    return Contents(sum(rows), row_groups=rows, columns=columns)
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
@@ -46,7 +46,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
                     yield _too_large(path, offset + first, piece, fields, excess, longest)
                 else:
                     yield from _rows(path, offset + first, piece, fields)
-            del batch, piece  # or they would be in memory together with the next
+            del batch, piece  # else they would stay in memory while the next batch is decoded
     except BaseException:
         file.close()
         raise
@@ -54,10 +54,10 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
 
 
 class _OpenFile:
-    """A file in the course of being decoded.
+    """A file that is being decoded.
 
-    To decode a row is to decode all before it in its row group, so that each shard of a large row group would cost more
-    than the last. The file that this process read last is therefore kept open: a shard further on goes on from there.
+    Decoding a row means decoding all rows before it in its row group: each shard of a large row group would cost more
+    than the one before. So the file that this process read last stays open, and its next shard continues from there.
     """
 
     _kept: ClassVar[dict[tuple[object, ...], _OpenFile]] = {}
@@ -65,20 +65,21 @@ class _OpenFile:
     def __init__(self, key: tuple[object, ...], path: str, wanted: list[str], beat: Beat | None) -> None:
         self._key, self._wanted, self._beat = key, wanted, beat
         self._group = -1  # none yet
-        self._start = self._stop = 0  # rows of the file that `_batch` holds
+        self._start = self._stop = 0  # the rows of the file that are in `_batch`
         self._batch: Any = None
         self._batches: Any = None
         with ExitStack() as opened:
             stream = opened.enter_context(storage.open_read(path, self._tick))
             remote = storage.is_remote(path)
-            # Small reads: large buffers would be filled anew for each header. A store takes long to open a file.
+            # Page headers are read through a stream of their own, without a large buffer that each would fill again.
+            # Not in a store, where it takes long to open a file.
             self._headers = stream if remote else opened.enter_context(storage.open_read(path))
             at_once = max(_READ_BYTES, _FETCHED_BYTES // len(wanted)) if remote else _READ_BYTES
             self._footer = read_footer(self._headers)
             self._parquet = opened.enter_context(self._footer.open(stream, at_once))
-            gone = set(wanted) - {field.name for field in flat(self._parquet.schema_arrow)}
-            if gone:
-                raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(gone))}")
+            missing = set(wanted) - {field.name for field in flat(self._parquet.schema_arrow)}
+            if missing:
+                raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(missing))}")
             self._opened = opened.pop_all()
 
     def _tick(self) -> None:
@@ -87,8 +88,8 @@ class _OpenFile:
 
     @classmethod
     def at(cls, shard: Shard, wanted: list[str], beat: Beat | None) -> _OpenFile:
-        """The file of `shard`: the one that was kept, if it is that."""
-        # With its size and date, so that a file that was replaced is opened anew.
+        """The file of `shard`: the one that was kept, if it is the same."""
+        # Size and time are part of the key, so that a file that has been replaced is opened again.
         path = shard.paths[0]
         key = (path, storage.look_at(path), *wanted)
         kept = cls._kept.pop(key, None)
@@ -97,7 +98,7 @@ class _OpenFile:
         return kept or cls(key, path, wanted, beat)
 
     def keep(self) -> None:
-        """Keeps this file for the shards to come, and no other."""
+        """Keeps this file, and no other, for later shards."""
         for key in list(self._kept):
             other = self._kept.pop(key, None)  # None: another thread of the worker has just taken it
             if other:
@@ -105,15 +106,15 @@ class _OpenFile:
         self._kept[self._key] = self
 
     def close(self) -> None:
-        """Closes the file, and lets go of what was decoded: this object and its stream know each other."""
+        """Closes the file and frees what was decoded: this object and its stream refer to each other."""
         self._opened.close()
         self._batch = self._batches = self._parquet = None
 
     def rows(self, shard: Shard) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The rows of `shard`, in pieces, each with the number of its first."""
+        """The rows of `shard` in pieces, each with the number of its first row."""
         if self._group != shard.row_group or self._start > shard.start:
             self._begin(shard)
-        start, stop = shard.start, cast(int, shard.stop)  # the plan gives Parquet shards their end
+        start, stop = shard.start, cast(int, shard.stop)  # the plan sets it for Parquet
         if self._reach.stop is not None and start >= self._first + self._reach.stop:
             raise self._stopped()
         while start < stop:
@@ -132,13 +133,12 @@ class _OpenFile:
 
     def _decode(self, stop: int) -> None:
         """Decodes the next batch."""
-        self._batch = None  # two at a time may be too much
+        self._batch = None  # two at a time may not fit into memory
         if self._reach.stop is not None and self._stop - self._first + self._reach.rows > self._reach.stop:
             raise self._stopped()
         batch = next(self._batches, None)
         if batch is None:
-            where = f"row group {self._group} ends at row {self._stop:,}"
-            raise OSError(f"{where}, before row {stop:,} as its plan has it")
+            raise OSError(f"row group {self._group} ends at row {self._stop:,}, but was planned up to row {stop:,}")
         self._batch, self._start, self._stop = batch, self._stop, self._stop + batch.num_rows
 
     def _stopped(self) -> OSError:
@@ -147,7 +147,7 @@ class _OpenFile:
 
 
 def _pieces(batch: pa.RecordBatch, longest: int) -> Iterator[tuple[int, pa.RecordBatch, int]]:
-    """A batch in pieces of bounded size, each with its first row; a row over `longest` is alone, its size with it."""
+    """A batch in pieces of bounded size: first row, piece, and 0 or, for a single row over `longest`, its size."""
     if batch.nbytes <= min(PIECE_BYTES, longest):
         yield 0, batch, 0
         return
@@ -159,7 +159,7 @@ def _pieces(batch: pa.RecordBatch, longest: int) -> Iterator[tuple[int, pa.Recor
 
 
 def _too_large(path: str, offset: int, row: pa.RecordBatch, fields: Fields, size: int, longest: int) -> Rejection:
-    """Rejects a row, of which no more than an excerpt is made a string."""
+    """Rejects a row; no more of it than an excerpt is turned into a string."""
     record_id = None
     if fields.id and row_bytes(column(row, fields.id))[0] <= EXCERPT_BYTES:
         (record_id,) = values(row, fields.id, pa.string())

@@ -1,5 +1,4 @@
-"""Thrift's compact protocol, in which Parquet writes its footer and the header of each page: numbers are read, the rest
-is passed over.
+"""Thrift's compact protocol, in which Parquet writes its footer and page headers: numbers are read, others skipped.
 
 Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 _WIDTHS = {TRUE: 0, FALSE: 0, BYTE: 1, DOUBLE: 8}
-_MASKS = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}  # numbers that are too long are cut, as Arrow cuts them
-_DEPTH = 64  # of structs and lists in each other; Arrow reads no more either
+_MASKS = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}  # too long numbers are truncated, as Arrow does
+_DEPTH = 64  # levels of structs and lists; Arrow has the same limit
 
 
 class Malformed(ValueError):
-    """The bytes are none of this protocol, or end too soon."""
+    """The bytes are not in this protocol, or end too soon."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ def fields(data: bytes, at: int = 0) -> tuple[list[Field], int]:
     """The fields of the struct that begins at `at`, and where it ends.
 
     Raises:
-        Malformed: it is none.
+        Malformed: it is not a struct.
     """
-    found: list[Field] = []
+    members: list[Field] = []
     number = 0
     try:
         while head := data[at]:
@@ -44,48 +43,48 @@ def fields(data: bytes, at: int = 0) -> tuple[list[Field], int]:
             else:
                 number, at = _signed(data, at, 0xFFFF)
             end = _skip(data, at, head & 15, 0)
-            found.append(Field(number, head & 15, at, end))
+            members.append(Field(number, head & 15, at, end))
             at = end
     except IndexError:
         raise Malformed("cut off") from None
-    return found, at + 1
+    return members, at + 1
 
 
 def numbers(data: bytes, of: list[Field]) -> dict[int, int]:
-    """The integers of 32 and 64 bits and the truth values among fields, by number; of one that comes twice the last."""
-    found = {}
+    """The 32-bit and 64-bit integers and the booleans among fields, by number; of repeated ones, the last."""
+    values = {}
     for field in of:
         if field.kind in _MASKS:
-            found[field.number] = _signed(data, field.start, _MASKS[field.kind])[0]
+            values[field.number] = _signed(data, field.start, _MASKS[field.kind])[0]
         elif field.kind in (TRUE, FALSE):
-            found[field.number] = int(field.kind == TRUE)
-    return found
+            values[field.number] = int(field.kind == TRUE)
+    return values
 
 
 def starts(data: bytes, at: int) -> list[int]:
-    """Where the structs begin that are the items of the list at `at`.
+    """Where each item begins of the list of structs at `at`.
 
     Raises:
-        Malformed: it is none, or its items are no structs.
+        Malformed: it is not a list of structs.
     """
     count, kind, at = items(data, at)
     if kind != STRUCT and count:
         raise Malformed(f"a list of type {kind}")
-    found = []
+    places = []
     try:
         for _ in range(count):
-            found.append(at)
+            places.append(at)
             at = _skip(data, at, STRUCT, 1)
     except IndexError:
         raise Malformed("cut off") from None
-    return found
+    return places
 
 
 def items(data: bytes, at: int) -> tuple[int, int, int]:
-    """The number and the type of the items of the list that begins at `at`, and where the first begins.
+    """The number and the type of the items in the list that begins at `at`, and where the first begins.
 
     Raises:
-        Malformed: it is none.
+        Malformed: it is not a list.
     """
     head = data[at]
     count, at = varint(data, at + 1) if head >> 4 == 15 else (head >> 4, at + 1)
@@ -93,10 +92,11 @@ def items(data: bytes, at: int) -> tuple[int, int, int]:
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The unsigned integer that begins at `at`, seven bits a byte, and where it ends.
+    """The unsigned integer that begins at `at`, seven bits per byte, and where it ends.
 
     Raises:
-        Malformed: it has more than ten bytes, or the data end within.
+        Malformed: it has more than ten bytes.
+        IndexError: the data end within it.
     """
     value = 0
     for shift in range(0, 70, 7):
@@ -115,7 +115,7 @@ def _signed(data: bytes, at: int, mask: int) -> tuple[int, int]:
 
 
 def _skip(data: bytes, at: int, kind: int, depth: int) -> int:
-    """Where a value ends. Footers of wide tables have a million of them: no calls where there need be none."""
+    """Where a value ends. The footer of a wide table has a million of them, so calls are avoided where possible."""
     if kind in (I32, I64, I16):
         while data[at] > 127:
             at += 1
@@ -141,4 +141,4 @@ def _skip(data: bytes, at: int, kind: int, depth: int) -> int:
         return at
     if kind in _WIDTHS:
         return at + _WIDTHS[kind]
-    raise Malformed(f"a field of type {kind}")  # maps among them: Parquet has none
+    raise Malformed(f"a field of type {kind}")  # maps too: Parquet has none
