@@ -17,8 +17,8 @@ PROGRAMS = {"batch-scorer": main, "python -m train": train}
 HEAD = """\
 # The command line
 
-Every command with its help, as `--help` prints it. `python -m scripts.cli_docs` writes this page, and a test compares it
-with the commands.
+Every command with its help, as `--help` prints it. `python -m scripts.cli_docs` writes this page, and a test compares
+it with the commands.
 
 ## What a command prints, and where
 
@@ -31,15 +31,15 @@ line every ten seconds. Colours are off if there is no terminal or if NO_COLOR i
 |---|---|---|
 | none | plan, progress, summary | errors |
 | `--quiet` | nothing | warnings and errors |
-| `--verbose` | plan, progress, summary | errors, and also versions, inputs, columns, workers, and each shard when it is done |
+| `--verbose` | plan, progress, summary | errors, and versions, inputs, columns, workers, each finished shard |
 | `--log-format json` | nothing; with `--dry-run`, its result | one JSON object per line, for errors too |
 
-`--quiet` and `--verbose` also decide which lines `--log-format json` writes. A `--log-file` gets every line and whatever
-else is logged, in the same format. None of these ever contains the text of a review. A wrong option is always answered in
-plain text, whatever the format.
+`--quiet` and `--verbose` also decide which lines `--log-format json` writes. A `--log-file` gets every line and
+whatever else is logged, in the same format. None of these ever contains the text of a review. A wrong option is
+always answered in plain text, whatever the format.
 
-Each JSON line has `time` (UTC), `level` (`debug`, `info`, `warning`, `error`), `event` and `message`, plus the fields of
-its event:
+Each JSON line has `time` (UTC), `level` (`debug`, `info`, `warning`, `error`), `event` and `message`, plus the fields
+of its event:
 
 | event | level | fields |
 |---|---|---|
