@@ -315,4 +315,4 @@ def test_missing_packages_of_a_store_are_reported_with_the_command_that_installs
     monkeypatch.delitem(sys.modules, f"batch_scorer.storage.stores.{'gcs' if scheme == 'gs' else 's3'}", raising=False)
     said = refused("score", reviews_file, "--output", f"{scheme}://bucket/out")
     assert f"the packages for {scheme}:// are not installed" in said
-    assert f"in a checkout of batch-scorer: pip install -e '.[{extra}]'" in said
+    assert f"from a checkout of batch-scorer: pip install -e '.[{extra}]'" in said

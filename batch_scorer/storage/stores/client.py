@@ -89,7 +89,7 @@ def ask(place: Place, call: Callable[[Store], Result], where: str | None = None,
             f"the packages for {place.scheme}:// are not installed",
             where=where,
             got=str(error),
-            fix=f"in a checkout of batch-scorer: pip install -e '.[{EXTRAS[place.scheme]}]'",
+            fix=f"from a checkout of batch-scorer: pip install -e '.[{EXTRAS[place.scheme]}]'",
         ) from error
     except ValueError as error:  # the libraries check names and addresses themselves
         raise StoreError(
