@@ -1,82 +1,39 @@
-"""What `explain`, `inspect`, `sql` and `compare` do once their options are checked.
+"""What `inspect`, `sql` and `compare` do once their options are checked.
 
 Heavy modules are imported where they are used: `batch-scorer --help` has to be quick.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from batch_scorer import escape
-from batch_scorer.errors import InputError, RefusedError
-from batch_scorer.silence import quieten
+from batch_scorer.errors import RefusedError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from batch_scorer.compare.result import Question
 
-STDIN = "-"
 # What a manifest with arbitrary contents may lead to; pyarrow's errors are ValueErrors.
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
-def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
-    """Scores one review, given or (`-`) from standard input, and shows why; as JSON, its row."""
-    from batch_scorer.scoring.review import check, explain_review, to_json
-
-    if text == STDIN:
-        text, where = _read_stdin(), "standard input"
-    else:
-        where = "TEXT"
-    check(text, where)  # before the model is loaded, which takes seconds
-    from batch_scorer.ui import terminal
-
-    console = terminal.console()
-    quieten()
-    waits: AbstractContextManager[Any] = nullcontext()
-    if console.is_terminal and not as_json:
-        waits = console.status("loading the model")
-    with waits:
-        from batch_scorer.models import artifact
-        from batch_scorer.models.engine import load_engine
-        from batch_scorer.scoring.chunk import Scorer
-        from batch_scorer.ui import highlight
-
-        loaded = artifact.load(model or artifact.SHIPPED)
-        explained = explain_review(text, Scorer(loaded, load_engine(loaded)), top_k)
-    if as_json:
-        click.echo(escape.as_json(to_json(explained), console.encoding))
-    else:
-        highlight.show(console, explained)
-
-
-def _read_stdin() -> str:
-    from batch_scorer.scoring.review import MAX_TEXT_BYTES, too_large
-
-    data = sys.stdin.buffer.read(len(codecs.BOM_UTF8) + MAX_TEXT_BYTES + 1)
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if len(data) > MAX_TEXT_BYTES:
-        raise too_large("standard input", "more")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "the text is not UTF-8",
-            where=f"standard input, byte {error.start}",
-            expected="UTF-8",
-            got=f"{data[error.start]:#04x}: {error.reason}",
-            fix="convert it first, for example with `iconv -f latin1 -t utf-8`",
-        ) from error
+def damaged(output: str, error: Exception) -> RefusedError:
+    """What to say of a run whose files led to one of `DAMAGED`."""
+    return RefusedError(
+        "the output of the run is damaged",
+        where=output,
+        expected="plan.json, manifest.json and the parts that it names",
+        got=f"{type(error).__name__}: {error}",
+        fix="run the same `batch-scorer score` with --resume, which restores what is missing",
+    )
 
 
 def inspect(path: str | None, rows: int, program: str) -> None:
@@ -104,14 +61,8 @@ def inspect(path: str | None, rows: int, program: str) -> None:
     elif storage.exists(layout.plan_path(path)):
         try:
             _show_run(console, path, rows, program)
-        except _DAMAGED as error:
-            raise RefusedError(
-                "the output of the run is damaged",
-                where=path,
-                expected="plan.json, manifest.json and the parts that it names",
-                got=f"{type(error).__name__}: {error}",
-                fix="run the same `batch-scorer score` with --resume, which restores what is missing",
-            ) from error
+        except DAMAGED as error:
+            raise damaged(path, error) from error
     else:
         raise RefusedError(
             "this is neither a model nor a run",

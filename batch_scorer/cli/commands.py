@@ -11,30 +11,85 @@ import click
 
 from batch_scorer.cli import completion as complete
 from batch_scorer.cli.framework import SETTINGS, Command, program, reports_errors
+from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
 
 
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Score one review and show what each word adds.")
-@click.argument("text")
+class _TextCommand(Command):
+    """A command whose argument may begin with a dash, and then looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = "A TEXT that begins with a dash goes after --."
+            raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
+
+
+@click.command(cls=_TextCommand, context_settings=SETTINGS, short_help="Show what each word adds to a review's score.")
+@click.argument("text", required=False)
+@click.option("--run", metavar="OUT", shell_complete=complete.directories,
+              help="Explain a row of this run instead of a TEXT.")  # fmt: skip
+@click.option("--id", "record_id", metavar="ID", help="With --run: the record_id of the row.")
+@click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
+              help="With --run: input to take the text from; may be repeated.  "
+              "[default: the run's own inputs]")  # fmt: skip
 @click.option("--model", metavar="DIR", shell_complete=complete.directories,
-              help="Model artefact.  [default: the shipped model]")  # fmt: skip
-@click.option("--top-k", type=click.IntRange(0), default=10, metavar="N", help="Words to list.")
+              help="Model artefact.  [default: the shipped model; with --run, the run's]")  # fmt: skip
+@click.option("--top-k", type=click.IntRange(0), metavar="N",
+              help=f"Words to list.  [default: {ScoringConfig.top_k}; with --run, as many as it lists]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
 @reports_errors
-def explain(text: str, model: str | None, top_k: int, as_json: bool) -> None:
-    """Scores one review, TEXT, and shows what each word adds to its score. `-` reads it from standard input.
+def explain(
+    text: str | None, run: str | None, record_id: str | None, text_from: tuple[str, ...],
+    model: str | None, top_k: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Show what each word adds to the score of a review: of TEXT, or of a row of a finished run.
 
-    A word's colour says which way it pushes the score, and how strong it is how much attention the word has. Where
-    there is no colour, the listed words carry their contribution.
+    TEXT is scored now, in double precision; `-` reads it from standard input. Its logit differs from the one that
+    `score` writes by less than 0.00001.
+
+    With --run and --id nothing is scored: the numbers are those in the run's table. The words are marked on the text if
+    it is found, and only if it is the text that was scored.
+
+    A word's colour says which way it pushes the score; the more attention it has, the stronger the colour. Where there
+    is no colour, the listed words carry their contribution.
 
     \b
     Examples:
       batch-scorer explain "Slow to start, but what a finish."
       batch-scorer explain - --json < review.txt
+      batch-scorer explain -- "- and that was only the first act"
+      batch-scorer explain --run out --id r123 --text-from reviews.parquet
     """
-    from batch_scorer.cli import actions
+    from batch_scorer.cli import explain
 
-    actions.explain(text, model, top_k, as_json)
+    if run is None:
+        _refuse_with_text({"--id": record_id, "--text-from": text_from})
+        if text is None:
+            raise OptionError(
+                "there is nothing to explain",
+                expected="a TEXT, or a row of a run",
+                fix='batch-scorer explain "A lovely film.", or batch-scorer explain --run OUT --id ID',
+            )
+        explain.explain_text(text, model, ScoringConfig.top_k if top_k is None else top_k, as_json)
+        return
+    if text is not None:
+        raise OptionError("a TEXT and --run exclude each other", got=f"TEXT {text!r:.80}", fix="give one of them")
+    if record_id is None:
+        fix = "name its record_id; `batch-scorer inspect OUT` shows some"
+        raise OptionError("--run needs the --id of a row", where=f"--run {run}", fix=fix)
+    if top_k is not None:
+        fix = "leave --top-k out; how many words a run lists was decided when it was scored"
+        raise OptionError("--top-k does not go with --run", fix=fix)
+    explain.explain_row(run, record_id, text_from, model, as_json)
+
+
+def _refuse_with_text(options: dict[str, object]) -> None:
+    """Refuses options that say something about a row, where no run is named."""
+    for name, value in options.items():
+        if value:
+            raise OptionError(f"{name} needs --run", fix="name the output of the run: --run OUT")
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Show what a model or the output of a run contains.")
