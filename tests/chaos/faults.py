@@ -381,7 +381,7 @@ FAULTS = {
         Fault("disk full", disk_full, DONE | dict.fromkeys((1, 2), "No space left on device"), disk=True,
               lacking=disk.lacking),
         Fault("output read-only", read_only,
-              DONE | dict.fromkeys((1, 2), "Read-only file system|Permission denied|no permission to write"), disk=True),
+              DONE | dict.fromkeys((1, 2), "Read-only file system|[Pp]ermission denied|no permission"), disk=True),
         Fault("input removed", input_removed, DONE | CHANGED | {2: "no input file matches"}),
         Fault("input truncated", input_truncated, DONE | CHANGED, after="planned"),
         Fault("input replaced", input_replaced, DONE | CHANGED, after="planned"),
