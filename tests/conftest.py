@@ -27,6 +27,33 @@ from tests.stubs.environment import Environment, install
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 
+# The files that take longest, longest first. Each goes to one process (`scripts/test`): one that came last would run
+# alone while the other process has nothing left to do.
+SLOW_FILES = (
+    "tests/test_chaos.py",
+    "tests/test_real.py",
+    "tests/runners/test_portable.py",
+    "tests/train/test_resume.py",
+    "tests/runners/test_interrupt.py",
+    "tests/docs/test_tutorial.py",
+    "tests/report/test_browser.py",
+    "tests/train/test_train.py",
+    "tests/docs/test_analysts.py",
+    "tests/benchmarks/test_scoring.py",
+    "tests/storage/test_stores.py",
+    "tests/runners/test_dataflow.py",
+    "tests/test_privacy.py",
+    "tests/benchmarks/test_job.py",
+    "tests/test_fuzz.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts `SLOW_FILES` first."""
+    ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
 WORDS = (
     *("a", "good", "bad", "film", "plot", "was", "not", "the", "and"),
     *("it's", "very", "boring", "wonderful", "café", "naïve", "10", "minutes", "слово"),

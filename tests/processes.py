@@ -19,16 +19,19 @@ from typing import Any
 GUARD_S = 1_200.0  # nothing takes as long, however busy the machine is
 POLL_S = 0.02
 # Linux kills the process when the thread that started it is gone, which SIGKILL for the tests would else not see to.
-_TIED = (
-    "import ctypes, os, sys\n"
-    "if sys.platform == 'linux':\n    ctypes.CDLL(None).prctl(1, 9)\n"
-    "os.execvp(sys.argv[1], sys.argv[1:])\n"
-)
+_TIED = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("whoever started this is gone already")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 def tied(command: Sequence[str | Path]) -> list[str]:
     """The command, as one that ends with the process that starts it."""
-    return [sys.executable, "-S", "-c", _TIED, *map(str, command)]
+    return [sys.executable, "-S", "-c", _TIED, str(os.getpid()), *map(str, command)]
 
 
 @contextmanager

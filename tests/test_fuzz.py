@@ -27,7 +27,7 @@ from batch_scorer.errors import InputError
 from batch_scorer.formats import jsonl
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runners.progress import ShardCounter
-from batch_scorer.runs import manifest
+from batch_scorer.runs import layout, manifest
 from batch_scorer.scoring.read import Chunk
 from tests.fuzz import loaders, printers, run
 from tests.fuzz.__main__ import main
@@ -117,6 +117,7 @@ def test_run_in_which_an_input_fails_counts_it_and_goes_on(
     def instead(command: list[str], **given: Any) -> Any:
         nonlocal folder
         folder = Path(command[command.index("--child") + 1]).parent
+        (folder / "hangs").unlink(missing_ok=True)  # the child before this one did
         words = [sys.executable, str(program), *command[command.index("--target") :]]
         return popen(tied(words), env={"PYTHONPATH": str(run.ROOT)}, **given)
 
@@ -435,7 +436,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
     damaged = change(marker)
     assert damaged != marker
 
-    Path(manifest.marker_path(out, 0)).write_bytes(damaged)
+    Path(layout.marker_path(out, 0)).write_bytes(damaged)
 
     assert manifest.finished_shard(0, plan, out) is None
     assert 6 == ShardCounter(out, [6])()
@@ -444,5 +445,5 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
 def test_marker_of_another_shard_is_none(tmp_path: Path) -> None:
     marker = loaders.marked(tmp_path)
     out = str(tmp_path / "marked")
-    Path(manifest.marker_path(out, 1)).write_bytes(marker)
+    Path(layout.marker_path(out, 1)).write_bytes(marker)
     assert manifest.finished_shard(1, loaders.plan_of(2), out) is None

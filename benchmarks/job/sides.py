@@ -77,6 +77,7 @@ class Workplace:
         """
         output = self.directory / "out"
         options = [str(reviews), "--output", str(output), "--id-column", "id", "--model", self.settings.model]
+        options += ["--worker-timeout", "600"]  # a busy machine spoils the figures, but is no reason to fail
         if self.settings.workers:
             options += ["--workers", str(self.settings.workers)]
         ran = self._run("batch_scorer", "score", *options)

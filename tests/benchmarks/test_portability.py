@@ -53,7 +53,9 @@ def test_side_is_a_whole_command_and_its_parts_are_hashed_as_they_lie(
     tmp_path: Path, tiny_model: Path, reviews_file: Path
 ) -> None:
     output = tmp_path / "out"
-    found = measurement.score(IN_PROCESS, reviews_file, output, str(tiny_model), ("--workers", "1"))
+    found = measurement.score(
+        IN_PROCESS, reviews_file, output, str(tiny_model), ("--workers", "1", "--worker-timeout", "1200")
+    )
     assert {path: hashlib.sha256(data).hexdigest() for path, data in part_bytes(output).items()} == found.parts
     assert (6, 6) == (found.counts["read"], found.counts["scored"])
     assert 6 / found.seconds == found.rate

@@ -314,7 +314,8 @@ def test_launcher_scores_and_records_the_command_that_can_be_repeated(
 ) -> None:
     samples = ROOT / "batch_scorer/samples/reviews.jsonl"
     given = [f"--input={samples}", f"--output={tmp_path / 'out'}", "--id_column=review_id", "--max_error_rate=0.2"]
-    assert (0, "") == launch(*given, "--limit=20", "--runner=FnApiRunner")
+    code, said = launch(*given, "--limit=20", "--runner=FnApiRunner")
+    assert 0 == code, said
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert 20 == manifest["counts"]["read"]
     expected = ["score", str(samples), f"--output={tmp_path / 'out'}", "--id-column=review_id", "--max-error-rate=0.2"]

@@ -24,8 +24,8 @@ from batch_scorer.models import artifact
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import words
 from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import layout, plan_files
 from batch_scorer.runs import manifest as summarise
-from batch_scorer.runs import plan_files
 from batch_scorer.runs.manifest import STAGES, Counts, Summary
 from batch_scorer.scoring.write import Part
 from batch_scorer.ui import cards
@@ -96,7 +96,7 @@ def marked(scratch: Path) -> bytes:
     timings = dict.fromkeys(STAGES, 0.5)
     summary = Summary(1, Counts(6, 3, 3, 0), tuple(parts), profile, timings)
     summarise.write_marker(summary, 0, plan_of(1), str(out))
-    return Path(summarise.marker_path(str(out), 0)).read_bytes()
+    return Path(layout.marker_path(str(out), 0)).read_bytes()
 
 
 def seed_marker(rng: Random) -> bytes:
@@ -115,7 +115,7 @@ def check_marker(data: bytes, scratch: Path) -> None:
     else:
         content = true if data.startswith(b"true") else data
     out = str(scratch / "marked")
-    Path(summarise.marker_path(out, 0)).write_bytes(content)
+    Path(layout.marker_path(out, 0)).write_bytes(content)
     found = summarise.finished_shard(0, plan_of(1), out)
     if found is None:
         holds(content != true, "the true marker is refused", content)
