@@ -79,9 +79,9 @@ def same_parts(output: Path, kind: str, but: tuple[str, ...] = ()) -> None:
     assert names == sorted(path.name for path in (output / kind).iterdir())
     for name in names:
         old, new = Path("run", kind, name), output / kind / name
-        with pq.ParquetFile(old) as expected, pq.ParquetFile(new) as found:
-            same = same_rows(expected.read().drop_columns(but), found.read().drop_columns(but))
-            same_writer = expected.metadata.created_by == found.metadata.created_by
+        with pq.ParquetFile(old) as before, pq.ParquetFile(new) as now:
+            same = same_rows(before.read().drop_columns(but), now.read().drop_columns(but))
+            same_writer = before.metadata.created_by == now.metadata.created_by
         assert but or not (same and same_writer) or old.read_bytes() == new.read_bytes(), name
 
 

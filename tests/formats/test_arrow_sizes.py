@@ -1,4 +1,4 @@
-"""Sizes: bytes a value, the same however a column is sliced, and near what Arrow counts."""
+"""Sizes: bytes per value, the same however a column is sliced, and close to what Arrow counts."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ FIELDS = Fields("text", None, (), pa.schema([]), 20)
 
 
 def read_all(config: ScoreConfig) -> tuple[list[dict[str, Any]], list[Rejection]]:
-    """Plans and reads: the reviews as rows, the text among them, and the rejected."""
+    """Plans and reads: the reviews as rows with their texts, and what was rejected."""
     plan, shards = make_plan(config, "model")
     chunks = [chunk for shard in shards for chunk in read(shard, plan.fields)]
     reviews = [{**row, "text": text} for c in chunks for row, text in zip(c.reviews.to_pylist(), c.texts, strict=True)]
@@ -40,13 +40,13 @@ def read_all(config: ScoreConfig) -> tuple[list[dict[str, Any]], list[Rejection]
 
 
 def lines_of(data: bytes, max_bytes: int) -> list[tuple[int, bytes | None]]:
-    """The lines of `data` and where they begin, told by counting from the front."""
-    found: list[tuple[int, bytes | None]] = []
+    """The lines of `data` and where they begin, counted from the front."""
+    lines: list[tuple[int, bytes | None]] = []
     offset = 0
     for line in data.split(b"\n"):
-        found.append((offset, line if len(line) <= max_bytes else None))
+        lines.append((offset, line if len(line) <= max_bytes else None))
         offset += len(line) + 1
-    return found[:-1] if data.endswith(b"\n") or not data else found
+    return lines[:-1] if data.endswith(b"\n") or not data else lines
 
 
 @given(
@@ -59,22 +59,22 @@ def lines_of(data: bytes, max_bytes: int) -> list[tuple[int, bytes | None]]:
 def test_read_lines_cut_anywhere_yields_each_line_once(data: bytes, cuts: list[int], max_bytes: int) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
 
-    found = [
+    lines = [
         line
         for start, stop in itertools.pairwise(edges)
         for line in read_lines(io.BytesIO(data), start, stop, max_bytes)
     ]
 
-    assert lines_of(data, max_bytes) == found
+    assert lines_of(data, max_bytes) == lines
 
 
 @pytest.mark.parametrize("cut", [1, 1_500_000, 3_000_000, 3_000_001])
-def test_read_lines_after_a_line_of_megabytes_goes_on_with_the_next(cut: int) -> None:
+def test_read_lines_after_a_line_of_megabytes_continues_with_the_next(cut: int) -> None:
     data = b"x" * 3_000_000 + b"\nnext\n"
 
-    found = [*read_lines(io.BytesIO(data), 0, cut, 100), *read_lines(io.BytesIO(data), cut, len(data), 100)]
+    lines = [*read_lines(io.BytesIO(data), 0, cut, 100), *read_lines(io.BytesIO(data), cut, len(data), 100)]
 
-    assert [(0, None), (3_000_001, b"next")] == found
+    assert [(0, None), (3_000_001, b"next")] == lines
 
 
 BAD_LINES = {
@@ -148,7 +148,7 @@ def test_jsonl_unusual_line_is_read(
     assert [] == rejected
 
 
-def test_jsonl_blank_lines_are_no_records(tmp_path: Path, config: MakeConfig) -> None:
+def test_jsonl_blank_lines_are_skipped(tmp_path: Path, config: MakeConfig) -> None:
     path = tmp_path / "blank.jsonl"
     path.write_bytes(b'\n\r\n \t\n{"text": "a"}\n\n{"text": "b"}')
 
@@ -200,11 +200,13 @@ def test_files_each_kind_in_one_shard_is_told_apart(tmp_path: Path) -> None:
         if data is not None:
             Path(path).write_bytes(data)
 
-    found = list(text_files.records(Shard(0, "files", tuple(paths)), FIELDS))
+    records = list(text_files.records(Shard(0, "files", tuple(paths)), FIELDS))
 
-    assert paths == [record.source for record in found]
-    assert [expected for _, expected in FILES.values()] == [r.text if isinstance(r, Record) else r.code for r in found]
-    assert [0] * 7 + [None] == [record.offset for record in found]
+    assert paths == [record.source for record in records]
+    assert [expected for _, expected in FILES.values()] == [
+        r.text if isinstance(r, Record) else r.code for r in records
+    ]
+    assert [0] * 7 + [None] == [record.offset for record in records]
 
 
 @pytest.mark.parametrize("content", [b"x" * 2_000_000, b'"' + b"x" * 2_000_000, BOM + b"text," * 400_000], ids=len)

@@ -1,4 +1,4 @@
-"""Files that are none, links that lead round in circles, names made to confuse: said, refused or scored, never lost."""
+"""Special files, circular symlinks and confusing names: reported, refused or scored, but never lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MakeConfig = Callable[..., ScoreConfig]
 
 @pytest.fixture
 def odd(folder: Path) -> Path:
-    """A directory with a file, and what is no file."""
+    """A directory with two files and some special files."""
     write(folder, "a.jsonl", "sub/b.jsonl")
     os.mkfifo(folder / "pipe.jsonl")
     with socket.socket(socket.AF_UNIX) as made:
@@ -47,7 +47,7 @@ def odd(folder: Path) -> Path:
     return folder
 
 
-LEFT_OUT = {
+SKIPPED = {
     "1 named pipe (pipe.jsonl)",
     "1 socket (socket.jsonl)",
     "1 device (null.jsonl)",
@@ -60,14 +60,14 @@ LEFT_OUT = {
     ("pattern", "more"),
     [("", {"1 symlinked directory (up)"}), ("*.jsonl", set()), ("**/*.jsonl", {"1 symlinked directory (up)"})],
 )
-def test_what_is_no_file_is_left_out_with_a_notice(pattern: str, more: set[str], odd: Path, config: MakeConfig) -> None:
+def test_special_files_are_skipped_with_a_notice(pattern: str, more: set[str], odd: Path, config: MakeConfig) -> None:
     listing = list_inputs(config(f"{odd}/{pattern}"))
 
     expected = ["a.jsonl"] if pattern == "*.jsonl" else ["a.jsonl", "sub/b.jsonl"]
     assert expected == [os.path.relpath(file.path, odd) for file in listing.files]
     (notice,) = listing.notices
     head, _, said = notice.partition(": skipped ")
-    assert (f"{odd}/{pattern}", LEFT_OUT | more) == (head, set(said.split(", ")))
+    assert (f"{odd}/{pattern}", SKIPPED | more) == (head, set(said.split(", ")))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,9 @@ def test_what_is_no_file_is_left_out_with_a_notice(pattern: str, more: set[str],
         ("circle.jsonl", "circular symlink"),
     ],
 )
-def test_input_that_is_no_file_is_refused_by_what_it_is(name: str, kind: str, odd: Path, config: MakeConfig) -> None:
+def test_special_file_given_as_input_is_refused_by_its_kind(
+    name: str, kind: str, odd: Path, config: MakeConfig
+) -> None:
     with pytest.raises(InputError, match=f"the input is a {kind}") as refused:
         list_inputs(config(odd / name))
 
@@ -108,7 +110,7 @@ def test_glob_that_matches_nothing_but_a_pipe_says_so(folder: Path, config: Make
     assert "1 named pipe (pipe.jsonl)" == refused.value.got
 
 
-def test_directory_that_may_not_be_read_is_left_out_with_a_notice(
+def test_unreadable_directory_is_skipped_with_a_notice(
     folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder, "a.jsonl", "closed/b.jsonl")
@@ -127,7 +129,7 @@ def test_directory_that_may_not_be_read_is_left_out_with_a_notice(
     assert ["a.jsonl"] == [os.path.basename(file.path) for file in listing.files]
 
 
-def test_names_of_what_is_left_out_are_shown_in_part(folder: Path, config: MakeConfig) -> None:
+def test_long_names_of_skipped_files_are_shortened(folder: Path, config: MakeConfig) -> None:
     write(folder, "a.jsonl", f"b.{'x' * 200}")
     os.mkfifo(folder / f"{'p' * 200}.jsonl")
 
@@ -137,15 +139,15 @@ def test_names_of_what_is_left_out_are_shown_in_part(folder: Path, config: MakeC
 
 
 @pytest.mark.parametrize("pattern", ["**/*.jsonl", "*/**/*.jsonl", "**/**/*.jsonl", "**/sub/**/*.jsonl", ""])
-def test_links_round_in_circles_give_each_file_once(pattern: str, folder: Path, config: MakeConfig) -> None:
+def test_circular_symlinks_give_each_file_once(pattern: str, folder: Path, config: MakeConfig) -> None:
     write(folder, "sub/a.jsonl", "sub/deep/b.jsonl")
     for place, target in (("loop", folder), ("sub/loop", folder), ("sub/deep/loop", folder / "sub")):
         (folder / place).symlink_to(target)
 
     listing = list_inputs(config(f"{folder}/{pattern}"))
 
-    found = [os.path.realpath(file.path) for file in listing.files]
-    assert [str(folder / "sub/a.jsonl"), str(folder / "sub/deep/b.jsonl")] == sorted(found)
+    paths = [os.path.realpath(file.path) for file in listing.files]
+    assert [str(folder / "sub/a.jsonl"), str(folder / "sub/deep/b.jsonl")] == sorted(paths)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -165,7 +167,7 @@ def test_file_and_a_link_to_it_are_scored_once_with_a_notice(order: int, folder:
 
 @pytest.fixture
 def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A file in a tree of so many directories, in the current one. Gone afterwards: others can't delete it."""
+    """A file this many directories below the current one. Deleted afterwards, which pytest could not do."""
     depth = 1_200
     monkeypatch.chdir(tmp_path)
     for _ in range(depth):
@@ -180,14 +182,14 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def test_tree_deeper_than_python_recurses_is_walked(deep: int) -> None:
     for pattern in (".", "**/*.jsonl", "**"):
-        (found,) = storage.match(pattern)
-        assert deep == found.path.count("d/")
+        (file,) = storage.match(pattern)
+        assert deep == file.path.count("d/")
 
 
 SEGMENTS = ["*", "**", "a", "b", "?", "[ab]", ".*", "*.txt", "x.*", ".h", "c[1]", "c[[]1]", "_t", "**.txt", "."]
 
 
-def test_globs_without_links_stand_for_what_the_library_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_globs_without_symlinks_match_what_the_library_matches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         folder, "a/x.txt", "a/b/x.txt", "a/.h/x.txt", ".h/x.txt", ".h/a/y.txt", "b/_t/x.txt", "c[1]/x.txt", "c1/x.txt"
     )
@@ -224,9 +226,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("whole_directory", [True, False])
-def test_files_with_names_made_to_confuse_are_scored_each(
-    whole_directory: bool, folder: Path, config: MakeConfig
-) -> None:
+def test_files_with_confusing_names_are_all_scored(whole_directory: bool, folder: Path, config: MakeConfig) -> None:
     for number, name in enumerate(NAMES):
         (folder / name).write_text(f'{{"id": "{number}", "text": "a good film"}}\n{{"id": "bad"}}\n')
 
@@ -241,9 +241,7 @@ def test_files_with_names_made_to_confuse_are_scored_each(
     assert sorted(shown.values()) == sorted(row["source"] for row in rows(job.output.directory, "errors"))
 
 
-def test_command_with_names_made_to_confuse_prints_none_of_them_raw(
-    folder: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_command_prints_no_confusing_name_raw(folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     for name in NAMES:
         (folder / name).write_text('{"text": "a good film"}\n')
     os.mkfifo(folder / "\x1b[2Jpipe.jsonl")
@@ -255,7 +253,7 @@ def test_command_with_names_made_to_confuse_prints_none_of_them_raw(
     assert [] == [sign for sign in ("\x1b[2J", "\x1b[31m", "\a", "\u202e") if sign in result.stdout + result.stderr]
 
 
-def test_files_that_differ_in_brackets_only_are_not_taken_for_each_other(folder: Path, config: MakeConfig) -> None:
+def test_files_that_differ_in_brackets_only_are_not_confused(folder: Path, config: MakeConfig) -> None:
     for name, word in (("set[ab]", "good"), ("seta", "bad"), ("set[[]ab]", "film")):
         pq.write_table(pa.table({"text": [word], "id": [name]}), folder / f"{name}.parquet")
 
@@ -277,7 +275,7 @@ def test_csv_header_longer_than_the_sample_is_read_whole(tmp_path: Path, config:
     assert [3] == [row["n_tokens"] for row in rows(job.output.directory)]
 
 
-def test_csv_header_of_columns_without_number_is_named_in_part(tmp_path: Path, config: MakeConfig) -> None:
+def test_csv_header_with_very_many_columns_is_shown_in_part(tmp_path: Path, config: MakeConfig) -> None:
     (tmp_path / "wide.csv").write_text(",".join(f"column{i}" for i in range(20_000)) + "\n1\n")
 
     with pytest.raises(InputError, match="the column 'text' is missing") as refused:
@@ -288,19 +286,19 @@ def test_csv_header_of_columns_without_number_is_named_in_part(tmp_path: Path, c
 
 
 def _text_encodings() -> list[str]:
-    """All that `--encoding` takes."""
-    found = []
+    """Every encoding that `--encoding` accepts."""
+    names = []
     for name in sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "palmos", "charmap", "undefined"}):
         with contextlib.suppress(OptionError):
             main._check_encoding(name)
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 @pytest.mark.parametrize(
     "name", ["idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf_7", "undefined", "hz"]
 )
-def test_encoding_that_is_none_of_text_is_refused(name: str) -> None:
+def test_encoding_that_is_not_for_text_is_refused(name: str) -> None:
     with pytest.raises(OptionError):
         main._check_encoding(name)
 
@@ -316,16 +314,16 @@ def test_any_bytes_in_any_encoding_are_read_or_rejected(kind: str, folder: Path,
 
     for name in names:
         plan, shards = make_plan(config(folder, encoding=name, input_format=kind), "model")
-        found = [chunk for shard in shards for chunk in read(shard, plan.fields)]
-        rejected = [r for chunk in found for r in chunk.rejected]
+        chunks = [chunk for shard in shards for chunk in read(shard, plan.fields)]
+        rejected = [r for chunk in chunks for r in chunk.rejected]
         assert [] == [r.code for r in rejected if r.code == "unreadable"], name
         # Of CSV, fewer: random quotes hold lines together.
         assert (
-            sum(len(chunk.texts) for chunk in found) + len(rejected) == (1 if kind == "files" else 41) or kind == "csv"
+            sum(len(chunk.texts) for chunk in chunks) + len(rejected) == (1 if kind == "files" else 41) or kind == "csv"
         )
 
 
-def test_messages_of_kept_values_that_do_not_fit_hold_no_value(folder: Path, config: MakeConfig) -> None:
+def test_messages_about_kept_values_that_do_not_fit_show_no_value(folder: Path, config: MakeConfig) -> None:
     values = [1, 2.75, 2**70 + 12_345, "secret words", [98_765]]
     lines = [json.dumps({"text": "good", "k": value}) + "\n" for value in values]
     (folder / "in.jsonl").write_text(lines[0] + "\n" * 300_000 + "".join(lines[1:]))  # the type is that of the first

@@ -24,7 +24,7 @@ from tests.jobs import rows, score_here
 
 @dataclass(frozen=True)
 class Case:
-    """One input file: its bytes, how many reviews are scored, the codes of the rest in order."""
+    """One input file: its bytes, how many reviews are scored, and the codes of the others in order."""
 
     name: str
     data: bytes
@@ -39,7 +39,7 @@ def jsonl(name: str, line: bytes, *codes: str, end: bytes = b"\n") -> Case:
 
 
 def csv(name: str, record: str | bytes, *codes: str, ending: str = "csv", scored: int | None = None) -> Case:
-    """The record after the header and a good one, and another good one behind it."""
+    """The record between two good ones, below a header."""
     raw = record if isinstance(record, bytes) else record.encode()
     scored = (2 if codes else 3) if scored is None else scored
     return Case(f"{name}.{ending}", b"id,text,stars\n1,a good film,5\n" + raw + b"\n3,a bad film,1\n", scored, codes)
@@ -154,9 +154,9 @@ def test_good_records_are_scored_and_bad_ones_are_in_errors(
     job = config(*folders, max_error_rate=1, allow_unreadable=True)
     manifest = score_here(job)
 
-    found: dict[str, list[str]] = {}
+    codes: dict[str, list[str]] = {}
     for row in rows(job.output.directory, "errors"):
-        found.setdefault(Path(row["source"]).name, []).append(row["code"])
+        codes.setdefault(Path(row["source"]).name, []).append(row["code"])
     scored: dict[str, int] = {}
     for row in rows(job.output.directory):
         name = Path(row["source"]).name
@@ -164,7 +164,7 @@ def test_good_records_are_scored_and_bad_ones_are_in_errors(
     wrong = {}
     for number, case in enumerate(CASES):
         name = f"{number:02d} {case.name}"
-        result = (scored.get(name, 0), tuple(found.get(name, [])))
+        result = (scored.get(name, 0), tuple(codes.get(name, [])))
         if result != (case.scored, case.codes):
             wrong[name] = {"expected": (case.scored, case.codes), "got": result}
     assert {} == wrong

@@ -26,7 +26,7 @@ TEXT_ONLY = Fields("text", None, (), pa.schema([]), 1_000)
 
 
 def read_all(config: ScoreConfig) -> tuple[list[Chunk], list[Rejection]]:
-    """Plans and reads: the chunks, and what they rejected."""
+    """Plans and reads: the chunks, and all their rejections."""
     plan, shards = make_plan(config, "model")
     chunks = [chunk for shard in shards for chunk in read(shard, plan.fields)]
     return chunks, [r for chunk in chunks for r in chunk.rejected]
@@ -252,7 +252,7 @@ def test_row_group_shorter_than_its_plan_is_unreadable_at_its_end(tmp_path: Path
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of rows of all batches that are decoded from now on."""
+    """The number of rows in each batch that is decoded from now on."""
     rows: list[int] = []
     iter_batches = pq.ParquetFile.iter_batches
 
@@ -281,7 +281,7 @@ def test_shards_of_a_row_group_in_order_decode_it_once_and_in_any_order_read_the
         assert expected[start] == texts(start)
 
 
-def test_file_that_was_replaced_between_two_shards_is_read_anew(tmp_path: Path) -> None:
+def test_file_that_was_replaced_between_two_shards_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "replaced.parquet"
     for word in ("old", "new, and longer"):
         pq.write_table(pa.table({"text": [word] * 50}), path)

@@ -22,7 +22,7 @@ MakeConfig = Callable[..., ScoreConfig]
 
 
 def parquet(path: Path, **columns: pa.Array) -> Path:
-    """A Parquet file of one row or more."""
+    """A Parquet file with these columns."""
     pq.write_table(pa.table(columns), path)
     return path
 
@@ -68,7 +68,7 @@ def test_inspect_other_delimiter_is_named(
 
 
 @pytest.mark.parametrize("content", ['"id;text\n1;good\n', "a;text\n", "text\na;b\n", 'text\n"a;b\n'])
-def test_inspect_other_delimiter_is_not_looked_for_where_nothing_asks_for_one(
+def test_inspect_other_delimiter_without_evidence_is_not_suggested(
     content: str, folder: Path, config: MakeConfig
 ) -> None:
     (folder / "a.csv").write_text(content)
@@ -87,10 +87,10 @@ def test_look_into_many_files_gives_them_in_order_and_names_the_first_that_lacks
     said: list[str] = []
     settings = config(folder)
 
-    found = list(look_into(list_inputs(settings), Fields.of(settings.input), said.append))
+    files = list(look_into(list_inputs(settings), Fields.of(settings.input), said.append))
 
-    assert look(settings) == found
-    assert paths == [file.path for file in found]
+    assert look(settings) == files
+    assert paths == [file.path for file in files]
     assert ["looking into 60 files, 0 done"] == said
     for i in (50, 33, 34):
         Path(paths[i]).write_text('{"other": "a"}\n')
@@ -114,7 +114,7 @@ def test_inspect_missing_other_column_names_its_option(
 
 
 @pytest.mark.parametrize("column", [pa.array([1]), pa.array([["a"]]), pa.array([1]).dictionary_encode()], ids=str)
-def test_inspect_text_column_that_is_no_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
+def test_inspect_text_column_that_is_not_text_is_refused(column: pa.Array, folder: Path, config: MakeConfig) -> None:
     path = parquet(folder / "a.parquet", text=column)
 
     with pytest.raises(InputError, match="does not hold text") as refused:

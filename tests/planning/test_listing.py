@@ -31,7 +31,7 @@ def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
     assert {**counts, "fingerprint": summary["fingerprint"]} == summary
 
 
-def test_list_inputs_of_a_directory_says_what_it_left_out(folder: Path, config: MakeConfig) -> None:
+def test_list_inputs_of_a_directory_says_what_it_skipped(folder: Path, config: MakeConfig) -> None:
     write(folder, "a.jsonl", "b.xml", "c.xml", "README", "_d.xml")
 
     assert (f"{folder}: skipped 2 .xml files, 1 README file",) == list_inputs(config(folder)).notices

@@ -99,9 +99,9 @@ def test_plan_shard_size_is_a_64th_within_its_bounds(
 ) -> None:
     write_parquet(tmp_path / "a.parquet", [rows])
 
-    _, found = make_plan(config(tmp_path / "a.parquet"), "model")
+    _, cut = make_plan(config(tmp_path / "a.parquet"), "model")
 
-    assert (shards, largest) == (len(found), max(shard.stop - shard.start for shard in found))
+    assert (shards, largest) == (len(cut), max(shard.stop - shard.start for shard in cut))
 
 
 def test_plan_jsonl_longer_than_its_sample_is_cut_by_mean_size(tmp_path: Path, config: MakeConfig) -> None:
@@ -190,7 +190,7 @@ def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
 
 
 @pytest.mark.parametrize("limit", [None, 1, 7, 23, 40, 1_000])
-def test_shards_gone_through_again_are_the_same_and_their_reviews_add_up(
+def test_shards_iterated_again_are_the_same_and_their_reviews_add_up(
     limit: int | None, folder: Path, config: MakeConfig
 ) -> None:
     write_parquet(folder / "a.parquet", [3, 8])
@@ -206,8 +206,8 @@ def test_shards_gone_through_again_are_the_same_and_their_reviews_add_up(
     assert len(shards) == plan.shard_count == len(list(shards))
     assert min(limit or 34, 34) == plan.reviews == sum(shards.reviews)
     for shard, reviews in zip(shards, shards.reviews, strict=True):
-        found = 0 if shard.damage else len(list(read.records(shard, plan.fields))[: shard.max_records])
-        assert abs(found - reviews) <= (shard.format == "jsonl" and limit is None)  # of bytes, it is a guess
+        count = 0 if shard.damage else len(list(read.records(shard, plan.fields))[: shard.max_records])
+        assert abs(count - reviews) <= (shard.format == "jsonl" and limit is None)  # which is estimated from bytes
 
 
 @pytest.mark.parametrize("ending", [".txt", ".jsonl"])
@@ -215,7 +215,7 @@ def test_plan_of_more_files_takes_a_few_hundred_bytes_more_of_each(
     ending: str, folder: Path, config: MakeConfig, tmp_path: Path
 ) -> None:
     def peak(files: int) -> int:
-        """Bytes at most, from the listing until the plan is written."""
+        """The most bytes in use, from the listing until the plan is written."""
         here = folder / f"{files}"
         here.mkdir()
         for i in range(files):
@@ -250,8 +250,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 def test_plan_anything_changed_is_another_run_and_refused_by_name_on_resume(
     changed: str, reviews_file: Path, config: MakeConfig, tmp_path: Path
 ) -> None:
-    stood, shards = make_plan(config(reviews_file), "model")
-    write_plan(stood, shards, str(tmp_path / "out"))
+    earlier, shards = make_plan(config(reviews_file), "model")
+    write_plan(earlier, shards, str(tmp_path / "out"))
     if changed == "input":
         os.utime(reviews_file, (1_000, 1_000))
         size = f"{reviews_file.stat().st_size:,} bytes in 1 file"
@@ -259,7 +259,7 @@ def test_plan_anything_changed_is_another_run_and_refused_by_name_on_resume(
 
     now = make_plan(config(reviews_file, **CHANGES.get(changed, {})), "other" if "the model" in changed else "model")
 
-    assert stood.run_id != now[0].run_id
+    assert earlier.run_id != now[0].run_id
     with pytest.raises(OutputError) as refused:
         resumed(*now, str(tmp_path / "out"))
     assert changed == refused.value.got
@@ -287,11 +287,11 @@ def test_plan_run_id_given_names_the_run_without_changing_its_hash(reviews_file:
     assert dataclasses.replace(unnamed, run_id="friday") == named
 
 
-def test_resumed_unchanged_keeps_the_run_id_that_stands(reviews_file: Path, config: MakeConfig, tmp_path: Path) -> None:
-    stood, shards = make_plan(config(reviews_file, run_id="friday"), "model")
-    write_plan(stood, shards, str(tmp_path / "out"))
+def test_resumed_unchanged_keeps_the_earlier_run_id(reviews_file: Path, config: MakeConfig, tmp_path: Path) -> None:
+    earlier, shards = make_plan(config(reviews_file, run_id="friday"), "model")
+    write_plan(earlier, shards, str(tmp_path / "out"))
 
-    assert stood == resumed(*make_plan(config(reviews_file), "model"), str(tmp_path / "out"))[0]
+    assert earlier == resumed(*make_plan(config(reviews_file), "model"), str(tmp_path / "out"))[0]
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 500, 1 << 20])

@@ -1,4 +1,4 @@
-"""The output directory: what may be written over, and what is deleted to make room."""
+"""The output directory: what may be overwritten, and what is deleted to make room."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def planned(config: MakeConfig, reviews_file: Path) -> Planned:
 
 @pytest.fixture
 def earlier(config: MakeConfig, reviews_file: Path, output: Path) -> Plan:
-    """The same plan as it stands in the output, with the files of a run and some that are not ours."""
+    """The same plan, written to the output, with the files of a run and some that are not ours."""
     plan, shards = make_plan(config(reviews_file, run_id="earlier"), "model")
     write_plan(plan, shards, str(output))
     put(output, *PARTS, *FOREIGN)
@@ -64,7 +64,7 @@ def earlier(config: MakeConfig, reviews_file: Path, output: Path) -> Plan:
 
 @pytest.mark.parametrize("changes", [{}, {"resume": True}, {"overwrite": True}], ids=str)
 @pytest.mark.parametrize("there", [False, True], ids=["absent", "empty"])
-def test_prepare_where_nothing_stands_starts(
+def test_prepare_without_an_earlier_run_starts(
     there: bool, changes: dict[str, bool], config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     if there:
@@ -75,7 +75,7 @@ def test_prepare_where_nothing_stands_starts(
     assert there == output.exists()
 
 
-def test_prepare_where_a_run_stands_is_refused_with_the_ways_out(
+def test_prepare_on_an_earlier_run_is_refused_with_the_ways_out(
     config: MakeConfig, planned: Planned, earlier: Plan, output: Path
 ) -> None:
     before = names(output)
@@ -113,7 +113,7 @@ def test_prepare_resume_of_another_run_is_refused(config: MakeConfig, earlier: P
         ("plan.json", "not JSON"),
     ],
 )
-def test_prepare_where_no_plan_of_ours_stands_is_refused_whatever_is_asked(
+def test_prepare_without_a_plan_of_ours_is_refused_whatever_is_asked(
     foreign: str, text: str, changes: dict[str, bool], config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     put(output, foreign, text=text)
@@ -137,7 +137,7 @@ def test_prepare_resume_after_a_crash_between_the_pieces_and_the_plan_starts(
 
 
 @pytest.mark.parametrize("kind", ["file", "link to nowhere"])
-def test_prepare_output_that_is_no_directory_is_refused(
+def test_prepare_output_that_is_not_a_directory_is_refused(
     kind: str, config: MakeConfig, planned: Planned, output: Path
 ) -> None:
     if kind == "file":
@@ -150,12 +150,12 @@ def test_prepare_output_that_is_no_directory_is_refused(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_prepare_output_that_cannot_be_created_is_refused(config: MakeConfig, plan: Plan, tmp_path: Path) -> None:
+def test_prepare_output_that_cannot_be_created_is_refused(config: MakeConfig, planned: Planned, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
 
     with pytest.raises(OutputError, match="cannot be created"):
-        prepare(config(output=str(closed / "new" / "out")), plan)
+        prepare(config(output=str(closed / "new" / "out")), *planned)
 
 
 def test_begin_overwrite_deletes_what_is_ours_and_nothing_else(

@@ -1,4 +1,4 @@
-"""Outputs of runs as they are found: whole, unfinished, damaged, and in a store."""
+"""Outputs of runs: finished, unfinished, damaged, and in a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def output(original: Original, tmp_path: Path) -> Path:
 
 
 def damage(output: Path) -> str:
-    """What is said of a damaged output."""
+    """The `got` of the refusal of a damaged output."""
     with pytest.raises(RefusedError, match="the output of the run is damaged") as refused:
         open_run(str(output))
     assert str(output) == refused.value.where
@@ -44,7 +44,7 @@ def test_run_has_its_parts_in_order_and_says_whether_it_is_a_success(output: Pat
     assert not open_run(str(output)).complete
 
 
-def test_parts_that_the_manifest_does_not_name_are_no_parts_of_the_run(output: Path) -> None:
+def test_parts_that_the_manifest_does_not_name_are_not_parts_of_the_run(output: Path) -> None:
     expected = open_run(str(output)).predictions
     (output / "predictions/part-00099.parquet").write_bytes(b"of another run")
     assert expected == open_run(str(output)).predictions
@@ -58,7 +58,9 @@ def test_parts_that_the_manifest_does_not_name_are_no_parts_of_the_run(output: P
         (lambda output: (output / "manifest.json").unlink(), "the run is not finished", "no manifest.json"),
     ],
 )
-def test_what_is_no_finished_run_is_refused(change: Callable[[Path], Any], what: str, got: str, output: Path) -> None:
+def test_anything_but_a_finished_run_is_refused(
+    change: Callable[[Path], Any], what: str, got: str, output: Path
+) -> None:
     change(output)
     with pytest.raises(RefusedError) as refused:
         open_run(str(output))
@@ -69,7 +71,7 @@ def test_what_is_no_finished_run_is_refused(change: Callable[[Path], Any], what:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"7", b"\xff", b"[" * 100_000, b'{"kept": 7, "parts": 7}', b'{"kept": [7]}']
 )
-def test_damaged_document_is_refused_and_nothing_else_comes_of_it(name: str, content: bytes, output: Path) -> None:
+def test_damaged_document_is_refused_and_nothing_else_is_raised(name: str, content: bytes, output: Path) -> None:
     (output / name).write_bytes(content)
     assert damage(output)
 
@@ -87,9 +89,7 @@ def test_damaged_document_is_refused_and_nothing_else_comes_of_it(name: str, con
         ({"parts": [{"path": 7, "rows": 1, "sha256": "0" * 64}]}, "parts, 0, path"),
     ],
 )
-def test_manifest_that_says_nonsense_is_refused_with_the_field(
-    changes: dict[str, Any], said: str, output: Path
-) -> None:
+def test_nonsense_in_the_manifest_is_refused_with_the_field(changes: dict[str, Any], said: str, output: Path) -> None:
     edit(output / "manifest.json", **changes)
     assert said in damage(output)
 
@@ -145,9 +145,7 @@ def in_store(
     client._client.cache_clear()
 
 
-def test_run_in_a_store_is_copied_for_as_long_as_it_is_looked_at(
-    in_store: tuple[str, gcs.Store | s3.Store], output: Path
-) -> None:
+def test_run_in_a_store_is_copied_while_it_is_in_use(in_store: tuple[str, gcs.Store | s3.Store], output: Path) -> None:
     address, _ = in_store
     run, local = open_run(address), open_run(str(output))
     assert (address, True) == (run.output, run.complete)
@@ -175,7 +173,7 @@ def test_part_that_is_missing_in_a_store_is_refused_by_name(in_store: tuple[str,
     assert address == refused.value.where
 
 
-def test_connection_of_the_tables_reaches_for_no_network(output: Path) -> None:
+def test_connection_of_the_tables_uses_no_network(output: Path) -> None:
     with (
         connect("report", new=[open_run(str(output))]) as connection,
         pytest.raises(duckdb.Error, match="httpfs"),
@@ -183,6 +181,6 @@ def test_connection_of_the_tables_reaches_for_no_network(output: Path) -> None:
         connection.execute("from 'http://127.0.0.1:9/x.parquet'")
 
 
-def test_shipped_model_is_no_run() -> None:
+def test_shipped_model_is_not_a_run() -> None:
     with pytest.raises(RefusedError, match="there is no run"):
         open_run(artifact.SHIPPED)

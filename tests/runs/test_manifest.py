@@ -1,4 +1,4 @@
-"""Summarise: which markers are trusted, how they add up, and when a run counts as a success."""
+"""Markers and manifest: which markers are trusted, how they add up, and when a run counts as a success."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_finished_shard_of_another_run_is_done_again(
 
 
 def damaged(document: dict[str, Any], damage: str) -> str:
-    """The marker with something missing or wrong."""
+    """The marker as text, with something missing or wrong."""
     if damage.startswith("no "):
         del document[damage.removeprefix("no ")]
     elif damage == "wrong count":
@@ -177,12 +177,12 @@ def test_total_adds_in_place_and_leaves_what_it_adds_alone(done: Summary) -> Non
         ((100, 50, 50, 1), 0.01, False, "1 file or range was unreadable"),
     ],
 )
-def test_verdict_on_counts_says_why_it_is_no_success(
+def test_verdict_on_counts_says_why_a_run_is_not_a_success(
     counts: tuple[int, int, int, int], max_error_rate: float, allow_unreadable: bool, said: str | None
 ) -> None:
-    found = verdict(dataclasses.asdict(Counts(*counts)), max_error_rate, allow_unreadable)
+    why = verdict(dataclasses.asdict(Counts(*counts)), max_error_rate, allow_unreadable)
 
-    assert said == (found and found[: len(said or found)])
+    assert said == (why and why[: len(said or why)])
 
 
 def finish(summary: Summary, plan: Plan, artifact: Artifact, config: ScoreConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The exported schemas are those of the code, and what the job writes fits them."""
+"""The exported schemas match the code, and what a job writes fits them."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_schema_for_bigquery_has_every_column_of_the_parquet_files_in_its_type(n
     loaded = pa.schema([(column["name"], arrow(column)) for column in documents()[f"{name}.bigquery.json"]])
     assert schema.names == loaded.names
     assert schema.empty_table().cast(loaded).num_rows == 0  # raises where a type does not fit
-    for expected, found in zip(schema, loaded, strict=True):
+    for expected, field in zip(schema, loaded, strict=True):
         if pa.types.is_list(expected.type):
-            assert [field.name for field in expected.type.value_type] == [f.name for f in found.type.value_type]
+            assert [f.name for f in expected.type.value_type] == [f.name for f in field.type.value_type]
         else:
-            assert pa.types.is_floating(expected.type) == pa.types.is_floating(found.type)
-            assert pa.types.is_integer(expected.type) == pa.types.is_integer(found.type)
+            assert pa.types.is_floating(expected.type) == pa.types.is_floating(field.type)
+            assert pa.types.is_integer(expected.type) == pa.types.is_integer(field.type)
 
 
 def test_lists_are_laid_out_as_bigquery_expects_them(original: Original) -> None:
