@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.config import Kept, ScoreConfig, ScoringConfig
 from batch_scorer.errors import OutputError
 from batch_scorer.formats.records import Shard
 from batch_scorer.planning.plan import make_plan
@@ -174,7 +174,8 @@ def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
         if not path.is_symlink():
             os.utime(path, (0, 1_000.125 + len(path.name)))
     digest, changes = HASHES[case]
-    plan, shards = make_plan(ScoreConfig.of(**{"inputs": ("in",), "output": "out", **changes}), "model")
+    options = {"inputs": ("in",), "output": "out", "top_k": 10, **changes}  # 10 was the default
+    plan, shards = make_plan(ScoreConfig.of(**options), "model")
     notices = SKIPPED if plan.notices else ()
     damage = {shard.index: DAMAGED for shard in shards if shard.damage}
     earlier = dataclasses.replace(plan, run_id="earlier", plan_hash=digest, notices=notices)
@@ -238,7 +239,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "--id-column was None and is now 'id'": {"id_column": "id"},
     "--keep was [] and is now [{'name': 'id', 'output_name': 'id', 'type': 'string'}]": {"kept": (Kept("id", "id"),)},
     "--max-text-bytes was 1000000 and is now 5000": {"max_text_bytes": 5_000},
-    "--top-k was 10 and is now 3": {"top_k": 3},
+    f"--top-k was {ScoringConfig.top_k} and is now 3": {"top_k": 3},
     "--precision was 'float32' and is now 'bfloat16'": {"precision": "bfloat16"},
     "--shard-rows was None and is now 1": {"shard_rows": 1},
     "--limit was None and is now 2": {"limit": 2},
