@@ -23,7 +23,7 @@ from tests.finished_runs import Original
 from tests.processes import GUARD_S
 from tests.stubs.environment import Environment, install
 
-# Examples cost little but the machines that run them vary; a slow example is no failure.
+# Examples are cheap, but machines differ; a slow example is not a failure.
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 

@@ -65,6 +65,19 @@ def wait_until(condition: Callable[[], object], alive: subprocess.Popen[Any] | N
         time.sleep(POLL_S)
 
 
+def processes_with(name: str, value: object) -> list[int]:
+    """The processes that have not ended and whose environment has this variable, whatever session they are in."""
+    mark = f"{name}={value}\0".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in entry.read_bytes() + b"\0":
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue  # it has ended meanwhile, or is another user's
+    return found
+
+
 def sessions() -> list[int]:
     """The session of each process that is not a zombie."""
     found = []

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from batch_scorer.api.job import _config
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, JobError, OptionError, OutputError
 from batch_scorer.events import Event
+from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
-from tests.runners.test_interrupt import sessions
+from tests.processes import GUARD_S, running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,8 @@ RUNS = """
 import sys
 from batch_scorer import score_job
 try:
-    score_job(sys.argv[1], sys.argv[2], model=sys.argv[3], shard_rows=100, run_id="r", workers=2, progress=False)
+    score_job(sys.argv[1], sys.argv[2], model=sys.argv[3], shard_rows=25, run_id="r", workers=2, worker_timeout=1200,
+              progress=False)
 except KeyboardInterrupt as interrupt:
     print("stopped", *interrupt.__notes__)
 """
@@ -208,25 +209,23 @@ def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     number: signal.Signals, tmp_path: Path, tiny_model: Path
 ) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out"
-    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(10_000)))
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(2_000)))
     command = [sys.executable, "-c", RUNS, str(source), str(output), str(tiny_model)]
-    before = set(sessions())
-    host = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    end = time.monotonic() + 300
-    while not list(output.glob("shards/*.json")):
-        assert host.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
-    os.killpg(host.pid, number)
-    out, _ = host.communicate(timeout=120)
+    gate = Gate(tmp_path / "gate", "scoring")
+    with running(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **gate.environment}) as host:
+        wait_until(lambda: len(gate.waiting()) == 2, host)
+        os.killpg(host.pid, number)
+        out, _ = host.communicate(timeout=GUARD_S)
+        wait_until(lambda: not gate.processes())
     assert (number == signal.SIGINT) == out.startswith("stopped the job was stopped; to continue, run `batch-scorer ")
-    while set(sessions()) - before:
-        assert time.monotonic() < end
-        time.sleep(0.1)
     assert not (output / "_SUCCESS").exists()
-    options: dict[str, Any] = {"model": tiny_model, "shard_rows": 100, "run_id": "r", "progress": False}
-    assert score_job(source, output, resume=True, workers=1, **options).complete
+    options: dict[str, Any] = {"shard_rows": 25, "run_id": "r"}
+    if number == signal.SIGINT:
+        assert score_job(source, output, model=tiny_model, resume=True, workers=1, progress=False, **options).complete
+    else:
+        score_here(ScoreConfig.of([str(source)], str(output), str(tiny_model), resume=True, **options))
     undisturbed = tmp_path / "undisturbed"
-    score_here(ScoreConfig.of([str(source)], str(undisturbed), str(tiny_model), shard_rows=100, run_id="r"))
+    score_here(ScoreConfig.of([str(source)], str(undisturbed), str(tiny_model), **options))
     assert part_bytes(undisturbed) == part_bytes(output)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from batch_scorer.api.process import Child
+from tests.processes import running, wait_until
 
 ECHOES = """
 import os, sys, time
@@ -30,7 +30,7 @@ import sys, time
 from batch_scorer.api.process import Child
 child = Child("echoing")
 print(child.receive()[0], flush=True)
-time.sleep(600)
+time.sleep(3600)
 """
 
 
@@ -47,13 +47,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_for_end(pid: int) -> None:
-    end = time.monotonic() + 60
-    while is_alive(pid):
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_child_finds_the_same_modules_and_is_no_target_of_ctrl_c(module: str, tmp_path: Path) -> None:
@@ -88,15 +81,14 @@ def test_child_that_ends_by_itself_says_so(tmp_path: Path) -> None:
 def test_child_does_not_outlive_a_caller_that_is_killed(module: str, tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", STARTS]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    fork_holding_the_pipe = is_alive(pid)
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
+    with running(command, stdout=PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        fork_holding_the_pipe = is_alive(pid)
+        parent.kill()
+        parent.wait()
     assert fork_holding_the_pipe
-    wait_for_end(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the child")

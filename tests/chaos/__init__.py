@@ -1,5 +1,5 @@
-"""Chaos: faults strike real jobs at random moments; afterwards every row has to be there, once, byte for byte.
+"""Chaos: faults strike real jobs at random moments; afterwards every row must be there, once, byte for byte.
 
 `corpora` makes inputs and a model, `jobs` starts and watches the command, `faults` are the things that happen,
-`verdict` judges what came of them, `trials` strings it together, `table` adds it up. `python -m tests.chaos --help`.
+`verdict` judges the result, `trials` ties it all together, `table` adds it up. `python -m tests.chaos --help`.
 """

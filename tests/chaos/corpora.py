@@ -38,7 +38,7 @@ class Corpus:
         inputs: as the command gets them.
         files: those that a fault may strike; the others have to stay.
         options: of `score`, beside the ones that all jobs have.
-        records: how many there are, good and bad; damaged ranges are none.
+        records: how many there are, good and bad; damaged ranges do not count.
         unreadable: how many damaged files or ranges there are.
     """
 

@@ -1,7 +1,7 @@
-"""The faults: what each does to a running job, how it is mended, and how a job may end because of it.
+"""The faults: what each does to a running job, how it is repaired, and how a job may end because of it.
 
-A fault is a context manager: on entering, it strikes; on leaving, its cause is mended (or, with rot, more is broken
-while nobody looks), after which `--resume` has to bring the job to its end.
+A fault is a context manager: on entry it strikes; on exit its cause is repaired (or, with rot, more is damaged while
+nobody is looking), after which `--resume` must finish the job.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Scene:
     Args:
         place: a directory of this job alone.
         done: shards that were done when it struck.
-        variant: which way the fault took, for the record.
-        complaints: what the fault itself saw go wrong.
+        variant: which form the fault took, for the record.
+        complaints: what went wrong while the fault struck.
     """
 
     job: Job
@@ -63,14 +63,14 @@ class Fault:
     """One kind of fault.
 
     Args:
-        ends: the exit codes with which a job may end, and what it has to say then, as a regular expression.
-        after: what has to be there before it can strike: nothing but the `start`, the plan (`planned`), a `worker`,
-            or a `shard` that is done; `loading` strikes soon after a worker is there, `early` soon after the plan is.
+        ends: the exit codes a job may end with, and what it must say then, as a regular expression.
+        after: what must exist before it can strike: nothing but the `start`, the plan (`planned`), a `worker`, or a
+            finished `shard`; `loading` strikes soon after a worker has started, `early` soon after the plan is written.
         workers: whether it strikes a worker process.
-        disk: whether the output is to be on a disk of its own, where one can be had.
+        disk: whether the output needs a disk of its own, where possible.
         options: of the command.
         environment: of the job, made in its directory.
-        lacking: why it cannot be tried on this machine, if so.
+        lacking: why it cannot be tried on this machine, or None.
     """
 
     name: str
@@ -130,7 +130,7 @@ def interrupted(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def disk_full(scene: Scene) -> Iterator[None]:
-    """The disk of the output has room for some kilobytes more, or for some files."""
+    """The disk of the output has room for only a few more kilobytes, or files."""
     scene.variant = scene.rng.choice(["bytes", "bytes", "files"])
     room = scene.rng.choice([0, scene.rng.randint(0, 64), scene.rng.randint(0, 1_024)])
     disk.leave(scene.output.parent, **({"kibibytes": room} if scene.variant == "bytes" else {"files": room % 12}))
@@ -140,7 +140,7 @@ def disk_full(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def read_only(scene: Scene) -> Iterator[None]:
-    """The output can be written no more: its file system, or where nobody may mount one, its directories."""
+    """The output becomes read-only: its file system, or its directories where mounting is not allowed."""
     if disk.lacking() is None:
         scene.variant = "file system"
         with disk.read_only(scene.output.parent):
@@ -159,7 +159,7 @@ def read_only(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def input_removed(scene: Scene) -> Iterator[None]:
-    """An input goes, and comes back."""
+    """An input disappears, and comes back."""
     path = _input(scene)
     aside = scene.place / "aside"
     path.rename(aside)
@@ -169,7 +169,7 @@ def input_removed(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def input_truncated(scene: Scene) -> Iterator[None]:
-    """An input loses its end, in place or by being written anew; it comes back with its date."""
+    """An input loses its end, in place or by being rewritten; it is restored with its date."""
     with _put_back(scene) as path:
         data = path.read_bytes()
         _write(scene, path, data[: scene.rng.randint(0, max(len(data) - 1, 0))])
@@ -178,7 +178,7 @@ def input_truncated(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def input_replaced(scene: Scene) -> Iterator[None]:
-    """An input becomes another of the same size, in place or by being written anew; it comes back with its date."""
+    """An input becomes another of the same size, in place or by being rewritten; it is restored with its date."""
     with _put_back(scene) as path:
         data = path.read_bytes()
         other = data.replace(b"good", b"evil")
@@ -188,7 +188,7 @@ def input_replaced(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def memory_limited(scene: Scene) -> Iterator[None]:
-    """A worker may have hardly more memory than it has, or even less."""
+    """A worker may use hardly more memory than it does, or even less."""
     kind, line = scene.rng.choice([(resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")])
     more = scene.rng.choice([-64, 0, 1, 8, 64]) * MIB
     scene.variant = f"{line[:-1]} {more // MIB:+} MiB"
@@ -206,14 +206,14 @@ def memory_limited(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def worker_hangs(scene: Scene) -> Iterator[None]:
-    """A worker stops, and never goes on."""
+    """A worker stops and never continues."""
     strike_worker(scene, signal.SIGSTOP)
     yield
 
 
 @contextmanager
 def suspended(scene: Scene) -> Iterator[None]:
-    """The whole job is stopped for longer than a worker may take for a step, and goes on."""
+    """The whole job is stopped for longer than a worker may take for a step, and then continues."""
     scene.job.signal(signal.SIGSTOP)
     time.sleep(HANG_S + 3)
     scene.job.signal(signal.SIGCONT)
@@ -222,7 +222,7 @@ def suspended(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def clock_jumps(scene: Scene) -> Iterator[None]:
-    """The time of day jumps to and fro by days, in driver and workers."""
+    """The time of day jumps back and forth by days, in driver and workers."""
     faked = scene.place / "faketime"
     over = threading.Event()
 
@@ -245,7 +245,7 @@ def clock_jumps(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def rot(scene: Scene) -> Iterator[None]:
-    """All is killed, and before somebody comes to resume, something that was finished is damaged."""
+    """Everything is killed, and before the run is resumed, something finished is damaged."""
     scene.job.signal(signal.SIGKILL)
     yield
     output, rng = scene.output, scene.rng
@@ -276,7 +276,7 @@ def rot(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stale(scene: Scene) -> Iterator[None]:
-    """All is killed, and drafts stand about as crashes leave them."""
+    """Everything is killed, and drafts are left lying around as crashes leave them."""
     scene.job.signal(signal.SIGKILL)
     yield
     drafts = ["plan/.00000.jsonl.1.draft", ".plan.json.1.draft"]
@@ -290,7 +290,7 @@ def stale(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def two_jobs(scene: Scene) -> Iterator[None]:
-    """A second job is started on the same output, and has to be refused while the first one runs."""
+    """A second job starts on the same output, and must be refused while the first one runs."""
     scene.variant = scene.rng.choice(["--resume", "--overwrite"])
     second = Job(scene.order.command(scene.output, scene.variant), scene.output, scene.place / "second")
     ended = second.end(PATIENCE_S)
@@ -304,7 +304,7 @@ def two_jobs(scene: Scene) -> Iterator[None]:
 
 
 def strike_worker(scene: Scene, number: signal.Signals) -> None:
-    """Sends a signal to one worker, if there is one yet or still."""
+    """Sends a signal to a worker, if there is one."""
     workers = scene.job.workers()
     if workers:
         scene.job.signal(number, scene.rng.choice(workers))
@@ -313,7 +313,7 @@ def strike_worker(scene: Scene, number: signal.Signals) -> None:
 
 
 def jumping_clock(place: Path, rng: random.Random) -> Mapping[str, str]:
-    """The environment of a job whose clock is to jump: for all programs where that library is at hand, else Python."""
+    """The environment of a job whose clock will jump: for all programs if libfaketime is installed, else for Python."""
     if FAKETIME.exists() and rng.random() < 0.5:
         _put(place / "faketime", "+0d\n")
         settings = ("NO_CACHE", "DONT_FAKE_MONOTONIC")
@@ -327,7 +327,7 @@ def jumping_clock(place: Path, rng: random.Random) -> Mapping[str, str]:
 
 
 def _input(scene: Scene) -> Path:
-    """One of the inputs, of which something is still to be scored, if there is one."""
+    """One of the inputs, preferably one that still has reviews to score."""
     plan, done = scene.output / "plan/00000.jsonl", {int(path.stem) for path in scene.output.glob("shards/[0-9]*.json")}
     shards = [json.loads(line) for line in plan.read_text().splitlines()] if plan.exists() else []
     ahead = {path for shard in shards if shard["index"] not in done for path in shard["paths"]}
@@ -337,7 +337,7 @@ def _input(scene: Scene) -> Path:
 
 @contextmanager
 def _put_back(scene: Scene) -> Iterator[Path]:
-    """One of the inputs, which is put back with its date afterwards."""
+    """One of the inputs, which is restored with its date afterwards."""
     path = _input(scene)
     aside, date = scene.place / "aside", path.stat()
     shutil.copyfile(path, aside)
@@ -347,7 +347,7 @@ def _put_back(scene: Scene) -> Iterator[Path]:
 
 
 def _write(scene: Scene, path: Path, data: bytes) -> None:
-    scene.variant = scene.rng.choice(["in place", "anew"])
+    scene.variant = scene.rng.choice(["in place", "rewritten"])
     if scene.variant == "in place":
         path.write_bytes(data)
     else:

@@ -1,14 +1,14 @@
-"""A gate: processes of a job wait at it until the test has done what it wants to do to them, however long that takes.
+"""A gate: processes of a job wait at it until the test has done to them what it wants, however long that takes.
 
     gate = Gate(tmp_path / "gate", "scoring")
     job = Popen([*COMMAND, "score", ...], env={**os.environ, **gate.environment})
     # wait until len(gate.waiting()) is the number of processes that score
     os.kill(job.pid, signal.SIGTERM)
-    gate.open()  # if the test has those go on that are left
+    gate.open()  # if the processes that are left should continue
 
-So no test races against a job, and none has to be quick. `tests/chaos/inside` holds what the processes do.
-As a program, `python -m tests.chaos.gate score ...`, this is the command itself, except that the driver does not watch
-its workers at first: on a busy machine, it might say that one hangs before the test has done anything to it.
+No test races against a job, and no test has to be quick. `tests/chaos/inside` is the processes' side of it.
+As a program, `python -m tests.chaos.gate score ...` is the command itself, except that the driver does not watch its
+workers at first: on a busy machine it might give up on one before the test has done anything to it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Literal
+
+from tests.processes import processes_with
 
 COMMAND = [sys.executable, "-m", "tests.chaos.gate"]
 INSIDE, ROOT = Path(__file__).parent / "inside", Path(__file__).parents[2]
@@ -28,7 +30,7 @@ class Gate:
     """A gate, closed at first.
 
     Args:
-        directory: of this gate alone; it is made.
+        directory: for this gate alone; it is created.
         at: where processes wait: `scoring`, each before it publishes its second shard; or `loading`, each worker as it
             begins to import TensorFlow.
     """
@@ -47,15 +49,19 @@ class Gate:
         }
 
     def waiting(self) -> list[int]:
-        """The processes that have come to the gate."""
+        """The processes that are waiting at the gate."""
         return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+
+    def processes(self) -> list[int]:
+        """All processes that have this gate and have not ended."""
+        return processes_with("CHAOS_GATE", self._directory)
 
     def wake_watch(self) -> None:
         """Has the driver watch its workers from now on."""
         (self._directory / WATCHED).touch()
 
     def open(self) -> None:
-        """Lets everybody through from now on, watched."""
+        """Lets everyone through from now on, watched."""
         self.wake_watch()
         (self._directory / "open").touch()
 

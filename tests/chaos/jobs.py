@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.corpora import RUN_ID, Corpus
-from tests.processes import tied
+from tests.processes import processes_with, tied
 
 POLL_SECONDS = 0.01
 GONE_SECONDS = 60.0  # by then nothing of a job that has ended may be left, on a busy machine
@@ -42,14 +42,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job came to its end.
+    """How a job ended.
 
     Args:
-        code: exit code, negative if a signal killed it; None if it had to be killed since it did not end.
-        said: on both outputs.
+        code: exit code, negative if a signal killed it; None if it did not end and had to be killed.
+        said: what it wrote to both outputs.
         at: when, on the monotonic clock.
-        left: processes of it that were there `GONE_SECONDS` later.
-        in_tmp: what it left in its directory for temporary files.
+        left: its processes that still existed `GONE_SECONDS` later.
+        in_tmp: what it left in its temporary directory.
     """
 
     code: int | None
@@ -60,11 +60,11 @@ class Ended:
 
 
 class Job:
-    """A job that runs; `begin` and `end` its life.
+    """A running job.
 
     Args:
-        environment: what it has beside the environment of this process.
-        place: where what it says and its temporary files go.
+        environment: variables in addition to those of this process.
+        place: where its output and temporary files go.
     """
 
     def __init__(
@@ -96,37 +96,28 @@ class Job:
         return self.process.poll() is None
 
     def processes(self) -> list[int]:
-        """All of its processes that have not ended, whatever session they are in: their environment has its name."""
-        mark = f"CHAOS_JOB={self._place}\0".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if mark in (entry / "environ").read_bytes() + b"\0":
-                        found.append(int(entry.name))
-                except OSError:
-                    continue  # it has ended meanwhile, or is another user's
-        return found
+        """All of its processes that have not ended: their environment has its name."""
+        return processes_with("CHAOS_JOB", self._place)
 
     def is_planned(self) -> bool:
-        """Whether it is past planning: it has begun to watch its workers."""
+        """Whether it is past planning and has begun to watch its workers."""
         return not self._watched_before.issuperset(self._watched())
 
     def _watched(self) -> list[Path]:
         return list(self.output.glob(".staging/workers-*"))  # a job that was killed leaves its own behind
 
     def workers(self) -> list[int]:
-        """Its worker processes, as the driver's watch knows them, that run."""
+        """Its running worker processes, as the driver's watch knows them."""
         folders = (folder for folder in self._watched() if folder not in self._watched_before)
         told = {int(path.name) for folder in folders for path in folder.glob("*") if path.name.isdigit()}
         return sorted((told - {self.pid}) & set(self.processes()))
 
     def markers(self) -> int:
-        """How many shards are done."""
+        """How many shards are finished."""
         return count_markers(self.output)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Waits until `condition` holds, and says whether it came to hold before the job or the time ended."""
+        """Waits until `condition` holds; False if the job or the time ended first."""
         end = time.monotonic() + seconds
         while self.is_running() and time.monotonic() < end:
             if condition():
@@ -135,7 +126,7 @@ class Job:
         return False
 
     def signal(self, number: signal.Signals, pid: int | None = None) -> None:
-        """Sends a signal to one process, or to all of the session."""
+        """Sends a signal to one process, or to the whole session."""
         try:
             if pid is None:
                 os.killpg(self.pid, number)
@@ -145,7 +136,7 @@ class Job:
             pass  # it has just ended: the fault came too late
 
     def end(self, within_s: float) -> Ended:
-        """Waits for the end of the driver, then of all its processes; what does not end is killed."""
+        """Waits for the driver to end, then for all its processes; whatever is left is killed."""
         names: dict[int, str] = {}
         try:
             code: int | None = self.process.wait(within_s)
@@ -161,7 +152,7 @@ class Job:
         return Ended(code, said, at, tuple(f"{pid} {name}" for pid, name in names.items()), in_tmp)
 
     def kill(self) -> None:
-        """Ends all that is left of it."""
+        """Kills whatever is left of it."""
         for pid in self.processes():
             self.signal(signal.SIGKILL, pid)
         self.process.kill()
@@ -169,7 +160,7 @@ class Job:
 
 
 def count_markers(output: Path) -> int:
-    """How many shards of the run in `output` are done."""
+    """How many shards of the run in `output` are finished."""
     return sum(1 for _ in output.glob("shards/[0-9]*.json"))
 
 

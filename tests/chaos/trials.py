@@ -1,4 +1,4 @@
-"""Trials: a job, a fault at a random moment, the cause mended, `--resume`; sometimes a fault strikes that run too."""
+"""Trials: a job, a fault at a random moment, a repair, `--resume`; sometimes a fault strikes that run too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN_SECONDS = 1_200.0  # for a job that nobody disturbs
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run of an order that nothing happened to.
+    """A run of an order that nothing disturbed.
 
     Args:
         shards: how many the plan has.
@@ -43,7 +43,7 @@ class Moment:
     Args:
         event: the `start` of the command, `planned`, a `worker` is there, or `shard`: so many more are done; or
             `scoring` or `loading`: every process of the job that scores waits there, at a `Gate`, for the fault.
-        stay: whether the processes that the fault leaves alone go on waiting.
+        stay: whether the processes that the fault leaves alone keep waiting.
     """
 
     event: str
@@ -63,7 +63,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Struck:
-    """One fault, and what came of it.
+    """One fault and its consequences.
 
     Args:
         done, shards: shards that were done when it struck, of how many.
@@ -97,11 +97,11 @@ class Struck:
 
 
 class Ground:
-    """Where trials take place: knows the undisturbed run of each order.
+    """Where trials take place; knows the undisturbed run of each order.
 
     Args:
         folder: for outputs, which are deleted once they are judged.
-        kept: for those of trials that went wrong.
+        kept: for the outputs of trials that went wrong.
         patience_s: how long a job may take to end after a fault.
     """
 
@@ -110,7 +110,7 @@ class Ground:
         self._undisturbed: dict[str, Undisturbed] = {}
 
     def undisturbed(self, order: Order) -> Undisturbed:
-        """The run of an order that nothing happens to; with how many workers does not matter to its bytes.
+        """The undisturbed run of an order; the number of workers does not change its bytes.
 
         Raises:
             AssertionError: it does not end well.
@@ -130,7 +130,7 @@ class Ground:
         return self._undisturbed[name]
 
     def take_undisturbed(self, order: Order, output: Path, first_s: float = 0.0) -> None:
-        """Takes what is in `output` as the run of an order that nothing happened to."""
+        """Takes `output` as the undisturbed run of an order."""
         whole = content(output)
         loss = compare(whole, whole, order.corpus.records, order.corpus.unreadable)
         assert not loss.problems, loss.problems
@@ -139,10 +139,10 @@ class Ground:
     def trial(
         self, order: Order, faults: Sequence[Fault], rng: random.Random, moments: Sequence[Moment] = ()
     ) -> tuple[Struck, ...]:
-        """Scores an order while the faults strike, one in each run, until the job ends before the next one can.
+        """Scores an order while the faults strike, one in each run, until the job finishes before the next one can.
 
         Args:
-            moments: when each of them is to strike; by default, at random.
+            moments: when each of them strikes; by default, at random.
         """
         whole = self.undisturbed(order)
         with self._place(order, faults) as (place, output):
@@ -177,7 +177,7 @@ class Ground:
         moment: Moment,
         resume: bool,
     ) -> Struck | None:
-        """Runs the job until it has ended, one way or the other; None if it ended before the fault could strike."""
+        """Runs the job until it ends, one way or another; None if it ended before the fault could strike."""
         before = count_markers(output)
         more = ("--resume", *fault.options) if resume else fault.options
         gate = Gate(place / "gate", "loading" if moment.event == "loading" else "scoring") if moment.at_gate else None
@@ -216,7 +216,7 @@ class Ground:
         )
 
     def resume(self, order: Order, output: Path, place: Path) -> tuple[str, ...]:
-        """Brings a run to its end, and says what went wrong with that."""
+        """Finishes a run, and returns what went wrong with that."""
         ended = Job(order.command(output, "--resume"), output, place).end(RUN_SECONDS)
         problems = (
             f"exit code {ended.code}: {ended.said}" if ended.code != 0 else "",
@@ -246,7 +246,7 @@ class Ground:
 
 
 def choose_moment(fault: Fault, whole: Undisturbed, before: int, rng: random.Random, workers: int) -> Moment:
-    """When to strike a run in which so many shards are done before it begins."""
+    """When to strike a run that begins with `before` shards finished."""
     left = whole.shards - before
     chance = rng.random()
     if fault.after == "early":
@@ -275,7 +275,7 @@ def _has_come(moment: Moment, job: Job, before: int, gate: Gate | None, workers:
 
 
 def _unstruck(order: Order, whole: Undisturbed, moment: Moment, ended: Ended) -> Struck | None:
-    """None: the job had ended before the fault could strike. If it did not end well, then by no fault of ours."""
+    """A job that ended before the fault could strike: None if it ended well, else a problem that we did not cause."""
     if ended.code == 0:
         return None
     return Struck(
@@ -294,16 +294,16 @@ def _unstruck(order: Order, whole: Undisturbed, moment: Moment, ended: Ended) ->
 
 
 def _untrue_success(ended: Ended, whole: Undisturbed, output: Path, order: Order) -> tuple[str, ...]:
-    """What is missing although `_SUCCESS` stands, after a job that did not end well; drafts may be left of that."""
+    """What is missing in spite of `_SUCCESS`, after a job that did not end well; it may have left drafts."""
     if ended.code == 0 or not (output / "_SUCCESS").exists():
         return ()
     found = dataclasses.replace(content(output), strangers=())
     loss = compare(whole.content, found, order.corpus.records, order.corpus.unreadable)
-    return tuple(f"_SUCCESS stands, but {problem}" for problem in loss.problems)
+    return tuple(f"_SUCCESS exists, but {problem}" for problem in loss.problems)
 
 
 def _judged(struck: Struck, whole: Undisturbed, output: Path, order: Order, problems: tuple[str, ...] = ()) -> Struck:
-    """With what the output came to, beside the undisturbed one."""
+    """With a verdict on the output, compared with the undisturbed one."""
     loss = compare(whole.content, content(output), order.corpus.records, order.corpus.unreadable)
     return dataclasses.replace(
         struck,
@@ -315,7 +315,7 @@ def _judged(struck: Struck, whole: Undisturbed, output: Path, order: Order, prob
 
 
 def draw(kinds: Sequence[str], workers: int | None, rng: random.Random) -> tuple[tuple[Fault, ...], int]:
-    """A fault of the first of `kinds`, now and then with another to follow, and how many workers the job has."""
+    """A fault of the first of `kinds`, sometimes followed by another, and how many workers the job has."""
     faults = [FAULTS[kinds[0]]]
     if rng.random() < 0.25:
         faults.append(FAULTS[rng.choice(kinds)])

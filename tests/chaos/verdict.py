@@ -1,4 +1,4 @@
-"""Verdicts: whether a job ended as it may, and whether what stands in its output is every row, once, byte for byte."""
+"""Verdicts: whether a job ended as it may, and whether its output holds every row, once, byte for byte."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _TOO_EARLY = (-signal.SIGTERM, -signal.SIGINT, 1)
 
 @dataclass(frozen=True)
 class Content:
-    """What stands in an output.
+    """What an output holds.
 
     Args:
         parts: sha256 of each, by its path in the output.
         places: how often the record of each place is there.
         repeated_ids: predictions whose id an earlier one has too.
-        manifest: None where there is none.
-        success: whether `_SUCCESS` stands.
-        strangers: files and folders that belong to no finished run.
+        manifest: None if it is missing.
+        success: whether `_SUCCESS` exists.
+        strangers: files and folders that do not belong to a finished run.
     """
 
     parts: dict[str, str]
@@ -49,12 +49,12 @@ class Content:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is wrong with an output, beside that of an undisturbed run.
+    """What is wrong with an output, compared with that of an undisturbed run.
 
     Args:
-        different: parts that are missing, too many or other bytes.
+        different: parts that are missing, surplus or have other bytes.
         lost, doubled: rows.
-        problems: in words, all of it.
+        problems: all of it in words.
     """
 
     different: int
@@ -64,7 +64,7 @@ class Loss:
 
 
 def content(output: Path) -> Content:
-    """What stands in `output`."""
+    """What `output` holds."""
     parts, places, ids = {}, Counter[Place](), Counter[str]()
     for path in sorted(output.glob("*/part-*.parquet")):
         name = str(path.relative_to(output))
@@ -86,7 +86,7 @@ def content(output: Path) -> Content:
 
 
 def compare(undisturbed: Content, found: Content, records: int, unreadable: int) -> Loss:
-    """What `found` lacks to be a finished run over so many records, equal to the undisturbed one."""
+    """What keeps `found` from being a finished run over so many records, equal to the undisturbed one."""
     names = undisturbed.parts.keys() | found.parts.keys()
     different = sum(undisturbed.parts.get(name) != found.parts.get(name) for name in names)
     lost = (undisturbed.places - found.places).total()
@@ -125,7 +125,7 @@ def _missing(undisturbed: Content, found: Content, records: int, unreadable: int
 def complaints(
     ended: Ended, fault: Fault, output: Path, struck_at: float, patience_s: float = PATIENCE_S
 ) -> Iterator[str]:
-    """What is wrong with the way in which a job ended after a fault; `compare` looks at what is in its output."""
+    """What is wrong with how a job ended after a fault; `compare` looks at its output."""
     if ended.code is None:
         yield f"it had not ended {patience_s:g} s after the fault"
         return

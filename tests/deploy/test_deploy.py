@@ -51,7 +51,7 @@ BEAMS = [
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Instruction and arguments, of each line of the Dockerfile; lines that go on are one."""
+    """Instruction and arguments of each line of the Dockerfile; continued lines are joined."""
     lines = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE)).splitlines()
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines if line)]
 

@@ -92,7 +92,7 @@ class Reader:
         return "\n".join(line.rstrip() for line in printed.getvalue().strip("\n").splitlines())
 
     def _shell(self, code: str) -> None:
-        # The shell runs all but our own command, which it hands over: a process for each would start TensorFlow anew.
+        # The shell runs all but our own command, which it hands over: a process for each would import TensorFlow again.
         handed = "batch-scorer() { printf '%s\\0' \"$@\" >> asked; printf '\\n\\0' >> asked; }; > asked\n"
         code = re.sub(r"^(batch-scorer sql .*) > (\S+)$", r"\1 TO \2", code, flags=re.MULTILINE)
         subprocess.run(["bash", "-euc", handed + code], check=True)
@@ -125,7 +125,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 def spark(reader: Reader) -> None:
     """A Spark on this machine, which `getOrCreate` finds."""
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-        pytest.skip("Spark needs Java, and there is none")
+        pytest.skip("Spark needs Java, which is not installed")
     start_spark(reader.folder)
 
 

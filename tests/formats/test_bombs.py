@@ -202,7 +202,7 @@ PARQUET_BOMBS: dict[str, tuple[Callable[[], bytes], int, list[Any]]] = {
 
 @pytest.fixture(scope="module")
 def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What came of each of `PARQUET_BOMBS`, all read by one process with pages and batches of 1 MB."""
+    """The outcome of each of `PARQUET_BOMBS`, all read by one process with pages and batches of 1 MB."""
     folder = tmp_path_factory.mktemp("bombs")
     paths = [folder / f"{name}.parquet" for name in PARQUET_BOMBS]
     for path, (make, _, _) in zip(paths, PARQUET_BOMBS.values(), strict=True):

@@ -15,7 +15,7 @@ def _arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--failures", type=Path, help="where inputs that fail are written")
     parser.add_argument("--coverage-guided", action="store_true", help="let atheris look for inputs, with --seconds")
     parser.add_argument("--seconds", type=int, default=60, help="of a coverage-guided run of one target (default: 60)")
-    parser.add_argument("--corpus", type=Path, help="directory of the inputs of a coverage-guided run, to go on with")
+    parser.add_argument("--corpus", type=Path, help="directory of inputs for a coverage-guided run to start from")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--guided-child", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""An input of the readers: eight bytes of options, and what stands in the file; how it is stored, and got back.
+"""An input of the readers: eight bytes of options and the content of the file; how it is stored and read back.
 
 What is in a compressed file is worked out here a second time, by `zlib` and `bz2` alone.
 """

@@ -1,6 +1,6 @@
 """The loaders under fuzzing: a plan's pieces, a shard's marker, a model artefact; each as it was written, or refused.
 
-The first bytes of an input say which file is meant and how; the rest is what stands in it.
+The first bytes of an input say which file is meant and how; the rest is its content.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SHARDS = (
 
 
 def plan_of(shards: int = len(SHARDS)) -> Plan:
-    """A plan that stands in no file."""
+    """A plan that is in no file."""
     fields = Fields("text", None, (), pa.schema([]), 1_000_000)
     sample: dict[str, Any] = {
         "run_id": "r" * 12,
@@ -76,7 +76,7 @@ def check_plan(data: bytes, scratch: Path) -> None:
     try:
         found = list(plan_files.read_shards(str(out), len(SHARDS)))
     except (ValueError, LookupError, TypeError, OSError, RecursionError, AttributeError):
-        return  # the job ends with this error and goes on with --resume, which writes the plan anew
+        return  # the job ends with this error; --resume writes the plan again and continues
     holds(len(found) == len(SHARDS), "fewer or more shards than were planned", found)
     for shard in found:
         holds(Shard.from_json(shard.to_json()) == shard, "a shard that does not survive being written", shard)
@@ -105,7 +105,7 @@ def seed_marker(rng: Random) -> bytes:
 
 
 def check_marker(data: bytes, scratch: Path) -> None:
-    """A damaged marker is none; one that is taken can be summed up and says of each count what was written."""
+    """A damaged marker is ignored; one that is accepted can be summed up and has the counts that were written."""
     true = marked(scratch)
     rng = Random(data)
     if data.startswith(b"json"):
@@ -192,7 +192,7 @@ def _sealed(files: dict[str, bytes]) -> dict[str, bytes]:
             manifest["files"][name] = hashlib.sha256(files[name]).hexdigest()
         text = json.dumps(manifest).encode()
     except (ValueError, LookupError, TypeError, RecursionError):
-        pass  # not JSON, or without hashes: the manifest stands as it is
+        pass  # not JSON, or without hashes: the manifest stays as it is
     return {"manifest.json": text, "MODEL_ID": hashlib.sha256(text).hexdigest().encode() + b"\n"}
 
 

@@ -44,7 +44,7 @@ def nested(depth: int, rng: Random) -> str:
 
 
 def near(length: int, rng: Random) -> int:
-    """A place in `length` bytes: anywhere, or, as often, near the end, where footers and checksums stand."""
+    """A place in `length` bytes: anywhere, or, as often, near the end, where footers and checksums are."""
     return rng.randrange(length) if rng.random() < 0.5 else max(0, length - 1 - int(rng.expovariate(0.01)))
 
 

@@ -59,7 +59,7 @@ def scorer(scratch: Path) -> Scorer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file: records and rejections in order of their offset, and damage."""
+    """What reading a file gave: records and rejections in order of their offset, and damage."""
 
     found: Expected
     codes: list[str]

@@ -109,6 +109,6 @@ def _check_kept(content: bytes, work: Work, predictions: list[pa.Table]) -> None
 
 def _shown(column: pa.ChunkedArray) -> str:
     """A column as text, in which NaN equals NaN."""
-    if "dictionary" in str(column.type):  # the same values may stand behind other indices
+    if "dictionary" in str(column.type):  # the same values may have other indices
         return str(column.to_pylist())
     return "".join(column.to_string(window=9, container_window=9, indent=0).split())

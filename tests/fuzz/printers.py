@@ -1,4 +1,4 @@
-"""Words, and what is shown, under fuzzing: offsets slice back; a terminal is told text and our styles, nothing else."""
+"""Words, and what is shown, under fuzzing: offsets slice back; a terminal gets text and our styles, nothing else."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def check_terminal(data: bytes, scratch: Path) -> None:
 
 
 def _manifest(text: str) -> dict[str, Any]:
-    """The manifest of a run in which `text` stands wherever text may."""
+    """The manifest of a run that has `text` wherever there may be text."""
     return {
         "run_id": text,
         "model_id": text,

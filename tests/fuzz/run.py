@@ -1,4 +1,4 @@
-"""Runs a target over numbered inputs in a process of its own, and goes on in another where one dies or hangs.
+"""Runs a target over numbered inputs in a separate process, and continues in another if that one dies or hangs.
 
 In: a target, a seed, a count. Out: a `Tally`; in a directory the first input that failed in each way, and how.
 """
@@ -35,7 +35,7 @@ _PLACE = struct.Struct("<q")  # the number of the input in hand, in memory that 
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of the inputs of one target.
+    """The outcome of the inputs of one target.
 
     Args:
         crashes: inputs that ended in an exception that is not documented, in the death of the process, or never.
@@ -113,7 +113,7 @@ def _where(log: Path) -> str:
 
 
 def fast_directory() -> str | None:
-    """Where files stand in memory, if anywhere: a disk would take most of the time."""
+    """A directory in memory, if there is one: a disk would take most of the time."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 

@@ -109,7 +109,7 @@ def files(rng: Random) -> bytes:
 
 
 def parquet(rng: Random) -> bytes:
-    """A table of any types, encoded and compressed in any way; the text stands in `text`, `review.body` or `a.b.c`."""
+    """A table of any types, encoded and compressed in any way; the text is in `text`, `review.body` or `a.b.c`."""
     rows = rng.choice((*(0, 1, 7) * 2, *(40,) * 8, 1_030))
     columns = {}
     words = pa.array([None if rng.random() < 0.05 else text(rng)[:40] for _ in range(rows)], pa.string())

@@ -18,7 +18,7 @@ class Target:
     Args:
         share: of the inputs of a run; targets that cost little get more.
         make: an input, valid or nearly so.
-        check: returns if what became of an input is right; `oracle.Unaccounted` if a record is lost or wrong. Whatever
+        check: returns if an input was handled correctly; `oracle.Unaccounted` if a record is lost or wrong. Anything
             else it raises is a crash. It may use an empty directory, the same for all inputs of a process.
     """
 

@@ -35,7 +35,7 @@ def check_text(
     Args:
         expect: what is to come of the decompressed content.
         refusable: whether the plan may refuse it, a column being missing.
-        unusable: whether all of it counts as damage, whatever is in it.
+        unusable: whether all of it counts as damage, no matter what is in it.
     """
     case = Case.of(data)
     stored = case.stored(case.content)
@@ -123,7 +123,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _depth(value: Any) -> int:
-    """How many lists and objects stand within each other."""
+    """How many lists and objects are nested in each other."""
     depth, level = 0, [value]
     while level := [inner for inner in level if isinstance(inner, (dict, list))]:
         depth += 1

@@ -60,7 +60,7 @@ def one_value(inflated: int) -> bytes:
 
 
 def many_values(inflated: int, each: int) -> bytes:
-    """So many bytes in values of `each`, as Arrow writes them: 1,024 values a page, whatever their size."""
+    """So many bytes in values of `each`, as Arrow writes them: 1,024 values a page, no matter how large."""
     sink = io.BytesIO()
     schema = pa.schema({"text": pa.string()})
     with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:

@@ -1,6 +1,6 @@
 """Feeds full-size bombs to the real command and measures every process: `python -m tests.hostile.measure [NAME...]`.
 
-Prints a table in Markdown: each input, what came of it, and the peak resident memory of its largest process.
+Prints a table in Markdown: each input, its outcome, and the peak resident memory of its largest process.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _outcome(output: Path) -> str:
 
 def main(names: list[str]) -> None:
     """Measures the bombs of these names, or all."""
-    print("| input | bytes | holds | came of it | exit code | seconds | largest process |")
+    print("| input | bytes | holds | outcome | exit code | seconds | largest process |")
     print("|---|---|---|---|---|---|---|")
     for bomb in BOMBS:
         if not names or bomb.name in names:

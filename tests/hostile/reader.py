@@ -1,4 +1,4 @@
-"""Reads files in a process of its own, which a bomb may kill: prints what came of each, and what it took, as JSON.
+"""Reads files in a separate process, which a bomb may kill: prints the outcome of each and its memory as JSON.
 
 python -m tests.hostile.reader PAGE_BYTES FILE...
 """
@@ -28,7 +28,7 @@ def read_apart(paths: Sequence[Path], page_bytes: int) -> list[dict[str, Any]]:
         For each file:
         texts: how many there are to score.
         rejected: offset and code of the rest.
-        arrow_bytes: what Arrow took at most, for it and those before.
+        arrow_bytes: the most memory that Arrow used, for it and the files before it.
     """
     command = [sys.executable, "-m", "tests.hostile.reader", str(page_bytes), *map(str, paths)]
     here = Path(__file__).parents[2]

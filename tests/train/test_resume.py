@@ -31,7 +31,7 @@ class Killed(Exception):
 
 
 def pretrained(directory: Path, resume: bool = False, die_at: int = 0) -> dict[str, Any]:
-    """Pre-trains on texts in which each word is followed by the next higher one, whatever the word they start from."""
+    """Pre-trains on texts in which each word is followed by the next higher one, starting anywhere."""
     rng = np.random.default_rng(0)
     architecture = Architecture(vocabulary_size=12, embedding_dim=8, units=8, attention_units=4)
     texts = [np.array([1, *(3 + (start + np.arange(9)) % 9)], np.int32) for start in rng.integers(0, 9, 96)]
@@ -78,7 +78,7 @@ def note_and_die(run, *line):
 Run.note = note_and_die
 main(sys.argv[3:])
 """
-# Trains several times, one after the other.
+# Trains several times in one process.
 TRAINS = """
 import json, sys
 from click.testing import CliRunner
@@ -196,7 +196,7 @@ def test_diversity_term_lowers_conicity() -> None:
 
     states = tf.constant([[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]], [[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]]])
     mask = tf.constant([[True, True, False], [True, True, False]])
-    # Two states at a right angle stand at 45 degrees to their mean; parallel ones at none.
+    # Two states at a right angle are at 45 degrees to their mean; parallel ones at 0.
     assert (np.sqrt(0.5) + 1) / 2 == pytest.approx(float(conicity(states, mask)), rel=1e-6)
 
     rng = np.random.default_rng(0)

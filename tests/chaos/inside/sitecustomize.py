@@ -1,4 +1,4 @@
-"""Read by every Python of a job that a test looks into: a clock that jumps, and a gate at which processes wait.
+"""Runs in every Python process of a job that a test manipulates: a clock that jumps, a gate to wait at.
 
 `CHAOS_CLOCK` names a file: once it exists, `time.time` is days off, ahead or behind, and differently each half second.
 `CHAOS_GATE` names a directory, see `tests.chaos.gate`.
@@ -29,7 +29,7 @@ def _jump(file):
 
 
 def _wait(gate):
-    """Tells that this process is at the gate, and waits until it opens; a worker does not seem to hang meanwhile."""
+    """Waits at the gate until it opens, and says so; to the driver, a worker seems to make progress."""
     open(os.path.join(gate, str(os.getpid())), "w").close()
     while not os.path.exists(os.path.join(gate, "open")):
         if _is_worker():
@@ -43,7 +43,7 @@ def _is_worker():
 
 
 def _take_a_step(told):
-    """Counts a step more in the file by which the driver watches a worker, as `heartbeat.Pulse` does."""
+    """Counts one more step in the file by which the driver watches a worker, as `heartbeat.Pulse` does."""
     with contextlib.suppress(OSError), open(told, "r+b") as file:
         doing, steps = file.read().split()
         file.seek(0)
