@@ -34,8 +34,10 @@ from batch_scorer.models.tokenizer import words
 from batch_scorer.planning import plan
 from batch_scorer.runners.job import plan_sentence
 from batch_scorer.runners.result import JobResult
+from batch_scorer.runs.finished import Run
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review
+from batch_scorer.scoring.run_row import FoundText, RunRow
 from batch_scorer.ui import cards, highlight, summary, terminal
 from tests.cli.test_main import process
 from tests.jobs import score_here
@@ -315,6 +317,24 @@ def own_styles(scorer: Scorer) -> set[str]:
 def test_explanation_obeys_nothing_in_the_review(text: str, scorer: Scorer, own_styles: set[str]) -> None:
     review: ExplainedReview = explain_review(text, scorer, 5)
     assert_obeyed_in_nothing(on_terminal(lambda on: highlight.show(on, review)), own_styles)
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_row_of_a_run_obeys_nothing_in_its_table(data: st.DataObject, scorer: Scorer, own_styles: set[str]) -> None:
+    review = explain_review("good and bad", scorer, 2)
+    manifest = {"bias": 0.1, "temperature": 1.3, "finished": "text", "model_name": "text"}
+
+    def show(text: Callable[[], str]) -> Callable[[Console], None]:
+        words = [{**word, "token": text()} for word in review.row["top_contributing"]]
+        names = ("record_id", "source", "model_id", "run_id", "predicted_label", text(), text())
+        columns = {**review.row, "offset": 7, **{name: text() for name in names}, "top_contributing": words}
+        said = {name: text() if name in ("finished", "model_name") else value for name, value in manifest.items()}
+        row = RunRow(Run(text(), said, {}, True, (), ()), columns, same_id=2)
+        return lambda on: highlight.show_row(on, row, FoundText(None, text()))
+
+    expected = own_styles | styles_of(on_terminal(show(lambda: "text")))
+    assert_obeyed_in_nothing(on_terminal(show(lambda: data.draw(TEXTS))), expected)
 
 
 NAMES = [

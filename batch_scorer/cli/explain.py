@@ -107,8 +107,8 @@ def explain_row(output: str, record_id: str, inputs: tuple[str, ...], model: str
         text = find_text(row, inputs)
         if as_json:
             click.echo(escape.as_json(row.to_json(text.text), console.encoding))
-            notes = [f"the first of {row.same_id:,} rows with this id"] if row.same_id > 1 else []
-            for note in (*notes, text.note):
+            notes = [f"row: the first of {row.same_id:,} with this id"] if row.same_id > 1 else []
+            for note in (*notes, f"text: {text.note}"):
                 click.echo(escape.visible(note), err=True)
         else:
             highlight.show_row(console, row, text)

@@ -75,7 +75,8 @@ def _surely_fits(schema: Json, value: Any) -> bool:
 def _has_type(name: str, value: Any) -> bool:
     if name == "number":
         return type(value) in (int, float)
-    return type(value) is {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}.get(name)
+    types = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+    return type(value) is types.get(name)
 
 
 def _properties_fit(schema: Json, value: Any) -> bool:

@@ -59,8 +59,8 @@ class ExplainedReview:
     @property
     def unknown(self) -> int:
         """How many of the words that were read are not in the vocabulary."""
-        share: float = self.row["oov_rate"]
-        return round(share * self.row["n_tokens_used"])
+        share, used = float(self.row["oov_rate"]), int(self.row["n_tokens_used"])
+        return round(share * used)
 
 
 def check(text: str, where: str) -> None:

@@ -199,7 +199,7 @@ class FoundText:
 
     Args:
         text: None if it was not found.
-        note: a sentence: where it comes from, or why it is not shown and what to do.
+        note: where it comes from, or why it is not shown and what to do.
     """
 
     text: str | None
@@ -219,7 +219,7 @@ def find_text(row: RunRow, inputs: tuple[str, ...] = ()) -> FoundText:
     for kept in row.run.plan["kept"]:
         text, is_text = row.columns.get(kept["output_name"]), kept["name"] == row.run.plan["text_column"]
         if is_text and not inputs and isinstance(text, str) and is_scored_text(row, text):
-            return FoundText(text, f"the text is the kept column {kept['output_name']}")
+            return FoundText(text, f"the kept column {kept['output_name']}")
     places = inputs or tuple(str(source["input"]) for source in row.run.manifest["inputs"])
     named = printable(", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else ""))
     try:
@@ -228,13 +228,15 @@ def find_text(row: RunRow, inputs: tuple[str, ...] = ()) -> FoundText:
         if inputs:
             raise
         reason = error.what.removeprefix("the texts cannot be read: ")
-        return FoundText(None, f"no text: the run's inputs cannot be read ({reason}); give them with --text-from INPUT")
+        return FoundText(
+            None, f"not shown: the run's inputs cannot be read ({reason}); give them with --text-from INPUT"
+        )
     if texts.matched:
-        return FoundText(texts.matched[0], f"the text is from {named}")
+        return FoundText(texts.matched[0], f"from {named}")
     other = "give the inputs as they were scored with --text-from INPUT"
     if texts.mismatched:
-        return FoundText(None, f"no text: the one now in {named} is not the one that was scored; {other}")
-    return FoundText(None, f"no text: this review is not in {named}; {other}")
+        return FoundText(None, f"not shown: what is now in {named} is not the text that was scored; {other}")
+    return FoundText(None, f"not shown: this review is not in {named}; {other}")
 
 
 def _from_inputs(row: RunRow, inputs: tuple[str, ...]) -> Texts:

@@ -50,7 +50,7 @@ def show_row(console: Console, row: RunRow, text: FoundText) -> None:
     if row.columns["top_contributing"]:
         console.print()
     manifest = row.run.manifest
-    finished = f", finished {manifest['finished'][:19]}" if row.run.complete else ", not a success"
+    finished = f", finished {manifest['finished'][:19]} UTC" if row.run.complete else ", not a success"
     terminal.row(console, "record", row.record_id)
     if row.same_id > 1:
         terminal.row(console, "", f"the first of {row.same_id:,} rows with this id")
@@ -120,7 +120,7 @@ def verdict(review: ExplainedReview) -> Text:
     row = review.row
     read = f", the last {row['n_tokens_used']:,} read" if row["truncated"] else ""
     counts = f"{counted(row['n_tokens'], 'word')}{read}, {review.unknown:,} unknown"
-    return Text.assemble((row["predicted_label"], "bold"), f": {counts}; temperature {review.temperature:.3f}")
+    return Text.assemble((safe(row["predicted_label"], 40), "bold"), f": {counts}; temperature {review.temperature:.3f}")
 
 
 def sum_line(review: ExplainedReview) -> Text:

@@ -1,7 +1,8 @@
-"""`batch-scorer explain`: one review in the terminal, with the numbers that the table would hold."""
+"""`batch-scorer explain`: a text, or a row of a run, in the terminal, with the numbers that the table holds."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from rich.console import Console
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import EngineError
+from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.tokenizer import spans, words
@@ -26,7 +28,7 @@ from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review, to_json
 from batch_scorer.ui import highlight
 from tests.cli.test_main import SHOW_IMPORTS, process
-from tests.conftest import REVIEWS, TINY
+from tests.conftest import REVIEWS, TINY, save_tiny
 from tests.jobs import rows, score_here
 from tests.ui.test_terminal import FORBIDDEN
 
@@ -193,7 +195,7 @@ def test_sum_adds_up_as_printed_and_in_the_row(text: str, top_k: int, scorer: Sc
         (b"", ["nothing to score", "where:    standard input", "to fix:"]),
         (b"?! ... \n", ["nothing to score", "got:      no letter or digit"]),
         (b"caf\xe9", ["not UTF-8", "where:    standard input, byte 3", "got:      0xe9", "iconv"]),
-        (b"good " * 200_001, ["too large", "expected: 1,000,000 bytes at most"]),
+        (b"good " * 200_001, ["too large", "expected: at most 1,000,000 bytes"]),
     ],
     ids=["empty", "no words", "invalid UTF-8", "too large"],
 )
@@ -248,11 +250,76 @@ def test_text_on_which_the_model_fails_is_exit_1(scorer: Scorer) -> None:
     assert (1, "ValueError: no room") == (caught.value.exit_code, caught.value.got)
 
 
-def test_whole_process_is_silent_on_standard_error_and_does_without_beam(tiny_model: Path) -> None:
+def test_whole_process_is_silent_on_standard_error_and_does_without_tensorflow_and_beam(tiny_model: Path) -> None:
     done = process("-c", SHOW_IMPORTS, "explain", "--model", tiny_model, "a good film")
     assert (0, "") == (done.returncode, done.stderr)
     assert "P(positive)" in done.stdout
     assert "\x1b" not in done.stdout
-    imported = done.stdout.splitlines()[-1]
-    assert "tensorflow" in imported
-    assert "apache_beam" not in imported
+    assert "imported: numpy pyarrow" == done.stdout.splitlines()[-1]
+
+
+def test_whole_process_imports_neither_pandas_nor_jsonschema_and_leaves_no_trace_of_hiding_pandas(
+    tiny_model: Path,
+) -> None:
+    code = """
+import sys
+from click.testing import CliRunner
+from batch_scorer.cli.main import main
+
+done = CliRunner().invoke(main, sys.argv[1:], catch_exceptions=False)
+print(done.exit_code, sorted({"pandas", "jsonschema"} & sys.modules.keys()))
+import pandas
+print(pandas.__name__)
+"""
+    done = process("-c", code, "explain", "--model", tiny_model, "a good film")
+    assert ["0 []", "pandas"] == done.stdout.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("text", ["good film", "very " * 60 + "boring"])
+def test_notebooks_variant_is_explained_as_its_own_engine_does(text: str, tmp_path: Path) -> None:
+    architecture = dataclasses.replace(TINY, masked=False, recurrent_activation="relu")
+    model = save_tiny(tmp_path / "notebook", architecture=architecture)
+    result = CliRunner().invoke(main, ["explain", "--model", str(model), "--json", text])
+    assert 0 == result.exit_code, result.output
+    row, loaded = json.loads(result.stdout), artifact.load(str(model))
+    expected = explain_review(text, Scorer(loaded, load_engine(loaded)), 10).row
+    for name in ("logit", "probability", "rest_contribution"):
+        assert row[name] == pytest.approx(expected[name], abs=1e-5)
+    listed, theirs = (
+        {word["position"]: word["contribution"] for word in found["top_contributing"]} for found in (row, expected)
+    )
+    assert listed == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["-5 stars, boring", "--- what a good film", "-hm, good", "-"])
+def test_text_that_begins_with_a_dash_is_scored_after_two_dashes(text: str, run: Callable[..., Result]) -> None:
+    result = run("--json", "--", text, given=b"good film")
+    assert 0 == result.exit_code, result.stderr
+    row = json.loads(result.stdout)
+    assert len(words("good film" if text == "-" else text)) == row["n_tokens"]
+
+
+@pytest.mark.parametrize("text", ["-5 stars, boring", "--- what a good film"])
+def test_text_that_begins_with_a_dash_is_refused_with_a_hint(text: str, run: Callable[..., Result]) -> None:
+    result = run(text)
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert "No such option" in result.stderr
+    assert "A TEXT that begins with a dash goes after --." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ((), ["there is nothing to explain", "explain --run OUT --id ID"]),
+        (("good", "--run", "OUT", "--id", "r1"), ["a TEXT and --run exclude each other", "got:      TEXT 'good'"]),
+        (("--run", "OUT"), ["--run needs the --id of a row", "inspect OUT"]),
+        (("good", "--id", "r1"), ["--id needs --run"]),
+        (("good", "--text-from", "in.jsonl"), ["--text-from needs --run"]),
+        (("--run", "OUT", "--id", "r1", "--top-k", "3"), ["--top-k does not go with --run"]),
+        (("--run", "OUT", "--id", "r1"), ["there is no run", "where:    OUT"]),
+    ],
+)
+def test_options_that_do_not_go_together_are_exit_2_and_said_so(args: tuple[str, ...], expected: list[str]) -> None:
+    result = CliRunner().invoke(main, ["explain", *args])
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert [] == [part for part in expected if part not in result.stderr]
