@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from batch_scorer.config import Kept, ScoreConfig, ScoringConfig
 from batch_scorer.errors import OutputError
+from batch_scorer.formats.partitions import records
 from batch_scorer.formats.records import Shard
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs import plan_files
 from batch_scorer.runs.plan_files import read_shards, resumed, shard_at, write_plan
-from batch_scorer.scoring import read
 
 MakeConfig = Callable[..., ScoreConfig]
 
@@ -207,7 +207,7 @@ def test_shards_iterated_again_are_the_same_and_their_reviews_add_up(
     assert len(shards) == plan.shard_count == len(list(shards))
     assert min(limit or 34, 34) == plan.reviews == sum(shards.reviews)
     for shard, reviews in zip(shards, shards.reviews, strict=True):
-        count = 0 if shard.damage else len(list(read.records(shard, plan.fields))[: shard.max_records])
+        count = 0 if shard.damage else len(list(records(shard, plan.fields))[: shard.max_records])
         assert abs(count - reviews) <= (shard.format == "jsonl" and limit is None)  # which is estimated from bytes
 
 
