@@ -10,12 +10,13 @@ from batch_scorer.models.tokenizer import LINE_BREAK
 from batch_scorer.scoring.review import ExplainedReview
 
 TABLE_TITLE = "the words that weigh most"
-TOKEN_CHARACTERS = 40  # of a token in the table
+TOKEN_CHARACTERS = 40  # shown of a token, or of a label
 
 
 def explained(review: ExplainedReview) -> str:
     """Everything there is to show, in paragraphs."""
-    parts = (marked_text(review), legend(review), f"{verdict(review)}\n{sum_line(review)}", _word_table(review))
+    numbers = f"{': '.join(verdict(review))}\n{sum_line(review)}"
+    parts = (marked_text(review), legend(review), numbers, _word_table(review))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -50,12 +51,12 @@ def legend(review: ExplainedReview) -> str:
     return ", ".join(entries)
 
 
-def verdict(review: ExplainedReview) -> str:
+def verdict(review: ExplainedReview) -> tuple[str, str]:
     """The label, and what was read."""
-    row, unknown = review.row, sum(not word.is_known for word in review.words)
+    row = review.row
     read = f", the last {row['n_tokens_used']:,} read" if row["truncated"] else ""
-    counts = f"{counted(row['n_tokens'], 'word')}{read}, {unknown:,} unknown"
-    return f"{row['predicted_label']}: {counts}; temperature {review.temperature:.3f}"
+    counts = f"{counted(row['n_tokens'], 'word')}{read}, {review.unknown:,} unknown"
+    return safe(row["predicted_label"], TOKEN_CHARACTERS), f"{counts}; temperature {review.temperature:.3f}"
 
 
 def sum_line(review: ExplainedReview) -> str:

@@ -24,6 +24,7 @@ from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.tokenizer import spans, words
+from batch_scorer.scoring import plain
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review, to_json
 from batch_scorer.ui import highlight
@@ -125,7 +126,7 @@ def test_words_before_the_last_are_marked_as_not_read(scorer: Scorer) -> None:
 
 def test_colour_is_the_sign_and_strength_is_the_attention(scorer: Scorer) -> None:
     review = explain_review("a wonderful film and it's not boring, unheard of", scorer, 10)
-    marked = highlight.marked_text(review, coloured=True)
+    marked = highlight.marked_text(review)
     assert review.text == marked.plain
     style_at = {span.start: str(span.style) for span in marked.spans}
     largest = max(word.attention for word in review.words)
@@ -150,7 +151,7 @@ def test_colour_is_the_sign_and_strength_is_the_attention(scorer: Scorer) -> Non
     ],
 )
 def test_text_is_shown_with_its_line_breaks_and_obeyed_in_nothing(text: str, expected: str, scorer: Scorer) -> None:
-    assert expected == highlight.marked_text(explain_review(text, scorer, 0), coloured=True).plain
+    assert expected == highlight.marked_text(explain_review(text, scorer, 0)).plain
 
 
 @settings(max_examples=60)
@@ -179,7 +180,7 @@ def test_sum_adds_up_as_printed_and_in_the_row(text: str, top_k: int, scorer: Sc
     assert row["logit"] == pytest.approx(total, abs=1e-5)
     assert row["probability"] == pytest.approx(1 / (1 + np.exp(-row["logit"] / review.temperature)), abs=1e-6)
 
-    match = SUM.fullmatch(highlight.sum_line(review).plain)
+    match = SUM.fullmatch(plain.sum_line(review))
     assert match
     bias, listed, rest, logit, probability = map(float, match.groups())
     assert logit == pytest.approx(bias + listed + rest, abs=0.0021)  # four roundings of half a thousandth

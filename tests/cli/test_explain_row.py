@@ -58,8 +58,8 @@ def test_row_of_a_run_is_shown_with_its_text_its_sum_and_where_it_is_from(row: R
     assert logit == pytest.approx(columns["logit"], abs=0.00051)
     assert probability == pytest.approx(columns["probability"], abs=0.00051)
     assert f"{columns['predicted_label']}: 7 words, 0 unknown; temperature 1.300" in text
-    said = dict(line.split(" ", 1) for line in text[-6:])
-    assert ["record", "from", "run", "model", "kept", "text"] == [*said]
+    said = dict(line.split(" ", 1) for line in text[-7:])
+    assert ["record", "from", "run", "model", "kept", "text", "marked"] == [*said]
     assert ("r1", f"{columns['source']}#0", "stars: 4") == (said["record"], said["from"], said["kept"])
     assert said["run"].startswith("it, finished 2") and said["model"] == f"tiny {columns['model_id']}"
     assert f"from {columns['source']}" == said["text"]
@@ -67,7 +67,7 @@ def test_row_of_a_run_is_shown_with_its_text_its_sum_and_where_it_is_from(row: R
 
 def test_row_in_colour_has_the_listed_words_marked_and_the_others_plain(output: str) -> None:
     found = find_row(open_run(output), "r1")
-    marked = highlight.marked_text(found.review(dict(REVIEWS)["r1"]), coloured=True)
+    marked = highlight.marked_text(found.review(dict(REVIEWS)["r1"]))
     listed = {w["char_start"] for w in (*found.columns["top_attended"], *found.columns["top_contributing"])}
     assert {span.start for span in marked.spans if str(span.style)} <= listed
     assert [span for span in marked.spans if str(span.style)]
