@@ -21,8 +21,8 @@ _FIGURE = "margin: 0.3em 0; max-width: 52em; line-height: 1.8; font-family: syst
 _HEAD = "margin: 0 0 0.4em; line-height: 1.4"
 _TEXT = "margin: 0; white-space: pre-wrap; overflow-wrap: anywhere"
 _NOTE = "margin: 0.5em 0 0; font-size: 0.87em; line-height: 1.5; opacity: 0.85"
-_MARK = "color: inherit; padding: 0.1em 0.12em; border-radius: 0.2em"
-_NUMBER = "font-size: 0.72em; margin-left: 0.15em; font-variant-numeric: tabular-nums; vertical-align: baseline"
+_MARK = "color: inherit; padding: 0.1em 0; border-radius: 0.15em"
+_NUMBER = "font-size: 0.72em; margin: 0 0.15em; font-variant-numeric: tabular-nums; vertical-align: baseline"
 _CELL = "padding: 0.05em 1.2em 0.05em 0; border: 0; font-weight: normal; text-align: "
 
 
@@ -70,7 +70,8 @@ def _legend(review: ExplainedReview) -> str:
     def sample(colour: str, says: str) -> str:
         return f'<mark style="{_MARK}; background: rgba({colour}, 0.45)">{says}</mark>'
 
-    entries = [f"{sample(POSITIVE, 'for positive')} {sample(NEGATIVE, 'for negative')} stronger where a word adds more"]
+    colours = f"{sample(POSITIVE, 'for positive')} {sample(NEGATIVE, 'for negative')}"
+    entries = [f"{colours}, stronger where a word adds more"]
     if review.row["top_contributing"]:
         entries.append("numbers: what the heaviest words add to the logit")
     if not all(word.is_known for word in review.words):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 
 import pyarrow as pa
 
 from batch_scorer.api import rows
+from batch_scorer.api.explanation import Explanation
 from batch_scorer.api.scoring_process import ScoringProcess
 from batch_scorer.api.texts import values
 from batch_scorer.config import FLOAT32, PRECISIONS, InputConfig, ScoringConfig
-from batch_scorer.errors import OptionError
+from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.artifact import SHIPPED, Artifact
+from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.read import read_texts
+from batch_scorer.scoring.review import check, explain_review
 
 
 def load_model(path: str | os.PathLike[str] | None = None, *, precision: str = FLOAT32) -> Model:
@@ -96,6 +101,38 @@ class Model:
         chunks = read_texts(values(texts), max_text_bytes)
         tables = [rows.table(self._process.score(chunk, top_k)) for chunk in chunks]
         return pa.concat_tables([rows.SCHEMA.empty_table(), *tables])
+
+    def explain(self, text: str, top_k: int = ScoringConfig.top_k) -> Explanation:
+        """Scores one text and says what each of its words adds.
+
+        It needs neither TensorFlow nor a child process and answers at once: the network runs in double precision, in
+        NumPy. So the numbers may differ from those of `score` in the last digits (`models.exact_engine` says how far).
+
+        Args:
+            text: a review.
+            top_k: words in each list of the explanation's `row`.
+
+        Raises:
+            InputError: the text is no string, too large, without words, or holds half of a surrogate pair.
+            OptionError: `top_k` is negative.
+
+        Example:
+            >>> from batch_scorer import load_model
+            >>> why = load_model().explain("Slow to start, but what a finish.")
+            >>> why.label, round(why.probability, 2)
+            ('positive', 0.95)
+            >>> max(why.words, key=lambda word: word.contribution).token
+            'finish'
+        """
+        check_top_k(top_k)
+        if not isinstance(text, str):
+            raise InputError("the text is not a string", where="explain", got=f"a value of type {type(text).__name__}")
+        check(text, "explain")
+        return Explanation(explain_review(text, Scorer(self._artifact, self._exact), top_k))
+
+    @cached_property
+    def _exact(self) -> ExactEngine:
+        return ExactEngine(self._artifact)
 
     def close(self) -> None:
         """Ends the child process of `score`; another call starts one again. It also ends with the model."""

@@ -53,7 +53,7 @@ class ScoringProcess:
         self._artifact, self._precision = artifact, precision
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._stop = weakref.finalize(self, lambda: None)
+        self._stop: weakref.finalize[..., ScoringProcess] | None = None
 
     def score(self, chunk: Chunk, top_k: int) -> ScoredChunk:
         """Scores a chunk.
@@ -79,7 +79,8 @@ class ScoringProcess:
             self._close()
 
     def _close(self) -> None:
-        self._stop()
+        if self._stop:
+            self._stop()
         self._child = None
 
     def _ask(self, child: Child, question: object) -> Any:

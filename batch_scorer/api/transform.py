@@ -6,30 +6,18 @@ Elements wait until there are enough for batches of similar length, but not long
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import PCollection
 from apache_beam.typehints import typehints
-from apache_beam.utils.shared import Shared
-from apache_beam.utils.windowed_value import WindowedValue
 
 from batch_scorer import storage
-from batch_scorer.api import rows
 from batch_scorer.api.model import check_top_k
-from batch_scorer.api.scoring_process import ScoredChunk, ScoringProcess
-from batch_scorer.api.texts import is_missing
+from batch_scorer.api.score_step import REJECTED, SCORED, ScoreStep
 from batch_scorer.config import FLOAT32, InputConfig, ScoringConfig
-from batch_scorer.errors import JobError, OptionError
-from batch_scorer.models import artifact, artifact_files
+from batch_scorer.models import artifact_files
 from batch_scorer.models.artifact import SHIPPED
-from batch_scorer.scoring.read import read_texts
-
-WAITING_ELEMENTS, WAITING_CHARACTERS = 4_096, 8 << 20
-_STAGES = ("encode", "score", "explain")
-_OURS = frozenset(rows.COLUMNS)
 
 
 class ScoredTexts(NamedTuple):
@@ -106,14 +94,14 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
             place = os.path.abspath(place)  # a worker may have another current directory
         if model_id is None:
             model_id = artifact_files.model_id(place or SHIPPED)[:12]
-        self._score = _Score(place, model_id, top_k, text, precision, max_text_bytes)
+        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes)
         self._text = text
 
     def expand(self, pcoll: PCollection) -> ScoredTexts:
-        score = beam.ParDo(self._score).with_output_types(self._scored_type(pcoll))
-        outputs = pcoll | "Score" >> score.with_outputs("rejected", main="scored")
-        outputs.rejected.element_type = typehints.Dict[str, typehints.Any]
-        return ScoredTexts(outputs.scored, outputs.rejected)
+        score = beam.ParDo(self._step).with_output_types(self._scored_type(pcoll))
+        outputs = pcoll | "Score" >> score.with_outputs(REJECTED, main=SCORED)
+        outputs[REJECTED].element_type = typehints.Dict[str, typehints.Any]
+        return ScoredTexts(outputs[SCORED], outputs[REJECTED])
 
     def _scored_type(self, texts: PCollection) -> Any:
         row, given = typehints.Dict[str, typehints.Any], texts.element_type
@@ -128,131 +116,4 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         return typehints.Tuple[key, row]
 
     def display_data(self) -> dict[str, Any]:
-        return self._score.settings()
-
-
-class _Score(beam.DoFn):  # type: ignore[misc]
-    """Holds the elements of a bundle back until a chunk is full, or the bundle ends."""
-
-    def __init__(
-        self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int
-    ) -> None:
-        self._model, self._model_id, self._top_k, self._text = model, model_id, top_k, text
-        self._precision, self._max_text_bytes = precision, max_text_bytes
-        self._shared = Shared()
-        self._counters = {name: Metrics.counter("reviews", name) for name in ("read", "scored", "rejected")}
-        self._timings = {stage: Metrics.distribution("chunk_ms", stage) for stage in _STAGES}
-
-    def settings(self) -> dict[str, Any]:
-        """For display."""
-        return {"model": self._model or "shipped", "model_id": self._model_id, "top_k": self._top_k}
-
-    def setup(self) -> None:
-        self._process: ScoringProcess = self._shared.acquire(self._load)
-
-    def _load(self) -> ScoringProcess:
-        place = self._model or SHIPPED
-        loaded = artifact.load(place)
-        if loaded.model_id != self._model_id:
-            raise JobError(
-                "the worker has another model than the pipeline was built with",
-                where=place,
-                expected=f"model {self._model_id}",
-                got=f"model {loaded.model_id}",
-                fix="give ScoreTexts a model that every worker can read, and do not change it during the run",
-            )
-        return ScoringProcess(loaded, self._precision)
-
-    def start_bundle(self) -> None:
-        self._waiting: list[WindowedValue] = []
-        self._texts: list[Any] = []
-        self._characters = 0
-
-    def process(
-        self,
-        element: Any,
-        timestamp: Any = beam.DoFn.TimestampParam,
-        window: Any = beam.DoFn.WindowParam,
-        pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterable[Any]:
-        last = self._waiting[-1] if self._waiting else None
-        # Beam passes an element on once for each of its windows, one call after the other; it is scored once.
-        if last and last.value is element and last.timestamp == timestamp and window not in last.windows:
-            last.windows = (*last.windows, window)
-            return ()
-        is_full = len(self._waiting) >= WAITING_ELEMENTS or self._characters >= WAITING_CHARACTERS
-        ready = self._take() if is_full else ([], [])
-        text = self._text_of(element)
-        self._waiting.append(WindowedValue(element, timestamp, (window,), pane))
-        self._texts.append(text)
-        self._characters += len(text) if isinstance(text, str) else 0
-        return self._results(*ready)
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from self._results(*self._take())
-
-    def _take(self) -> tuple[list[WindowedValue], list[Any]]:
-        """What waits; from now on, nothing does."""
-        taken = self._waiting, self._texts
-        self.start_bundle()
-        return taken
-
-    def _text_of(self, element: Any) -> Any:
-        """The text of an element, None where there is none."""
-        if self._text is not None:
-            text = self._fields(element).get(self._text)
-        elif isinstance(element, str):
-            text = element
-        elif isinstance(element, (tuple, list)) and len(element) == 2:
-            text = element[1]
-        else:
-            raise OptionError(
-                "an element is neither a pair nor a string",
-                where="ScoreTexts",
-                expected="pairs (key, text), or strings",
-                got=f"a {type(element).__name__}",
-                fix='make pairs of them, or name the field of the text: ScoreTexts(text="...")',
-            )
-        return None if is_missing(text) else text
-
-    def _fields(self, element: Any) -> Mapping[str, Any]:
-        fields = element._asdict() if hasattr(element, "_asdict") else element
-        if not isinstance(fields, Mapping):
-            raise OptionError(
-                "an element has no fields",
-                where=f"ScoreTexts(text={self._text!r})",
-                expected="dicts, named tuples or rows",
-                got=f"a {type(element).__name__}",
-                fix="make dicts of them; for pairs (key, text), leave `text` out",
-            )
-        if not _OURS.isdisjoint(fields):
-            raise OptionError(
-                "an element has a field that is called like a column of ours",
-                where=f"ScoreTexts(text={self._text!r})",
-                got=", ".join(sorted(_OURS.intersection(fields))),
-                fix="rename it in a step before",
-            )
-        return fields
-
-    def _results(self, waiting: list[WindowedValue], texts: list[Any]) -> Iterator[Any]:
-        for chunk in read_texts(texts, self._max_text_bytes):
-            scored = self._process.score(chunk, self._top_k)
-            for place, row in zip(scored.offsets.tolist(), rows.dicts(scored), strict=True):
-                yield waiting[place].with_value(self._with_row(waiting[place].value, row))
-            for rejection in scored.rejected:
-                element = waiting[rejection.offset or 0]
-                told = {"element": element.value, "code": rejection.code, "message": rejection.message}
-                yield TaggedOutput("rejected", element.with_value(told))
-            self._count(scored)
-
-    def _with_row(self, element: Any, row: dict[str, Any]) -> Any:
-        if self._text is not None:
-            return {**self._fields(element), **row}
-        return (element if isinstance(element, str) else element[0], row)
-
-    def _count(self, scored: ScoredChunk) -> None:
-        counts = {"scored": len(scored.offsets), "rejected": len(scored.rejected)}
-        for name, count in {"read": sum(counts.values()), **counts}.items():
-            self._counters[name].inc(count)
-        for stage, timing in self._timings.items():
-            timing.update(round(1000 * scored.seconds[stage]))
+        return self._step.settings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import pytest
 
 from batch_scorer import Model, load_model
 from batch_scorer.api import rows
+from batch_scorer.api.process import Child
+from batch_scorer.api.scoring_process import ScoringProcess
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import ArtifactError, EngineError, OptionError, ScorerError
+from batch_scorer.errors import ArtifactError, EngineError, OptionError
+from batch_scorer.models.artifact import Artifact
 from batch_scorer.schema import ERROR_CODES, predictions_schema
 from batch_scorer.scoring import read
 from tests.conftest import REVIEWS
@@ -25,13 +29,6 @@ from tests.jobs import score_here
 
 TEXTS = [text for _, text in REVIEWS]
 NOT_OURS = ["record_id", "source", "offset", "run_id"]
-
-
-@pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Iterator[Model]:
-    loaded = load_model(tiny_model)
-    yield loaded
-    loaded.close()
 
 
 def job_rows(source: Path, model: Path | None, output: Path, **options: Any) -> pa.Table:
@@ -53,14 +50,13 @@ def test_columns_are_those_of_predictions_in_their_order_and_error(model: Model)
 def test_rows_equal_those_of_a_job_to_the_last_bit(
     model: Model, tiny_model: Path, reviews_file: Path, tmp_path: Path
 ) -> None:
-    for top_k in (0, 3, 10):
-        expected = job_rows(reviews_file, tiny_model, tmp_path / str(top_k), top_k=top_k)
-        assert expected.to_pylist() == model.score(TEXTS, top_k).drop_columns("error").to_pylist()
+    expected = job_rows(reviews_file, tiny_model, tmp_path / "out", top_k=3)
+    assert expected.to_pylist() == model.score(TEXTS, 3).drop_columns("error").to_pylist()
+    assert [[]] * len(TEXTS) == model.score(TEXTS, 0)["top_attended"].to_pylist()
 
 
-@pytest.mark.parametrize("count", [500])
-def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(imdb: Path, tmp_path: Path, count: int) -> None:
-    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, count)
+def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(imdb: Path, tmp_path: Path) -> None:
+    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, 500)
     pq.write_table(reviews, tmp_path / "in.parquet")
     expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out")
     actual = load_model().score(reviews["text"]).drop_columns("error")
@@ -146,43 +142,37 @@ def test_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load_model(precision="float16")
 
 
-def test_process_that_was_killed_is_told_and_the_next_call_starts_another(model: Model) -> None:
-    before = model.score(TEXTS)
-    os.kill(model._process._child._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
-    with pytest.raises(EngineError) as ended:
-        model.score(TEXTS)
-    assert "SIGKILL" in str(ended.value.got)
-    assert before == model.score(TEXTS)
-
-
-def test_interrupted_call_leaves_no_answer_for_the_next(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_after_the_process_was_killed_or_interrupted_or_closed_starts_another(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = model.score(TEXTS)
     child = model._process._child
     assert child is not None
+    os.kill(child._process.pid, signal.SIGKILL)
+    with pytest.raises(EngineError) as ended:
+        model.score(TEXTS)
+    assert "SIGKILL" in str(ended.value.got)
+    assert model._process._child is None
 
-    def interrupted() -> None:
+    def interrupted(child: Child) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(child, "receive", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        model.score(["quite another text"])
-    assert before == model.score(TEXTS)
-
-
-def test_closed_model_starts_again(model: Model) -> None:
-    before = model.score(TEXTS)
-    model.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Child, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.score(["quite another text"])
+    assert model._process._child is None  # its answer would have come to the next call
     model.close()
     assert before == model.score(TEXTS)
 
 
-def test_model_whose_engine_cannot_be_loaded_raises_why(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    model.close()
-    probe = {**model._artifact.manifest["probe"], "logit": 99.0}
-    monkeypatch.setitem(model._artifact.manifest, "probe", probe)  # type: ignore[arg-type]
-    for _ in range(2):
-        with pytest.raises(ScorerError, match="probe"):
-            model.score(TEXTS)
+def test_model_whose_engine_cannot_be_loaded_raises_why_each_time(tiny: Artifact) -> None:
+    manifest = {**tiny.manifest, "probe": {**tiny.manifest["probe"], "logit": 99.0}}
+    process = ScoringProcess(replace(tiny, manifest=manifest))
+    (chunk,) = read.read_texts(TEXTS)
+    with pytest.raises(ArtifactError, match="probe"):
+        process.score(chunk, 1)
+    assert process._child is None
 
 
 def test_model_shows_which_it_is(model: Model) -> None:
