@@ -1,8 +1,8 @@
-"""The model artefact: a directory that holds a model, proves that it is whole, and can run no code.
+"""The model artefact: a directory that holds a model, can prove that it is undamaged, and cannot run code.
 
 MODEL_ID              sha256 of manifest.json, in hex
 manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
-vocabulary.txt        one token a line; the line number is the id
+vocabulary.txt        one token per line; the line number is the id
 weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
 """
 
@@ -40,8 +40,8 @@ class Artifact:
 
     Args:
         model_id: first 12 hex digits of the sha256 of the manifest.
-        manifest: `manifest.json` as it stands (schema: `schemas/artifact.json`).
-        vocabulary: token of each id.
+        manifest: the contents of `manifest.json` (schema: `schemas/artifact.json`).
+        vocabulary: the token of each id.
         tensors: name -> float32 array, as in `Architecture.tensor_shapes`.
     """
 
@@ -87,11 +87,11 @@ def save(
     versions: Mapping[str, str],
     probe_text: str,
 ) -> str:
-    """Writes the artefact into the local `directory` and returns its model id.
+    """Writes an artefact to the local `directory` and returns its model id.
 
     Args:
-        training: where the model came from: data fingerprint, recipe, split.
-        probe_text: a short review; its logit is stored, and every load recomputes it.
+        training: where the model comes from: fingerprint of the data, recipe, split.
+        probe_text: a short review; its logit is stored, and checked whenever the model is loaded.
 
     Raises:
         ArtifactError: the model is larger than `load` takes.
@@ -126,9 +126,9 @@ def save(
 
 
 def load(directory: str) -> Artifact:
-    """Reads and verifies the artefact in `directory`, local or remote: no file is parsed before its hash is right.
+    """Reads and verifies the artefact in `directory`, local or remote. No file is parsed before its hash is verified.
 
-    Integrity, not authenticity: a mistake or damage is found, a deliberate forgery is not.
+    Integrity, not authenticity: mistakes and damage are detected, a deliberate forgery is not.
 
     Raises:
         ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
@@ -145,7 +145,7 @@ def load(directory: str) -> Artifact:
         files.tensors(weights, architecture, storage.join(directory, WEIGHTS)),
     )
     probe_ids = artifact.tokenizer.ids(words(manifest["probe"]["text"]))
-    with np.errstate(over="ignore", invalid="ignore"):  # gates by relu have no upper bound; the probe tells
+    with np.errstate(over="ignore", invalid="ignore"):  # relu gates have no upper bound; the probe will tell
         logit = forward(artifact.tensors, architecture, probe_ids).logit
     check_probe(artifact, logit, storage.join(directory, WEIGHTS))
     return artifact
@@ -154,7 +154,7 @@ def load(directory: str) -> Artifact:
 def _parse(directory: str, text: bytearray) -> dict[str, Any]:
     path = storage.join(directory, MANIFEST)
     try:
-        # NaN and infinities are no JSON: as strings they fail the schema, which names their place.
+        # NaN and infinities are not JSON: as strings they fail the schema, and the message says where.
         manifest = json.loads(text.decode("utf-8"), parse_constant=str)
         wrong = first_fault(manifest_schema.ARTIFACT, manifest)
     except (ValueError, RecursionError) as error:
@@ -163,7 +163,7 @@ def _parse(directory: str, text: bytearray) -> dict[str, Any]:
     if version != FORMAT_VERSION:
         newer = isinstance(version, int) and version > FORMAT_VERSION
         raise ArtifactError(
-            f"the model artefact has {'a newer' if newer else 'another'} format than this version reads",
+            f"this version cannot read the model artefact: its format is {'newer' if newer else 'different'}",
             where=path,
             expected=f"format_version {FORMAT_VERSION}",
             got=f"format_version {version!r:.80}",
@@ -174,7 +174,7 @@ def _parse(directory: str, text: bytearray) -> dict[str, Any]:
         raise files.damaged(f"{path}, {wrong.where}", wrong.expected, wrong.got)
     architecture, max_words = Architecture(**manifest["architecture"]), manifest["tokenizer"]["max_words"]
     if max_words > architecture.max_words:
-        raise files.damaged(f"{path}, tokenizer, max_words", f"{architecture.max_words} at most", max_words)
+        raise files.damaged(f"{path}, tokenizer, max_words", f"at most {architecture.max_words}", max_words)
     files.check_size(architecture, path)
     return manifest  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""The engine for a model: which one, with which settings of TensorFlow, and tried before it is used."""
+"""The engine for a model: which one, with which TensorFlow settings, and tested before it is used."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ PROBE_TOLERANCES = {FLOAT32: PROBE_TOLERANCE, BFLOAT16: 0.1}
 
 
 def load_engine(artifact: Artifact, precision: str = FLOAT32) -> Engine:
-    """The engine for a model, on one thread, tried on the model's probe text.
+    """The engine for a model, on one thread, tested on the model's probe text.
 
-    Plain Keras (`keras_engine`) runs the notebook's variant, whose padding and gates the folded one does not know.
+    The notebook's variant, whose padding and gates the compiled engine does not know, runs in plain Keras.
+
+    This sets up the process: TensorFlow's threads, XLA's flags, and standard error while TensorFlow loads. With more
+    than one thread, XLA cuts its products elsewhere, and float32 logits differ in the last bits. TensorFlow takes the
+    number of threads only before its first use; if it has been used with several, they remain. So in a process that is
+    not ours, whoever needs the bits of a job runs the engine in a child process, as `Model.score` does.
 
     Args:
         precision: of the products, one of `config.PRECISIONS`.
 
     Raises:
-        ArtifactError: the engine scores the probe text otherwise than training did.
-        OptionError: the notebook's variant is asked for in another precision than float32.
+        ArtifactError: the engine scores the probe text differently from training.
+        OptionError: the notebook's variant cannot run in this precision.
     """
     check_precision(artifact, precision)
     with hushed():
@@ -35,14 +40,14 @@ def load_engine(artifact: Artifact, precision: str = FLOAT32) -> Engine:
 
 
 def check_precision(artifact: Artifact, precision: str) -> None:
-    """Refuses what only `FoldedEngine` can do.
+    """Refuses a precision that only `FoldedEngine` has.
 
     Raises:
-        OptionError: the notebook's variant is asked for in another precision than float32.
+        OptionError: the model is the notebook's variant, and the precision is not float32.
     """
     if precision != FLOAT32 and not artifact.architecture.foldable:
         raise OptionError(
-            "this variant of the network runs in float32 only",
+            "this variant of the network only runs in float32",
             where="--precision",
             expected="a model with a mask and sigmoid gates",
             got=f"{precision}, with the notebook's variant {artifact.model_id}",
@@ -54,14 +59,14 @@ def _load(artifact: Artifact, precision: str) -> Engine:
     _prefer_wide_vectors()
     tf = _tensorflow()
     try:
-        # One process a core scales; threads within a step this small only wait for each other.
+        # One process per core scales; threads within a step this small would only wait for each other.
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        pass  # TensorFlow is in use in this process already, with its own threads; results are the same
+        pass  # TensorFlow is already in use in this process, with its own threads
     foldable = artifact.architecture.foldable
     engine: Engine = FoldedEngine(artifact, precision=precision) if foldable else KerasEngine(artifact)
-    # Compiles the loops of one length too.
+    # This also compiles the loops.
     probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine", PROBE_TOLERANCES[precision])
     return engine
@@ -70,9 +75,9 @@ def _load(artifact: Artifact, precision: str) -> Engine:
 def _tensorflow() -> Any:
     """TensorFlow, imported without Keras.
 
-    On its own account it would import Keras' optimizers, and Keras whatever it finds of scikit-learn, Matplotlib and
-    pandas: up to a second and a half that scoring has no use for. Where the older Keras is asked for, it does not;
-    `tf.keras` is looked up when it is first used, and is what it always was by then.
+    By itself it imports Keras' optimizers, and Keras imports scikit-learn, Matplotlib and pandas where they are
+    installed: up to a second and a half for things that scoring does not use. If the older Keras is requested, it
+    does not. `tf.keras` is resolved when it is first used, and is then what it always was.
     """
     before = os.environ.get("TF_USE_LEGACY_KERAS")
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -87,9 +92,9 @@ def _tensorflow() -> Any:
 
 
 def _prefer_wide_vectors() -> None:
-    """Has XLA use all of AVX-512, where the processor has it, and not half; for what it has not compiled yet.
+    """Makes XLA use the full width of AVX-512 where the processor has it, not half, for what it has yet to compile.
 
-    Without effect if XLA was used in this process before. A result's bits do not depend on it.
+    This has no effect if XLA has already been used in this process. The bits of a result do not depend on it.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_prefer_vector_width" not in flags:

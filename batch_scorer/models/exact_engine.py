@@ -36,6 +36,6 @@ class ExactEngine:
             Scores of its n positions, or of `max_length` where the network has no mask.
         """
         (ids,) = batch
-        with np.errstate(over="ignore", invalid="ignore"):  # gates by relu have no upper bound; a logit of NaN is told
+        with np.errstate(over="ignore", invalid="ignore"):  # relu gates have no upper bound; a NaN is reported
             one = forward(self._artifact.tensors, self._artifact.architecture, ids)
         return Scores(np.array([one.logit]), one.attention[:, None], one.contribution[:, None])

@@ -4,27 +4,27 @@ Shapes: B reviews, T positions (padded on the left), V ids, E embedding values, 
 
 What makes it fast, and why each step changes no answer:
 
-1. Embedding, input kernel and bias become one table [V, 4H] a direction: a step gathers a row where Keras multiplies.
+1. Embedding, input kernel and bias become one table [V, 4H] per direction: a step gathers a row where Keras multiplies.
 2. The rows of the three sigmoid gates, and their recurrent columns, are halved: sigmoid(x) = 0.5 + 0.5 tanh(x / 2), and
-   halving is exact in binary floating point. The gates are cut apart before their tanh: XLA then makes one loop of
-   the gather, the sum, the tanh and the new cell state, where it would write the gates to memory first.
-3. A state is multiplied once, with its recurrent kernel, its half of the attention's W1 and the folded head side by
-   side, [H, 4H + A + 1]: one large product in the place of three.
+   halving is exact in binary floating point. The gates are split before their tanh: XLA then fuses the gather, the sum,
+   the tanh and the new cell state into one loop, where it would otherwise write the gates to memory first.
+3. A state is multiplied once, by its recurrent kernel, its half of the attention's W1 and the folded head side by
+   side, [H, 4H + A + 1]: one large product instead of three.
 4. The table's row of the padding id is zero, bias included: from a zero state the cell then stays exactly zero,
-   (0.5 * 0 + 0.5 * tanh(0) = 0), so the forward direction reads the padding without noticing. The backward direction
-   comes to the padding last; its query state is kept from the last real position it read.
+   (0.5 * 0 + 0.5 * tanh(0) = 0), so the forward direction reads the padding without effect. The backward direction
+   reaches the padding last; its query state is kept from the last real position that it read.
 5. XLA compiles the loops with their first position as an argument: one compilation serves every length, and a batch
-   pays for its own longest review only. One direction follows the other: the second adds to what the first left for
-   each position, in the same buffer, and only one recurrent kernel at a time has to stay in the cache. Arrays are
+   pays only for its own longest review. The directions run in turn: the second adds to what the first left for each
+   position, in the same buffer, and only one recurrent kernel at a time has to stay in the cache. Arrays are
    time-major, so that a step touches one contiguous block.
-6. The batch is always full, with empty reviews if need be: every product has the same shape, so a review's result
+6. The batch is always full, with empty reviews if necessary: every product has the same shape, so a review's result
    does not depend, to the last bit, on which others it is scored with.
 
-In bfloat16 the large products take state and kernel rounded to bfloat16 and add up in float32; all else, the states
-that are carried included, stays in float32.
+In bfloat16, the large products take states and kernels rounded to bfloat16 and add up in float32. Everything else stays
+in float32, including the states that are carried along.
 
-The softmax and the sums over positions are done outside, in float64, one position after the other (`pool`): padding
-adds exact zeros to them.
+The softmax and the sums over positions are computed outside, in float64, position by position (`pool`): padding adds
+exact zeros to them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from batch_scorer.models.network import fold_head
 from batch_scorer.models.protocol import Doubles, Scores
 from batch_scorer.models.tokenizer import PAD, Ids
 
-# XLA's products on a CPU go through the rows five (float32) or ten (bfloat16) at a time. Larger batches leave the
-# nearest cache in float32; in bfloat16 they pay for the kernel, which is packed anew for each product.
+# XLA's products on a CPU take five (float32) or ten (bfloat16) rows at a time. In float32, larger batches do not fit
+# into the nearest cache; in bfloat16 they pay for the kernel, which is packed again for each product.
 BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
-COLUMNS = 8  # v, and the head, stand in the first of so many: XLA computes a product of one column value by value
+COLUMNS = 8  # v and the head are padded to this many: XLA computes a product with a single column value by value
 
 
 class FoldedEngine:
@@ -53,7 +53,7 @@ class FoldedEngine:
     def __init__(self, artifact: Artifact, batch_size: int | None = None, precision: str = FLOAT32) -> None:
         """
         Args:
-            batch_size: reviews at a time; None is the fastest.
+            batch_size: reviews per batch; None is the fastest.
             precision: of the products, one of `config.PRECISIONS`.
         """
         architecture = artifact.architecture
@@ -67,10 +67,10 @@ class FoldedEngine:
         """Scores 1 to `batch_size` reviews.
 
         Args:
-            batch: int32[n] each, the start mark and the words, `max_length` ids at most.
+            batch: int32[n] each, the start mark and the words, at most `max_length` ids.
 
         Raises:
-            MemoryError: there is too little.
+            MemoryError: there is not enough.
         """
         longest = max(len(ids) for ids in batch)
         padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
@@ -92,7 +92,7 @@ def pool(
     Args:
         energy: [T, B], the scores v . tanh(W1 h_t + W2 q).
         value: [T, B], w . h_t.
-        mask: bool[T, B], which positions are real; one at least in each review.
+        mask: bool[T, B], which positions are real; at least one in each review.
     """
     energies = np.where(mask, energy, -np.inf).astype(np.float64)
     attention = np.exp(energies - energies.max(axis=0))
@@ -104,13 +104,13 @@ def pool(
 def _sum(values: Doubles) -> Doubles:
     """[T, B] -> [B], added up position by position: the zeros of the padding, which come first, change no bit.
 
-    `values.sum(axis=0)` does so too, but for a single review, which it adds up in pairs.
+    `values.sum(axis=0)` does the same, except for a single review, which it adds up in pairs.
     """
     return np.asarray(np.cumsum(values, axis=0)[-1])
 
 
 class _Network:
-    """The tensors as the loops want them, and the loops."""
+    """The tensors in the form that the loops need, and the loops."""
 
     def __init__(self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str) -> None:
         import tensorflow as tf
@@ -160,8 +160,8 @@ class _Network:
             return tf.TensorArray(tf.float32, length, element_shape=shape)
 
         def ahead(at: Any, _: Any, product: Any, cell: Any, keys: Any, values: Any) -> Any:
-            # Positions are gathered, not indexed: TensorFlow's bridge to XLA takes the bounds of a slice, and so
-            # `first`, for constants, and would compile anew for each length.
+            # Positions are gathered, not indexed: TensorFlow's bridge to XLA treats the bounds of a slice, and so
+            # `first`, as constants, and would compile again for each length.
             state, product, cell = self._step(0, tf.gather(ids, at), product, cell)
             keys = keys.write(at, product[:, gates : gates + hidden])
             return at + 1, state, product, cell, keys, values.write(at, product[:, gates + hidden])
@@ -192,5 +192,5 @@ class _Network:
 
 
 def _widened(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n] -> [n, COLUMNS], zero but for the first."""
+    """[n] -> [n, COLUMNS], zero except in the first column."""
     return np.pad(column[:, None], ((0, 0), (0, COLUMNS - 1)))

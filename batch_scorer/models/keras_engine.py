@@ -1,7 +1,7 @@
-"""Plain Keras behind the engine's interface: for the networks that the compiled engine does not know.
+"""Plain Keras behind the engine's interface: for networks that the compiled engine does not know.
 
-Slower by far, and as the notebook scores: always padded to `max_length`. Without a mask padding is read and attended
-to like words; what it adds to a logit stands at its positions, and so ends in `rest_contribution`.
+Far slower, and like the notebook, always padded to `max_length`. Without a mask, padding is read and attended to like
+words; what it adds to a logit is at its own positions, and so ends up in `rest_contribution`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ BATCH_SIZE = 64
 
 
 class KerasEngine:
-    """Scores by the network of `keras_model`, its head folded so that the logit is a sum over positions.
+    """Scores with the network of `keras_model`, whose head is folded so that the logit is a sum over positions.
 
-    The batch is always full, with rows of padding if need be: a review's result does not depend on its neighbours.
+    The batch is always full, with rows of padding if necessary: a review's result does not depend on its neighbours.
     """
 
     def __init__(self, artifact: Artifact, batch_size: int = BATCH_SIZE) -> None:
@@ -47,13 +47,13 @@ class KerasEngine:
         """Scores 1 to `batch_size` reviews.
 
         Args:
-            batch: int32[n] each, as the tokenizer gives them, `max_length` ids at most.
+            batch: int32[n] each, as the tokenizer gives them, at most `max_length` ids.
 
         Returns:
             Scores of all `max_length` positions.
 
         Raises:
-            MemoryError: there is too little.
+            MemoryError: there is not enough.
         """
         padded = np.full((self.batch_size, self.max_length), PAD, np.int32)  # [B, T]
         for row, ids in zip(padded, batch, strict=False):

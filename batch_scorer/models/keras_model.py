@@ -1,6 +1,6 @@
 """The same network in Keras 3: what training fits, what the engine is tested against, and the notebook's variant of it.
 
-Shapes as in `model`. Masks are passed by hand, never inferred, so that what padding may touch can be read here.
+Shapes as in `network`. Masks are passed explicitly, never inferred, so that what padding can affect is visible here.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class ReviewClassifier(keras.Model):  # type: ignore[misc]
     def directions(self, embedded: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """`embedded` [B, T, E] under `mask` [B, T] -> the states of either direction, [B, T, H] each."""
         ahead = self.forward_lstm(embedded, mask=mask, training=training)
-        # Read from the end, so that the padding comes last; a masked step repeats the state before it, and
-        # after the flip position 0 holds the state at the first real token.
+        # Read from the end, so that the padding comes last. A masked step repeats the state before it, so after the
+        # flip, position 0 holds the state at the first real token.
         return ahead, ops.flip(self.backward_lstm(embedded, mask=mask, training=training), axis=1)
 
     def tensor_variables(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _assign(variables: Mapping[str, Any], tensors: Mapping[str, Floats]) -> None
 
 
 def from_tensors(architecture: Architecture, tensors: Mapping[str, Floats]) -> keras.Model:
-    """The Keras model with the weights of an artefact: a `ReviewClassifier`, or without a mask `notebook_network`."""
+    """The Keras model with the weights of an artefact: a `ReviewClassifier`, or without a mask, `notebook_network`."""
     if architecture.masked:
         classifier = ReviewClassifier(architecture)
         classifier.assign(tensors)
@@ -171,7 +171,7 @@ def from_tensors(architecture: Architecture, tensors: Mapping[str, Floats]) -> k
 
 
 def reader(architecture: Architecture, tensors: Mapping[str, Floats]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """What an explanation needs of either network: ids int32[B, T] -> attention [B, T] and states [B, T, 2H]."""
+    """What an explanation needs from either network: ids int32[B, T] -> attention [B, T] and states [B, T, 2H]."""
     network = from_tensors(architecture, tensors)
     if architecture.masked:
 

@@ -1,7 +1,7 @@
-"""The network: its sizes, its tensors, and its arithmetic written out once in NumPy.
+"""The network: its sizes, its tensors, and its arithmetic written out in NumPy.
 
-Shapes: B reviews, T tokens (padded on the left), E embedding, H units a direction, A attention units, V ids.
-The fast engine (`engine`) and the Keras form (`keras_model`) are both tested against `forward` below.
+Shapes: B reviews, T tokens (padded on the left), E embedding values, H units per direction, A attention units, V ids.
+The fast engine (`folded_engine`) and the Keras form (`keras_model`) are both tested against `forward` below.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a bidirectional LSTM with additive attention, and which of its variants it is.
+    """The sizes of a bidirectional LSTM with additive attention, and which variant of it this is.
 
     Args:
-        vocabulary_size: V, ids 0 (pad), 1 (start) and 2 (unknown) included.
+        vocabulary_size: V, including the ids 0 (pad), 1 (start) and 2 (unknown).
         embedding_dim: E.
         units: H, of one direction.
         attention_units: A.
-        max_length: ids of one review at most, the start mark included.
+        max_length: the most ids that a review has, including the start mark.
         batch_norm_epsilon: added to the variance of the batch normalisation.
         recurrent_activation: of the gates: `sigmoid`, or `relu` as in the notebook.
-        masked: whether padding is left out. Without a mask, as in the notebook, every review is padded to `max_length`
+        masked: whether padding is ignored. Without a mask, as in the notebook, every review is padded to `max_length`
             ids, and the padding is read and attended to like words.
     """
 
@@ -45,21 +45,21 @@ class Architecture:
 
     @property
     def max_words(self) -> int:
-        """Words of one review at most. With a mask each review keeps its start mark, so that none is all padding;
-        without one the mark is cut off as any other id is.
+        """The most words that are read of a review. With a mask, each review keeps its start mark, so that none is all
+        padding; without one, the mark is cut off like any other id.
         """
         return self.max_length - self.masked
 
     @property
     def foldable(self) -> bool:
-        """Whether it is the usual network, which the compiled engine knows, and not the notebook's variant."""
+        """Whether it is the usual network, which the compiled engine knows, rather than the notebook's variant."""
         return self.masked and self.recurrent_activation == "sigmoid"
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in manifests: what is as usual about the variant is left out.
+        """As in manifests: what is usual about the variant is omitted.
 
-        So an artefact of the usual network is, byte for byte, what it was before there were variants, and versions that
-        know of none still load it; and they refuse a variant, which they would score wrongly.
+        So an artefact of the usual network is, byte for byte, what it was before there were variants. Older versions
+        still load it, and refuse a variant, which they would score wrongly.
         """
         usual = {"recurrent_activation": "sigmoid", "masked": True}
         return {name: value for name, value in asdict(self).items() if (name, value) not in usual.items()}
@@ -86,7 +86,7 @@ class Architecture:
 def fold_head(tensors: Mapping[str, Floats], epsilon: float) -> tuple[npt.NDArray[np.float64], float]:
     """Batch normalisation and the last layer as one linear map, in float64.
 
-    Both are affine once training is over, so that ``logit = bias + weight . context`` with
+    Both are affine once training is over, so ``logit = bias + weight . context`` with
     ``weight = kernel * gamma / sqrt(variance + epsilon)`` (Ioffe and Szegedy 2015, section 3.1, folded).
 
     Returns:
@@ -103,9 +103,9 @@ def fold_head(tensors: Mapping[str, Floats], epsilon: float) -> tuple[npt.NDArra
 
 @dataclass(frozen=True)
 class Forward:
-    """What the network says of one review: ``logit = bias + contribution.sum()``.
+    """What the network says about one review: ``logit = bias + contribution.sum()``.
 
-    T is the number of its ids; without a mask, `max_length`, whatever their number.
+    T is the number of its ids; without a mask, it is `max_length`.
     """
 
     logit: float
@@ -115,7 +115,7 @@ class Forward:
 
 
 def forward(tensors: Mapping[str, Floats], architecture: Architecture, ids: npt.NDArray[np.int32]) -> Forward:
-    """One review through the network, in float64 and in plain sight.
+    """One review through the network, in float64, step by step.
 
     1. embed            x_t = embedding[id_t]
     2. read both ways   h_t = [forward LSTM up to t; backward LSTM down to t]   (Hochreiter and Schmidhuber 1997)
@@ -123,12 +123,12 @@ def forward(tensors: Mapping[str, Floats], architecture: Architecture, ids: npt.
     4. attend           alpha = softmax_t(v . tanh(W1 h_t + W2 q))              (Bahdanau et al. 2015, A.1.2)
     5. decide           logit = bias + sum_t alpha_t (w . h_t)                  (batch norm folded: `fold_head`)
 
-    The last line is the explanation: what position t adds to the logit is ``alpha_t (w . h_t)``, exactly
+    The last line is the explanation: position t adds exactly ``alpha_t (w . h_t)`` to the logit
     (the additive form of attention pooling, Javed et al. 2022, section 3).
 
     Args:
         tensors: as in `Architecture.tensor_shapes`.
-        ids: int32[n], as the tokenizer gives them, no padding. Without a mask it is added here, on the left.
+        ids: int32[n], as the tokenizer gives them, without padding. For a network without a mask, it is added here.
     """
     if not architecture.masked:
         ids = np.concatenate([np.full(architecture.max_length - len(ids), PAD, np.int32), ids])  # [T]

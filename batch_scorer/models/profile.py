@@ -1,6 +1,6 @@
-"""What a set of reviews looks like in numbers: lengths, unknown words, scores, as histograms that add up.
+"""What a set of reviews looks like in numbers: lengths, unknown words and scores, as histograms that can be added up.
 
-The training data's profile stands in the model artefact; each run sets its own beside it.
+The model artefact has the profile of the training data; each run puts its own beside it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 LENGTH_EDGES = (1, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000)  # words; the last bin is open
-SHARE_EDGES = tuple(round(0.05 * i, 2) for i in range(20))  # twenty bins of 0 to 1
+SHARE_EDGES = tuple(round(0.05 * i, 2) for i in range(20))  # twenty bins from 0 to 1
 
-# When a run is called unlike the training data. IMDB's test reviews have 6 % unknown words, German ones over 70 %.
+# Above these, a run is reported to differ from the training data. IMDB's test reviews have 6 % unknown words, German
+# reviews over 70 %.
 OOV_SHARE = 0.20
 FOREIGN_SHARE = 0.05
 LENGTH_SHIFT = 0.25
-SHIFT_REVIEWS = 200  # fewer do not fill the bins
+SHIFT_REVIEWS = 200  # fewer would not fill the bins
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Profile:
     Args:
         reviews: how many.
         truncated: how many had more words than the model reads.
-        words: how many words, in all.
-        used_words: how many words were read.
+        words: how many words they have in total.
+        used_words: how many of the words were read.
         oov_words: how many of the words that were read are not in the vocabulary.
-        foreign_words: how many of all words are in another script than Latin.
+        foreign_words: how many of all words are in a script other than Latin.
         length: reviews by number of words, in bins that start at `LENGTH_EDGES`.
-        oov_rate, probability: reviews by share, in twenty bins of 0 to 1.
+        oov_rate, probability: reviews by share, in twenty bins from 0 to 1.
     """
 
     reviews: int
@@ -63,7 +64,7 @@ class Profile:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in manifests: each histogram beside the lower edges of its bins."""
+        """As in manifests: each histogram beside the lower edges of its bins."""
         return {
             "reviews": self.reviews,
             "truncated": self.truncated,
@@ -85,7 +86,7 @@ class Profile:
             data["words"],
             data["used_words"],
             data["oov_words"],
-            data.get("foreign_words", 0),  # models from before they were counted are of English text
+            data.get("foreign_words", 0),  # older models, which did not count them, are of English text
             tuple(data["length"]["reviews"]),
             tuple(data["oov_rate"]["reviews"]),
             tuple(data["probability"]["reviews"]),
@@ -102,7 +103,7 @@ def measure(
     probability: npt.NDArray[np.floating],
     foreign_words: npt.NDArray[np.integer] | None = None,
 ) -> Profile:
-    """The profile of N scored reviews; each argument is [N], and every review has a word at least."""
+    """The profile of N scored reviews; each argument is [N], and every review has at least one word."""
     return Profile(
         reviews=len(n_tokens),
         truncated=int((n_tokens > n_tokens_used).sum()),
@@ -117,37 +118,37 @@ def measure(
 
 
 def warnings(run: Profile, training: Profile) -> list[str]:
-    """Why the scores of a run may mean nothing: it differs from what the model was trained on.
+    """Why the scores of a run may be meaningless: its texts differ from those that the model was trained on.
 
-    A model scores any text with confidence. Three signs tell when it should not be believed: the share of unknown
-    words, of words in another script, and the lengths, compared by the population stability index (Siddiqi 2006;
-    above 0.25 is by custom a major shift).
+    A model scores any text with confidence. Three signs say when not to trust it: the share of unknown words, the share
+    of words in another script, and the lengths, compared by the population stability index (Siddiqi 2006; above 0.25
+    is conventionally a major shift).
     """
-    found: list[str] = []
+    reasons: list[str] = []
     if not run.reviews:
-        return found
+        return reasons
     unknown, usual = (p.oov_words / max(p.used_words, 1) for p in (run, training))
     if unknown > OOV_SHARE:
-        found.append(f"{unknown:.0%} of the words are unknown to the model ({usual:.0%} in training)")
+        reasons.append(f"{unknown:.0%} of the words are unknown to the model ({usual:.0%} in training)")
     foreign, usual = (p.foreign_words / max(p.words, 1) for p in (run, training))
     if foreign > max(FOREIGN_SHARE, 2 * usual):
-        found.append(f"{foreign:.0%} of the words are in another script than Latin ({usual:.0%} in training)")
+        reasons.append(f"{foreign:.0%} of the words are in a script other than Latin ({usual:.0%} in training)")
     shift = stability_index(run.length, training.length)
     if run.reviews >= SHIFT_REVIEWS and shift > LENGTH_SHIFT:
         mean, usual = (p.words / max(p.reviews, 1) for p in (run, training))
-        found.append(
+        reasons.append(
             f"the reviews are longer or shorter than in training: {mean:,.0f} words on average, not {usual:,.0f} "
             f"(stability index {shift:.2f})"
         )
-    return found
+    return reasons
 
 
-def stability_index(found: tuple[int, ...], expected: tuple[int, ...]) -> float:
+def stability_index(counts: tuple[int, ...], expected: tuple[int, ...]) -> float:
     """The population stability index of two histograms over the same bins: ``sum (p - q) ln(p / q)``, 0 if equal.
 
-    Half a review is added to each bin, so that empty ones do not make it infinite.
+    Half a review is added to each bin, so that empty bins do not make it infinite.
     """
-    p, q = (np.array(counts, np.float64) + 0.5 for counts in (found, expected))
+    p, q = (np.array(histogram, np.float64) + 0.5 for histogram in (counts, expected))
     p, q = p / p.sum(), q / q.sum()
     return float(((p - q) * np.log(p / q)).sum())
 

@@ -1,4 +1,4 @@
-"""What every engine promises, and what it answers: the line between the model and the rest of the job.
+"""What every engine takes and returns: the line between the model and the rest of the job.
 
 Shapes: B reviews, T positions (padded on the left).
 """
@@ -19,12 +19,12 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """What the network says of B reviews; review b's last id is at position T - 1.
+    """What the network says about B reviews; the last id of each is at position T - 1.
 
     Args:
         logit: float64[B], ``bias + contribution.sum(axis=0)``.
         attention: float64[T, B], sums to 1 over T.
-        contribution: float64[T, B], what each position adds to the logit; padding too, in a network without a mask.
+        contribution: float64[T, B], what each position adds to the logit; without a mask, padding does too.
     """
 
     logit: Doubles
@@ -33,7 +33,7 @@ class Scores:
 
 
 class Engine(Protocol):
-    """Anything that scores: `batch_size` reviews at most at a time."""
+    """Anything that scores reviews, at most `batch_size` at a time."""
 
     batch_size: int
     bias: float

@@ -1,4 +1,4 @@
-"""Text -> words -> ids: the one rule that training, scoring and offsets share.
+"""Text -> words -> ids: one rule, shared by training, scoring and offsets.
 
 Words are the matches of ``[\\w']+`` in the text, with ``<br />`` read as white space, lower-cased one by one.
 """
@@ -22,13 +22,13 @@ LINE_BREAK = "<br />"
 MAX_IDS = 500
 MAX_WORDS = MAX_IDS - 1  # and the start mark
 
-_BLANK = " " * len(LINE_BREAK)  # as long as the mark, so that offsets hold in the original text
+_BLANK = " " * len(LINE_BREAK)  # of the same length, so that offsets are valid in the original text
 _word = re.compile(PATTERN)
-# Letters beyond Latin and its extensions, which end at U+024F and go on at U+1E00 (Unicode blocks).
+# Letters other than Latin and its extensions, which end at U+024F and continue at U+1E00 (Unicode blocks).
 _foreign = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 
 # Latin letters and common punctuation, by far the most common case, need no regular expression: one table lower-cases
-# words and blanks the rest. U+0130 is left out, which grows, and U+0250 to U+1FFF, other scripts, not all as simple.
+# words and blanks the rest. Not U+0130, which becomes longer, nor U+0250 to U+1FFF, other scripts, not all as simple.
 _simple = re.compile(r"[\u0000-\u012f\u0131-\u024f\u2000-\u206f]*\Z")
 _is_word = np.array([bool(_word.match(chr(c))) for c in range(0x2070)])
 _table = "".join(chr(c).lower()[0] if _is_word[c] else " " for c in range(0x2070))
@@ -39,16 +39,16 @@ def words(text: str) -> list[str]:
     text = text.replace(LINE_BREAK, _BLANK)
     if text.isascii() or _simple.match(text):
         return text.translate(_table).split()
-    # Lower-casing the whole text first would be wrong: the Greek final sigma depends on what follows the word,
-    # and some letters (U+0130) grow, which would shift the words apart from their offsets.
+    # Lower-casing the whole text first would be wrong: the Greek final sigma depends on what follows the word, and some
+    # letters (U+0130) become longer, so that words and offsets would no longer match.
     return [word.lower() for word in _word.findall(text)]
 
 
-def foreign_words(text: str, found: list[str]) -> int:
-    """How many of the words `found` in `text` hold a letter of another script than Latin."""
+def foreign_words(text: str, tokens: list[str]) -> int:
+    """How many of the words of `text`, which are `tokens`, contain a letter of a script other than Latin."""
     if text.isascii() or not _foreign.search(text):
         return 0
-    return sum(_foreign.search(word) is not None for word in found)
+    return sum(_foreign.search(word) is not None for word in tokens)
 
 
 def spans(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -68,19 +68,19 @@ def spans(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         inside[1:-1] = _is_word[codes]
         edges = np.flatnonzero(inside[1:] != inside[:-1]).astype(np.int32)
         return edges[0::2], edges[1::2]
-    found = np.array([match.span() for match in _word.finditer(text)], np.int32).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    places = np.array([match.span() for match in _word.finditer(text)], np.int32).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Words to ids by a vocabulary.
+    """Turns words into ids by a vocabulary.
 
     Args:
-        vocabulary: token of each id, the three reserved ones first.
-        max_words: how many words of a review are used; the *last* ones, since reviews end with their verdict.
-        max_ids: how many ids a review has at most. Where `max_words` is as large, as in the notebook's variant, a
-            review of so many words loses its start mark, as `keras.utils.pad_sequences` cuts it.
+        vocabulary: the token of each id, the three reserved ones first.
+        max_words: how many words of a review are used: the *last* ones, since reviews end with their verdict.
+        max_ids: the most ids that a review has. If `max_words` is as large, as in the notebook's variant, a review of
+            that many words loses its start mark, as with `keras.utils.pad_sequences`.
     """
 
     vocabulary: Sequence[str]
@@ -91,9 +91,9 @@ class Tokenizer:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_id_of", {token: i for i, token in enumerate(self.vocabulary) if i > OOV})
 
-    def ids(self, found: Sequence[str]) -> Ids:
-        """The start mark and the ids of the last `max_words` of `found`, of these the last `max_ids`: int32[n]."""
-        used = found[-self.max_words :]
+    def ids(self, tokens: Sequence[str]) -> Ids:
+        """The start mark and the ids of the last `max_words` of `tokens`, cut to the last `max_ids`: int32[n]."""
+        used = tokens[-self.max_words :]
         ids = itertools.chain((START,), map(self._id_of.get, used, itertools.repeat(OOV)))
         return np.fromiter(ids, np.int32, 1 + len(used))[-self.max_ids :]
 
@@ -102,8 +102,8 @@ def build_vocabulary(texts: Iterable[str], size: int) -> tuple[list[str], npt.ND
     """The `size` - 3 most frequent words of `texts`, ties in alphabetical order, after the reserved tokens.
 
     Returns:
-        vocabulary: list[size] of tokens, or fewer where the texts have fewer words.
-        counts: int64[len(vocabulary)], how often each id occurs when the texts are encoded whole.
+        vocabulary: list[size] of tokens, or fewer if the texts have fewer words.
+        counts: int64[len(vocabulary)], how often each id occurs when the texts are encoded in full.
     """
     seen: dict[str, int] = {}
     reviews = 0

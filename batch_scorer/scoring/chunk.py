@@ -74,7 +74,7 @@ def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = 
     Args:
         chunk: as `read.read` or `read.read_texts` gives it.
         top_k: words in each list at most.
-        clock: is told how long each stage takes.
+        clock: measures how long each stage takes.
 
     Raises:
         EngineError: the engine fails on every review of a batch, or there is too little memory.
