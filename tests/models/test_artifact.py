@@ -88,15 +88,15 @@ def test_missing_directory_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "word", "fix"),
     [
-        (2, "a newer", "install a newer batch-scorer"),
-        (10**30, "a newer", "install a newer batch-scorer"),
-        *((version, "another", "install the batch-scorer that wrote it") for version in (0, -1, "1", None, [1])),
+        (2, "newer", "install a newer batch-scorer"),
+        (10**30, "newer", "install a newer batch-scorer"),
+        *((version, "different", "install the batch-scorer that wrote it") for version in (0, -1, "1", None, [1])),
     ],
 )
 def test_other_format_version_is_refused_as_such(copy: Path, version: Any, word: str, fix: str) -> None:
     seal(copy, {"format_version": version, "whatever": "a later version puts here"})
     error = refusal(copy)
-    assert f"the model artefact has {word} format than this version reads" == error.what
+    assert f"this version cannot read the model artefact: its format is {word}" == error.what
     assert fix in str(error.fix)
     assert "format_version 1" == error.expected
     assert f"format_version {version!r}" == error.got

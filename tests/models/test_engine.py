@@ -109,8 +109,8 @@ def test_xla_compiles_once_whatever_the_lengths(tmp_path: Path) -> None:
     save_tiny(tmp_path / "model")
     code = f"""
 import numpy as np
-from batch_scorer.artifact import load
-from batch_scorer.folded_engine import FoldedEngine
+from batch_scorer.models.artifact import load
+from batch_scorer.models.folded_engine import FoldedEngine
 
 engine = FoldedEngine(load({str(tmp_path / "model")!r}))
 for length in range(2, 21):
