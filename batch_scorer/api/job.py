@@ -113,9 +113,10 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
         near = difflib.get_close_matches(name, JobOptions.__annotations__, 1)
         raise TypeError(f"score_job has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
-    keep = given.pop("keep")
+    keep = given["keep"]
     specs = [f"{name}={new}" for name, new in keep.items()] if isinstance(keep, Mapping) else list(keep)
     command = _command(paths, os.fspath(output), {**given, "keep": specs})
+    del given["keep"]
     beam_options = tuple(given.pop("beam_options", ()))
     if "no_excerpt" in given:
         given["excerpts"] = not given.pop("no_excerpt")

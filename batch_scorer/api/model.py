@@ -113,16 +113,16 @@ class Model:
             top_k: words in each list of the explanation's `row`.
 
         Raises:
-            InputError: the text is no string, too large, without words, or holds half of a surrogate pair.
+            InputError: the text is not a string, too large, without words, or has half of a surrogate pair.
             OptionError: `top_k` is negative.
 
         Example:
             >>> from batch_scorer import load_model
-            >>> why = load_model().explain("Slow to start, but what a finish.")
-            >>> why.label, round(why.probability, 2)
-            ('positive', 0.95)
-            >>> max(why.words, key=lambda word: word.contribution).token
-            'finish'
+            >>> why = load_model().explain("Slow to start, but what a wonderful ending.")
+            >>> why.label, [word["token"] for word in why.row["top_contributing"][:2]]
+            ('positive', ['wonderful', 'slow'])
+            >>> max(why.words, key=lambda word: word.attention).token
+            'wonderful'
         """
         check_top_k(top_k)
         if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""The step of `ScoreTexts` that scores: it holds elements back until a chunk is full, or their bundle ends."""
+"""The step of `ScoreTexts`: it holds elements back until a chunk is full or their bundle ends, and scores them."""
 
 from __future__ import annotations
 

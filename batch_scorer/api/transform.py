@@ -1,7 +1,4 @@
-"""`ScoreTexts`, a Beam transform for anybody's pipeline: texts in; rows out, and beside them what could not be scored.
-
-Elements wait until there are enough for batches of similar length, but not longer than their bundle.
-"""
+"""`ScoreTexts`, a Beam transform for anybody's pipeline: texts in; rows out, and apart what could not be scored."""
 
 from __future__ import annotations
 
@@ -68,7 +65,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
     Example:
         >>> import apache_beam as beam
         >>> from batch_scorer import ScoreTexts
-        >>> with beam.Pipeline() as pipeline:
+        >>> with beam.Pipeline(runner="FnApiRunner") as pipeline:
         ...     texts = pipeline | beam.Create([("a", "A lovely film."), ("b", None)])
         ...     scored, rejected = texts | ScoreTexts(top_k=3)
         ...     _ = scored | beam.MapTuple(lambda key, row: print(key, row["predicted_label"]))

@@ -19,6 +19,7 @@ from batch_scorer.api.job import _config
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, JobError, OptionError, OutputError
 from batch_scorer.events import Event
+from batch_scorer.runs import directory
 from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
@@ -192,6 +193,15 @@ def test_function_that_raises_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> 
     assert child.stopped
 
 
+def is_locked(output: Path) -> bool:
+    """Whether a job still writes there."""
+    try:
+        with directory.claimed(str(output)):
+            return False
+    except OutputError:
+        return True
+
+
 RUNS = """
 import sys
 from batch_scorer import score_job
@@ -214,9 +224,11 @@ def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     gate = Gate(tmp_path / "gate", "scoring")
     with running(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **gate.environment}) as host:
         wait_until(lambda: len(gate.waiting()) == 2, host)
+        processes = gate.processes()
         os.killpg(host.pid, number)
         out, _ = host.communicate(timeout=GUARD_S)
-        wait_until(lambda: not gate.processes())
+        wait_until(lambda: not gate.processes() and not is_locked(output))  # the lock lasts a moment longer
+    assert len(processes) >= 4  # this host, the job, and two workers
     assert (number == signal.SIGINT) == out.startswith("stopped the job was stopped; to continue, run `batch-scorer ")
     assert not (output / "_SUCCESS").exists()
     options: dict[str, Any] = {"shard_rows": 25, "run_id": "r"}
