@@ -127,6 +127,15 @@ def test_old_artefact_explains_a_text_as_in_the_old_run() -> None:
         assert [t["token"] for t in row[name]] == [t["token"] for t in explained[name]]
 
 
+def test_row_of_the_old_run_is_explained_on_its_text() -> None:
+    result = run("explain", "--run", "run", "--id", "r00", "--json")
+    row = pq.ParquetFile("run/predictions/part-00000.parquet").read().to_pylist()[0]
+    explained = json.loads(result.stdout)
+    assert (0, TEXT, "old-run") == (result.exit_code, explained["text"], explained["run_id"])
+    assert row["logit"] == pytest.approx(explained["logit"], abs=1e-6)
+    assert [t["token"] for t in row["top_contributing"]] == [t["token"] for t in explained["top_contributing"]]
+
+
 def test_old_run_is_reported_with_its_texts(tmp_path: Path) -> None:
     result = run("report", "run", "--text-from", "reviews", "--output", tmp_path / "page.html")
     assert (0, "") == (result.exit_code, result.stderr)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError, RefusedError, UnavailableError
+from batch_scorer.escape import counted
 from batch_scorer.models.tokenizer import spans
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import OUR_COLUMNS, printable
@@ -165,13 +166,13 @@ def _missing(run: Run, record_id: str) -> InputError:
             got=f"{rejected['code']}: {rejected['message']}",
             fix="score it again once it is put right",
         )
-    ids = f"column {run.plan['id_column']!r}" if run.plan["id_column"] else "source#offset"
+    made_of = f"column {run.plan['id_column']!r}" if run.plan["id_column"] else "source#offset"
     return InputError(
         "the run has no such row",
         where=f"{run.output}, --id {record_id}",
-        expected=f"one of {counts['scored']:,} record_ids, which are made of {ids}",
-        got=f"none that is equal, nor among {counts['rejected']:,} rejected records",
-        fix="see some of them with `batch-scorer inspect OUT`",
+        expected=f"the record_id of one of its {counted(counts['scored'], 'row')}, made of {made_of}",
+        got=f"an id that neither these nor its {counted(counts['rejected'], 'rejected record')} have",
+        fix="list some ids with `batch-scorer inspect OUT`",
     )
 
 

@@ -119,7 +119,7 @@ def test_row_that_the_run_does_not_have_is_exit_2_with_its_size(row: Row) -> Non
     result = row("r7")
     assert (2, "") == (result.exit_code, result.stdout)
     assert "error: the run has no such row" in result.stderr
-    assert "6 record_ids" in result.stderr
+    assert "one of its 6 rows" in result.stderr
 
 
 def test_model_other_than_the_runs_is_exit_2_and_the_runs_own_is_accepted(

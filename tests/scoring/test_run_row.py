@@ -89,7 +89,7 @@ def test_missing_row_is_refused_with_the_size_of_the_run(output: str) -> None:
         row_of(output, "r7")
     error = refused.value
     assert f"{output}, --id r7" == error.where
-    assert "one of 6 record_ids, which are made of column 'id'" == error.expected
+    assert "the record_id of one of its 6 rows, made of column 'id'" == error.expected
     assert "1 rejected record" in str(error.got) and "inspect" in str(error.fix)
 
 
