@@ -35,8 +35,8 @@ def run_and_events(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -
     events: list[Event] = []
     with pytest.warns(UserWarning, match=r"not a success: .*rejected"):
         run = score_job(
-            folder / "in.jsonl", folder / "out", model=tiny_model, id_column="id", keep={"stars": "rating"},
-            run_id="r", shard_rows=3, top_k=2, progress=events.append,
+            folder / "in.jsonl", folder / "out", model=tiny_model, worker_timeout=GUARD_S, id_column="id",
+            keep={"stars": "rating"}, run_id="r", shard_rows=3, top_k=2, progress=events.append,
         )  # fmt: skip
     return run, events
 
@@ -79,6 +79,7 @@ def test_second_job_is_refused_and_one_that_resumes_is_not(run_and_events: tuple
     same: dict[str, Any] = {
         "model": run.manifest["command"][run.manifest["command"].index("--model") + 1],
         "id_column": "id", "keep": ["stars=rating"], "run_id": "r", "shard_rows": 3, "top_k": 2, "progress": False,
+        "worker_timeout": GUARD_S,
     }  # fmt: skip
     with pytest.raises(OutputError, match="not empty") as refused:
         score_job(source, run.path, **same)
@@ -233,7 +234,8 @@ def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     assert not (output / "_SUCCESS").exists()
     options: dict[str, Any] = {"shard_rows": 25, "run_id": "r"}
     if number == signal.SIGINT:
-        assert score_job(source, output, model=tiny_model, resume=True, workers=1, progress=False, **options).complete
+        patient = {"workers": 1, "worker_timeout": GUARD_S, "progress": False}
+        assert score_job(source, output, model=tiny_model, resume=True, **patient, **options).complete
     else:
         score_here(ScoreConfig.of([str(source)], str(output), str(tiny_model), resume=True, **options))
     undisturbed = tmp_path / "undisturbed"

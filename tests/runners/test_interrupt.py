@@ -86,16 +86,19 @@ def stop(command: list[str], number: signal.Signals, gate: Gate, output: Path) -
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Story:
-    """A run that Ctrl-C stops, then SIGTERM while its workers load the model, then SIGKILL."""
+    """A run that SIGKILL stops while it scores, then Ctrl-C and SIGTERM, each while its workers load the model.
+
+    `tests/api/test_job.py` has Ctrl-C stop a job while it scores.
+    """
     folder = tmp_path_factory.mktemp("stopped")
     source, output = folder / "in.jsonl", folder / "out"
     reviews = ({"text": f"good film {i}"} for i in range(SHARDS * REVIEWS_A_SHARD))
     source.write_text("".join(json.dumps(review) + "\n" for review in reviews))
     options = ("--model", tiny_model, "--shard-rows", REVIEWS_A_SHARD, "--run-id", "r", "--output", output)
     command = [*COMMAND, "score", *map(str, (source, *options)), "--workers", "2"]
-    interrupted = stop(command, signal.SIGINT, Gate(folder / "1", "scoring"), output)
-    terminated = stop([*command, "--resume"], signal.SIGTERM, Gate(folder / "2", "loading"), output)
-    killed = stop([*command, "--resume"], signal.SIGKILL, Gate(folder / "3", "scoring"), output)
+    killed = stop(command, signal.SIGKILL, Gate(folder / "1", "scoring"), output)
+    interrupted = stop([*command, "--resume"], signal.SIGINT, Gate(folder / "2", "loading"), output)
+    terminated = stop([*command, "--resume"], signal.SIGTERM, Gate(folder / "3", "loading"), output)
 
     common: dict[str, Any] = {"model": str(tiny_model), "shard_rows": REVIEWS_A_SHARD, "run_id": "r"}
     score_here(ScoreConfig.of((str(source),), str(output), resume=True, **common))
@@ -117,6 +120,12 @@ def test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes(number: sign
     assert 0 < job.done < SHARDS
     assert not job.succeeded
     assert story.undisturbed == part_bytes(story.output)
+
+
+def score_words(source: Path, output: Path, model: Path) -> list[str]:
+    """`score` in one process, which may take as long as it likes to load TensorFlow."""
+    options = ("--output", output, "--model", model, "--workers", 1, "--worker-timeout", GUARD_S)
+    return ["score", *map(str, (source, *options))]
 
 
 def test_interrupted_overwrite_is_told_to_resume_instead_of_overwriting() -> None:
@@ -142,8 +151,8 @@ cli.main(sys.argv[1:])
 def test_job_stopped_while_tensorflow_is_hushed_says_so_all_the_same(
     tmp_path: Path, tiny_model: Path, reviews_file: Path
 ) -> None:
-    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
-    command = [sys.executable, "-c", STOPPED_WHILE_LOADING, *map(str, words)]
+    words = score_words(reviews_file, tmp_path / "out", tiny_model)
+    command = [sys.executable, "-c", STOPPED_WHILE_LOADING, *words]
     job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=GUARD_S)
     assert (1, "error: interrupted") == (job.returncode, job.stderr.splitlines()[0])
     assert "greeting" not in job.stderr
@@ -165,8 +174,8 @@ cli.main(sys.argv[1:])
 
 
 def test_job_stopped_when_all_is_written_is_done(tmp_path: Path, tiny_model: Path, reviews_file: Path) -> None:
-    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
-    command = [sys.executable, "-c", STOPPED_WHEN_DONE, *map(str, words)]
+    words = score_words(reviews_file, tmp_path / "out", tiny_model)
+    command = [sys.executable, "-c", STOPPED_WHEN_DONE, *words]
     job = subprocess.run(command, check=False, capture_output=True, text=True, timeout=GUARD_S)
     assert (0, "") == (job.returncode, job.stderr)
     assert "6 reviews scored" in job.stdout and (tmp_path / "out/_SUCCESS").exists()
@@ -185,7 +194,6 @@ def test_job_stopped_while_some_import_swallows_that_ends_all_the_same(
         return make_plan(*arguments)
 
     monkeypatch.setattr(jobs, "make_plan", swallows)
-    words = ("score", reviews_file, "--output", tmp_path / "out", "--model", tiny_model, "--workers", 1)
-    job = CliRunner().invoke(main, [str(word) for word in words])
+    job = CliRunner().invoke(main, score_words(reviews_file, tmp_path / "out", tiny_model))
     assert (1, "error: interrupted") == (job.exit_code, job.stderr.splitlines()[0])
     assert not (tmp_path / "out").exists()
