@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from batch_scorer.cli import framework
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.runners import job as jobs
@@ -194,6 +195,7 @@ def test_job_stopped_while_some_import_swallows_that_ends_all_the_same(
         return make_plan(*arguments)
 
     monkeypatch.setattr(jobs, "make_plan", swallows)
+    monkeypatch.setattr(framework.os, "_exit", sys.exit)  # or it would be the end of the tests
     job = CliRunner().invoke(main, score_words(reviews_file, tmp_path / "out", tiny_model))
     assert (1, "error: interrupted") == (job.exit_code, job.stderr.splitlines()[0])
     assert not (tmp_path / "out").exists()

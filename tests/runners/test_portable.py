@@ -23,7 +23,7 @@ from batch_scorer.errors import OptionError, PipelineError, ScorerError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.profile import EMPTY
 from batch_scorer.planning import plan
-from batch_scorer.runners import graph, pipeline, portable
+from batch_scorer.runners import graph, local, pipeline, portable
 from batch_scorer.runs.manifest import Counts, Summary
 from batch_scorer.scoring.write import Part
 from benchmarks.portability.run import servers
@@ -273,7 +273,7 @@ def test_failure_as_another_runner_tells_it_is_told_in_our_words(
     def fails(*_: Any) -> None:
         raise RuntimeError(said)
 
-    monkeypatch.setattr(pipeline, "_run_here", fails)
+    monkeypatch.setattr(local, "run_here", fails)
     job = config(mixed)
     made, _ = plan.make_plan(job, tiny.model_id)
     with pytest.raises(PipelineError) as told:
