@@ -24,7 +24,7 @@ from batch_scorer.errors import WorkerError
 
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
-LOADING_SECONDS = 45.0  # at least, to load TensorFlow and the model, which takes 5 on an idle machine
+LOADING_SECONDS = 180.0  # at least, to load TensorFlow and the model: 5 on an idle machine, a minute on a crowded one
 _log = logging.getLogger(__name__)
 
 IDLE, LOADING = -1, -2  # in place of a shard's number
