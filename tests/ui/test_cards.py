@@ -29,7 +29,7 @@ def test_card_of_the_shipped_model_says_how_good_it_is_and_of_what_kind_its_revi
     found = told["metrics"]["validation"]
     accuracy = f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at 95%)"
     profile = told["training_profile"]
-    for text in (accuracy, f"{found['reviews']:,} reviews held out", f"{found['ece']:.1%} off on average",
+    for text in (accuracy, f"{found['reviews']:,} reviews held out", f"off by {found['ece']:.1%} on average",
                  f"{profile['words'] / profile['reviews']:.0f} words on average", "the last 499 words"):  # fmt: skip
         assert text in shown(on)
 
@@ -38,7 +38,7 @@ def test_card_of_a_model_that_was_never_judged_says_so() -> None:
     on = Console(file=io.StringIO(), width=100, color_system=None)
     told = json.loads((Path(artifact.SHIPPED) / "manifest.json").read_text(encoding="utf-8"))
     model_card(on, "model", {**told, "metrics": {}}, "0" * 12)
-    assert "accuracy not known" in shown(on)
+    assert "accuracy unknown" in shown(on)
 
 
 def test_share_is_of_the_label_where_the_scores_can_tell() -> None:
