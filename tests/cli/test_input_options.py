@@ -126,6 +126,6 @@ def test_other_language_and_script_are_warned_of(tmp_path: Path, config: Config,
     assert [True] == [warning.startswith("83% of the words are unknown") for warning in found]
     (tmp_path / "y.txt").write_text("a good film, очень хороший film")
     found = score_here(config(tmp_path / "y.txt", output=str(tmp_path / "other")))["warnings"]
-    assert ["33% of the words are unknown", "33% of the words are in another script"] == [
+    assert ["33% of the words are unknown", "33% of the words are in a script other"] == [
         warning.split(" to the model")[0].split(" than Latin")[0] for warning in found
     ]
