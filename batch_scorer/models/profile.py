@@ -121,7 +121,7 @@ def warnings(run: Profile, training: Profile) -> list[str]:
     """Why the scores of a run may be meaningless: its texts differ from those that the model was trained on.
 
     A model scores any text with confidence. Three signs say when not to trust it: the share of unknown words, the share
-    of words in another script, and the lengths, compared by the population stability index (Siddiqi 2006; above 0.25
+    of words in other scripts, and the lengths, compared by the population stability index (Siddiqi 2006; above 0.25
     is conventionally a major shift).
     """
     reasons: list[str] = []
