@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scorer import storage
-from batch_scorer.cli import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, OptionError
+from batch_scorer.planning import options
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
@@ -290,7 +290,7 @@ def _text_encodings() -> list[str]:
     names = []
     for name in sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "palmos", "charmap", "undefined"}):
         with contextlib.suppress(OptionError):
-            main._check_encoding(name)
+            options._check_encoding(name)
             names.append(name)
     return names
 
@@ -300,7 +300,7 @@ def _text_encodings() -> list[str]:
 )
 def test_encoding_that_is_not_for_text_is_refused(name: str) -> None:
     with pytest.raises(OptionError):
-        main._check_encoding(name)
+        options._check_encoding(name)
 
 
 @pytest.mark.parametrize("kind", ["lines", "csv", "files"])
