@@ -105,7 +105,7 @@ def completed(made: Plan, folder: Path, *more: str) -> dict[str, Any]:
 THERE = ["gs://b/in", "--output", "gs://b/out"]
 REFUSED = {
     "local input": (["in.jsonl", "--output", "gs://b/out"], GIVEN, ["INPUT in.jsonl", "gcloud storage cp"]),
-    "local output": (["gs://b/in", "--output", "out"], GIVEN, ["--output out", "its place in a bucket"]),
+    "local output": (["gs://b/in", "--output", "out"], GIVEN, ["--output out", "its path in a bucket"]),
     "local model": ([*THERE, "--model", "m"], GIVEN, ["--model m", "gcloud storage cp"]),
     "local temp": (THERE, (*GIVEN, "--temp_location=/t"), ["--temp_location /t"]),
     "workers": ([*THERE, "--workers", "3"], GIVEN, ["--workers 3", "--num_workers and --max_num_workers"]),
@@ -515,10 +515,12 @@ def test_interrupted_user_is_told_that_the_job_goes_on_and_how_to_end_it(
         if line == "job pending":
             raise KeyboardInterrupt
 
-    with pytest.raises(StoppedError, match="the job goes on") as told:
+    with pytest.raises(StoppedError, match="the job continues") as told:
         submitted(interrupted)
     command = f"gcloud dataflow jobs cancel {service.jobs[0]['id']} --project=proj --region=here-1"
-    assert f"to end it, `{command}`; to go on once it has ended, run the same command with --resume" in str(told.value)
+    assert f"to cancel it, `{command}`; to continue once it has ended, run the same command with --resume" in str(
+        told.value
+    )
 
 
 def test_second_job_of_a_run_is_refused_while_the_first_goes_on(
@@ -556,7 +558,7 @@ def test_service_that_is_away_for_a_while_is_waited_for_and_then_given_up(
 
     service.refuse = lambda method: 403 if method == "GET" else 0
     monkeypatch.setattr(dataflow_job, "LOST_SECONDS", 0.2)
-    with pytest.raises(PipelineError, match="does not answer any more; the job may go on") as given_up:
+    with pytest.raises(PipelineError, match="the service stopped answering; the job may continue") as given_up:
         submitted()
     assert "injected 403" in str(given_up.value.got)
 
