@@ -32,7 +32,7 @@ def test_job_returns_what_it_did_and_passes_on_each_event_in_order(config: MakeC
     names = [event.name for event in events if event.name not in ("progress", "step")]
     assert ["planned", "versions", "input", "columns", "workers", "shard", "shard", "finished"] == names
     steps = [event.message for event in events if event.name == "step"]
-    assert ["listing the inputs", "looking into 1 files, 0 done"] == steps[:2] and "writing the plan" == steps[-1]
+    assert ["listing the inputs", "looking into 1 file, 0 done"] == steps[:2] and "writing the plan" == steps[-1]
     planned, finished = events[[e.name for e in events].index("planned")], events[-1]
     assert planned.message.startswith("6 reviews in 2 shards; model tiny ") and planned.message.endswith("; run r")
     assert result.sentence == finished.message
