@@ -574,7 +574,7 @@ def test_dry_run_shows_workers_vcpu_hours_and_cost_and_what_it_assumes(store: gc
     # Three workers of four vCPUs for the five minutes that they are assumed to need for a start.
     expected = r"about 5 min on Dataflow: 3 n2-standard-4 workers, 12 vCPUs; 1\.0 vCPU-hours, 0\.5\d at the given price"
     assert re.fullmatch(expected, line)
-    assert assumed.startswith("  assumed: a vCPU, which is a hyperthread, does 50% of what a process does here (")
+    assert assumed.startswith("  assumed: a vCPU, which is a hyperthread, does 50% of the work of a process here (")
     assert "nothing was written" == last
     assert before == store.names("bucket")
 
