@@ -108,7 +108,7 @@ def test_input_that_changes_while_it_is_read_fails_the_job_and_put_back_it_is_re
     source.write_bytes(before)
     os.utime(source, (1_700_000_000, 1_700_000_000))
     score_here(config(source, run_id="r", shard_rows=20, resume=True))
-    assert part_bytes(undisturbed.output) == part_bytes(job.output.directory)
+    assert part_bytes(undisturbed.output.directory) == part_bytes(job.output.directory)
 
 
 def test_one_file_of_a_group_that_changes_is_named(
