@@ -226,7 +226,7 @@ def test_inspect_of_an_unfinished_run_says_how_far_it_is(finished: tuple[Path, R
     assert "--resume" in result.stdout
 
 
-@pytest.mark.parametrize(("name", "got"), [("nowhere", "nothing there"), ("", "neither")])
+@pytest.mark.parametrize(("name", "got"), [("nowhere", "no such file or directory"), ("", "neither")])
 def test_inspect_of_nothing_is_exit_2(tmp_path: Path, name: str, got: str) -> None:
     result = run("inspect", tmp_path / name)
     assert 2 == result.exit_code
