@@ -147,7 +147,7 @@ def test_worker_with_another_model_than_planned_stops_the_job(
     made, shards = plan.make_plan(job, artifact.load(str(model)).model_id)
     plan_files.write_plan(made, shards, job.output.directory)
     save_tiny(model, seed=8)
-    with pytest.raises(PipelineError, match="the worker.s model is not the one"):
+    with pytest.raises(PipelineError, match="model is not the one"):
         pipeline.run(made, job, pipeline.options(job))
     assert not (Path(job.output.directory) / "_SUCCESS").exists()
 
