@@ -71,16 +71,17 @@ class JobResult:
         earlier = f", {before:,} of them earlier," if before else ""
         # A job that found everything done has no rate.
         rate = f" ({self.reviews_per_s:,.0f}/s)" if counts["scored"] > before else ""
+        took = f"{self.seconds:,.1f} s" if self.seconds < 600 else duration(self.seconds)
         return (
-            f"{counted(counts['scored'], 'review')} scored{earlier} in {duration(self.seconds, 600)}{rate}, "
+            f"{counted(counts['scored'], 'review')} scored{earlier} in {took}{rate}, "
             f"{counts['rejected']:,} rejected, {counts['unreadable']:,} unreadable"
         )
 
 
-def duration(seconds: float, exact_below_s: float = 120) -> str:
+def duration(seconds: float) -> str:
     """Seconds, in the unit in which one would say them."""
-    if seconds < exact_below_s:
-        return f"{seconds:,.1f} s" if exact_below_s > 120 else f"{seconds:,.0f} s"
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
     return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 

@@ -11,6 +11,7 @@ OUT/report.html                                   what `report` writes there
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,8 +92,7 @@ def marker_path(output: str, shard: int) -> str:
 
 def finished_shards(output: str) -> set[int]:
     """The numbers of the shards that have a marker. Reads no marker: there may be 100 000, in a store."""
-    names = (file.path.replace("\\", "/").rpartition("/")[2] for file in markers(output))
-    stems = (name.removesuffix(".json") for name in names)
+    stems = (os.path.basename(file.path).removesuffix(".json") for file in markers(output))
     return {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
 
 
