@@ -5,37 +5,41 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing.util import assert_that, equal_to
 
-from batch_scorer import Model, load_model
+from batch_scorer import Model, ScoreTexts, load_model, score_job
 from batch_scorer.api import rows
 from batch_scorer.api.process import Child
 from batch_scorer.api.scoring_process import ScoringProcess
-from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import ArtifactError, EngineError, OptionError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.schema import ERROR_CODES, predictions_schema
 from batch_scorer.scoring import read
 from tests.conftest import REVIEWS
-from tests.jobs import score_here
+from tests.processes import GUARD_S
 
 TEXTS = [text for _, text in REVIEWS]
 NOT_OURS = ["record_id", "source", "offset", "run_id"]
 
 
 def job_rows(source: Path, model: Path | None, output: Path, **options: Any) -> pa.Table:
-    """The rows that a job writes, without the columns that need a file."""
-    score_here(ScoreConfig.of([str(source)], str(output), model and str(model), **options))
-    parts = sorted((output / "predictions").glob("*.parquet"))
-    return pa.concat_tables(pq.read_table(part) for part in parts).drop_columns(NOT_OURS)
+    """The rows that a job writes, without the columns that need a file.
+
+    The job has processes of its own: in this one, TensorFlow may already be in use with other settings.
+    """
+    run = score_job(source, output, model=model, worker_timeout=GUARD_S, progress=False, **options)
+    return run.predictions().drop_columns(NOT_OURS)
 
 
 def test_columns_are_those_of_predictions_in_their_order_and_error(model: Model) -> None:
@@ -55,12 +59,20 @@ def test_rows_equal_those_of_a_job_to_the_last_bit(
     assert [[]] * len(TEXTS) == model.score(TEXTS, 0)["top_attended"].to_pylist()
 
 
-def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(imdb: Path, tmp_path: Path) -> None:
+def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(
+    imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")  # as it is outside of tests
     reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, 500)
     pq.write_table(reviews, tmp_path / "in.parquet")
-    expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out")
-    actual = load_model().score(reviews["text"]).drop_columns("error")
-    assert expected.to_pylist() == actual.to_pylist()
+    expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out").to_pylist()
+
+    with closing(load_model()) as model:
+        assert expected == model.score(reviews["text"]).drop_columns("error").to_pylist()
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        scored, _ = pipeline | beam.Create(enumerate(reviews["text"].to_pylist())) | ScoreTexts()
+        assert_that(scored, equal_to([*enumerate(expected)]))
 
 
 ODD: list[tuple[object, str | None]] = [
