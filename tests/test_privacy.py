@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
 from batch_scorer.models import engine
+from tests.engines import plain_engines
 from tests.jobs import rows
 from tests.processes import GUARD_S, running, wait_until
 
@@ -114,9 +115,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Watch
     temporary, output, log, said = (folder / name for name in ("tmp", "out", "log", "said"))
     temporary.mkdir()
     words = options(write(folder), output, tiny_model, 2, "--log-file", log, "--verbose", "--log-format", "json")
-    command, env = [sys.executable, "-m", "batch_scorer", *words], {**os.environ, "TMPDIR": str(temporary)}
+    command = [sys.executable, "-m", "batch_scorer", *words]
     modes: set[int] = set()
-    with said.open("wb") as file, running(command, env=env, stdout=file, stderr=file) as job:
+    with (
+        said.open("wb") as file,
+        plain_engines(),
+        running(command, env={**os.environ, "TMPDIR": str(temporary)}, stdout=file, stderr=file) as job,
+    ):
 
         def has_ended() -> bool:
             for path in (*temporary.iterdir(), output / ".staging"):

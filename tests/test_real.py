@@ -20,7 +20,7 @@ from batch_scorer.config import Kept, ScoreConfig
 from tests.jobs import rows, score_here
 from tests.processes import GUARD_S, running
 
-REVIEWS, SOME = 5_000, 1_000
+REVIEWS, SOME = 5_000, 300
 Write = Callable[[dict[str, str], Path], Path]
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import disk
-from tests.chaos.gate import INSIDE
+from tests.chaos.gate import INSIDE, ROOT
 from tests.chaos.jobs import Job, Order
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
@@ -323,7 +323,7 @@ def jumping_clock(place: Path, rng: random.Random) -> Mapping[str, str]:
             "NO_FAKE_STAT": "1",
             **{f"FAKETIME_{name}": "1" for name in settings},
         }
-    return {"PYTHONPATH": str(INSIDE), "CHAOS_CLOCK": str(place / "jumping")}
+    return {"PYTHONPATH": f"{INSIDE}{os.pathsep}{ROOT}", "CHAOS_CLOCK": str(place / "jumping")}
 
 
 def _input(scene: Scene) -> Path:

@@ -23,6 +23,8 @@ from tests.processes import processes_with
 COMMAND = [sys.executable, "-m", "tests.chaos.gate"]
 INSIDE, ROOT = Path(__file__).parent / "inside", Path(__file__).parents[2]
 
+PLAIN = {"CHAOS_PLAIN": "1"}  # in a job's environment: it scores without TensorFlow, see `tests.plain_engine`
+
 WATCHED = "watched"
 
 
@@ -32,7 +34,7 @@ class Gate:
     Args:
         directory: for this gate alone; it is created.
         at: where processes wait: `scoring`, each before it publishes its second shard; or `loading`, each worker as it
-            begins to import TensorFlow.
+            begins to load the model.
     """
 
     def __init__(self, directory: Path, at: Literal["scoring", "loading"]) -> None:

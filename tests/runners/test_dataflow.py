@@ -31,6 +31,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning import plan
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners import dataflow, dataflow_job, estimate, graph, pipeline
+from batch_scorer.runners.job import PlannedJob
 from batch_scorer.storage.stores import client
 from deploy import launcher
 from tests.cli.test_main import Result, run
@@ -585,7 +586,8 @@ def test_estimate_counts_rounds_of_shards_over_all_vcpus(
     monkeypatch.setattr(estimate, "load_engine", lambda *_: None)
     monkeypatch.setattr(estimate, "_seconds_a_review", lambda *_: 1 / 1_000)
     large = dataclasses.replace(made, reviews=9_000_000, shard_count=180)
-    found = estimate.estimate_on_dataflow(large, [], tiny, dataflow.Pool("m-4", 4, 1, 20), 0.1)
+    job = PlannedJob(tiny, large, [], PipelineOptions([]), None, 1.0, 1.0)
+    found = estimate.estimate_on_dataflow(job, dataflow.Pool("m-4", 4, 1, 20), 0.1)
     # Three rounds of 80 shards or fewer, each of 50 000 reviews at 500 a second.
     assert 300 + 3 * 100 == found.total_s
     assert 80 * 600 / 3600 == found.vcpu_hours

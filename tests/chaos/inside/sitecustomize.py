@@ -1,11 +1,12 @@
 """Runs in every Python process of a job that a test manipulates: a clock that jumps, a gate to wait at.
 
 `CHAOS_CLOCK` names a file: once it exists, `time.time` is days off, ahead or behind, and differently each half second.
-`CHAOS_GATE` names a directory, see `tests.chaos.gate`.
+`CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`.
 """
 
 import contextlib
 import importlib.abc
+import importlib.machinery
 import os
 import random
 import re
@@ -63,21 +64,30 @@ def _wait_before_second_marker(gate):
     os.replace = waits_and_replaces
 
 
-class _WaitsForTensorFlow(importlib.abc.MetaPathFinder):
-    """Finds no module, but waits at the gate when a worker begins to import TensorFlow."""
-
-    def __init__(self, gate):
-        self._gate = gate
+class _Engines(importlib.abc.MetaPathFinder):
+    """Comes between a process and `batch_scorer.models.engine`, where it begins to load the model."""
 
     def find_spec(self, name, path, target=None):
-        if name == "tensorflow" and _is_worker():
-            _wait(self._gate)
+        if name != "batch_scorer.models.engine":
+            return None
+        if os.environ.get("CHAOS_GATE_AT") == "loading" and _is_worker():
+            _wait(os.environ["CHAOS_GATE"])
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+
+        def load_and_replace(module):
+            from tests import plain_engine
+
+            load(module)
+            module._load = plain_engine.load
+
+        if "CHAOS_PLAIN" in os.environ:
+            spec.loader.exec_module = load_and_replace
+        return spec
 
 
+sys.meta_path.insert(0, _Engines())
 if "CHAOS_CLOCK" in os.environ:
     _jump(os.environ["CHAOS_CLOCK"])
-if "CHAOS_GATE" in os.environ:
-    if os.environ["CHAOS_GATE_AT"] == "loading":
-        sys.meta_path.insert(0, _WaitsForTensorFlow(os.environ["CHAOS_GATE"]))
-    else:
-        _wait_before_second_marker(os.environ["CHAOS_GATE"])
+if os.environ.get("CHAOS_GATE_AT") == "scoring":
+    _wait_before_second_marker(os.environ["CHAOS_GATE"])
