@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -122,7 +123,7 @@ for length in range(2, 21):
     assert 1 == len(list((tmp_path / "dump").glob("*.before_optimizations.txt")))
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 16, 64])
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_micro_batch_size_changes_no_result_beyond_1e_5(engine: Engine, tiny: Artifact, batch_size: int) -> None:
     batch = reviews([4, 11, 20, 6, 2, 17, 9], seed=3)
     other = FoldedEngine(tiny, batch_size)
@@ -134,10 +135,12 @@ def test_micro_batch_size_changes_no_result_beyond_1e_5(engine: Engine, tiny: Ar
 def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: str) -> None:
     model = load(SHIPPED)
     engine = load_engine(model)
-    ids, _ = real_reviews(imdb, model, step=9)
-    keras_model = from_tensors(model.architecture, model.tensors)
+    ids, _ = real_reviews(imdb, model, step=19)
+    network = from_tensors(model.architecture, model.tensors)
+    # As a graph: position by position, Keras would take a minute.
+    keras_model = tf.function(network, input_signature=[tf.TensorSpec([None, None], tf.int32)])
     worst_logit = worst_attention = 0.0
-    for start in range(0, 512, engine.batch_size):
+    for start in range(0, len(ids), engine.batch_size):
         batch = ids[start : start + engine.batch_size]
         width = len(batch[-1])
         padded = np.full((len(batch), width), PAD, np.int32)
@@ -148,24 +151,29 @@ def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: str) -> None:
         worst_logit = max(worst_logit, float(np.abs(logit - scores.logit).max()))
         worst_attention = max(worst_attention, float(np.abs(attention.T - scores.attention).max()))
     print(f"engine against Keras on {len(ids)} reviews: logit {worst_logit:.1e}, attention {worst_attention:.1e}")
-    assert 512 <= len(ids)
+    assert 264 == len(ids)
     assert worst_logit <= 1e-4
     assert worst_attention <= 1e-5
 
 
-def test_shipped_model_in_bfloat16_keeps_its_labels_and_its_bound_on_5000_real_reviews(imdb: str) -> None:
+def test_shipped_model_in_bfloat16_keeps_its_labels_and_its_bound_on_1000_real_reviews(imdb: str) -> None:
+    assert 1_000 == check_bfloat16(imdb, step=5)
+
+
+def check_bfloat16(imdb: str, step: int) -> int:
+    """Compares both precisions on every so many-th open test review; returns how many these are."""
     model = load(SHIPPED)
-    ids, labels = real_reviews(imdb, model, step=1)
+    ids, labels = real_reviews(imdb, model, step)
     exact, found = (load_engine(model, precision) for precision in (FLOAT32, BFLOAT16))
     expected, logit = (np.concatenate([s.logit for s in batches(engine, ids)]) for engine in (exact, found))
     apart, flipped = np.abs(logit - expected), (logit > 0) != (expected > 0)
-    right = [float(((x > 0) == labels).mean()) for x in (expected, logit)]
+    right = [int(((x > 0) == labels).sum()) for x in (expected, logit)]
     print(f"bfloat16 on {len(ids)} reviews: logit {apart.max():.1e}, mean {apart.mean():.1e}; {flipped.sum()} flipped, "
-          f"at |logit| {np.abs(expected[flipped]).max(initial=0):.1e} at most; accuracy {right}")  # fmt: skip
-    assert 5_000 == len(ids)
+          f"at |logit| {np.abs(expected[flipped]).max(initial=0):.1e} at most; right: {right}")  # fmt: skip
     assert apart.max() <= 0.05
     assert not (flipped & (np.abs(expected) > 0.02)).any()
-    assert abs(right[0] - right[1]) <= 0.001
+    assert abs(right[0] - right[1]) <= len(ids) // 1_000
+    return len(ids)
 
 
 def real_reviews(imdb: str, model: Artifact, step: int) -> tuple[list[Ids], npt.NDArray[np.bool_]]:
@@ -181,3 +189,7 @@ def real_reviews(imdb: str, model: Artifact, step: int) -> tuple[list[Ids], npt.
 def batches(engine: Engine, ids: list[Ids]) -> Iterator[Scores]:
     for start in range(0, len(ids), engine.batch_size):
         yield engine.run(ids[start : start + engine.batch_size])
+
+
+if __name__ == "__main__":  # python -m tests.models.test_engine DIR: bfloat16 on all 5,000 reviews, as in decision 12
+    check_bfloat16(sys.argv[1], step=1)
