@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,11 @@ def reviews(tiny: Artifact) -> list[np.ndarray]:
     rng = np.random.default_rng(3)
     size = tiny.architecture.vocabulary_size
     return [np.array([1, *rng.integers(2, size, n)], np.int32) for n in (1, 2, 5, 9, 13, tiny.architecture.max_words)]
+
+
+@pytest.fixture(scope="module")
+def measured(tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]) -> dict[str, Any]:
+    return faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)
 
 
 def logit(tiny: Artifact, ids: np.ndarray) -> float:
@@ -75,9 +81,8 @@ def test_integrated_gradients_sum_to_the_change_of_the_logit(tiny: Artifact, rev
 
 
 def test_deleting_words_by_contribution_gives_the_figures_computed_by_hand(
-    tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]
+    tiny: Artifact, measured: dict[str, Any], reviews: list[np.ndarray]
 ) -> None:
-    measured = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)
     comprehensiveness, sufficiency, flips = [], [], []
     for ids in reviews:
         plain = forward(tiny.tensors, tiny.architecture, ids)
@@ -113,11 +118,11 @@ def test_share_of_a_few_words_is_rounded_up_but_not_because_of_float_errors() ->
 
 
 def test_hidden_states_to_flip_and_conicity_are_those_computed_by_hand(
-    tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]
+    tiny: Artifact, measured: dict[str, Any], reviews: list[np.ndarray]
 ) -> None:
     from batch_scorer.models.keras_model import reader
 
-    measured = faithfulness.measure(tiny, engine, reviews, seed=5, on_step=lambda *_: None)["for_print"]
+    ours = measured["for_print"]
     shares, cones = [], []
     read = reader(tiny.architecture, tiny.tensors)
     for ids in reviews:
@@ -134,5 +139,5 @@ def test_hidden_states_to_flip_and_conicity_are_those_computed_by_hand(
         shares.append(share)
         states = read(ids[None])[1]
         cones.append(float(conicity(states[:, 1:], np.ones((1, len(ids) - 1), bool))))
-    assert np.median(shares) == pytest.approx(measured["hidden_states_to_flip"]["contribution"]["median"])
-    assert np.mean(cones) == pytest.approx(measured["conicity"]["value"], abs=1e-5)
+    assert np.median(shares) == pytest.approx(ours["hidden_states_to_flip"]["contribution"]["median"])
+    assert np.mean(cones) == pytest.approx(ours["conicity"]["value"], abs=1e-5)
