@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from batch_scorer.cli.main import main as batch_scorer
 from benchmarks.job.sides import ENVIRONMENT, ROOT
 from benchmarks.transform.__main__ import FILES, JOB, TRANSFORM, Measured, command, main, measure, write_corpus
 from tests.jobs import rows
@@ -26,9 +28,13 @@ def data(tmp_path: Path) -> Path:
 def test_sides_score_the_same_reviews_to_the_same_probabilities(data: Path, tmp_path: Path) -> None:
     write_corpus(str(data), "text", 40, tmp_path / "corpus")
     assert FILES == len(list((tmp_path / "corpus").iterdir()))
-    for side in (JOB, TRANSFORM):
-        words = command(side, tmp_path / "corpus", tmp_path / side)
-        subprocess.run(words, check=True, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True)
+    job_words, transform_words = (command(side, tmp_path / "corpus", tmp_path / side) for side in (JOB, TRANSFORM))
+    # The job runs here, and the pipeline with a single worker: each process more would import and compile the same.
+    assert [sys.executable, "-m", "batch_scorer"] == job_words[:3]
+    assert 0 == CliRunner().invoke(batch_scorer, job_words[3:]).exit_code
+    assert "--direct_num_workers=2" == transform_words[-1]
+    transform_words[-1] = "--direct_num_workers=1"
+    subprocess.run(transform_words, check=True, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True)
     job = {row["record_id"]: row["probability"] for row in rows(tmp_path / JOB)}
     lines = [line for path in tmp_path.glob(f"{TRANSFORM}-*.jsonl") for line in path.read_text().splitlines()]
     transform = {str(row["id"]): row["probability"] for row in map(json.loads, lines)}
