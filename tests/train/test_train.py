@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from batch_scorer.errors import InputError
 from batch_scorer.models import artifact
-from batch_scorer.models.engine import load_engine
+from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.tokenizer import PAD, words
 from train.cli import main
 from train.data import Columns, bucketed_batches, pad, read_examples, split
@@ -131,30 +131,10 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
     kept = {path.name for path in (tmp_path / "m.work").iterdir()}
     assert {"curves.svg", "log.jsonl", "settings.json"} == kept
-    engine = load_engine(model)
+    engine = ExactEngine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
-    good, bad = engine.run([model.tokenizer.ids(words(text)) for text in texts]).logit
+    good, bad = (engine.run([model.tokenizer.ids(words(text))]).logit[0] for text in texts)
     assert good > 0 > bad
     again = run("--data", data, "--output", tmp_path / "m")
     assert 2 == again.exit_code
     assert "already holds a model" in again.output
-
-
-def test_full_preset_pretrains_and_publishes_an_artefact_that_records_both_recipes(tmp_path: Path) -> None:
-    data = write(tmp_path, "jsonl")
-    more = tmp_path / "more.jsonl"
-    more.write_text("".join(json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(40) for t in GOOD + BAD))
-    result = run("--preset", "full", "--data", data, "--id-column", "id", "--unlabelled", more, "--batch-size", 16,
-                 "--set", "pretraining.epochs=1", "--epochs", 3, "--output", tmp_path / "m")  # fmt: skip
-    assert 0 == result.exit_code, result.output
-    assert "320 more to pre-train on" in result.output
-    model = artifact.load(str(tmp_path / "m"))
-    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
-    assert 1 == model.manifest["training"]["recipe"]["pretraining"]["epochs"]
-
-
-def test_options_of_pretraining_without_the_full_preset_are_refused(tmp_path: Path) -> None:
-    data = write(tmp_path, "jsonl")
-    result = run("--data", data, "--unlabelled", data, "--output", tmp_path / "m")
-    assert 2 == result.exit_code
-    assert "--preset full" in result.output

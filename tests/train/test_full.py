@@ -1,0 +1,138 @@
+"""The full preset: a run that pre-trains and fine-tunes, the same killed and resumed, and its pre-trained tensors."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from batch_scorer.errors import InputError, OptionError
+from batch_scorer.models import artifact
+from tests.processes import GUARD_S
+from tests.train.killed import noting
+from tests.train.test_train import BAD, GOOD, examples, run, write
+from train import pretrain
+from train.run import Run
+
+ROOT = Path(__file__).parents[2]
+EPOCHS, FINE_TUNINGS = 3, 2
+
+
+class Killed(Exception):
+    """Stands in for a kill in the middle of an epoch."""
+
+
+def words(directory: Path, output: Path, *more: object) -> list[str]:
+    """The command line of a small full training on what `whole` has put into `directory`."""
+    given = ("--preset", "full", "--data", directory / "reviews.jsonl", "--id-column", "id", "--unlabelled",
+             directory / "more.jsonl", "--batch-size", 32, "--epochs", EPOCHS, "--set", "learning_rate=0.01",
+             "--set", "perturbation=0", "--set", f"fine_tunings={FINE_TUNINGS}", "--set", "pretraining.epochs=2",
+             "--set", "pretraining.negatives=100", "--output", output)  # fmt: skip
+    return [str(word) for word in (*given, *more)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model of an undisturbed training; its data is beside it."""
+    directory = tmp_path_factory.mktemp("full")
+    write(directory, "jsonl")
+    more = [json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(5) for t in GOOD + BAD]
+    (directory / "more.jsonl").write_text("".join(more))
+    result = run(*words(directory, directory / "whole"))
+    assert 0 == result.exit_code, result.output
+    assert "40 more to pre-train on" in result.output
+    return directory / "whole"
+
+
+def log(model: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (model.parent / f"{model.name}.work/log.jsonl").read_text().splitlines()]
+
+
+def test_full_preset_pretrains_and_publishes_an_artefact_that_records_both_recipes(whole: Path) -> None:
+    model = artifact.load(str(whole))
+    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
+    recipe = model.manifest["training"]["recipe"]
+    assert (2, FINE_TUNINGS) == (recipe["pretraining"]["epochs"], recipe["fine_tunings"])
+    stages = ["pretraining", *(f"fine-tuning {1 + turn}" for turn in range(FINE_TUNINGS)), "average"]
+    assert stages == list(dict.fromkeys(line["stage"] for line in log(whole)))
+
+
+def test_full_training_killed_and_then_interrupted_ends_with_the_bits_of_an_undisturbed_one(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = tmp_path / "cut"
+    command = words(whole.parent, cut, "--checkpoint-seconds", 0)
+    # A process of its own, which can be killed, and where TensorFlow may be made deterministic.
+    child = [sys.executable, "-m", "tests.train.killed", "pretraining", "2", *command, "--deterministic"]
+    killed = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=False, timeout=GUARD_S)
+    assert -signal.SIGKILL == killed.returncode, killed.stderr[-2_000:]
+    assert ("pretraining", 2, False) == stopped_at(cut)
+
+    def die() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Run, "note", noting("fine-tuning 2", 1, die))
+        run(*command, "--resume")
+    assert ("fine-tuning 2", 1, False) == stopped_at(cut)
+
+    done = run(*words(whole.parent, cut, "--resume"))  # now without a checkpoint after each step
+    assert 0 == done.exit_code, done.output
+    expected, resumed = (artifact.load(str(model)) for model in (whole, cut))
+    assert expected.manifest["metrics"] == resumed.manifest["metrics"]
+    assert expected.model_id == resumed.model_id
+    of_whole, of_cut = ([{**x, "seconds": 0, "loss": 0} for x in log(m) if x["measured"]] for m in (whole, cut))
+    assert of_whole == of_cut
+
+
+def stopped_at(model: Path) -> tuple[str, int, bool]:
+    """Stage and epoch of the last line of the log, and whether it ends the epoch."""
+    last = log(model)[-1]
+    return last["stage"], last["epoch"], last["measured"]
+
+
+def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(whole: Path, tmp_path: Path) -> None:
+    kept = whole.with_name("whole.work") / "pretrained.npz"
+    second = tmp_path / "second"
+    run(*words(whole.parent, second, "--pretrained", kept))
+    assert artifact.load(str(whole)).model_id == artifact.load(str(second)).model_id
+    assert not (tmp_path / "second.work" / "pretrained.npz").exists()
+    assert "pretraining" not in {line["stage"] for line in log(second)}
+    again = run(*words(whole.parent, tmp_path / "fourth", "--resume", "--work", tmp_path / "second.work"))
+    assert OptionError.exit_code == again.exit_code
+    assert "pretrained None" in again.output
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({**e, "text": f"{e['text']} indeed"}) + "\n" for e in examples()))
+    refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "third")
+    assert InputError.exit_code == refused.exit_code
+    assert "other data" in refused.output
+
+
+def test_full_preset_without_a_fine_tuning_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    refused = run("--preset", "full", "--data", data, "--set", "fine_tunings=0", "--output", tmp_path / "model")
+    assert OptionError.exit_code == refused.exit_code
+    assert "fine_tunings=1" in refused.output
+
+
+def test_options_of_pretraining_without_the_full_preset_are_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    result = run("--data", data, "--unlabelled", data, "--output", tmp_path / "m")
+    assert 2 == result.exit_code
+    assert "--preset full" in result.output
+
+
+def test_shipped_pretraining_is_of_the_words_of_the_shipped_model() -> None:
+    model = artifact.load(artifact.SHIPPED)
+    shapes = model.architecture.tensor_shapes()
+    with np.load(ROOT / "train" / "pretrained" / "imdb.npz") as stored:
+        assert list(model.vocabulary) == stored["vocabulary"].tolist()
+        assert {name: shapes[name] for name in pretrain.TRAINED} == {
+            name: stored[name].shape for name in pretrain.TRAINED
+        }
