@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,11 @@ def loaded(model: Path) -> Artifact:
 def texts() -> list[str]:
     rng = np.random.default_rng(5)
     return [" ".join(rng.choice([*WORDS, "unheard"], length)) for length in LENGTHS]
+
+
+@pytest.fixture(scope="module")
+def predicted_logits(loaded: Artifact) -> np.ndarray:
+    return predicted(loaded, texts())
 
 
 def predicted(model: Artifact, texts: list[str]) -> np.ndarray:
@@ -169,9 +175,9 @@ def test_keras_files_missing_or_damaged_are_named(tmp_path: Path, name: str, dat
     assert str(tmp_path / name) == caught.value.where
 
 
-def test_network_written_out_agrees_with_predict(loaded: Artifact) -> None:
+def test_network_written_out_agrees_with_predict(loaded: Artifact, predicted_logits: np.ndarray) -> None:
     found = [forward(loaded.tensors, loaded.architecture, loaded.tokenizer.ids(words(text))) for text in texts()]
-    np.testing.assert_allclose([f.logit for f in found], predicted(loaded, texts()), atol=1e-5)
+    np.testing.assert_allclose([f.logit for f in found], predicted_logits, atol=1e-5)
     assert {20} == {len(f.attention) for f in found} == {len(f.contribution) for f in found}
 
 
@@ -199,13 +205,17 @@ def test_engine_is_chosen_by_the_architecture(loaded: Artifact, tiny: Artifact) 
 
 
 def test_job_gives_what_predict_gives_and_splits_it_over_the_words(
-    jsonl_file: Callable[..., Path], config: Callable[..., ScoreConfig], model: Path, loaded: Artifact
+    jsonl_file: Callable[..., Path],
+    config: Callable[..., ScoreConfig],
+    model: Path,
+    loaded: Artifact,
+    predicted_logits: np.ndarray,
 ) -> None:
     path = jsonl_file(*({"id": str(i), "text": text} for i, text in enumerate(texts())))
     job = config(path, id_column="id", model=str(model), top_k=25)
     manifest = score_here(job)
     found = rows(job.output.directory)
-    np.testing.assert_allclose([row["logit"] for row in found], predicted(loaded, texts()), atol=1e-5)
+    np.testing.assert_allclose([row["logit"] for row in found], predicted_logits, atol=1e-5)
     for row, text in zip(found, texts(), strict=True):
         listed, n = row["top_contributing"], len(words(text))
         by_position = {word["position"]: word for word in listed}
@@ -227,50 +237,49 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the preset train the tiny network, or it would take minutes."""
-    monkeypatch.setattr(
-        notebook, "architecture", lambda size: dataclasses.replace(TINY_NOTEBOOK, vocabulary_size=size, max_length=60)
-    )
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A model of the preset, trained on Keras' files with an interruption, and what the resumed command said.
 
+    The network is tiny: that of the preset would take minutes.
+    """
+    directory = tmp_path_factory.mktemp("trained")
+    reviews, index = keras_files(directory)
+    arguments = ("--preset", "notebook", "--data", reviews, "--word-index", index, "--output", directory / "m",
+                 "--epochs", 2)  # fmt: skip
+    begin = notebook._Report.on_epoch_begin
 
-def test_preset_trains_on_keras_files_and_its_artefact_scores(small: None, tmp_path: Path) -> None:
-    reviews, index = keras_files(tmp_path)
-    arguments = ("--preset", "notebook", "--data", reviews, "--word-index", index, "--output", tmp_path / "m")
-    result = run(*arguments, "--epochs", 1)
+    def dies_in_epoch_2(self: Any, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        tiny = functools.partial(dataclasses.replace, TINY_NOTEBOOK, max_length=60)
+        patch.setattr(notebook, "architecture", lambda size: tiny(vocabulary_size=size))
+        with pytest.MonkeyPatch.context() as dying:
+            dying.setattr(notebook._Report, "on_epoch_begin", dies_in_epoch_2)
+            assert 0 != CliRunner().invoke(main, [str(a) for a in arguments]).exit_code
+        result = run(*arguments, "--resume")
     assert 0 == result.exit_code, result.output
-    assert "the longest review has 601 ids, the mean is 164.75" in " ".join(result.output.split())
-    model = artifact.load(str(tmp_path / "m"))
+    return directory / "m", result.output
+
+
+def test_preset_trains_on_keras_files_and_its_artefact_scores(trained: tuple[Path, str]) -> None:
+    path, output = trained
+    assert "the longest review has 601 ids, the mean is 164.75" in " ".join(output.split())
+    model = artifact.load(str(path))
     assert (60, 34, False) == (model.tokenizer.max_words, len(model.vocabulary), model.architecture.masked)
-    recipe = {"learning_rate": 1e-4, "clip_norm": 1.0, "dropout": 0.3, "epochs": 1}
+    recipe = {"learning_rate": 1e-4, "clip_norm": 1.0, "dropout": 0.3, "epochs": 2}
     assert recipe.items() <= model.manifest["training"]["recipe"].items()
     texts = ["w1 w2 w3", "w4 " * 80]
     scores = load_engine(model).run([model.tokenizer.ids(words(text)) for text in texts])
     np.testing.assert_allclose(sigmoid(scores.logit), sigmoid(predicted(model, texts)), atol=1e-5)
 
 
-def test_resumed_preset_goes_on_after_the_last_epoch(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reviews, index = keras_files(tmp_path)
-    arguments = [
-        *("--preset", "notebook", "--data", str(reviews), "--word-index", str(index)),
-        *("--output", str(tmp_path / "m"), "--epochs", "3"),
-    ]
-    begin = notebook._Report.on_epoch_begin
-
-    def dies_in_epoch_3(self: Any, epoch: int, logs: Any = None) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        begin(self, epoch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(notebook._Report, "on_epoch_begin", dies_in_epoch_3)
-        CliRunner().invoke(main, arguments)
-    result = run(*arguments, "--resume")
-    assert 0 == result.exit_code, result.output
-    assert ("epoch 3:" in result.output, "epoch 2:" in result.output) == (True, False)
+def test_resumed_preset_goes_on_after_the_last_epoch(trained: tuple[Path, str]) -> None:
+    _, output = trained
+    assert ("epoch 2:" in output, "epoch 1:" in output) == (True, False)
 
 
 def test_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
