@@ -16,6 +16,7 @@ from rich.console import Console
 from batch_scorer.errors import InputError
 from benchmarks.training.__main__ import run
 from benchmarks.training.measure import Side, padding_share, time_rounds, timings
+from tests.train.traced import quick_graphs
 
 TINY = {"embedding_dim": 4, "units": 4, "attention_units": 4, "max_length": 20}
 
@@ -62,7 +63,8 @@ def test_timings_are_medians_and_ratios_are_taken_within_a_round() -> None:
 
 
 def test_run_with_tiny_networks_times_every_side(reviews: str, tmp_path: Path) -> None:
-    run(reviews, "id", 1, 16, tmp_path / "results", Console(quiet=True), **TINY)
+    with quick_graphs():
+        run(reviews, "id", 1, 16, tmp_path / "results", Console(quiet=True), **TINY)
     found = json.loads((tmp_path / "results" / "training.json").read_text())
     expected = {"data": "reviews.parquet", "reviews": 16, "rounds": 1, "epoch_reviews": 25_000}
     assert expected == {name: found[name] for name in expected}
