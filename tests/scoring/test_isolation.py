@@ -1,4 +1,4 @@
-"""Whole jobs whose engine fails on some reviews of 5,000: these alone are lost, and no other changes by a bit."""
+"""Whole jobs whose engine fails on some reviews of 1,500: these alone are lost, and no other changes by a bit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from batch_scorer.models.tokenizer import Ids
 from tests.conftest import WORDS
 from tests.jobs import rows, score_here
 
-REVIEWS = 5_000
-SHARD_ROWS = 1_700  # three shards, so that each has batches of its own
+REVIEWS = 1_500
+SHARD_ROWS = 510  # three shards, so that each has batches of its own
 LETTERS = 4  # words that number a review: 18 ** 4 is more than all of them
 
 
@@ -76,7 +76,7 @@ def real(tiny: Artifact) -> Engine:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """5,000 reviews, each unlike the others."""
+    """1,500 reviews, each unlike the others."""
     path = tmp_path_factory.mktemp("corpus") / "reviews.jsonl"
     lines = (json.dumps({"id": f"r{number}", "text": text(number)}) for number in range(REVIEWS))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -95,7 +95,14 @@ def job(
     def run(bad: Sequence[int] = (), how: Exception | float = 0.0) -> Job:
         output = tmp_path_factory.mktemp("job") / "out"
         config = ScoreConfig.of(
-            (str(corpus),), str(output), str(tiny_model), id_column="id", run_id="run", workers=1, shard_rows=SHARD_ROWS
+            (str(corpus),),
+            str(output),
+            str(tiny_model),
+            id_column="id",
+            run_id="run",
+            workers=1,
+            shard_rows=SHARD_ROWS,
+            max_error_rate=0.03,
         )
         failing = Failing(real, frozenset(tiny.tokenizer.ids(text(i).split()).tobytes() for i in bad), how)
         assert len(bad) == len(failing.bad)
@@ -113,13 +120,13 @@ def undisturbed(job: Callable[..., Job]) -> Job:
 
 
 CASES: dict[str, tuple[list[int], Exception | float]] = {
-    "one raises": ([2_345], ValueError("no such id")),
-    "one is NaN": ([2_345], math.nan),
-    "one is infinite": ([2_345], -math.inf),
+    "one raises": ([789], ValueError("no such id")),
+    "one is NaN": ([789], math.nan),
+    "one is infinite": ([789], -math.inf),
     "the first": ([0], RuntimeError("broken")),
     "the last": ([REVIEWS - 1], RuntimeError("broken")),
     "first and last": ([0, REVIEWS - 1], math.nan),
-    "one a shard": ([1, 2_000, 4_000], tf.errors.InvalidArgumentError(None, None, "out of range")),
+    "one a shard": ([1, 600, 1_200], tf.errors.InvalidArgumentError(None, None, "out of range")),
     "a dozen anywhere": (random.Random(1).sample(range(REVIEWS), 12), OSError("gone")),
 }
 
@@ -139,14 +146,12 @@ def test_reviews_that_the_engine_fails_on_are_lost_and_no_other_changes_by_a_bit
 
 
 @pytest.mark.parametrize("how", [ValueError("no such id"), math.nan], ids=["raises", "NaN"])
-@pytest.mark.parametrize(
-    "places", [(0,), (39,), (0, 1), (0, 39), (10, 11, 30), tuple(range(0, 40, 6)), tuple(range(1, 40))], ids=str
-)
+@pytest.mark.parametrize("places", [(0,), (0, 39), (10, 11, 30), tuple(range(1, 40))], ids=str)
 def test_reviews_of_one_batch_that_the_engine_fails_on_are_lost_and_no_other(
     places: tuple[int, ...], how: Exception | float, job: Callable[..., Job], undisturbed: Job, tiny: Artifact
 ) -> None:
     number = {tiny.tokenizer.ids(text(i).split()).tobytes(): i for i in range(REVIEWS)}
-    batch = undisturbed[3].batches[60]
+    batch = undisturbed[3].batches[20]
     assert 40 == len(batch)
     assert_only_these_are_lost([number[batch[place]] for place in places], how, job, undisturbed)
 
@@ -183,7 +188,7 @@ def test_message_about_a_failed_review_is_the_exceptions_class_and_first_line(jo
 @pytest.mark.parametrize("how", [MemoryError("std::bad_alloc"), MemoryError()])
 def test_want_of_memory_fails_the_job_and_blames_no_review(how: MemoryError, job: Callable[..., Job]) -> None:
     with pytest.raises(PipelineError) as caught:
-        job([2_345], how)
+        job([789], how)
     assert "too little memory" in str(caught.value)
 
 
