@@ -88,10 +88,15 @@ def run(reviews: str, output: str, model: str) -> None:
         )
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; `arguments` are those of the process unless given."""
     parser = argparse.ArgumentParser(description="Scores reviews from Parquet (columns id and text) to Parquet.")
     parser.add_argument("reviews", help="a Parquet file or a glob")
     parser.add_argument("output", help="prefix of the names of the output files")
     parser.add_argument("--model", default=artifact.SHIPPED, help="a model artefact")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     run(given.reviews, given.output, given.model)
+
+
+if __name__ == "__main__":
+    main()
