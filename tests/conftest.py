@@ -18,7 +18,7 @@ from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import RESERVED
 from batch_scorer.runners import heartbeat
-from tests.engines import compile_each_once
+from tests.engines import plain_engines
 from tests.finished_runs import Original
 from tests.processes import GUARD_S
 from tests.stubs.environment import Environment, install
@@ -111,9 +111,8 @@ def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY)
 
 @pytest.fixture(scope="session", autouse=True)
 def engines() -> Iterator[None]:
-    """Engines are compiled once a session, and on a busy machine that may take as long as it likes."""
-    with pytest.MonkeyPatch.context() as patch:
-        compile_each_once(patch)
+    """Small models score without TensorFlow; on a busy machine, loading may take as long as it likes."""
+    with plain_engines(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "LOADING_SECONDS", GUARD_S)
         yield
 

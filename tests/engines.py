@@ -1,4 +1,4 @@
-"""Engines for tests: XLA takes a second to compile one, and most tests of jobs ask for that of the same model."""
+"""Engines for tests: to import TensorFlow takes seconds, and to compile a model one more. Most tests need neither."""
 
 from __future__ import annotations
 
@@ -15,34 +15,41 @@ from batch_scorer.models import engine
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Engine
 from tests import plain_engine
-from tests.chaos.gate import INSIDE, PLAIN, ROOT
+from tests.chaos.gate import INSIDE, PLAIN
 
-
-def compile_each_once(patch: pytest.MonkeyPatch) -> None:
-    """Has `load_engine` compile the engine of a model once, and give copies of it from then on."""
-    compiled, load = dict[str, Engine](), engine._load
-
-    def load_once(artifact: Artifact, precision: str) -> Engine:
-        key = _fingerprint(artifact, precision)
-        if key not in compiled:
-            compiled[key] = load(artifact, precision)
-        return copy.copy(compiled[key])  # a test may replace what one has
-
-    patch.setattr(engine, "_load", load_once)
+_load, _compiled = engine._load, dict[str, Engine]()
 
 
 @contextmanager
 def plain_engines() -> Iterator[None]:
-    """Jobs that run meanwhile score by `tests.plain_engine`, in this process and in those that they start."""
+    """Jobs of small models score by `tests.plain_engine` meanwhile, in this process and in those that they start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_load", plain_engine.load)
+        patch.setattr(engine, "_load", _tensorflow)
+        patch.setattr(engine, "_load", plain_engine.replace(engine))
         patch.syspath_prepend(INSIDE)
-        patch.setenv(
-            "PYTHONPATH", os.pathsep.join([str(INSIDE), str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-        )
+        before = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(INSIDE), *before]))
         for name, value in PLAIN.items():
             patch.setenv(name, value)
         yield
+
+
+@contextmanager
+def tensorflow_engines() -> Iterator[None]:
+    """They score by TensorFlow all the same: where a test is about that, or about jobs as they really are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_load", _tensorflow)
+        for name in PLAIN:
+            patch.delenv(name)
+        yield
+
+
+def _tensorflow(artifact: Artifact, precision: str) -> Engine:
+    """Compiles the engine of a model once, and gives copies of it from then on."""
+    key = _fingerprint(artifact, precision)
+    if key not in _compiled:
+        _compiled[key] = _load(artifact, precision)
+    return copy.copy(_compiled[key])  # a test may replace what one has
 
 
 def _fingerprint(artifact: Artifact, precision: str) -> str:

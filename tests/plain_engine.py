@@ -1,21 +1,26 @@
-"""The network in NumPy, for tests of processes: a worker that has it starts without the seconds that TensorFlow takes.
+"""The network in NumPy, for tests: a job of a small model then starts without the seconds that TensorFlow takes.
 
-What TensorFlow's engine computes is tested elsewhere (tests/models); here any engine will do that is real, gives the
-same bits in every process and depends on no neighbour. `tests.engines.plain_engines` has jobs use it.
+What TensorFlow's engine computes is tested in tests/models, and with real models elsewhere. Here any engine will do
+that is real, gives the same bits in every process and depends on no neighbour. `tests.engines` has jobs use it,
+`tests/chaos/inside` those in other processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.artifact import Artifact
+from batch_scorer.config import FLOAT32
+from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact
 from batch_scorer.models.folded_engine import pool
 from batch_scorer.models.network import fold_head
-from batch_scorer.models.protocol import Scores
-from batch_scorer.models.tokenizer import PAD, Ids
+from batch_scorer.models.protocol import Engine, Scores
+from batch_scorer.models.tokenizer import PAD, Ids, words
+
+SMALL = 1_000  # ids in the vocabulary: no real model has so few
 
 
 class PlainEngine:
@@ -49,10 +54,10 @@ class PlainEngine:
         recurrent = t[f"lstm.{way}.recurrent_kernel"]
         state = cell = np.zeros((ids.shape[1], len(recurrent)))
         states = []
-        for words in ids:
-            i, f, g, o = np.split(table[words] + state @ recurrent, 4, axis=1)
+        for row in ids:
+            i, f, g, o = np.split(table[row] + state @ recurrent, 4, axis=1)
             new = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
-            real = (words != PAD)[:, None]
+            real = (row != PAD)[:, None]
             state = np.where(real, _sigmoid(o) * np.tanh(new), state)
             cell = np.where(real, new, cell)
             states.append(state)
@@ -63,6 +68,18 @@ def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
-def load(artifact: Artifact, precision: str) -> PlainEngine:
-    """What `batch_scorer.models.engine._load` is replaced by."""
-    return PlainEngine(artifact)
+def replace(engine: ModuleType) -> Callable[[Artifact, str], Engine]:
+    """What to replace `_load` of `engine` by, the module `batch_scorer.models.engine`; large models keep their own."""
+    load = engine._load
+
+    def load_plain(artifact: Artifact, precision: str) -> Engine:
+        architecture = artifact.architecture
+        if architecture.vocabulary_size > SMALL or not architecture.foldable or precision != FLOAT32:
+            loaded: Engine = load(artifact, precision)
+            return loaded
+        plain = PlainEngine(artifact)
+        probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
+        engine.check_probe(artifact, float(plain.run([probe]).logit[0]), "the engine", PROBE_TOLERANCE)
+        return plain
+
+    return load_plain

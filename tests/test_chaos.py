@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +23,6 @@ from tests.chaos.faults import FAULTS, PATIENCE_S
 from tests.chaos.jobs import Ended, Order
 from tests.chaos.trials import Ground, Moment, Struck
 from tests.chaos.verdict import compare, complaints, content
-from tests.engines import plain_engines
 from tests.jobs import score_here
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see the processes")
@@ -72,21 +71,14 @@ def run_here(order: Order, output: Path, *more: str) -> None:
     assert 0 == result.exit_code, result.output
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plain() -> Iterator[None]:
-    """No fault here is about the engine."""
-    with plain_engines():
-        yield
-
-
 @pytest.fixture(scope="module")
 def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Struck]:
     """What each kind of fault came to that can be tried here, by its name."""
     folder = tmp_path_factory.mktemp("chaos")
-    corpus, model = corpora.mixed(folder / "in", 600), corpora.small_model(folder)
+    corpus, model = corpora.mixed(folder / "in", 1_200), corpora.small_model(folder)
     corpus = dataclasses.replace(corpus, options=(*corpus.options, "--worker-timeout", str(PATIENT_S)))
     ground, rng = GroundHere(folder, folder / "kept", PATIENT_S), random.Random(7)
-    whole = Order(corpus, model, shard_rows=12, workers=1)
+    whole = Order(corpus, model, shard_rows=20, workers=1)
     ground.take(whole, folder / "whole")
     struck: list[Struck] = []
     for workers, moments in CHAINS:

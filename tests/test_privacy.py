@@ -16,7 +16,6 @@ from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
 from batch_scorer.models import engine
-from tests.engines import plain_engines
 from tests.jobs import rows
 from tests.processes import GUARD_S, running, wait_until
 
@@ -119,7 +118,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Watch
     modes: set[int] = set()
     with (
         said.open("wb") as file,
-        plain_engines(),
         running(command, env={**os.environ, "TMPDIR": str(temporary)}, stdout=file, stderr=file) as job,
     ):
 

@@ -22,7 +22,6 @@ from batch_scorer.events import Event
 from batch_scorer.runs import directory
 from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
-from tests.engines import plain_engines
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, wait_until
 
@@ -217,7 +216,6 @@ except KeyboardInterrupt as interrupt:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-@plain_engines()
 def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     number: signal.Signals, tmp_path: Path, tiny_model: Path
 ) -> None:

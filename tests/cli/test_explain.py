@@ -30,6 +30,7 @@ from batch_scorer.scoring.review import ExplainedReview, explain_review, to_json
 from batch_scorer.ui import highlight
 from tests.cli.test_main import SHOW_IMPORTS, process
 from tests.conftest import REVIEWS, TINY, save_tiny
+from tests.engines import tensorflow_engines
 from tests.jobs import rows, score_here
 from tests.ui.test_terminal import FORBIDDEN
 
@@ -45,7 +46,8 @@ TEXTS = st.lists(PIECES | st.text(st.characters(exclude_categories=["Cs"]), max_
 
 @pytest.fixture(scope="module")
 def scorer(tiny: Artifact) -> Scorer:
-    return Scorer(tiny, load_engine(tiny))
+    with tensorflow_engines():
+        return Scorer(tiny, load_engine(tiny))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import pytest
 from batch_scorer.errors import WorkerError
 from batch_scorer.runners import heartbeat
 from batch_scorer.runners.heartbeat import LOADING, Pulse, Watch, worker_file
-from tests.engines import plain_engines
 from tests.processes import GUARD_S, tied
 
 
@@ -234,7 +233,6 @@ cli.main(sys.argv[1:])
 """
 
 
-@plain_engines()
 def test_job_in_one_process_that_hangs_ends_with_the_shard_and_the_way_on(
     tmp_path: Path, tiny_model: Path, reviews_file: Path
 ) -> None:

@@ -22,7 +22,6 @@ from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.runners import job as jobs
 from tests.chaos.gate import COMMAND, ROOT, Gate
-from tests.engines import plain_engines
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, sessions, wait_until
 
@@ -98,14 +97,13 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Story:
     source.write_text("".join(json.dumps(review) + "\n" for review in reviews))
     options = ("--model", tiny_model, "--shard-rows", REVIEWS_A_SHARD, "--run-id", "r", "--output", output)
     command = [*COMMAND, "score", *map(str, (source, *options)), "--workers", "2"]
-    with plain_engines():
-        killed = stop(command, signal.SIGKILL, Gate(folder / "1", "scoring"), output)
-        interrupted = stop([*command, "--resume"], signal.SIGINT, Gate(folder / "2", "loading"), output)
-        terminated = stop([*command, "--resume"], signal.SIGTERM, Gate(folder / "3", "loading"), output)
+    killed = stop(command, signal.SIGKILL, Gate(folder / "1", "scoring"), output)
+    interrupted = stop([*command, "--resume"], signal.SIGINT, Gate(folder / "2", "loading"), output)
+    terminated = stop([*command, "--resume"], signal.SIGTERM, Gate(folder / "3", "loading"), output)
 
-        common: dict[str, Any] = {"model": str(tiny_model), "shard_rows": REVIEWS_A_SHARD, "run_id": "r"}
-        score_here(ScoreConfig.of((str(source),), str(output), resume=True, **common))
-        score_here(ScoreConfig.of((str(source),), str(folder / "undisturbed"), **common))
+    common: dict[str, Any] = {"model": str(tiny_model), "shard_rows": REVIEWS_A_SHARD, "run_id": "r"}
+    score_here(ScoreConfig.of((str(source),), str(output), resume=True, **common))
+    score_here(ScoreConfig.of((str(source),), str(folder / "undisturbed"), **common))
     stopped = {signal.SIGINT: interrupted, signal.SIGTERM: terminated, signal.SIGKILL: killed}
     return Story(output, stopped, part_bytes(folder / "undisturbed"))
 
@@ -176,7 +174,6 @@ cli.main(sys.argv[1:])
 """
 
 
-@plain_engines()
 def test_job_stopped_when_all_is_written_is_done(tmp_path: Path, tiny_model: Path, reviews_file: Path) -> None:
     words = score_words(reviews_file, tmp_path / "out", tiny_model)
     command = [sys.executable, "-c", STOPPED_WHEN_DONE, *words]

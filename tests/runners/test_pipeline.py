@@ -23,6 +23,7 @@ from batch_scorer.runners.graph import build
 from batch_scorer.runs import manifest as summarise
 from batch_scorer.runs import plan_files
 from tests.conftest import REVIEWS, save_tiny
+from tests.engines import tensorflow_engines
 from tests.jobs import part_bytes, rows, score_here
 
 Config = Callable[..., ScoreConfig]
@@ -76,6 +77,7 @@ def test_job_gives_what_plain_python_gives(mixed: Path, config: Config, tiny: Ar
     assert not (Path(job.output.directory) / "_SUCCESS").exists()
 
 
+@tensorflow_engines()
 def test_workers_and_shards_change_no_row(mixed: Path, config: Config, tmp_path: Path) -> None:
     jobs = [
         config(mixed, id_column="id", run_id="r", output=str(tmp_path / name), workers=workers, shard_rows=size)

@@ -27,9 +27,8 @@ from batch_scorer.runners import graph, local, pipeline, portable
 from batch_scorer.runs.manifest import Counts, Summary
 from batch_scorer.scoring.write import Part
 from benchmarks.portability.run import servers
-from tests.chaos.gate import PLAIN, Gate
+from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
-from tests.engines import plain_engines
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, sessions, wait_until
 
@@ -153,7 +152,6 @@ def stand_in(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
-@plain_engines()
 def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     tmp_path: Path, tiny_model: Path, config: Config, stand_in: Path, installed: dict[str, str]
 ) -> None:
@@ -162,10 +160,8 @@ def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
     command = [str(word) for word in (SCRIPT, "prism", stand_in, source, *options)]
     gate = Gate(tmp_path / "gate", "scoring")
-    plain = {**installed, "PYTHONPATH": os.environ["PYTHONPATH"], **PLAIN}
-    with running(
-        command, env={**plain, **gate.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as job:
+    gated = {**installed, **gate.environment}
+    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
         wait_until(gate.waiting, job)  # else the worker might be done before the driver is
         job.send_signal(signal.SIGTERM)  # reaches the driver alone, which has to end its job server
         job.wait(timeout=GUARD_S)
@@ -176,7 +172,7 @@ def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     assert "Traceback" not in err
     assert not (output / "_SUCCESS").exists()
 
-    again = subprocess.run([*command, "--resume"], env=plain, check=False, capture_output=True, text=True)
+    again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
     assert (0, "") == (again.returncode, again.stderr)
     assert "1,500 reviews scored" in again.stdout
     score_here(config(source, output=str(tmp_path / "in process"), shard_rows=25, run_id="r"))

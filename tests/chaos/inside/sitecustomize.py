@@ -13,6 +13,7 @@ import re
 import sys
 import time
 
+_CHECKOUT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 _DAY_S = 86_400
 _MARKER = re.compile(r".*/shards/\d{5}\.json")
 
@@ -76,10 +77,12 @@ class _Engines(importlib.abc.MetaPathFinder):
         load = spec.loader.exec_module
 
         def load_and_replace(module):
+            load(module)
+            sys.path.insert(0, _CHECKOUT)
             from tests import plain_engine
 
-            load(module)
-            module._load = plain_engine.load
+            sys.path.remove(_CHECKOUT)
+            module._load = plain_engine.replace(module)
 
         if "CHAOS_PLAIN" in os.environ:
             spec.loader.exec_module = load_and_replace
