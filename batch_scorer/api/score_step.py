@@ -59,7 +59,8 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 where=place,
                 expected=f"model {self._model_id}",
                 got=f"model {loaded.model_id}",
-                fix="give ScoreTexts a model that every worker can read, and do not change it during the run",
+                fix="give ScoreTexts a model that every worker can read, do not change it during the run, and check `model_id` "
+                "if it was given",
             )
         return ScoringProcess(loaded, self._precision)
 
@@ -100,7 +101,15 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
     def _text_of(self, element: Any) -> Any:
         """The text of an element, None where there is none."""
         if self._text is not None:
-            text = self._fields(element).get(self._text)
+            fields = self._fields(element)
+            if self._text not in fields and not isinstance(element, Mapping):  # then no element has it
+                raise OptionError(
+                    "the elements have no field of this name",
+                    where=f"ScoreTexts(text={self._text!r})",
+                    got=f"the fields {', '.join(fields)}",
+                    fix="name one of these",
+                )
+            text = fields.get(self._text)
         elif isinstance(element, str):
             text = element
         elif isinstance(element, (tuple, list)) and len(element) == 2:
@@ -123,14 +132,14 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 where=f"ScoreTexts(text={self._text!r})",
                 expected="dicts, named tuples or rows",
                 got=f"a {type(element).__name__}",
-                fix="make dicts of them; for pairs (key, text), leave `text` out",
+                fix="make dicts of them; for pairs (key, text) and for strings, leave `text` out",
             )
         if not _OURS.isdisjoint(fields):
             raise OptionError(
-                "an element has a field that is called like a column of ours",
+                "an element has a field with the name of an output column",
                 where=f"ScoreTexts(text={self._text!r})",
                 got=", ".join(sorted(_OURS.intersection(fields))),
-                fix="rename it in a step before",
+                fix="rename it in an earlier step",
             )
         return fields
 
@@ -141,7 +150,9 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 yield waiting[place].with_value(self._with_row(waiting[place].value, row))
             for rejection in scored.rejected:
                 element = waiting[rejection.offset or 0]
-                told = {"element": element.value, "code": rejection.code, "message": rejection.message}
+                is_absent = isinstance(element.value, Mapping) and self._text not in element.value
+                message = f"the field {self._text!r} is missing" if is_absent else rejection.message
+                told = {"element": element.value, "code": rejection.code, "message": message}
                 yield TaggedOutput(REJECTED, element.with_value(told))
             self._count(scored)
 

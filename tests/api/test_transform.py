@@ -193,7 +193,8 @@ def values(results: Any) -> list[Any]:
         (None, {"text": "good"}, "neither a pair nor a string"),
         (None, ("a", "b", "c"), "neither a pair nor a string"),
         ("text", "good", "no fields"),
-        ("text", {"text": "good", "logit": 1}, "called like a column of ours"),
+        ("body", Review("r1", "good"), "no field of this name"),
+        ("text", {"text": "good", "logit": 1}, "the name of an output column"),
     ],
 )
 def test_element_of_no_known_kind_is_refused(step: Any, text: str | None, element: Any, what: str) -> None:
@@ -205,7 +206,8 @@ def test_element_of_no_known_kind_is_refused(step: Any, text: str | None, elemen
 def test_dict_without_the_field_is_rejected(step: Any) -> None:
     scorer = step("text")
     scorer.process({"id": 1}, *HERE)
-    assert [({"id": 1}, "missing_text")] == [(v["element"], v["code"]) for v in values(scorer.finish_bundle())]
+    expected = {"element": {"id": 1}, "code": "missing_text", "message": "the field 'text' is missing"}
+    assert [expected] == values(scorer.finish_bundle())
 
 
 @pytest.mark.parametrize(("elements", "characters"), [(3, 10**9), (10**9, len("good") * 3)])
