@@ -76,6 +76,7 @@ def lines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("top_k", [0, 3])
+@tensorflow_engines()
 def test_json_is_the_row_that_the_job_writes_to_the_last_bit(
     top_k: int, config: Callable[..., ScoreConfig], reviews_file: Path, scorer: Scorer
 ) -> None:

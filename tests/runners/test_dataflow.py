@@ -36,6 +36,7 @@ from batch_scorer.storage.stores import client
 from deploy import launcher
 from tests.cli.test_main import Result, run
 from tests.conftest import REVIEWS
+from tests.engines import tensorflow_engines
 from tests.stubs import gcs
 from tests.stubs.dataflow import Service, serving
 from tests.stubs.environment import Environment
@@ -389,6 +390,7 @@ def runs_as_the_service_would(store: gcs.Store, clean: Environment) -> Callable[
     return work
 
 
+@tensorflow_engines()
 def test_submitted_job_is_followed_and_gives_what_a_local_run_gives(
     store: gcs.Store, service: Service, clean: Environment, tiny_model: Path, tmp_path: Path
 ) -> None:

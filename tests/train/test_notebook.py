@@ -24,6 +24,7 @@ from batch_scorer.models.keras_model import from_tensors, notebook_network
 from batch_scorer.models.network import forward, sigmoid
 from batch_scorer.models.tokenizer import OOV, RESERVED, START, Tokenizer, words
 from tests.conftest import TINY, WORDS, random_tensors, save_tiny
+from tests.engines import tensorflow_engines
 from tests.jobs import rows, score_here
 from train import notebook
 from train.cli import main
@@ -199,6 +200,7 @@ def test_engine_for_each_variant_agrees_with_the_network_written_out(masked: boo
         assert 0 == np.abs(scores.contribution[:-n, column]).sum()
 
 
+@tensorflow_engines()
 def test_engine_is_chosen_by_the_architecture(loaded: Artifact, tiny: Artifact) -> None:
     assert KerasEngine is type(load_engine(loaded))
     assert FoldedEngine is type(load_engine(tiny))
