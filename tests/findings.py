@@ -171,7 +171,7 @@ def _quality() -> Quality:
         Slice("product", HOSTILE[0], 12, 0.917, 0.646, 0.985),
     )
     return Quality(
-        *("stars", "5", 4_980, 20, 0.9223, 0.9145, 0.9294),
+        *("stars", ">=4", "<=2", 4_980, 20, 15, 0.9223, 0.9145, 0.9294),
         *(2_312, 201, 2_281, 186, 0.0083),
         tuple(Reliability(*pair) for pair in pairs),
         slices,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from batch_scorer.cli import completion as complete
-from batch_scorer.cli.framework import SETTINGS, Command, program, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, label_options, program, reports_errors
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
 
@@ -126,8 +126,7 @@ def inspect(path: str | None, rows: int) -> None:
               help="Input to take the texts from; may be repeated.")  # fmt: skip
 @click.option("--text-column", metavar="NAME", help="Kept column that holds the text.")
 @click.option("--label-column", metavar="NAME", help="Kept column with the true label, for measuring quality.")
-@click.option("--positive-value", metavar="VALUE",
-              help="Label that means positive.  [default: 1, positive, pos or true, whichever occurs]")  # fmt: skip
+@label_options(None)
 @click.option(
     "--slice-column", multiple=True, metavar="NAME", help="Kept column by which to slice quality; may be repeated."
 )
@@ -144,6 +143,7 @@ def report(
     Examples:
       batch-scorer report out --text-from reviews.parquet
       batch-scorer report out --label-column true_label --slice-column product --output quality.html
+      batch-scorer report out --label-column stars --positive-value '>=4' --negative-value '<=2'
       batch-scorer report out/june --reference out/may
     """
     from batch_scorer.cli import report
@@ -162,13 +162,12 @@ def report(
               help="How to match the reviews of the two runs.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
 @click.option("--label-column", metavar="NAME", help="Column with the true label, kept in both runs.")
-@click.option("--positive-value", metavar="VALUE",
-              help="Label that means positive.  [default: 1, positive, pos or true, whichever occurs]")  # fmt: skip
+@label_options(None)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
 @reports_errors
 def compare(
     a: str, b: str, output: str | None, by: str, rows: int,
-    label_column: str | None, positive_value: str | None, as_json: bool,
+    label_column: str | None, positive_value: tuple[str, ...], negative_value: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two runs, A and B: two models on the same reviews, or one model on two corpora.
 
@@ -191,11 +190,11 @@ def compare(
 
     if output == "":  # most likely an unset shell variable
         raise OptionError("--output is empty", fix="give it a value, or omit it")
-    if positive_value is not None and label_column is None:
-        raise OptionError(
-            "--positive-value has no effect without --label-column", fix="name the column with the true labels"
-        )
-    actions.compare(a, b, Question(by, rows, label_column, positive_value, output), as_json)
+    for name, values in (("--positive-value", positive_value), ("--negative-value", negative_value)):
+        if values and label_column is None:
+            fix = "name the column with the true labels"
+            raise OptionError(f"{name} has no effect without --label-column", fix=fix)
+    actions.compare(a, b, Question(by, rows, label_column, positive_value, negative_value, output), as_json)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables in DuckDB.")

@@ -14,10 +14,11 @@ from typing import Any
 
 import click
 
-from batch_scorer.config import JSON, PROGRAM
+from batch_scorer.config import JSON, PROGRAM, InputConfig
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import report, visible
 from batch_scorer.events import error_line
+from batch_scorer.formats.table import FORMATS
 
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -30,9 +31,46 @@ class _Option(click.Option):
         self.section = section
 
 
-def option(section: str, *names: str, **settings: Any) -> Callable[[Any], Any]:
-    """`click.option` for a section of the help; sections appear in the order of their first options."""
+def option(section: str | None, *names: str, **settings: Any) -> Callable[[Any], Any]:
+    """`click.option` for a section of the help, or for none; sections appear in the order of their first options."""
+    if section is None:
+        return click.option(*names, **settings)
     return click.option(*names, cls=_Option, section=section, **settings)
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator; the help shows them in this order."""
+
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(options):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def reading_options(section: str) -> Callable[[Any], Any]:
+    """The options that say how to read files, the same for all commands that do."""
+    return together(
+        option(section, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto",
+               help="auto: by file name."),
+        option(section, "--encoding", default=InputConfig.encoding, metavar="NAME",
+               help="Encoding of CSV, line and one-review files."),
+        option(section, "--delimiter", metavar="CHAR", help="Delimiter of CSV files.  [default: comma; tab for .tsv]"),
+        option(section, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
+               help="Reject texts larger than this."),
+    )  # fmt: skip
+
+
+def label_options(section: str | None) -> Callable[[Any], Any]:
+    """The options that say what labels mean, the same for all commands that read some."""
+    values = "A label, or a range: '>=4', '<3', 4..5; may be repeated."
+    return together(
+        option(section, "--positive-value", multiple=True, metavar="VALUE",
+               help=f"What means positive. {values}  [default: 1, true, yes, positive ..., whichever occurs]"),
+        option(section, "--negative-value", multiple=True, metavar="VALUE",
+               help=f"What means negative. {values} What is neither is left out.  [default: all others]"),
+    )  # fmt: skip
 
 
 class Command(click.Command):

@@ -9,7 +9,15 @@ import click
 
 from batch_scorer import __version__
 from batch_scorer.cli import commands, completion
-from batch_scorer.cli.framework import SETTINGS, BeamCommand, EscapingGroup, option, program, reports_errors
+from batch_scorer.cli.framework import (
+    SETTINGS,
+    BeamCommand,
+    EscapingGroup,
+    option,
+    program,
+    reading_options,
+    reports_errors,
+)
 from batch_scorer.config import (
     LOG_FORMATS,
     PRECISIONS,
@@ -24,7 +32,6 @@ from batch_scorer.config import (
     without_secrets,
 )
 from batch_scorer.errors import OptionError
-from batch_scorer.formats.table import FORMATS
 from batch_scorer.planning.options import check_options, kept_columns
 
 # The sections of the help of `score`.
@@ -61,17 +68,7 @@ def main() -> None:
 )
 @option(_FIRST, "--dry-run", is_flag=True,
         help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
-@option(_INPUT, "--input-format", type=click.Choice(["auto", *FORMATS]), default="auto", help="auto: by file name.")
-@option(
-    _INPUT,
-    "--encoding",
-    default=InputConfig.encoding,
-    metavar="NAME",
-    help="Encoding of CSV, line and one-review files.",
-)
-@option(_INPUT, "--delimiter", metavar="CHAR", help="Delimiter of CSV files.  [default: comma; tab for .tsv]")
-@option(_INPUT, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
-        help="Reject texts larger than this.")  # fmt: skip
+@reading_options(_INPUT)
 @option(_OUTPUT, "--resume", is_flag=True, help="Continue an unfinished run in --output; start it if there is none.")
 @option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @option(

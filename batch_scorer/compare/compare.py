@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scorer import storage
 from batch_scorer.analysis.database import connect
-from batch_scorer.analysis.labels import Labels, find_labels
+from batch_scorer.analysis.labels import find_labels
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.analysis.views import identifier
 from batch_scorer.compare import sentences
@@ -24,6 +24,8 @@ from batch_scorer.compare.pair_tables import (
 )
 from batch_scorer.compare.result import DISTRIBUTION, Comparison, Question, Setting, Shift, Side
 from batch_scorer.errors import OptionError, RefusedError
+from batch_scorer.formats.label_rule import LabelRule
+from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
 from batch_scorer.runs.finished import Run, open_run
 from batch_scorer.schema import OUR_COLUMNS
@@ -35,13 +37,16 @@ if TYPE_CHECKING:
 def compare(output_a: str, output_b: str, question: Question) -> Comparison:
     """Compares the runs in two output directories, and writes the tables if `question.output` is set.
 
-    ``compare("out/may", "out/june", Question(label_column="stars", positive="5"))``
+    ``compare("out/may", "out/june", Question(label_column="stars", positive=(">=4",), negative=("<=2",)))``
 
     Raises:
         RefusedError: one of the two is not a finished run or has no scored review, both are the same directory, the
-            label column is missing from either, or the tables cannot be written.
+            label column is missing from either, what its labels mean is not told, or the tables cannot be written.
         JobError: a query ran out of memory or disk space.
     """
+    rule = None
+    if question.label_column is not None:
+        rule = LabelRule.of(question.label_column, question.positive, question.negative)
     if _resolved(output_a) == _resolved(output_b):
         raise OptionError(
             "a run cannot be compared with itself",
@@ -51,8 +56,8 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
         )
     a, b = open_run(output_a), open_run(output_b)
     for run in (a, b):
-        if question.label_column is not None:
-            _check_label(run, question.label_column)
+        if rule is not None:
+            _check_label(run, rule.column)
         if not run.manifest["counts"]["scored"]:
             raise RefusedError(
                 "the run has no scored reviews",
@@ -64,17 +69,17 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
     if question.output is not None:
         check_output(question.output)
     with connect("compare", a=[a], b=[b]) as db:
-        return _compare(db, a, b, question)
+        return _compare(db, a, b, question, rule)
 
 
 def _resolved(output: str) -> str:
     return output.rstrip("/") if storage.is_remote(output) else os.path.realpath(output)
 
 
-def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question) -> Comparison:
+def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: LabelRule | None) -> Comparison:
     from batch_scorer.compare import measures
 
-    labels = _labels(db, question.label_column, question.positive) if question.label_column is not None else None
+    labels = _labels(db, rule) if rule is not None else None
     side_a, side_b = _side(db, a, "a"), _side(db, b, "b")
     by, shared = question.by, None
     if by != DISTRIBUTION:
@@ -188,14 +193,14 @@ def _check_label(run: Run, column: str) -> None:
         )
 
 
-def _labels(db: DuckDBPyConnection, name: str, positive: str | None) -> Labels:
-    column = identifier(name)
+def _labels(db: DuckDBPyConnection, rule: LabelRule) -> Labels:
+    column = identifier(rule.column)
     a, b = (f"select {column}::varchar as label from {side}_predictions" for side in "ab")
-    labels = find_labels(db, f"({a} union all {b})", "label", name, positive)
+    labels = find_labels(db, f"({a} union all {b})", "label", rule)
     if labels is None:
         raise OptionError(
             "the label column has no labels",
-            where=f"--label-column {name}",
+            where=f"--label-column {rule.column}",
             expected="a label in at least one review",
             got="nulls and blanks only",
             fix="name another column",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.analysis.labels import Labels
 from batch_scorer.analysis.statistics import mcnemar, proportion
 from batch_scorer.analysis.views import literal
 from batch_scorer.compare.pair_tables import KEYS
@@ -19,6 +18,7 @@ from batch_scorer.compare.result import (
     Truth,
     WordChange,
 )
+from batch_scorer.formats.labels import Labels
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -165,7 +165,8 @@ select count(*) filter (truth_a <> truth_b), count(*) filter (truth_a is null an
 from reviews where {"true" if by == DISTRIBUTION else "in_a and in_b"}""",
     )
     a, b = proportion(right_a, in_a), proportion(right_b, in_b)
+    named = labels.column, labels.positive_text, labels.negative_text
     if by == DISTRIBUTION:
-        return Truth(labels.column, labels.positive, unlabelled, 0, a, b, None, None, None)
+        return Truth(*named, unlabelled, 0, a, b, None, None, None, labels.remarks)
     p = mcnemar(only_a, only_b)
-    return Truth(labels.column, labels.positive, unlabelled, contradicted, a, b, only_a, only_b, p)
+    return Truth(*named, unlabelled, contradicted, a, b, only_a, only_b, p, labels.remarks)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from batch_scorer.analysis.labels import Labels
+from batch_scorer.analysis.labels import truth
 from batch_scorer.analysis.statistics import Z
 from batch_scorer.analysis.views import identifier, literal
 from batch_scorer.compare.result import DISTRIBUTION, PLACE, RECORD_ID
+from batch_scorer.formats.labels import Labels
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,7 +45,7 @@ def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None
     Rows are numbered in the order of their ids.
     """
     truth_a, truth_b = (
-        labels.sql(f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
+        truth(labels, f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
     )
     if by == DISTRIBUTION:
         a, b, condition = "a_predictions", "b_predictions", "false"

@@ -22,14 +22,15 @@ class Question:
         by: one of `WAYS`.
         rows: how many reviews, and how many words, to list.
         label_column: the kept column with the true labels, in both runs.
-        positive: its value, as text, that means positive; None if its values are one of `labels.PAIRS`.
+        positive, negative: values and ranges of labels that mean so, as `LabelRule.of` takes them.
         output: directory to write the tables to, if any.
     """
 
     by: str = RECORD_ID
     rows: int = 10
     label_column: str | None = None
-    positive: str | None = None
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
     output: str | None = None
 
 
@@ -198,15 +199,17 @@ class Truth:
     """How often each run is right, judged by true labels.
 
     Args:
-        column, positive: the label column, and its value that means positive.
-        unlabelled: compared reviews without a true label.
+        column, positive, negative: the label column, and its values that mean so, in words.
+        unlabelled: compared reviews without a true label, or with one that means neither.
         contradicted: reviews whose true label differs between the runs; they are left out.
         only_a, only_b: reviews in both that only A, or only B, gets right; None by distribution, like `p`.
         p: the p-value of McNemar's exact test on these two.
+        remarks: what is odd about the labels, in sentences.
     """
 
     column: str
     positive: str
+    negative: str
     unlabelled: int
     contradicted: int
     a: Proportion
@@ -214,6 +217,7 @@ class Truth:
     only_a: int | None
     only_b: int | None
     p: float | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,8 +225,7 @@ class Comparison:
     """The answer: what differs between two runs.
 
     Args:
-        story: a summary in a few plain sentences.
-        notes: caveats for whoever reads the figures.
+        story, notes: a summary in a few plain sentences, and caveats for whoever reads the figures.
         by: one of `WAYS`: how the runs were compared in the end.
         listed: how many words of each review count: the first so many of its list.
         reviews, words: those that changed most, largest change first.

@@ -93,8 +93,8 @@ def _accuracy(truth: Truth) -> str:
     if not truth.a.reviews or not truth.b.reviews:
         return f"None of the compared reviews has a label in {truth.column}."
     accuracies = (
-        f"Judged by {truth.column}, A is right on {_with_interval(truth.a)} and B on {_with_interval(truth.b)} "
-        f"of {_reviews(truth.a.reviews)}"
+        f"Judged by {truth.column} (positive: {truth.positive}, negative: {truth.negative}), A is right on "
+        f"{_with_interval(truth.a)} and B on {_with_interval(truth.b)} of {_reviews(truth.a.reviews)}"
     )
     if truth.only_a is None or truth.only_b is None or truth.p is None:
         return f"{accuracies} and {truth.b.reviews:,}: {_points(truth.a, truth.b)}."
@@ -188,7 +188,12 @@ def _notes_on_reviews(comparison: Comparison, requested: str) -> Iterator[str]:
     if truth is not None and truth.contradicted:
         yield f"{_have(truth.contradicted)} different labels in A and B, by {truth.column}: left out of the accuracy."
     if truth is not None and truth.unlabelled:
-        yield f"{_have(truth.unlabelled)} no label in {truth.column}: left out of the accuracy."
+        yield (
+            f"{_have(truth.unlabelled)} no label in {truth.column} that means positive or negative: left out of the "
+            "accuracy."
+        )
+    if truth is not None:
+        yield from truth.remarks
 
 
 def _have(reviews: int) -> str:

@@ -118,15 +118,15 @@ def _measure_quality(
     connection: DuckDBPyConnection, question: Question, kept: Mapping[str, str], max_words: int, notices: list[str]
 ) -> Quality | None:
     """Creates the view `quality.LABELLED` and measures quality, if there are labels; adds to `notices`."""
-    name = question.label_column
-    labels = find_labels(connection, quality.REVIEWS, kept[name], name, question.positive_value) if name else None
+    rule = question.rule
+    labels = find_labels(connection, quality.REVIEWS, kept[rule.column], rule) if rule else None
     quality.add_truth(connection, kept, labels)
     if not labels:
-        if name:
-            notices.append(quality.no_label(name))
+        if rule:
+            notices.append(quality.no_label(rule.column))
         return None
     measured, remarks = quality.measure_quality(connection, kept, labels, question.slice_columns, max_words)
-    notices += remarks
+    notices += [*labels.remarks, *remarks]
     return measured
 
 

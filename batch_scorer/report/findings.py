@@ -133,8 +133,9 @@ class Quality:
 
     Args:
         column: the column with the true labels.
-        positive: its value that means positive.
-        reviews: reviews with a true label; `unlabelled` ones have none, or a value that means neither.
+        positive, negative: its values that mean so, in words.
+        reviews: reviews with a true label.
+        unlabelled: those without one; `neither` of these have a value that means neither.
         low, high: Wilson's 95 % interval of the accuracy.
         true_positive ... : counts of reviews.
         ece: expected calibration error over the bins of `reliability` (Guo et al. 2017, section 2).
@@ -142,8 +143,10 @@ class Quality:
 
     column: str
     positive: str
+    negative: str
     reviews: int
     unlabelled: int
+    neither: int
     accuracy: float
     low: float
     high: float

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from batch_scorer.analysis.labels import Labels, as_text
+from batch_scorer.analysis import labels as label_column
+from batch_scorer.analysis.labels import as_text
 from batch_scorer.analysis.statistics import proportion
+from batch_scorer.formats.labels import Labels
 from batch_scorer.report.budget import NAME, cut, cut_sql
 from batch_scorer.report.findings import Quality, Reliability, Slice
 
@@ -29,7 +31,7 @@ def add_truth(connection: DuckDBPyConnection, kept: Mapping[str, str], labels: L
         kept: name -> column of the kept columns in `REVIEWS`.
         labels: what the label column says; None: `truth` is null everywhere.
     """
-    truth = labels.sql(kept[labels.column]) if labels else "null::varchar"
+    truth = label_column.truth(labels, kept[labels.column]) if labels else "null::varchar"
     connection.execute(f"create temp view {LABELLED} as select *, {truth} as truth from {REVIEWS}")
 
 
@@ -62,9 +64,11 @@ def measure_quality(
     slices, remarks = _slices(connection, kept, slice_columns, max_words)
     return Quality(
         column=labels.column,
-        positive=labels.positive,
+        positive=labels.positive_text,
+        negative=labels.negative_text,
         reviews=labelled,
         unlabelled=sum(count.values()) - labelled,
+        neither=labels.counts["neither"],
         accuracy=right / labelled,
         low=accuracy.low,
         high=accuracy.high,

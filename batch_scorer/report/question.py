@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batch_scorer.errors import OptionError
+from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.report import budget
 from batch_scorer.runs.finished import Run
 
@@ -18,7 +19,7 @@ class Question:
         reference: the output directory of an earlier run to compare with.
         text_from: inputs to take the texts of the reviews from.
         text_column, label_column, slice_columns: kept columns: the text, the true label, what to slice quality by.
-        positive_value: the label that means positive; None if the labels are one of `labels.PAIRS`.
+        positive_value, negative_value: values and ranges of labels that mean so, as `LabelRule.of` takes them.
         reviews: how many reviews each list has, at most.
     """
 
@@ -27,9 +28,21 @@ class Question:
     text_from: tuple[str, ...] = ()
     text_column: str | None = None
     label_column: str | None = None
-    positive_value: str | None = None
+    positive_value: tuple[str, ...] = ()
+    negative_value: tuple[str, ...] = ()
     slice_columns: tuple[str, ...] = ()
     reviews: int = 100
+
+    @property
+    def rule(self) -> LabelRule | None:
+        """What the labels mean, as the options say; None without a label column.
+
+        Raises:
+            OptionError: the options contradict themselves.
+        """
+        if self.label_column is None:
+            return None
+        return LabelRule.of(self.label_column, self.positive_value, self.negative_value)
 
     def check(self, run: Run) -> None:
         """Checks that the options are compatible, and that `run` has the columns they name.
@@ -42,6 +55,7 @@ class Question:
         if self.label_column is None:
             for option, given in (
                 ("--positive-value", self.positive_value),
+                ("--negative-value", self.negative_value),
                 ("--slice-column", self.slice_columns),
             ):
                 if given:

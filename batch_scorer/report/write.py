@@ -26,7 +26,7 @@ class WrittenReport:
 def write_report(question: Question, path: str | None = None) -> WrittenReport:
     """Writes the report on a run as one HTML file, in full or not at all.
 
-    ``write_report(Question("out", label_column="stars", positive_value="5"), "quality.html")``
+    ``write_report(Question("out", label_column="stars", positive_value=(">=4",)), "quality.html")``
 
     Args:
         path: the file to write, here or in an object store. An earlier report there is overwritten, any other file is

@@ -142,7 +142,7 @@ def test_kept_columns_may_have_names_that_our_queries_use(write_run: WriteRun) -
     names = ("review", "w", "i", "side", "repeated", "in_a", "change", "truth", "position", "rank")
     table = [{**row, **dict.fromkeys(names, "7"), "top_contributing": listed(("x", 0, 1.0))} for row in scores(a=0.1)]
     a, b = write_run("a", table, names), write_run("b", table, names)
-    comparison = compare(a, b, Question(label_column="truth", positive="7"))
+    comparison = compare(a, b, Question(label_column="truth", positive=("7",)))
     assert comparison.changes is not None
     assert (1, True) == (comparison.changes.identical, comparison.changes.same_words)
     assert (1, 1.0) == (
@@ -175,7 +175,9 @@ def test_impossible_comparisons_are_refused_with_the_reason(write_run: WriteRun,
         ((a, b, "--label-column", "stars"), "cannot tell which labels mean positive"),
         ((a, b, "--label-column", "stars", "--positive-value", "9"), "the value '9' among the labels"),
         ((*empty, "--label-column", "stars"), "the label column has no labels"),
+        ((a, b, "--label-column", "stars", "--positive-value", "4", "--negative-value", "<5"), "both positive and neg"),
         ((a, b, "--positive-value", "9"), "--label-column"),
+        ((a, b, "--negative-value", "9"), "--label-column"),
     ):
         result = run(*arguments)
         assert (2, True) == (result.exit_code, reason in result.output), (reason, result.output)

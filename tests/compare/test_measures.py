@@ -40,7 +40,7 @@ def test_accuracy_and_mcnemar_match_those_computed_by_hand(write_run: WriteRun) 
     assert "A is right on 40.0% (16.8% to 68.7%) and B on 80.0% (49.0% to 94.3%) of 10 reviews" in comparison.story[-1]
     assert "2 only A gets right, 6 only B" in comparison.story[-1]
     assert "p = 0.289" in comparison.story[-1]
-    other = compare(a, b, Question(label_column="stars", positive="0")).truth
+    other = compare(a, b, Question(label_column="stars", positive=("0",))).truth
     assert other is not None
     assert (6, 2) == (other.a.count, other.b.count)
 
@@ -52,6 +52,20 @@ def test_labels_mean_the_same_whatever_their_type(write_run: WriteRun) -> None:
         truth = compare(a, write_run(f"b{i}", rows, ("v",)), Question(label_column="v")).truth
         assert truth is not None
         assert (2, 1, 0, 0) == (truth.a.count, truth.b.count, truth.contradicted, truth.unlabelled)
+
+
+def test_labels_are_told_by_several_values_and_ranges(write_run: WriteRun) -> None:
+    rows = scores(v=0.9, w=0.8, x=0.7, y=0.1, z=0.2)
+    table = [{**row, "stars": stars} for row, stars in zip(rows, "54312", strict=True)]
+    a, b = write_run("a", table, ("stars",)), write_run("b", table, ("stars",))
+    comparison = compare(a, b, Question(label_column="stars", positive=("4", "5", "6"), negative=("<3",)))
+    assert comparison.truth is not None
+    assert (4, 4, 1) == (comparison.truth.a.count, comparison.truth.a.reviews, comparison.truth.unlabelled)
+    assert "Judged by stars (positive: 4 or 5 or 6, negative: <3), A is right on 100.0%" in comparison.story[-1]
+    assert (
+        "1 review has no label in stars that means positive or negative: left out of the accuracy." in comparison.notes
+    )
+    assert "--positive-value 6 does not occur among the labels in stars." in comparison.notes
 
 
 def test_label_column_with_only_one_of_two_labels_is_understood(write_run: WriteRun) -> None:

@@ -180,6 +180,12 @@ def test_headline_figures_match_the_run(parsed: Parsed) -> None:
         assert expected in text
 
 
+def test_quality_says_what_the_labels_mean_and_how_many_reviews_have_none() -> None:
+    text = " ".join(Parsed(page.render(findings(each=1)).decode()).text.split())
+    assert "where >=4 means positive and <=2 negative (95% confidence interval: 91.5% to 92.9%)." in text
+    assert "15 reviews have another value there and do not count. 5 reviews have no label there and do not" in text
+
+
 def test_quality_without_any_label_says_so() -> None:
     labelled = findings(each=1)
     assert labelled.quality

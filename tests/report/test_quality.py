@@ -42,7 +42,7 @@ def test_quality_matches_the_rows(folder: Path, findings: Findings) -> None:
         assert 1_000 == sum(s.reviews for s in quality.slices if s.column == column)
 
 
-# Labels, --positive-value, and how many are positive, negative and neither.
+# Labels, --positive-value, and how many are positive, negative, and without a label that means either.
 LABELS: list[tuple[Sequence[Any] | pa.Array, str | None, tuple[int, int, int]]] = [
     ([1, 0, 1, None], None, (2, 1, 1)),
     ([1.0, 0.0, 1.0, math.nan], None, (2, 1, 1)),
@@ -63,7 +63,8 @@ LABELS: list[tuple[Sequence[Any] | pa.Array, str | None, tuple[int, int, int]]] 
 @pytest.mark.parametrize(("labels", "positive", "expected"), LABELS)
 def test_labels_are_understood(labels: Any, positive: str | None, expected: tuple[int, ...], tmp_path: Path) -> None:
     write_run(tmp_path / "run", 4, kept={"label": labels})
-    quality = build(tmp_path / "run", label_column="label", positive_value=positive).quality
+    told = () if positive is None else (positive,)
+    quality = build(tmp_path / "run", label_column="label", positive_value=told).quality
     assert quality is not None
     negative = quality.true_negative + quality.false_positive
     assert expected == (quality.true_positive + quality.false_negative, negative, quality.unlabelled)
@@ -72,17 +73,35 @@ def test_labels_are_understood(labels: Any, positive: str | None, expected: tupl
 @pytest.mark.parametrize(
     ("labels", "positive", "message"),
     [
-        ([1, 2, 3, 4], None, r"which labels mean positive[\s\S]*1, 2, 3, 4[\s\S]*--positive-value"),
-        (["good", "bad", "bad", "bad"], None, r"which labels mean positive[\s\S]*bad, good"),
+        (
+            [1, 2, 3, 4],
+            None,
+            r"which labels mean positive[\s\S]*1 \(1 review\), 2 \(1\), 3 \(1\), 4[\s\S]*--positive-value",
+        ),
+        (["good", "bad", "bad", "bad"], None, r"which labels mean positive[\s\S]*bad \(3 reviews\), good \(1\)"),
         (["positive", "negative", "mixed", None], None, r"which labels mean positive"),
-        ([1, 2, 3, 4], "5", r"does not occur among the labels[\s\S]*1, 2, 3, 4"),
+        ([1, 2, 3, 4], "5", r"does not occur among the labels[\s\S]*1 \(1 review\), 2 \(1\), 3 \(1\), 4 \(1\)"),
     ],
 )
 def test_ambiguous_labels_are_refused(labels: list[Any], positive: str | None, message: str, tmp_path: Path) -> None:
     write_run(tmp_path / "run", 4, kept={"label": labels})
     with pytest.raises(OptionError) as refused:
-        build(tmp_path / "run", label_column="label", positive_value=positive)
+        build(tmp_path / "run", label_column="label", positive_value=() if positive is None else (positive,))
     refused.match(message)
+
+
+def test_stars_are_read_by_range_and_those_in_between_do_not_count(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", 6, kept={"stars": [5.0, 4.0, 4.0, 3.0, 1.0, None]})
+    told = {"label_column": "stars", "positive_value": (">=4", "6"), "negative_value": ("<=2",)}
+    findings = build(tmp_path / "run", **told)
+    quality = findings.quality
+    assert quality is not None
+    assert (3, 1) == (
+        quality.true_positive + quality.false_negative,
+        quality.true_negative + quality.false_positive,
+    )
+    assert (">=4 or 6", "<=2", 1, 2) == (quality.positive, quality.negative, quality.neither, quality.unlabelled)
+    assert ("--positive-value 6 does not occur among the labels in stars.",) == findings.notices
 
 
 def test_label_column_without_labels_is_a_notice(tmp_path: Path) -> None:
