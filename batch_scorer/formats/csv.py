@@ -1,7 +1,8 @@
 """CSV and TSV with a header (RFC 4180): quoted fields may contain line ends; a shard is a whole file.
 
 A quote that is never closed would swallow the records after it. So if a record of several lines turns out to be
-malformed, only its first line is rejected, and reading continues with the second.
+malformed, only its first line is rejected, and reading continues with the second. The same goes for one that holds
+tab-separated records.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from batch_scorer.errors import InputError
+from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.table import plain_name
@@ -164,7 +166,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
                 continue
             record_id = (row[id_at] or None) if id_at is not None and id_at < len(row) else None
             if len(row) != len(header):
-                message = f"{len(row)} fields where the header has {len(header)}"
+                message = f"{counted(len(row), 'field')} where the header has {len(header)}"
                 excerpt = " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES]
                 yield Rejection(path, offset, record_id, "wrong_field_count", message, excerpt)
             elif has_surrogates(row[text_at]):
@@ -212,10 +214,13 @@ def _text(line: bytes, encoding: str) -> str:
 def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
     csv.field_size_limit(1 << 30)  # lines are bounded already; the parser's own limit is far below a long review
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width = 0  # of the header
     while True:
         lines.begin_record()
         try:
             row = next(reader)
+            if delimiter == _TAB and _are_records(lines.taken, width):
+                raise csv.Error("each of the lines looks like a record")
         except StopIteration:
             return
         except (csv.Error, _TooLong) as error:
@@ -227,4 +232,14 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[list[str] | _Malformed]:
                     yield _Malformed(code, message.rstrip(": "), line or "")
             continue
         if row:
+            width = width or len(row)
             yield row
+
+
+def _are_records(lines: list[str | None], width: int) -> bool:
+    """Whether all the lines of one record, separated by tabs, have as many fields as the header without any quoting.
+
+    Then a quote that stands for itself opened a field, and another closed it some records later. Commas prove nothing:
+    reviews have them too.
+    """
+    return len(lines) > 1 < width and all((line or "").count(_TAB) == width - 1 for line in lines)

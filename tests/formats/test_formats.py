@@ -209,6 +209,29 @@ def test_files_each_kind_in_one_shard_is_told_apart(tmp_path: Path) -> None:
     assert [0] * 7 + [None] == [record.offset for record in records]
 
 
+QUOTES_THAT_MERGE = {
+    # The records of a file with a header of two columns, and what is read of them: a text, or None for a bad record.
+    "tabs": (".tsv", '"a\t0\nb\t1\nc"\t0\nd\t1\n', [None, "b", 'c"', "d"]),
+    "tabs, twice": (".tsv", '"a\t0\nb"\t1\n"c\t0\nd"\t1\n', [None, 'b"', None, 'd"']),
+    "tabs, a review of several lines": (".tsv", '"a\nb\tc\nd"\t1\ne\t0\n', ["a\nb\tc\nd", "e"]),
+    "tabs, a tab in quotes": (".tsv", '"a\tb"\t1\ne\t0\n', ["a\tb", "e"]),
+    "commas": (".csv", '"Well, good\nBad",1\ne,0\n', ["Well, good\nBad", "e"]),
+}
+
+
+@pytest.mark.parametrize("name", QUOTES_THAT_MERGE)
+def test_quotes_that_would_merge_records_of_tabs_are_blamed_on_their_line(
+    name: str, tmp_path: Path, config: MakeConfig
+) -> None:
+    ending, data, expected = QUOTES_THAT_MERGE[name]
+    path = tmp_path / f"a{ending}"
+    path.write_text(f"text{',' if ending == '.csv' else chr(9)}label\n{data}")
+    reviews, rejected = read_all(config(path))
+    texts = {review["offset"]: review["text"] for review in reviews} | {r.offset: None for r in rejected}
+    assert expected == [texts[offset] for offset in range(len(texts))]
+    assert {"malformed_csv"} >= {r.code for r in rejected}
+
+
 @pytest.mark.parametrize("content", [b"x" * 2_000_000, b'"' + b"x" * 2_000_000, BOM + b"text," * 400_000], ids=len)
 def test_csv_header_without_end_is_damage_and_not_read_to_its_end(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -177,6 +177,9 @@ def csv_rows(case: Case, content: bytes) -> list[list[str] | None]:
     at = 0
     while at < len(decoded):
         fields, end = _csv_record(decoded, at, case.delimiter or ",")
+        tabs = len(next(filter(None, rows), [])) - 1  # between the fields of the header
+        if end - at > 1 and case.delimiter == "\t" and tabs > 0:
+            fields = None if all(line.count("\t") == tabs for line in decoded[at:end]) else fields
         if fields is None or fields:
             rows.append(fields)
         at = at + 1 if fields is None else end
