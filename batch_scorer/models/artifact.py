@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +94,7 @@ def save(
         probe_text: a short review; its logit is stored, and checked whenever the model is loaded.
 
     Raises:
-        ArtifactError: the model is larger than `load` takes.
+        ArtifactError: `load` would refuse the model: it is too large, or something in it is not a number.
     """
     from safetensors.numpy import save as to_safetensors
 
@@ -103,6 +103,8 @@ def save(
         VOCABULARY: "\n".join(vocabulary).encode(),
         WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
     }
+    _check_loads(lambda: files.tokens(bytearray(contents[VOCABULARY]), architecture, VOCABULARY))
+    _check_loads(lambda: files.tensors(bytearray(contents[WEIGHTS]), architecture, WEIGHTS))
     probe_ids = Tokenizer(vocabulary, max_words, architecture.max_length).ids(words(probe_text))
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -119,10 +121,25 @@ def save(
         "probe": {"text": probe_text, "logit": forward(tensors, architecture, probe_ids).logit},
     }
     text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    _check_loads(lambda: _parse("", bytearray(text)))
     model_id = hashlib.sha256(text).hexdigest()
     for file, data in {**contents, MANIFEST: text, MODEL_ID: f"{model_id}\n".encode()}.items():
         storage.publish_bytes(data, os.path.join(directory, file))
     return model_id[:12]
+
+
+def _check_loads(part: Callable[[], object]) -> None:
+    """Raises if `part` of loading refuses what is about to be written."""
+    try:
+        part()
+    except ArtifactError as error:
+        raise ArtifactError(
+            "the model is not written, since it could not be loaded again",
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+            fix="train again, on more reviews or with another --seed",
+        ) from error
 
 
 def load(directory: str) -> Artifact:

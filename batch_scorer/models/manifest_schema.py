@@ -32,6 +32,16 @@ _METRICS = object_of(
     {"reviews": COUNT, **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "auc", "ece"), SHARE)}
 )
 
+_LABELS = object_of(
+    {
+        "column": {"type": ["string", "null"]},
+        "positive": list_of(SHORT),
+        "negative": list_of(SHORT),
+        "counts": object_of(dict.fromkeys(("positive", "negative", "neither", "missing"), COUNT)),
+    },
+    description="the column of the labels (null: folders), what means positive and what negative (nothing: all others)",
+)
+
 # What the tokenizer does, as a model's manifest says it: a model trained with another tokenizer is refused.
 TOKENIZER: Json = {
     "pattern": PATTERN,
@@ -60,7 +70,15 @@ ARTIFACT = object_of(
         "training_profile": PROFILE,
         "metrics": {"type": "object", "properties": {"validation": _METRICS}},
         "training": object_of(
-            {"reviews": COUNT, "epoch": COUNT, "recipe": object_of({"epochs": COUNT}), "data_sha256": SHA256}
+            {
+                "reviews": COUNT,
+                "epoch": COUNT,
+                "recipe": object_of({"epochs": COUNT}),
+                "data_sha256": SHA256,
+                "split_by": SHORT,
+                "labels": _LABELS,
+            },
+            required=["reviews", "epoch", "recipe", "data_sha256"],  # models from before there were the rest have none
         ),
         "versions": VERSIONS,
         "files": object_of({"vocabulary.txt": SHA256, "weights.safetensors": SHA256}, additionalProperties=False),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batch_scorer.escape import safe
+from batch_scorer.formats.labels import described
 from batch_scorer.models.profile import LENGTH_SHIFT, SHIFT_REVIEWS, Profile, stability_index
 from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
@@ -41,6 +42,7 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
     rows += [
         ("trained on", f"{training['reviews']:,} reviews (sha256 {training['data_sha256'][:12]}), "
                        f"epoch {training['epoch']} of {recipe['epochs']}"),
+        *([("labels", described(training["labels"]))] if "labels" in training else []),
         ("those texts", _kind(Profile.from_json(manifest["training_profile"]))),
         ("beware", "it scores any text with confidence, even in another language or domain; a run reports how "
                    "far its texts differ from these"),

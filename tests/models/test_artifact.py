@@ -75,6 +75,39 @@ def test_save_of_same_model_twice_gives_same_bytes(tiny_model: Path, tmp_path: P
     assert [(tiny_model / f).read_bytes() for f in FILES] == [(again / f).read_bytes() for f in FILES]
 
 
+FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "ece")
+UNLOADABLE = {
+    "metrics, validation, auc": {
+        "metrics": {"validation": {"reviews": 9, **dict.fromkeys(FIGURES, 0.5), "auc": float("nan")}}
+    },
+    "temperature": {"temperature": float("inf")},
+    "training, labels, counts": {
+        "training": {
+            **{"reviews": 1, "epoch": 1, "recipe": {"epochs": 1}, "data_sha256": "0" * 64},
+            "labels": {"column": "stars", "positive": ["5"], "negative": [], "counts": {"positive": 1}},
+        }
+    },
+    "vocabulary.txt": {"vocabulary": [*RESERVED, *WORDS[:-1], WORDS[0]]},
+    "weights.safetensors": {"tensors": {**random_tensors(TINY, 7), "head.bias": np.array([np.nan], np.float32)}},
+}
+
+
+@pytest.mark.parametrize("where", UNLOADABLE)
+def test_model_that_would_be_refused_when_loaded_is_not_written(where: str, tiny: Artifact, tmp_path: Path) -> None:
+    m = tiny.manifest
+    model = {
+        **{name: m[name] for name in ("name", "temperature", "threshold", "metrics", "training", "versions")},
+        **{"architecture": tiny.architecture, "vocabulary": tiny.vocabulary, "tensors": tiny.tensors},
+        **{"max_words": tiny.tokenizer.max_words, "training_profile": tiny.training_profile},
+        "probe_text": m["probe"]["text"],
+    }
+    assert tiny.model_id == artifact.save(str(tmp_path / "as it was"), **model)
+    with pytest.raises(ArtifactError, match="could not be loaded again") as refused:
+        artifact.save(str(tmp_path / "model"), **{**model, **UNLOADABLE[where]})
+    assert where in str(refused.value.where)
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_missing_file_is_named(copy: Path, file: str) -> None:
     (copy / file).unlink()

@@ -34,6 +34,15 @@ def test_card_of_the_shipped_model_says_how_good_it_is_and_of_what_kind_its_revi
         assert text in shown(on)
 
 
+def test_card_says_what_the_labels_meant_where_the_model_knows() -> None:
+    told = json.loads((Path(artifact.SHIPPED) / "manifest.json").read_text(encoding="utf-8"))
+    counts = {"positive": 9, "negative": 7, "neither": 2, "missing": 1}
+    labels = {"column": "stars [1]", "positive": [">=4"], "negative": ["<=2"], "counts": counts}
+    on = Console(file=io.StringIO(), width=100, color_system=None)
+    model_card(on, "model", {**told, "training": {**told["training"], "labels": labels}}, "0" * 12)
+    assert "stars [1]: >=4 positive, <=2 negative (9 and 7; 3 left out)" in shown(on)
+
+
 def test_card_of_a_model_that_was_never_judged_says_so() -> None:
     on = Console(file=io.StringIO(), width=100, color_system=None)
     told = json.loads((Path(artifact.SHIPPED) / "manifest.json").read_text(encoding="utf-8"))
