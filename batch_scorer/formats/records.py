@@ -109,6 +109,7 @@ class Fields:
         kept_schema: the output name and the type of each of `kept`, the same for all parts.
         max_text_bytes: the largest text that is scored, in UTF-8.
         encoding, delimiter: as in `InputConfig`; formats that have no use for them ignore them.
+        kept_option: the option that names the kept columns, for messages.
     """
 
     text: str
@@ -118,6 +119,7 @@ class Fields:
     max_text_bytes: int
     encoding: str = InputConfig.encoding
     delimiter: str | None = None
+    kept_option: str = "--keep"
 
     @staticmethod
     def of(config: InputConfig) -> Fields:

@@ -71,7 +71,7 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
 
 def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
     options = [("--text-column", fields.text), ("--id-column", fields.id)]
-    options += [("--keep", kept.name) for kept in fields.kept]
+    options += [(fields.kept_option, kept.name) for kept in fields.kept]
     for option, name in options:
         if name is None or name in dict(file.partitions):
             continue
@@ -95,18 +95,27 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
             fix="name the column of the review with --text-column",
         )
     if fields.id is not None and fields.id in columns.names:
-        kind = columns.field(fields.id).type
-        try:
-            # Arrow notices an unknown time zone only if there is a value.
-            pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
-        except pa.ArrowException as error:
-            raise InputError(
-                f"the column {fields.id!r} cannot be written as text",
-                where=file.path,
-                expected="text, numbers or times",
-                got=str(kind),
-                fix="name another with --id-column, or leave it out",
-            ) from error
+        check_as_text(file.path, columns.field(fields.id), "name another with --id-column, or leave it out")
+
+
+def check_as_text(path: str, column: pa.Field, fix: str) -> None:
+    """Checks that the values of a column can be read as text.
+
+    Raises:
+        InputError: they cannot.
+    """
+    kind = column.type
+    try:
+        # Arrow notices an unknown time zone only if there is a value.
+        pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
+    except pa.ArrowException as error:
+        raise InputError(
+            f"the column {column.name!r} cannot be written as text",
+            where=path,
+            expected="text, numbers or times",
+            got=str(kind),
+            fix=fix,
+        ) from error
 
 
 def _shown(names: list[str]) -> str:

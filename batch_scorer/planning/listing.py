@@ -41,7 +41,7 @@ class Listing:
 
 
 def list_inputs(config: ScoreConfig) -> Listing:
-    """Finds the files of each input, and their formats.
+    """Finds the files of each input, and their formats; an empty output directory stands for none.
 
     Raises:
         InputError: an input matches nothing, or a file's format is not known.
@@ -54,7 +54,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
     places, earlier = _Places(output), set[str]()
     for pattern in config.input.paths:
         whole_directory = storage.is_directory(pattern)
-        if whole_directory and _is_inside(output, pattern):
+        if whole_directory and output and _is_inside(output, pattern):
             what = "the output is inside an input, where the next run would read it"
             raise _overlap(what, output, pattern)
         files_here, others = storage.match_all(pattern)
@@ -170,7 +170,7 @@ class _Places:
             OutputError: the file is inside the output.
         """
         if storage.is_remote(path):
-            if _is_inside(path, self._output):
+            if self._output and _is_inside(path, self._output):
                 raise _inside_output(self._output, path)
             return path
         real = os.path.realpath(path) if os.path.islink(path) else path
@@ -187,6 +187,8 @@ class _Places:
         """The name that stands for a folder, and the name in it that is the output, "" if all is, or None."""
         there = os.path.realpath(folder)
         named = self._named.setdefault(there, folder)
+        if not self._output:
+            return named, None
         if _is_inside(there, self._output):
             return named, ""
         return named, self._name if there == self._above else None

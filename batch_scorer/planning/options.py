@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from batch_scorer.config import LOG_FORMATS, PRECISIONS, Kept, ScoreConfig
+from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.table import FORMATS
 
@@ -38,34 +38,54 @@ def check_options(config: ScoreConfig) -> None:
     Raises:
         OptionError: one of them is wrong, or two cannot be combined.
     """
-    reads, job = config.input, config.job
-    words = {
+    job = config.job
+    check_reading(config.input)
+    for name, word in {
         "output": config.output.directory,
         "model": config.scoring.model,
-        "text-column": reads.text_column,
-        "id-column": reads.id_column,
-        "encoding": reads.encoding,
         "run-id": config.output.run_id,
         "log-file": config.messages.log_file,
-    }
-    for name, word in words.items():
-        if word == "":  # most likely an unset shell variable
-            raise OptionError(f"--{name} is empty", fix="give it a value, or omit it")
-    _check_choice("input-format", reads.format, (None, *FORMATS))
+    }.items():
+        check_given(name, word)
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
-    _check_range("limit", reads.limit, 1)
-    _check_range("max-text-bytes", reads.max_text_bytes, 1)
     _check_range("top-k", config.scoring.top_k, 0)
     _check_range("workers", job.workers, 1)
     _check_range("shard-rows", job.shard_rows, 1)
     _check_range("worker-timeout", job.worker_timeout_s, 1)
     _check_range("max-error-rate", job.max_error_rate, 0, 1)
+    if config.output.resume and config.output.overwrite:
+        raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def check_reading(reads: InputConfig) -> None:
+    """Refuses values that nothing can be read with.
+
+    Raises:
+        OptionError: one of them is wrong.
+    """
+    for name, word in (
+        ("text-column", reads.text_column),
+        ("id-column", reads.id_column),
+        ("encoding", reads.encoding),
+    ):
+        check_given(name, word)
+    _check_choice("input-format", reads.format, (None, *FORMATS))
+    _check_range("limit", reads.limit, 1)
+    _check_range("max-text-bytes", reads.max_text_bytes, 1)
     _check_encoding(reads.encoding)
     if reads.delimiter is not None and (len(reads.delimiter) != 1 or reads.delimiter in '"\r\n'):
         raise OptionError("--delimiter must be one character", got=repr(reads.delimiter), fix="for a tab: $'\\t'")
-    if config.output.resume and config.output.overwrite:
-        raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def check_given(name: str, word: str | None) -> None:
+    """Refuses an empty value of an option.
+
+    Raises:
+        OptionError: it is empty.
+    """
+    if word == "":  # most likely an unset shell variable
+        raise OptionError(f"--{name} is empty", fix="give it a value, or omit it")
 
 
 def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:

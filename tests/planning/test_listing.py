@@ -151,6 +151,15 @@ def test_list_inputs_output_beside_an_input_is_fine(
     assert 1 == len(list_inputs(config(tmp_path / pattern, output=str(tmp_path / output))).files)
 
 
+def test_list_inputs_without_an_output_lists_what_is_in_the_working_directory(
+    folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "a.jsonl", "sub/b.jsonl")
+    monkeypatch.chdir(folder)
+    for pattern in (".", str(folder), "*/../**/*.jsonl"):
+        assert 2 <= len(list_inputs(config(pattern, output="")).files), pattern
+
+
 def test_list_inputs_output_inside_a_stores_folder_is_refused(config: MakeConfig) -> None:
     with pytest.raises(OutputError, match="the output is inside an input"):
         list_inputs(config("gs://bucket/in/", output="gs://bucket/in/out"))
