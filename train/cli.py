@@ -8,38 +8,38 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from batch_scorer.cli.framework import SETTINGS, Group, option, reports_errors
 from batch_scorer.errors import OptionError, OutputError
+from batch_scorer.escape import safe
 from batch_scorer.silence import greet_tensorflow
-from train.data import Columns, read_examples, read_texts
+from train.data import Columns, Say, read_examples, read_texts
 from train.evaluate.command import card, evaluate
-
-if TYPE_CHECKING:
-    from train.run import Run
+from train.options import column_options, columns_and_reading, read_options
+from train.run import AVERAGE, PRETRAINING, Line, Run
+from train.sources import ReadOptions
 
 # The sections of the help.
 _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
 
 
 @click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
-@option(_FIRST, "--data", "sources", multiple=True, metavar="FILE",
-        help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, a directory laid out like aclImdb, or 'imdb' to "
-             "download that data set; may be repeated.")  # fmt: skip
+@option(_FIRST, "--data", "sources", multiple=True, metavar="INPUT",
+        help="Labelled reviews: files, directories and globs as `score` reads them, a directory laid out like aclImdb, "
+             "or 'imdb' to download that data set; may be repeated.")  # fmt: skip
 @option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory for the model artefact.")
-@option(_FIRST, "--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@option(_FIRST, "--label-column", default="label", metavar="NAME", help="Column that holds its label.")
-@option(_FIRST, "--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
+@column_options(_FIRST)
 @option(_FIRST, "--resume", is_flag=True,
         help="Continue from the last checkpoint in the work directory, if there is one.")  # fmt: skip
 @option(_DATA, "--id-column", metavar="NAME",
         help="Column that holds its id, whose hash decides the validation split.  "
              "[default: a hash of the text]")  # fmt: skip
-@option(_DATA, "--unlabelled", multiple=True, metavar="FILE",
+@option(_DATA, "--unlabelled", multiple=True, metavar="INPUT",
         help="Texts without labels for pre-training (preset full); may be repeated.")  # fmt: skip
+@read_options(_DATA)
 @option(_DATA, "--word-index", type=click.Path(path_type=Path), metavar="FILE",
         help="Keras' imdb_word_index.json; required when --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
 @option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
@@ -68,9 +68,9 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @reports_errors
 def main(
     context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, unlabelled: tuple[str, ...],
-    word_index: Path | None, text_column: str, label_column: str, positive_value: str, id_column: str | None, name: str,
-    epochs: int | None, batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
-    work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
+    word_index: Path | None, name: str, epochs: int | None, batch_size: int | None, seed: int | None,
+    settings: tuple[str, ...], pretrained: Path | None, work: Path | None, checkpoint_seconds: float,
+    deterministic: bool, resume: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
@@ -79,7 +79,9 @@ def main(
     \b
     Examples:
       python -m train --data reviews.parquet --output model
-      python -m train --data reviews.csv --label-column stars --positive-value 5 --output model
+      python -m train --data reviews.csv --label-column stars --positive-value '>=4' --negative-value '<=2' \\
+          --output model
+      python -m train --data 'exports/*.csv.gz' --encoding cp1252 --output model
       python -m train --data imdb --output model
       python -m train --data reviews.csv --output model --resume
       python -m train --preset full --data imdb --unlabelled imdb --output model
@@ -92,7 +94,7 @@ def main(
         raise click.UsageError("training needs --data and --output")
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in options.items() if value is not None}
-    columns = Columns(text_column, label_column, positive_value, id_column)
+    columns, reads = columns_and_reading(**reading)
     if (output / "manifest.json").exists():
         raise OutputError("the output already holds a model", where=str(output), fix="choose another --output")
     if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
@@ -106,15 +108,15 @@ def main(
         raise OptionError("--unlabelled and --pretrained are for pre-training only", fix="add --preset full")
     work = work or Path(f"{output}.work")
     train(
-        preset, sources, columns, unlabelled, word_index, output, work, name, changes, settings, pretrained,
+        preset, sources, columns, reads, unlabelled, word_index, output, work, name, changes, settings, pretrained,
         checkpoint_seconds, deterministic, resume,
     )  # fmt: skip
 
 
 def train(
-    preset: str, sources: tuple[str, ...], columns: Columns, unlabelled: tuple[str, ...], word_index: Path | None,
-    output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...], pretrained: Path | None,
-    checkpoint_seconds: float, deterministic: bool, resume: bool,
+    preset: str, sources: tuple[str, ...], columns: Columns, reads: ReadOptions, unlabelled: tuple[str, ...],
+    word_index: Path | None, output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...],
+    pretrained: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on the reviews in `sources` and writes the artefact; `changes` and `settings` override the recipe."""
     greet_tensorflow()
@@ -130,11 +132,17 @@ def train(
     from train.prepare import from_ranks, from_texts
     from train.progress import bar
     from train.publish import publish
-    from train.run import AVERAGE, PRETRAINING, Run
 
     console = Console()
+
+    def say(text: str) -> None:
+        console.print(safe(text), markup=False)
+
     recipes: dict[str, Any] = {"default": trainer.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
     recipe = changed(dataclasses.replace(recipes[preset](), **changes), settings)
+    if not 0 < recipe.validation_share < 1:
+        got = f"validation_share={recipe.validation_share:g}"
+        raise OptionError("no reviews would be left for one side", expected="a share between 0 and 1", got=got)
     architecture = Architecture(recipe.vocabulary_size)
     fitting: Any = fit.fit
     if preset == "notebook":
@@ -145,18 +153,17 @@ def train(
     if word_index:
         data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
     else:
-        unlabelled_texts = read_texts(unlabelled, columns)
-        data = from_texts(read_examples(sources, columns), *shape, preset == "notebook", unlabelled_texts)
+        examples = read_examples(sources, columns, reads, say)
+        unlabelled_texts = read_texts(unlabelled, columns, reads, say)
+        data = from_texts(examples, *shape, preset == "notebook", unlabelled_texts)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
-    console.print(
+    say(
         f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
-        f"{len(data.validation):,} held out; {len(data.vocabulary):,} ids"
+        f"{len(data.validation):,} held out by {data.split_by}; {len(data.vocabulary):,} ids"
     )
     if preset == "notebook":
         lengths = data.lengths()
-        console.print(
-            f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start mark included"
-        )
+        say(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start mark included")
     fixed = {
         "preset": preset,
         "data": data.digest(),
@@ -166,26 +173,13 @@ def train(
         else None,
     }
     with bar(console) as on_step:
-
-        def on_epoch(line: dict[str, Any]) -> None:
-            if line["stage"] == PRETRAINING:
-                console.print(f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}")
-                return
-            progress = f"mean of the weights after epoch {line['epoch']}"
-            if line["stage"] != AVERAGE:
-                progress = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
-            console.print(
-                f"{progress}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
-                f"temperature {line['temperature']:.2f}"
-            )
-
-        run = Run(work, resume, fixed, on_step, on_epoch, checkpoint_seconds)
+        run = Run(work, resume, fixed, on_step, lambda line: say(measured(line)), checkpoint_seconds)
         fitted = fitting(recipe, architecture, data, run)
     model_id = publish(output, name, architecture, data, fitted, recipe)
     run.finish()
-    draw_curves(run, console)
+    draw_curves(run, say)
     quality = fitted.validation
-    console.print(
+    say(
         f"model {model_id} in {output}: validation accuracy {quality['accuracy']:.4f} "
         f"({quality['accuracy_low']:.4f} to {quality['accuracy_high']:.4f}), AUC {quality['auc']:.4f}, "
         f"ECE {quality['ece']:.4f}"
@@ -218,15 +212,28 @@ def changed(recipe: Any, settings: Sequence[str]) -> Any:
     return recipe
 
 
-def draw_curves(run: Run, console: Any) -> None:
+def measured(line: Line) -> str:
+    """What the log's line at the end of an epoch says, in words."""
+    if line["stage"] == PRETRAINING:
+        return f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}"
+    progress = f"mean of the weights after epoch {line['epoch']}"
+    if line["stage"] != AVERAGE:
+        progress = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
+    return (
+        f"{progress}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
+        f"temperature {line['temperature']:.2f}"
+    )
+
+
+def draw_curves(run: Run, say: Say) -> None:
     """Draws the training log as `curves.svg` beside it, if matplotlib is installed."""
     try:
         from train.evaluate.figures import curves, save
     except ImportError:
-        console.print("curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'", markup=False)
+        say("curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'")
         return
     save(curves(run.lines), run.directory / "curves.svg")
-    console.print(f"log and curves in {run.directory}")
+    say(f"log and curves in {run.directory}")
 
 
 main.add_command(evaluate)

@@ -1,43 +1,76 @@
-"""Reads labelled reviews, splits them by a hash of their id, and groups them into batches of similar length."""
+"""Labelled reviews: read, split by a hash of their id, and grouped into batches of similar length."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scorer.errors import InputError
+from batch_scorer.escape import counted
+from batch_scorer.formats.label_rule import LabelRule
+from batch_scorer.formats.labels import Labels
 from batch_scorer.models.tokenizer import PAD
-
-IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
-IMDB_MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
+from train.sides import split_of
+from train.sources import Account, ReadOptions, labelled, unlabelled
 
 Ids = npt.NDArray[np.int32]
 
 
+Say = Callable[[str], None]  # gets a sentence for the user
+
+
+def say_nothing(_: str) -> None:
+    """For callers that do not want to know."""
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that hold text, label and id; a label whose text equals `positive` is positive."""
+    """Names of the columns that hold text, label and id, and what the labels mean.
+
+    Args:
+        positive, negative: values and ranges of labels that mean so, as `LabelRule.of` takes them; without any, the
+            labels have to be plain, such as 1 and 0.
+        id: None takes a hash of the text for the id.
+    """
 
     text: str = "text"
     label: str = "label"
-    positive: str = "1"
+    positive: tuple[str, ...] = ()
     id: str | None = None
+    negative: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> LabelRule:
+        """What the labels mean.
+
+        Raises:
+            OptionError: the options contradict themselves.
+        """
+        return LabelRule.of(self.label, self.positive, self.negative)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """N labelled reviews: `ids` identify them, `labels` is int8[N], 1 for positive."""
+    """N labelled reviews.
+
+    Args:
+        ids: what identifies each.
+        labels: int8[N], 1 for positive.
+        labelling: where the labels come from, as a model's manifest keeps it; None where that is not known.
+        left_out: how many records were left out in reading, by error code.
+    """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     labels: npt.NDArray[np.int8]
+    labelling: Mapping[str, Any] | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -56,43 +89,92 @@ class Examples:
         return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def read_examples(sources: Sequence[str], columns: Columns) -> Examples:
-    """Reads labelled reviews from Parquet, CSV, TSV or JSONL files, or from directories laid out like aclImdb.
+def read_examples(
+    sources: Sequence[str], columns: Columns, options: ReadOptions | None = None, say: Say = say_nothing
+) -> Examples:
+    """Reads labelled reviews from everything that `score` reads, and from directories laid out like aclImdb.
+
+    Reviews whose label is missing or means neither are left out, like the records that `score` would reject.
 
     Args:
-        sources: paths, or `imdb` for the training split of the Large Movie Review Dataset, which is downloaded.
+        sources: files, directories and globs, or `imdb` for the training split of the Large Movie Review Dataset, which
+            is downloaded.
+        say: is told what is left out, and how the labels divide.
 
     Raises:
-        InputError: a file or a column is missing, a text or a label is null, or all reviews have the same label.
+        InputError: a file or a column is missing, too many records are bad, or all reviews have the same label.
+        OptionError: nothing says which labels mean positive.
     """
-    parts = [_read_source(source, columns) for source in sources]
-    ids = tuple(i for part in parts for i in part.ids)
-    examples = Examples(ids, tuple(t for part in parts for t in part.texts), np.concatenate([p.labels for p in parts]))
-    if len(set(examples.labels.tolist())) != 2:
+    options, rule, account = options or ReadOptions(), columns.rule, Account()
+    reviews = [
+        review
+        for source in sources
+        for review in labelled(source, columns.text, columns.id, columns.label, options, account)
+    ]
+    account.check(options, sources)
+    for sentence in account.sentences():
+        say(sentence)
+    told = rule.read(Counter(review.label for review in reviews if not isinstance(review.label, bool)))
+    for remark in told.remarks:
+        say(remark)
+    labels = [review.label if isinstance(review.label, bool) else told.of(review.label) for review in reviews]
+    kept = [(review, label) for review, label in zip(reviews, labels, strict=True) if label is not None]
+    folders = Counter(review.label for review in reviews if isinstance(review.label, bool))
+    if told.values or told.missing:
+        say(told.sentence())
+    if folders:
+        say(f"labels by folder: {folders[True]:,} positive (pos/), {folders[False]:,} negative (neg/)")
+    examples = Examples(
+        tuple(review.id for review, _ in kept),
+        tuple(review.text for review, _ in kept),
+        np.array([label for _, label in kept], np.int8),
+        _labelling(told, folders),
+        account.left_out,
+    )
+    if not kept:
+        raise InputError(
+            "there are no labelled reviews",
+            where=", ".join(sources),
+            expected="reviews with a text and a label",
+            got=f"{counted(account.records, 'record')}, {len(reviews):,} with a text, none of these with a label",
+            fix="check --data, --text-column and --label-column",
+        )
+    positive = int(examples.labels.sum())
+    if positive in (0, len(examples)):
         raise InputError(
             "all labelled reviews have the same label",
             where=", ".join(sources),
-            expected=f"labels equal to {columns.positive!r} and other labels",
-            got=f"{len(examples):,} reviews, {int(examples.labels.sum()):,} of them positive",
-            fix="name the column with --label-column and the label that means positive with --positive-value",
+            expected="positive and negative ones",
+            got=f"{positive:,} positive, {len(examples) - positive:,} negative",
+            fix="name the column with --label-column, and what means positive with --positive-value",
         )
     return examples
 
 
-def read_texts(sources: Sequence[str], columns: Columns) -> list[str]:
-    """Reads texts without labels from Parquet, CSV, TSV or JSONL files, or from `unsup/` in a directory like aclImdb.
+def _labelling(told: Labels, folders: Mapping[bool, int]) -> dict[str, Any]:
+    """Column, rule and balance; if there are folders, their counts are in the balance."""
+    labelling = told.to_json()
+    if folders and not told.values:
+        labelling |= {"column": None, "positive": ["pos/"], "negative": ["neg/"]}
+    counts = labelling["counts"]
+    counts["positive"] += folders.get(True, 0)
+    counts["negative"] += folders.get(False, 0)
+    return labelling
+
+
+def read_texts(
+    sources: Sequence[str], columns: Columns, options: ReadOptions | None = None, say: Say = say_nothing
+) -> list[str]:
+    """Reads texts without labels from everything that `score` reads, and from `unsup/` in a directory like aclImdb.
 
     Raises:
-        InputError: a file or the text column is missing, or no source has a text.
+        InputError: a file or the text column is missing, too many records are bad, or no source has a text.
     """
-    texts: list[str] = []
-    for source in sources:
-        if source == "imdb" or Path(source).is_dir():
-            root = _download_imdb() if source == "imdb" else Path(source)
-            texts += [path.read_text(encoding="utf-8") for path in sorted(root.glob("**/unsup/*.txt"))]
-        else:
-            table = _columns_of(source, [columns.text])
-            texts += [text for text in table[columns.text].cast(pa.string()).to_pylist() if text]
+    options, account = options or ReadOptions(), Account()
+    texts = [text for source in sources for text in unlabelled(source, columns.text, options, account)]
+    account.check(options, sources)
+    for sentence in account.sentences():
+        say(sentence)
     if sources and not texts:
         raise InputError(
             "no texts without labels were found",
@@ -103,116 +185,10 @@ def read_texts(sources: Sequence[str], columns: Columns) -> list[str]:
     return texts
 
 
-def _columns_of(source: str, wanted: Sequence[str]) -> pa.Table:
-    """Reads a file as a table and checks that it has the columns `wanted`."""
-    path = Path(source)
-    if not path.is_file():
-        raise InputError("the file of reviews does not exist", where=source, fix="check --data and --unlabelled")
-    table = _read_table(path)
-    for name in wanted:
-        if name not in table.column_names:
-            raise InputError(
-                f"the column {name!r} is missing",
-                where=source,
-                got=f"columns {', '.join(table.column_names)}",
-                fix="name the columns with --text-column, --label-column and --id-column"
-                + (
-                    "; a .csv file is read as comma-separated, a .tsv file as tab-separated"
-                    if table.num_columns == 1
-                    else ""
-                ),
-            )
-    return table
-
-
-def _read_source(source: str, columns: Columns) -> Examples:
-    if source == "imdb":
-        return _read_directory(_download_imdb())
-    path = Path(source)
-    if path.is_dir():
-        return _read_directory(path)
-    wanted = [columns.text, columns.label, *([columns.id] if columns.id else [])]
-    table = _columns_of(source, wanted)
-    for name in wanted:
-        if table[name].null_count:
-            raise InputError(
-                f"the column {name!r} has nulls",
-                where=source,
-                expected="a value in every row",
-                got=f"{table[name].null_count:,} nulls in {table.num_rows:,} rows",
-                fix="remove those rows",
-            )
-    texts = table[columns.text].cast(pa.string()).to_pylist()
-    labels = pc.equal(table[columns.label].cast(pa.string()), columns.positive).to_numpy(zero_copy_only=False)
-    ids = table[columns.id].cast(pa.string()).to_pylist() if columns.id else [_text_id(text) for text in texts]
-    return Examples(tuple(ids), tuple(texts), labels.astype(np.int8))
-
-
-def _read_table(path: Path) -> pa.Table:
-    suffix = path.suffix.lower()
-    if suffix in (".parquet", ".pq"):
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path)
-    if suffix in (".csv", ".tsv"):
-        from pyarrow import csv
-
-        parse = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
-        return csv.read_csv(path, parse_options=parse)
-    if suffix in (".jsonl", ".ndjson"):
-        from pyarrow import json
-
-        return json.read_json(path)
-    raise InputError(
-        "the file of reviews has an unknown format",
-        where=str(path),
-        expected=".parquet, .csv, .tsv or .jsonl, or a directory with pos/ and neg/",
-        fix="convert it to one of these formats",
-    )
-
-
-def _read_directory(path: Path) -> Examples:
-    """Reads the layout of aclImdb: `pos/*.txt` and `neg/*.txt`, under `train/` if there is one."""
-    root = path / "train" if (path / "train").is_dir() else path
-    files = [
-        (file, label) for folder, label in (("pos", 1), ("neg", 0)) for file in sorted(root.glob(f"{folder}/*.txt"))
-    ]
-    if not files:
-        raise InputError(
-            "the directory has no labelled reviews",
-            where=str(path),
-            expected="pos/*.txt and neg/*.txt",
-            fix="give a directory with this layout, or a file",
-        )
-    return Examples(
-        tuple(f"{file.parent.name}/{file.stem}" for file, _ in files),
-        tuple(file.read_text(encoding="utf-8") for file, _ in files),
-        np.array([label for _, label in files], np.int8),
-    )
-
-
-def _download_imdb() -> Path:
-    import keras
-
-    archive = keras.utils.get_file("aclImdb_v1.tar.gz", IMDB_URL, file_hash=IMDB_MD5, extract=True)
-    return Path(archive) / "aclImdb"
-
-
-def _text_id(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def split(examples: Examples, validation_share: float) -> tuple[Examples, Examples]:
-    """Splits examples into training and validation by a hash of the id: a review is always on the same side."""
-    validation = held_out(examples.ids, validation_share)
-    return examples.subset(~validation), examples.subset(validation)
-
-
-def held_out(ids: Sequence[str], validation_share: float) -> npt.NDArray[np.bool_]:
-    """Which of the reviews with these `ids` are held out for validation: bool[N]."""
-    # In steps of 2^-32. A hash rather than a random draw: adding reviews moves none of the others.
-    hashes = np.array([int.from_bytes(hashlib.sha256(i.encode()).digest()[:4], "big") for i in ids])
-    return hashes < validation_share * 2**32
+    """Splits examples into training and validation, as `sides.split_of` does."""
+    held = split_of(examples.ids, examples.labels, validation_share).held_out
+    return examples.subset(~held), examples.subset(held)
 
 
 def pad(encoded: Sequence[Ids], width: int | None = None) -> Ids:

@@ -42,6 +42,16 @@ class RankedReviews:
         """The sha256 of each review's words, in hex: it identifies the review and decides its side of the split."""
         return [hashlib.sha256(ranks.astype("<i8").tobytes()).hexdigest() for ranks in self.ranks]
 
+    def labelling(self) -> dict[str, Any]:
+        """Where the labels come from, as a model's manifest keeps it."""
+        counts = {"positive": int(self.labels.sum()), "negative": int((self.labels == 0).sum())}
+        return {
+            "column": "y_train",
+            "positive": ["1"],
+            "negative": ["0"],
+            "counts": {**counts, "neither": 0, "missing": 0},
+        }
+
     def fingerprint(self) -> str:
         """sha256 of reviews, labels and word index, independent of their order."""
         reviews = sorted(f"{d} {label}" for d, label in zip(self.digests(), self.labels.tolist(), strict=True))

@@ -62,7 +62,8 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     share, spread = successes / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return centre - half, centre + half
+    # Rounding may put an end on the wrong side of the share itself, or of 0 and 1.
+    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
 def auc(scores: Floats, labels: Labels) -> float:

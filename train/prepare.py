@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.tokenizer import Tokenizer, build_vocabulary, words
-from train.data import Examples, Ids, held_out, split
+from train.data import Examples, Ids
 from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, with_unused
+from train.sides import BY_HASH, check_split, split_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Prepared:
         max_words: maximum number of words of a review that are read.
         fingerprint: sha256 of the labelled data, both sides of the split together.
         unlabelled: texts without labels, as ids.
+        split_by: the rule that made the two sides.
+        labelling: column, rule and balance of the labels, as a model's manifest keeps them; None where not known.
     """
 
     vocabulary: Sequence[str]
@@ -45,6 +49,8 @@ class Prepared:
     validation: Encoded
     fingerprint: str
     unlabelled: Sequence[Ids] = ()
+    split_by: str = BY_HASH
+    labelling: Mapping[str, Any] | None = None
 
     def digest(self) -> str:
         """sha256 of everything that training reads: the labelled data, the texts without labels, the vocabulary."""
@@ -75,7 +81,9 @@ def from_texts(
         as_keras: whether the word of rank r (from 1) gets the id r + 3, as in Keras' data, rather than r + 2.
         unlabelled: additional texts, which count for the ranks and are pre-trained on.
     """
-    training, validation = split(examples, validation_share)
+    split = split_of(examples.ids, examples.labels, validation_share)
+    check_split(split, examples.ids, examples.labels, validation_share)
+    training, validation = examples.subset(~split.held_out), examples.subset(split.held_out)
     vocabulary, counts = build_vocabulary([*training.texts, *unlabelled], id_count - as_keras)
     if as_keras:
         vocabulary, counts = with_unused(vocabulary), np.insert(counts, FIRST_RANK, 0)
@@ -90,7 +98,10 @@ def from_texts(
         return Encoded(ids, side.labels, np.array(n_tokens, np.int64))
 
     more = [tokenizer.ids(tokens) for tokens in map(words, unlabelled) if tokens]
-    return Prepared(vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint(), more)
+    return Prepared(
+        vocabulary, counts, max_words, encode(training), encode(validation), examples.fingerprint(), more,
+        split.by, examples.labelling,
+    )  # fmt: skip
 
 
 def from_ranks(
@@ -100,7 +111,10 @@ def from_ranks(
     highest = max(*reviews.word_index.values(), *(int(ranks.max(initial=0)) for ranks in reviews.ranks))
     id_count = min(id_count, FIRST_RANK + highest + 1)
     encoded = [to_ids(ranks, id_count) for ranks in reviews.ranks]
-    validation = held_out(reviews.digests(), validation_share)
+    digests = reviews.digests()
+    split = split_of(digests, reviews.labels, validation_share)
+    check_split(split, digests, reviews.labels, validation_share)
+    validation = split.held_out
 
     def side(chosen: npt.NDArray[np.bool_]) -> Encoded:
         rows = np.flatnonzero(chosen)
@@ -109,4 +123,7 @@ def from_ranks(
 
     counts = np.bincount(np.concatenate([encoded[i] for i in np.flatnonzero(~validation)]), minlength=id_count)
     vocabulary = vocabulary_of(reviews.word_index, id_count)
-    return Prepared(vocabulary, counts, max_words, side(~validation), side(validation), reviews.fingerprint())
+    return Prepared(
+        vocabulary, counts, max_words, side(~validation), side(validation), reviews.fingerprint(), (), split.by,
+        reviews.labelling(),
+    )  # fmt: skip

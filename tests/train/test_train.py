@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scorer.errors import InputError
+from batch_scorer.errors import RefusedError
 from batch_scorer.models import artifact
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.tokenizer import PAD, words
@@ -64,20 +64,12 @@ def test_examples_read_from_any_format_are_the_same(tmp_path: Path, form: str) -
     [
         (Columns(text="body"), "'body' is missing"),
         (Columns(label="stars"), "'stars' is missing"),
-        (Columns(positive="5"), "have the same label"),
+        (Columns(positive=("5",)), "does not occur among the labels"),
     ],
 )
 def test_examples_with_wrong_columns_are_refused(tmp_path: Path, columns: Columns, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(RefusedError, match=message):
         read_examples([str(write(tmp_path, "parquet"))], columns)
-
-
-def test_examples_separated_by_semicolons_are_refused_with_the_separators_that_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text;label\ngood;1\nbad;0\n")
-    with pytest.raises(InputError) as refused:
-        read_examples([str(tmp_path / "a.csv")], Columns())
-    assert "columns text;label" == refused.value.got
-    assert "a .csv file is read as comma-separated, a .tsv file as tab-separated" in (refused.value.fix or "")
 
 
 def test_split_keeps_each_review_on_its_side_when_others_are_added(tmp_path: Path) -> None:
@@ -119,22 +111,34 @@ def test_measures_of_known_answers_are_those_computed_by_hand() -> None:
     assert (0.5958, 0.9821) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_interval_holds_the_share_and_stays_within_0_and_1() -> None:
+    for trials in range(1, 400):
+        for successes in {0, trials // 3, trials}:
+            low, high = wilson_interval(successes, trials)
+            assert 0 <= low <= successes / trials <= high <= 1
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
 
 
 def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
-    data = write(tmp_path, "jsonl")
-    result = run("--data", data, "--id-column", "id", "--output", tmp_path / "m", "--epochs", 4, "--batch-size", 16)
+    data, output = write(tmp_path, "jsonl"), tmp_path / "m[v1]"
+    result = run("--data", data, "--id-column", "id", "--output", output, "--epochs", 4, "--batch-size", 16)
     assert 0 == result.exit_code, result.output
-    model = artifact.load(str(tmp_path / "m"))
+    assert f"in {output}: validation accuracy" in " ".join(result.output.split()).replace("m [v1]", "m[v1]")
+    assert result.output.index("labels in label: 100 positive (1), 100 negative (0)") < result.output.index("epoch 1")
+    model = artifact.load(str(output))
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
-    kept = {path.name for path in (tmp_path / "m.work").iterdir()}
+    labels = {"column": "label", "positive": ["1"], "negative": ["0"]}
+    assert labels.items() <= model.manifest["training"]["labels"].items()
+    assert "hash" == model.manifest["training"]["split_by"]
+    kept = {path.name for path in (tmp_path / "m[v1].work").iterdir()}
     assert {"curves.svg", "log.jsonl", "settings.json"} == kept
     engine = ExactEngine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
     good, bad = (engine.run([model.tokenizer.ids(words(text))]).logit[0] for text in texts)
     assert good > 0 > bad
-    again = run("--data", data, "--output", tmp_path / "m")
+    again = run("--data", data, "--output", output)
     assert 2 == again.exit_code
     assert "already holds a model" in again.output

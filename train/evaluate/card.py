@@ -143,7 +143,7 @@ def _training_data(manifest: Json) -> list[str]:
         f"The training split of the Large Movie Review Dataset (Maas et al. 2011): {training['reviews']:,} reviews for "
         f"training and {training['validation_reviews']:,} for validation, a share of {share:g} selected by a hash "
         f"(SHA-256) of the review's id, so that a review is always on the same side.{unlabelled} Fingerprint of the "
-        f"labelled reviews: `{training['data_sha256']}`.",
+        f"labelled reviews: `{training['data_sha256']}`.{pages.labels(training)}",
         "The reviews are in English, from IMDb. Half of the labelled ones are positive (7 or more of 10 stars), half "
         "negative (4 or fewer), none in between. A film has at most 30 reviews, and no film is in both the training "
         "and the test split. The data set states no licence and asks to be cited; its texts are not part of this "

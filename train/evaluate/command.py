@@ -11,62 +11,75 @@ from typing import Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, option, reports_errors
 from batch_scorer.errors import InputError, OutputError
+from batch_scorer.escape import safe
 from batch_scorer.models.artifact import SHIPPED
 from train.evaluate.wording import RANKINGS
+from train.options import column_options, columns_and_reading, read_options
 
 EVALUATION = "evaluation.json"
+_FIRST, _MEASURES = "Options that matter first", "Measures"  # sections of the help
 DIGITS = 7  # significant digits of each figure in the JSON; the last digits of a float differ between processors
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Evaluate a trained model on labelled reviews.")
 @click.argument("model")
-@click.option("--data", "sources", multiple=True, required=True, metavar="FILE",
-              help="Labelled reviews: a Parquet, CSV, TSV or JSONL file, or a directory with pos/ and neg/; may be "
-                   "repeated.")  # fmt: skip
-@click.option("--output", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
-              help="Directory for evaluation.json, evaluation.md and figures; existing ones are replaced.")  # fmt: skip
-@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@click.option("--label-column", default="label", metavar="NAME", help="Column that holds its label.")
-@click.option("--positive-value", default="1", metavar="VALUE", help="Label that means positive, as text.")
-@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: a hash of the text]")
-@click.option("--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
-              help="How many reviews, drawn at random, to measure explanations on; 0 skips this.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=20, metavar="N",
-              help="Seed of random draws and simulations.")  # fmt: skip
+@option(_FIRST, "--data", "sources", multiple=True, required=True, metavar="INPUT",
+        help="Labelled reviews: files, directories and globs as `score` reads them, or a directory with pos/ and neg/; "
+             "may be repeated.")  # fmt: skip
+@option(_FIRST, "--output", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+        help="Directory for evaluation.json, evaluation.md and figures; existing ones are replaced.")  # fmt: skip
+@column_options(_FIRST)
+@option(_FIRST, "--id-column", metavar="NAME", help="Column that holds its id.  [default: a hash of the text]")
+@read_options("Data")
+@option(_MEASURES, "--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
+        help="How many reviews, drawn at random, to measure explanations on; 0 skips this.")  # fmt: skip
+@option(_MEASURES, "--seed", type=click.IntRange(0), default=20, metavar="N",
+        help="Seed of random draws and simulations.")  # fmt: skip
 @reports_errors
 def evaluate(
-    model: str, sources: tuple[str, ...], output: Path, text_column: str, label_column: str, positive_value: str,
-    id_column: str | None, faithfulness_reviews: int, seed: int,
+    model: str, sources: tuple[str, ...], output: Path, faithfulness_reviews: int, seed: int, **reading: Any
 ) -> None:  # fmt: skip
     """Evaluate a model: its accuracy, its calibration, its explanations and its behaviour.
 
     \b
     Examples:
       python -m train evaluate model --data test.parquet --output evaluation
-      python -m train evaluate model --data test.csv --label-column stars --positive-value 5 --output evaluation
+      python -m train evaluate model --data test.csv --label-column stars --positive-value '>=4' \\
+          --negative-value '<=2' --output evaluation
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     console = Console()
     with _errors():
-        from train.data import Columns
         from train.evaluate import figures, pages, run
 
-        columns = Columns(text_column, label_column, positive_value, id_column)
+        def say(text: str) -> None:
+            console.print(safe(text), markup=False)
+
+        columns, reads = columns_and_reading(**reading)
         with _bar(console) as on_step:
             evaluation = rounded(
                 run.evaluate(
-                    model, sources, columns, faithfulness_reviews=faithfulness_reviews, seed=seed, on_step=on_step
+                    model,
+                    sources,
+                    columns,
+                    reads,
+                    faithfulness_reviews=faithfulness_reviews,
+                    seed=seed,
+                    on_step=on_step,
+                    say=say,
                 )
             )
         _write(output / EVALUATION, json.dumps(evaluation, indent=1, ensure_ascii=False) + "\n")
         figures.save_evaluation(evaluation, output)
         _write(output / "evaluation.md", pages.evaluation_page(evaluation))
-        summary = Table("", "", title=f"{evaluation['model']['name']} {evaluation['model']['id']}", show_header=False)
+        title = Text(safe(f"{evaluation['model']['name']} {evaluation['model']['id']}"))
+        summary = Table("", "", title=title, show_header=False)
         for name, value in pages.headline(evaluation["quality"]):
             summary.add_row(name, value)
         for group in evaluation["probes"]["groups"]:
@@ -75,7 +88,7 @@ def evaluate(
             value = f"{ranking['comprehensiveness']['value']:.3f}"
             summary.add_row(f"comprehensiveness, {RANKINGS[name]}", value)
         console.print(summary)
-        console.print(f"wrote {output / 'evaluation.md'}")
+        say(f"wrote {output / 'evaluation.md'}")
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Write the model card from measured results.")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from batch_scorer.formats.labels import described
 from train.evaluate.probes import STAYS_WITHIN
-from train.evaluate.wording import RANKINGS, interval, length_name, number, oov_name, percent, table
+from train.evaluate.wording import RANKINGS, code, interval, length_name, number, oov_name, percent, table
 
 Json = Mapping[str, Any]
 
@@ -49,7 +50,12 @@ def data_line(evaluation: Json) -> str:
     data = evaluation["data"]
     files = ", ".join(f"`{name}`" for name in data["files"])
     without = f"; {data['without_words']:,} more without any words were not scored" if data["without_words"] else ""
-    return f"{data['reviews']:,} labelled reviews from {files} (sha256 `{data['sha256'][:12]}`){without}."
+    return f"{data['reviews']:,} labelled reviews from {files} (sha256 `{data['sha256'][:12]}`){without}.{labels(data)}"
+
+
+def labels(data: Json) -> str:
+    """A sentence on the labels, after a space, as far as `data["labels"]` knows of them."""
+    return f" Labels in {code(described(data['labels']))}." if data.get("labels") else ""
 
 
 def headline(quality: Json) -> list[tuple[str, str]]:

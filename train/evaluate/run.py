@@ -14,20 +14,23 @@ from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
 from batch_scorer.models.tokenizer import OOV, Ids, words
-from train.data import Columns, read_examples
+from train.data import Columns, Say, read_examples, say_nothing
 from train.evaluate import faithfulness, probes, quality
 from train.evaluate.attribution import Progress
 from train.evaluate.scoring import logits
+from train.sources import ReadOptions
 
 
 def evaluate(
     model_dir: str,
     sources: Sequence[str],
     columns: Columns,
+    reads: ReadOptions | None = None,
     *,
     faithfulness_reviews: int,
     seed: int,
     on_step: Progress,
+    say: Say = say_nothing,
 ) -> dict[str, Any]:
     """Evaluates the model in `model_dir` on the labelled reviews in `sources`.
 
@@ -35,6 +38,7 @@ def evaluate(
         faithfulness_reviews: maximum number of reviews, drawn at random, that explanations are measured on. With 0 they
             are not measured, nor for a network without a mask, where deleting a word moves all others.
         seed: of that draw, of the simulated labels behind `ece_by_chance`, and of random rankings.
+        say: is told what is left out, and how the labels divide.
         on_step: called with the name of the work, how much of it is done, and how much there is.
 
     Returns:
@@ -46,7 +50,7 @@ def evaluate(
         EngineError: a review cannot be scored.
     """
     artifact = load(model_dir)
-    examples = read_examples(sources, columns)
+    examples = read_examples(sources, columns, reads, say)
     tokens = [words(text) for text in examples.texts]
     n_tokens = np.array([len(review) for review in tokens])
     scorable = n_tokens > 0  # a job rejects the others, which have nothing to score
@@ -54,7 +58,7 @@ def evaluate(
         raise InputError(
             "all labelled reviews that have words have the same label",
             where=", ".join(sources),
-            expected=f"labels equal to {columns.positive!r} and other labels",
+            expected="positive and negative ones",
             fix="evaluate on more reviews",
         )
     scored, tokens, n_tokens = examples.subset(scorable), [review for review in tokens if review], n_tokens[scorable]
@@ -85,7 +89,8 @@ def evaluate(
         "data": {
             "files": [Path(source).name for source in sources],
             "reviews": len(scored),
-            "without_words": len(examples) - len(scored),
+            "without_words": len(examples) - len(scored) + examples.left_out.get("no_words", 0),
+            "labels": examples.labelling,
             "sha256": examples.fingerprint(),
         },
         "quality": quality.measure(

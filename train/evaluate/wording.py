@@ -46,6 +46,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def code(text: str) -> str:
+    """A text as Markdown shows code, whatever it holds."""
+    return f"`{text.replace('`', chr(39))}`"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table. A heading that starts with `#` makes its column a right-aligned one, for numbers."""
     names = [name.removeprefix("#") for name in head]

@@ -1,0 +1,47 @@
+"""The options that training and evaluation share: which columns to read, what the labels mean, and how to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from batch_scorer.cli.framework import label_options, option, reading_options, together
+from batch_scorer.config import InputConfig, JobConfig
+from train.data import Columns
+from train.sources import ReadOptions
+
+
+def column_options(section: str) -> Callable[[Any], Any]:
+    """Which columns hold text and label, and what the labels mean."""
+    return together(
+        option(section, "--text-column", default=InputConfig.text_column, metavar="NAME",
+               help="Column that holds the review."),
+        option(section, "--label-column", default=Columns.label, metavar="NAME", help="Column that holds its label."),
+        label_options(section),
+    )  # fmt: skip
+
+
+def read_options(section: str) -> Callable[[Any], Any]:
+    """How to read files, and how much of them may be bad."""
+    return together(
+        reading_options(section),
+        option(section, "--max-error-rate", type=click.FloatRange(0, 1), default=JobConfig.max_error_rate, metavar="X",
+               help="Share of bad records above which nothing is started; up to it, they are left out."),
+        option(section, "--allow-unreadable", is_flag=True, help="Take what can be read of damaged files."),
+    )  # fmt: skip
+
+
+def columns_and_reading(
+    text_column: str, label_column: str, positive_value: tuple[str, ...], negative_value: tuple[str, ...],
+    id_column: str | None, input_format: str, **how: Any,
+) -> tuple[Columns, ReadOptions]:  # fmt: skip
+    """The values of these options, and of `--id-column`.
+
+    Raises:
+        OptionError: a label would mean both positive and negative.
+    """
+    columns = Columns(text_column, label_column, positive_value, id_column, negative_value)
+    _ = columns.rule  # which raises
+    return columns, ReadOptions(None if input_format == "auto" else input_format, **how)
