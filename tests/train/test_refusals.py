@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import train.evaluate
 from train import cli
 from train.cli import main
 from train.evaluate.command import evaluate
@@ -115,6 +116,7 @@ def test_missing_package_is_named_with_the_extra_that_brings_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "train.evaluate.figures", raising=False)
+    monkeypatch.delattr(train.evaluate, "figures", raising=False)
     said: list[str] = []
     cli.draw_curves(Run(tmp_path / "work", False, {}), said.append)
     assert ["curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'"] == said
