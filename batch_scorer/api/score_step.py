@@ -59,8 +59,8 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 where=place,
                 expected=f"model {self._model_id}",
                 got=f"model {loaded.model_id}",
-                fix="give ScoreTexts a model that every worker can read, do not change it during the run, and check `model_id` "
-                "if it was given",
+                fix="give ScoreTexts a model that every worker can read, and do not change it during the run; "
+                "check `model_id` if you gave it",
             )
         return ScoringProcess(loaded, self._precision)
 
