@@ -35,20 +35,16 @@ SLOW_FILES = (
     "tests/runners/test_portable.py",
     "tests/train/test_full.py",
     "tests/runners/test_interrupt.py",
-    "tests/docs/test_tutorial.py",
     "tests/report/test_browser.py",
     "tests/models/test_engine.py",
     "tests/docs/test_analysts.py",
     "tests/storage/test_stores.py",
     "tests/runners/test_dataflow.py",
     "tests/test_privacy.py",
-    "tests/benchmarks/test_transform.py",
     "tests/train/test_notebook.py",
     "tests/scoring/test_isolation.py",
     "tests/test_fuzz.py",
     "tests/train/test_resume.py",
-    "tests/benchmarks/test_job.py",
-    "tests/benchmarks/test_training.py",
 )
 
 

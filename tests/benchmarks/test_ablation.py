@@ -18,6 +18,8 @@ from tests.train.traced import quick_graphs
 from train import full
 from train.cli import changed
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--epochs", 1, "--set", "pretraining.epochs=1")
 
 

@@ -26,6 +26,8 @@ from benchmarks.job.run import compare, job, steps
 from benchmarks.job.sides import Settings, check_answers
 from tests.conftest import TINY, WORDS, save_tiny
 
+pytestmark = pytest.mark.slow
+
 TIMINGS = {"read": 1.0, "encode": 0.5, "score": 8.0, "explain": 0.3, "write": 0.2}
 
 

@@ -32,6 +32,8 @@ from benchmarks.scoring.onnx_side import UnsupportedError
 from benchmarks.scoring.run import Settings, run
 from tests.conftest import TINY, save_tiny
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = (2, 20, 1, 7, 20, 13, 3)
 
 

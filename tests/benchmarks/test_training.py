@@ -18,6 +18,8 @@ from benchmarks.training.__main__ import run
 from benchmarks.training.measure import Side, padding_share, time_rounds, timings
 from tests.train.traced import quick_graphs
 
+pytestmark = pytest.mark.slow
+
 TINY = {"embedding_dim": 4, "units": 4, "attention_units": 4, "max_length": 20}
 
 

@@ -18,6 +18,8 @@ from benchmarks.job.sides import ENVIRONMENT, ROOT
 from benchmarks.transform.__main__ import FILES, JOB, TRANSFORM, Measured, command, main, measure, write_corpus
 from tests.jobs import rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:

@@ -35,10 +35,12 @@ def outputs(notebook: Any, stable: bool) -> dict[str, str]:
     return {c.id: tutorial.printed(c) for c in cells if (tutorial.STABLE in c.metadata.get("tags", ())) == stable}
 
 
+@pytest.mark.slow
 def test_notebook_runs_and_prints_what_the_file_shows(checked_in: Any, executed: Any) -> None:
     assert outputs(checked_in, stable=True) == outputs(executed, stable=True)
 
 
+@pytest.mark.slow
 def test_other_outputs_of_the_file_have_the_shape_of_a_run(checked_in: Any, executed: Any) -> None:
     def kinds(notebook: Any) -> dict[str, list[tuple[str, list[str]]]]:
         return {
