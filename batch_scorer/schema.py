@@ -1,19 +1,22 @@
 """The two tables that a job writes, column by column, and their error codes; `runs.schemas` exports them.
 
-Columns are only ever added, and each addition raises `SCHEMA_VERSION`.
+Columns are only ever added, and each addition has a version of its own: that of a table is its newest column's.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 _surrogates = re.compile("[\ud800-\udfff]")
 
-SCHEMA_VERSION = 1  # of the tables
-FORMAT_VERSION = 1  # of the model artefact
+SCHEMA_VERSIONS = (1, 2)  # of the tables
+# Of the model artefact: 2 where the first one's readers would score wrongly (windows, aliases, another pattern, a
+# calibration by review), 1 otherwise.
+FORMAT_VERSIONS = (1, 2)
 
 TOKEN = pa.struct(
     [
@@ -47,7 +50,11 @@ _TRAILING = [
     pa.field("model_id", pa.string(), nullable=False),
     pa.field("run_id", pa.string(), nullable=False),
 ]
-OUR_COLUMNS = frozenset(field.name for field in (*_LEADING, *_TRAILING))
+COLUMNS = tuple(field.name for field in (*_LEADING, *_TRAILING))  # those that every run has
+OUR_COLUMNS = frozenset(COLUMNS)
+# Columns that some runs have, and the version that they came with.
+_OPTIONAL = {"temperature": (pa.field("temperature", pa.float32(), nullable=False), 2)}
+OPTIONAL_COLUMNS = tuple(_OPTIONAL)
 
 ERRORS = pa.schema(
     [
@@ -69,12 +76,13 @@ DESCRIPTIONS = {
     "logit": "raw, before calibration: bias + the sum of all contributions",
     "predicted_label": "positive or negative, by the threshold in the manifest",
     "n_tokens": "words found",
-    "n_tokens_used": "words scored: the last max_words of those found",
+    "n_tokens_used": "words scored: the last max_words * max_windows of those found",
     "truncated": "whether any word was dropped",
     "oov_rate": "share of used words that are out of vocabulary",
     "top_attended": "words by attention, descending, ties by position",
     "top_contributing": "words by absolute contribution, descending, ties by position",
     "rest_contribution": "the sum of the contributions of everything not in top_contributing",
+    "temperature": "what the logit is divided by: probability = 1 / (1 + exp(-logit / temperature))",
     "stage": "where it was rejected: read, decode, encode or score",
     "code": "why, as a stable word: see codes",
     "message": "why, in words",
@@ -121,14 +129,30 @@ class Rejection:
     excerpt: str | None = None
 
 
-def predictions_schema(kept: pa.Schema, run_id: str, model_id: str) -> pa.Schema:
-    """The schema of a predictions part: our columns, with the kept ones before the last two, and the metadata."""
-    stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(SCHEMA_VERSION)}
-    return pa.schema([*_LEADING, *kept, *_TRAILING], metadata=stamp)
+def predictions_schema(kept: pa.Schema, run_id: str, model_id: str, optional: Collection[str] = ()) -> pa.Schema:
+    """The schema of a predictions part: our columns, with the kept ones among them, and the metadata.
+
+    Args:
+        optional: those of `OPTIONAL_COLUMNS` that it has.
+    """
+    stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(schema_version(optional))}
+    some = [field for name, (field, _) in _OPTIONAL.items() if name in optional]
+    return pa.schema([*_LEADING, *kept, *some, *_TRAILING], metadata=stamp)
 
 
-def rejections_table(rejections: list[Rejection], run_id: str, model_id: str, excerpts: bool = True) -> pa.Table:
-    """Rejections as rows of an errors part; with `excerpts`, they show the beginning of the records."""
+def schema_version(optional: Collection[str]) -> int:
+    """The version of tables that have these of `OPTIONAL_COLUMNS`."""
+    return max([1, *(version for name, (_, version) in _OPTIONAL.items() if name in optional)])
+
+
+def rejections_table(
+    rejections: list[Rejection], run_id: str, model_id: str, excerpts: bool = True, optional: Collection[str] = ()
+) -> pa.Table:
+    """Rejections as rows of an errors part; with `excerpts`, they show the beginning of the records.
+
+    Args:
+        optional: those of `OPTIONAL_COLUMNS` that the predictions of the run have.
+    """
     rows = [
         {
             "source": printable(r.source),
@@ -141,7 +165,7 @@ def rejections_table(rejections: list[Rejection], run_id: str, model_id: str, ex
         }
         for r in rejections
     ]
-    stamp = {"run_id": run_id, "model_id": model_id, "schema_version": str(SCHEMA_VERSION)}
+    stamp = predictions_schema(pa.schema([]), run_id, model_id, optional).metadata
     return pa.Table.from_pylist(rows, ERRORS.with_metadata(stamp))
 
 

@@ -14,9 +14,10 @@ from hypothesis import settings
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.models import artifact
+from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import measure
-from batch_scorer.models.tokenizer import RESERVED
+from batch_scorer.models.tokenizer import APOSTROPHES, RESERVED
 from batch_scorer.runners import heartbeat
 from tests.engines import plain_engines
 from tests.finished_runs import Original
@@ -87,25 +88,37 @@ def random_tensors(architecture: Architecture, seed: int) -> dict[str, np.ndarra
     return tensors
 
 
-def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY) -> Path:
-    """Writes a tiny artefact of random weights."""
+def save_tiny(directory: Path, seed: int = 7, architecture: Architecture = TINY, **changes: Any) -> Path:
+    """Writes a tiny artefact of random weights; `changes` are arguments of `artifact.save`."""
     nothing = np.ones(1, np.int32)
-    artifact.save(
-        str(directory),
-        name="tiny",
-        architecture=architecture,
-        vocabulary=[*RESERVED, *WORDS],
-        tensors=random_tensors(architecture, seed),
-        max_words=architecture.max_words,
-        temperature=1.3,
-        threshold=0.5,
-        training_profile=measure(nothing, nothing, nothing, np.array([0.5])),
-        metrics={},
-        training={"reviews": 1, "epoch": 1, "recipe": {"epochs": 1}, "data_sha256": "0" * 64},
-        versions={"numpy": np.__version__},
-        probe_text="a good film",
-    )
+    settings: dict[str, Any] = {
+        "name": "tiny",
+        "architecture": architecture,
+        "vocabulary": [*RESERVED, *WORDS],
+        "tensors": random_tensors(architecture, seed),
+        "max_words": architecture.max_words,
+        "temperature": 1.3,
+        "threshold": 0.5,
+        "training_profile": measure(nothing, nothing, nothing, np.array([0.5])),
+        "metrics": {},
+        "training": {"reviews": 1, "epoch": 1, "recipe": {"epochs": 1}, "data_sha256": "0" * 64},
+        "versions": {"numpy": np.__version__},
+        "probe_text": "a good film",
+    }
+    artifact.save(str(directory), **(settings | changes))
     return directory
+
+
+# All that format 2 is for: up to 4 windows of 7 words, words that share an id, both apostrophes, a temperature by row.
+FORMAT_2: dict[str, Any] = {
+    "max_words": 7,
+    "max_windows": 4,
+    "pattern": APOSTROPHES,
+    "aliases": {word: len(RESERVED) + WORDS.index("film") for word in ("film", "movie", "plot")},
+    "calibration": Calibration((1, 4, 9), (0.0, 0.3), ((2.5, 3.0), (1.4, 1.9), (1.1, 1.2))),
+    "temperature": 1.4,
+    "confidence_curve": ConfidenceCurve((0.5, 0.75), (4, 6), (2, 6)),
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -126,6 +139,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_model: Path) -> artifact.Artifact:
     """The tiny artefact, loaded."""
     return artifact.load(str(tiny_model))
+
+
+@pytest.fixture(scope="session")
+def tiny_model_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a tiny artefact of format 2, with all that is new in it."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny2", **FORMAT_2)
+
+
+@pytest.fixture(scope="session")
+def tiny_2(tiny_model_2: Path) -> artifact.Artifact:
+    """The tiny artefact of format 2, loaded."""
+    return artifact.load(str(tiny_model_2))
 
 
 @pytest.fixture

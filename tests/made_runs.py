@@ -28,7 +28,7 @@ from batch_scorer.models.tokenizer import spans
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import plan_files
 from batch_scorer.runs.schemas import MANIFEST
-from batch_scorer.schema import ERROR_CODES, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema, rejections_table
+from batch_scorer.schema import ERROR_CODES, TOKEN, Rejection, predictions_schema, rejections_table
 
 GOOD = ("wonderful", "superb", "touching", "clever", "funny", "loved", "perfect", "warm", "gripping", "brilliant")
 BAD = ("boring", "awful", "dull", "waste", "worst", "clumsy", "tedious", "hated", "cheap", "flat")
@@ -111,7 +111,7 @@ def write_run(
     run_profile: Profile = scored["profile"]
     training_profile = training or _training_profile(max_words)
     manifest = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1,
         **{"run_id": plan.run_id, "model_id": model_id, "model_name": "made", "bias": BIAS},
         **{"temperature": TEMPERATURE, "threshold": threshold, "max_words": max_words, "top_k": top_k},
         "precision": "float32",

@@ -253,7 +253,7 @@ def test_card_of_a_model_obeys_nothing_in_its_manifest(tiny: Artifact, data: st.
         "name": data.draw(texts),
         "versions": data.draw(st.dictionaries(texts, texts, max_size=3)),
     }
-    assert first_fault(manifest_schema.ARTIFACT, manifest) is None
+    assert first_fault(manifest_schema.ARTIFACTS[1], manifest) is None
     expected = styles_of(on_terminal(lambda on: cards.model_card(on, "model", tiny.manifest, "0" * 12)))
     printed = on_terminal(lambda on: cards.model_card(on, data.draw(TEXTS), manifest, "0" * 12))
     assert_obeyed_in_nothing(printed, expected)

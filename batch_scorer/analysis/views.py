@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import ERRORS, OUR_COLUMNS, predictions_schema
+from batch_scorer.schema import ERRORS, predictions_schema
 
 # View -> what one of its rows is.
 VIEWS = {
-    "predictions": "a scored review, with the columns of predictions/*.parquet",
+    "predictions": "a scored review, with the columns of predictions/*.parquet, and its temperature",
     "tokens": "a listed word, with columns of its review; a review that lists none has one row with a null word",
     "errors": "a record that was not scored, with the columns of errors/*.parquet and run_id",
     "runs": "a run: its model, the bias, temperature and threshold of its scores, and its counts",
@@ -111,6 +111,13 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def temperature(run: Run, table: str = "") -> str:
+    """What a logit in `predictions` is divided by, as SQL: a column (of `table`, if given), or the run's constant."""
+    if "temperature" in run.columns:
+        return f"{table}.temperature" if table else "temperature"
+    return literal(float(run.manifest["temperature"]))
+
+
 def _run_id(run: Run) -> str:
     return str(run.manifest["run_id"])
 
@@ -130,7 +137,10 @@ def _predictions(runs: Sequence[Run]) -> str:
     def select(run: Run) -> str:
         names = [identifier(name) for key, (name, _) in _kept_columns(run).items() if key in mixed]
         as_text = f" replace ({', '.join(f'{name}::varchar as {name}' for name in names)})" if names else ""
-        return f"select *{as_text} from {_read(run.predictions)}"
+        # A run with one temperature for all reviews has no such column, and may have kept one by that name.
+        has_one = "temperature" in {*run.columns, *_kept_columns(run)}
+        constant = "" if has_one else f", {temperature(run)} as temperature"
+        return f"select *{as_text}{constant} from {_read(run.predictions)}"
 
     selects = [select(run) for run in runs if run.predictions]
     if selects:
@@ -140,16 +150,19 @@ def _predictions(runs: Sequence[Run]) -> str:
     word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD_FIELDS.items())})[]"
     types = {
         field.name: word if pa.types.is_list(field.type) else _DUCKDB_TYPES[str(field.type)]
-        for field in predictions_schema(pa.schema([]), "", "")
+        for field in predictions_schema(pa.schema([]), "", "", runs[0].columns)
     }
-    return _empty({**types, **{name: "varchar" for name in _kept_names(runs)}})
+    names = {name: "varchar" for name in _kept_names(runs)}
+    return _empty(
+        {**types, **names} if "temperature" in map(str.casefold, names) else {**types, **names, "temperature": "double"}
+    )
 
 
 def _kept_columns(run: Run) -> dict[str, tuple[str, str]]:
     """Lower-case name -> name and type of each kept column, as in DuckDB, which calls a second `Stars` `Stars_1`."""
     columns: dict[str, tuple[str, str]] = {}
     for name, kind in run.kept_types.items():
-        if name.casefold() not in OUR_COLUMNS:
+        if name.casefold() not in run.columns:
             columns.setdefault(name.casefold(), (name, kind))
     return columns
 

@@ -20,7 +20,7 @@ class ExplainedWord:
         position: 0 is the first word of the text.
         attention, contribution: its share of the attention, and what it adds to the logit; 0 if it is not read.
         known: whether it is in the model's vocabulary; True if it is not read.
-        read: whether it is among the last words, the only ones the model reads of a long text.
+        read: whether it is among the words that the model reads, which of a very long text are the last ones.
     """
 
     token: str
@@ -36,7 +36,7 @@ class ExplainedWord:
 class Explanation:
     """Why a text has its score; `Model.explain` returns one. In a notebook it shows the text with its words marked.
 
-    ``logit = bias + sum of all contributions`` (those of `words`, and that of the mark at the start), and
+    ``logit = bias + sum of all contributions`` (those of `words`, and of the mark before each piece read at once), and
     ``probability = 1 / (1 + exp(-logit / temperature))``.
 
     Args:
@@ -48,7 +48,7 @@ class Explanation:
         probability: of positive, 0 to 1.
         logit: the raw score; above 0 speaks for positive.
         words: every word of the text, in order.
-        bias, temperature: of the model.
+        bias, temperature: of the model; the temperature may depend on the text.
         row: the text's row as in `Model.score`, by column.
     """
 

@@ -82,8 +82,9 @@ class Model:
 
         Returns:
             One row per text, in their order, with the columns of `predictions` but `record_id`, `source`, `offset` and
-            `run_id`. The last column, `error`, is null where all is well. A text that cannot be scored (missing, not
-            a string, too large, without words ...) has its code there (`schema.ERROR_CODES`) and nulls elsewhere.
+            `run_id`; with `temperature`, where the model has one for each review. The last column, `error`, is null
+            where all is well. A text that cannot be scored (missing, not a string, too large, without words ...) has
+            its code there (`schema.ERROR_CODES`) and nulls elsewhere.
 
         Raises:
             OptionError: `texts` is a single string, or a table; `top_k` is negative.
@@ -100,7 +101,7 @@ class Model:
         check_top_k(top_k)
         chunks = read_texts(values(texts), max_text_bytes)
         tables = [rows.table(self._process.score(chunk, top_k)) for chunk in chunks]
-        return pa.concat_tables([rows.SCHEMA.empty_table(), *tables])
+        return pa.concat_tables([rows.schema(self._process.optional_columns).empty_table(), *tables])
 
     def explain(self, text: str, top_k: int = ScoringConfig.top_k) -> Explanation:
         """Scores one text and says what each of its words adds.
@@ -127,7 +128,7 @@ class Model:
         check_top_k(top_k)
         if not isinstance(text, str):
             raise InputError("the text is not a string", where="explain", got=f"a value of type {type(text).__name__}")
-        check(text, "explain")
+        check(text, "explain", self._artifact.tokenizer)
         return Explanation(explain_review(text, Scorer(self._artifact, self._exact), top_k))
 
     @cached_property

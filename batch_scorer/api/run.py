@@ -77,7 +77,7 @@ class Run:
         Raises:
             RefusedError: a part is missing or damaged.
         """
-        return self._table(self._run.predictions, predictions_schema(pa.schema([]), "", ""), columns)
+        return self._table(self._run.predictions, predictions_schema(pa.schema([]), "", "", self._run.columns), columns)
 
     def errors(self, columns: Sequence[str] | None = None) -> pa.Table:
         """One row per record that was not scored, with its code, in the order of the input.

@@ -22,7 +22,6 @@ from batch_scorer.scoring.read import read_texts
 SCORED, REJECTED = "scored", "rejected"  # tags of its outputs
 WAITING_ELEMENTS, WAITING_CHARACTERS = 4_096, 8 << 20
 _STAGES = ("encode", "score", "explain")
-_OURS = frozenset(rows.COLUMNS)
 
 
 class ScoreStep(beam.DoFn):  # type: ignore[misc]
@@ -134,11 +133,12 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 got=f"a {type(element).__name__}",
                 fix="make dicts of them; for pairs (key, text) and for strings, leave `text` out",
             )
-        if not _OURS.isdisjoint(fields):
+        ours = rows.schema(self._process.optional_columns).names[:-1]  # the last one is for errors
+        if taken := sorted(set(ours).intersection(fields)):
             raise OptionError(
                 "an element has a field with the name of an output column",
                 where=f"ScoreTexts(text={self._text!r})",
-                got=", ".join(sorted(_OURS.intersection(fields))),
+                got=", ".join(taken),
                 fix="rename it in an earlier step",
             )
         return fields

@@ -47,9 +47,13 @@ class ScoringProcess:
     Args:
         artifact: the model.
         precision: of the network's products, one of `config.PRECISIONS`.
+
+    Attributes:
+        optional_columns: those of `schema.OPTIONAL_COLUMNS` that its rows have.
     """
 
     def __init__(self, artifact: Artifact, precision: str = FLOAT32) -> None:
+        self.optional_columns = artifact.optional_columns
         self._artifact, self._precision = artifact, precision
         self._lock = threading.Lock()
         self._child: Child | None = None
@@ -116,13 +120,14 @@ def main() -> None:
             chunk, top_k = connection.recv()
             clock = Clock()
             try:
-                explained = score_chunk(chunk, scorer, top_k, clock)
+                pieces = list(score_chunk(chunk, scorer, top_k, clock))
             except ScorerError as error:
                 connection.send(error)
                 continue
-            rows = pa.table(explained.columns(artifact))
-            offsets = explained.encoded.reviews["offset"].to_numpy()
-            connection.send(ScoredChunk(rows, offsets, explained.rejected, clock.seconds))
+            rows = pa.concat_tables([pa.table(piece.columns(artifact)) for piece in pieces])
+            offsets = np.concatenate([piece.encoded.reviews["offset"].to_numpy() for piece in pieces])
+            rejected = [rejection for piece in pieces for rejection in piece.rejected]
+            connection.send(ScoredChunk(rows, offsets, rejected, clock.seconds))
     except EOFError:  # the caller is done with it
         return
     except ScorerError as error:

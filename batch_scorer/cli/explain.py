@@ -33,8 +33,8 @@ def explain_text(text: str, model: str | None, top_k: int, as_json: bool) -> Non
         from batch_scorer.ui import highlight, terminal
 
         text, where = (_read_stdin(), "standard input") if text == STDIN else (text, "TEXT")
-        check(text, where)
         loaded = artifact.load(model or artifact.SHIPPED)
+        check(text, where, loaded.tokenizer)
         explained = explain_review(text, Scorer(loaded, ExactEngine(loaded)), top_k)
     console = terminal.console()
     if as_json:

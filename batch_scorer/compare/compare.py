@@ -11,7 +11,7 @@ from batch_scorer import storage
 from batch_scorer.analysis.database import connect
 from batch_scorer.analysis.labels import find_labels
 from batch_scorer.analysis.statistics import proportion
-from batch_scorer.analysis.views import identifier
+from batch_scorer.analysis.views import identifier, temperature
 from batch_scorer.compare import sentences
 from batch_scorer.compare.export import check_output, export
 from batch_scorer.compare.pair_tables import (
@@ -27,8 +27,8 @@ from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.tokenizer import APOSTROPHES
 from batch_scorer.runs.finished import Run, open_run
-from batch_scorer.schema import OUR_COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,19 +88,19 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: L
         if shared == 0 or shared < MIN_SHARED * min(side_a.reviews, side_b.reviews):
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
-    temperatures = (a.manifest["temperature"], b.manifest["temperature"])
-    pair_reviews(db, by, labels)
-    pair_tokens(db, by)
-    sum_words(db, by, listed, temperatures)
+    pair_reviews(db, by, labels, (temperature(a, "a"), temperature(b, "b")))
+    same_pattern = a.pattern == b.pattern
+    pair_tokens(db, by, same_pattern)
+    sum_words(db, by, listed)
     parts: dict[str, Any]
     if by == DISTRIBUTION:
         parts = {"pairs": None, "changes": None, "agreement": None, "reviews": (), "shifts": _shifts(a, b)}
     else:
         parts = {
-            "pairs": measures.pairs(db, by),
+            "pairs": measures.pairs(db, by, same_pattern),
             "changes": measures.changes(db, a.manifest["threshold"]),
-            "agreement": measures.agreement(db, listed, temperatures) if listed else None,
-            "reviews": measures.moved_reviews(db, question.rows, temperatures),
+            "agreement": measures.agreement(db, listed) if listed else None,
+            "reviews": measures.moved_reviews(db, question.rows),
             "shifts": (),
         }
     parts |= {
@@ -151,7 +151,12 @@ def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
             "model": f"{m['model_name']} {m['model_id']}",
             "inputs": f"{names} {fingerprint[:12]}",
             **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
-            **{name: f"{m[name]:.6g}" for name in ("threshold", "temperature")},
+            "max_windows": f"{m.get('max_windows', 1)}",
+            "words": "typographic apostrophes belong to words"
+            if run.pattern == APOSTROPHES
+            else "letters, digits, ' and _",
+            "threshold": f"{m['threshold']:.6g}",
+            "temperature": f"{m['temperature']:.6g}{' (median)' if 'temperature' in run.columns else ''}",
         }
 
     settings_b = settings(b)
@@ -183,7 +188,7 @@ def _check_label(run: Run, column: str) -> None:
             fix=f"score with --keep {column}, or give --label-column the name of a kept column",
         )
     # SQL ignores case in names: of two columns that differ in nothing else, it would read the first.
-    if sum(name.casefold() == column.casefold() for name in (*run.kept, *OUR_COLUMNS)) > 1:
+    if sum(name.casefold() == column.casefold() for name in (*run.kept, *run.columns)) > 1:
         raise OptionError(
             "the label column's name differs from another column's in upper and lower case only",
             where=run.output,

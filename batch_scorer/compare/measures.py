@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis.statistics import mcnemar, proportion
@@ -33,8 +32,12 @@ def _row(db: DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def pairs(db: DuckDBPyConnection, by: str) -> Pairs:
-    """How many reviews are in both runs, and what happened to the others."""
+def pairs(db: DuckDBPyConnection, by: str, same_pattern: bool = True) -> Pairs:
+    """How many reviews are in both runs, and what happened to the others.
+
+    Args:
+        same_pattern: whether both runs take the same for words; else their counts of words tell nothing of the texts.
+    """
     keys = ", ".join(KEYS[by])
 
     def rejected(side: str, other: str) -> int:
@@ -58,10 +61,10 @@ select count(*), coalesce(sum(in_a), 0)::bigint, coalesce(sum(in_b), 0)::bigint 
     )
     (other_text,) = _row(
         db,
-        """
+        f"""
 select count(*) from reviews left join (
   select review, count(*) > count(distinct position) as differs from tokens group by review) using (review)
-where in_a and in_b and (n_tokens_a <> n_tokens_b or coalesce(differs, false))""",
+where in_a and in_b and {literal(same_pattern)} and (n_tokens_a <> n_tokens_b or coalesce(differs, false))""",
     )
     return Pairs(
         both, only_a, only_b, rejected("a", "b"), rejected("b", "a"), repeated, left_out_a, left_out_b, other_text
@@ -97,9 +100,11 @@ where contribution_a is distinct from contribution_b or rank_a is distinct from 
     )  # fmt: skip
 
 
-def agreement(db: DuckDBPyConnection, listed: int, temperatures: Sequence[float]) -> Agreement | None:
+def agreement(db: DuckDBPyConnection, listed: int) -> Agreement | None:
     """How far both runs list the same words, among the first `listed` of each review; None if neither lists any."""
-    sums = ", ".join(f"sum(contribution_{s}) filter (rank_{s} <= {listed}) as sum_{s}" for s in "ab")
+    sums = ", ".join(
+        f"sum(contribution_{s}) filter (rank_{s} <= {listed}) / any_value(divisor_{s}) as sum_{s}" for s in "ab"
+    )
     reviews, overlap, same_first, sum_a, sum_b = _row(
         db,
         f"""
@@ -108,26 +113,26 @@ select count(*), avg(shared / listed), count(*) filter (same_first),
 from (
   select count(*) filter (rank_a <= {listed} and rank_b <= {listed}) as shared, count(*) as listed,
     bool_or(coalesce(rank_a = 1 and rank_b = 1, false)) as same_first, {sums}
-  from tokens semi join (from reviews where in_a and in_b) using (review)
+  from tokens join (from reviews where in_a and in_b) using (review)
   where rank_a <= {listed} or rank_b <= {listed} group by review)""",
     )
     if not reviews:
         return None
-    return Agreement(reviews, overlap, same_first, sum_a / temperatures[0], sum_b / temperatures[1])
+    return Agreement(reviews, overlap, same_first, sum_a, sum_b)
 
 
-def moved_reviews(db: DuckDBPyConnection, rows: int, temperatures: Sequence[float]) -> tuple[MovedReview, ...]:
+def moved_reviews(db: DuckDBPyConnection, rows: int) -> tuple[MovedReview, ...]:
     """The reviews whose probability changed most, each with the words whose share of the log odds changed most."""
     moved = db.execute(f"""
 select review, record_id, source, "offset", probability_a, probability_b, logit_a, logit_b, label_a, label_b, truth
 from reviews where in_a and in_b and change <> 0 order by abs(change) desc, review limit {rows}""").fetchall()
     words: dict[int, list[MovedWord]] = {row[0]: [] for row in moved}
     if words:
-        a, b = (f"contribution_{s} / {literal(float(t))}" for s, t in zip("ab", temperatures, strict=True))
         # A word that only one run lists changed by an unknown amount: it is ranked by the contribution that is known.
         for review, *word in db.execute(f"""
 select review, token, position, a, b
-from (select review, token, position, {a} as a, {b} as b from tokens where review in ({", ".join(map(str, words))}))
+from (select review, token, position, contribution_a / divisor_a as a, contribution_b / divisor_b as b
+  from tokens join reviews using (review) where review in ({", ".join(map(str, words))}))
 qualify row_number() over (partition by review order by abs(coalesce(b - a, a, b)) desc, position, token)
   <= {WORDS_PER_REVIEW}
 order by review, abs(coalesce(b - a, a, b)) desc, position, token""").fetchall():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batch_scorer.analysis.labels import truth
@@ -39,10 +38,13 @@ semi join b_predictions using ({keys})""").fetchone()
     return int(row[0])
 
 
-def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None:
+def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None, temperatures: tuple[str, str]) -> None:
     """Creates `reviews`: by id, one row per review that is in either run; by distribution, one per review of each run.
 
     Rows are numbered in the order of their ids.
+
+    Args:
+        temperatures: what the logits of `a` and of `b` are divided by, as SQL (`views.temperature`).
     """
     truth_a, truth_b = (
         truth(labels, f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
@@ -58,7 +60,9 @@ def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None) -> None
   coalesce(a."offset", b."offset") as "offset",
   a.probability as probability_a, b.probability as probability_b,
   cast(b.probability as double) - cast(a.probability as double) as change,
-  a.logit as logit_a, b.logit as logit_b, a.predicted_label as label_a, b.predicted_label as label_b,
+  a.logit as logit_a, b.logit as logit_b,
+  cast({temperatures[0]} as double) as divisor_a, cast({temperatures[1]} as double) as divisor_b,
+  a.predicted_label as label_a, b.predicted_label as label_b,
   a.predicted_label <> b.predicted_label as flipped,
   a.record_id is not null as in_a, b.record_id is not null as in_b,
   a.n_tokens as n_tokens_a, b.n_tokens as n_tokens_b, {truth_a} as truth_a, {truth_b} as truth_b"""
@@ -69,10 +73,14 @@ select row_number() over (order by record_id, source, "offset", in_b) as review,
 from (select {columns} from {a} as a full join {b} as b on {condition})""")
 
 
-def pair_tokens(db: DuckDBPyConnection, by: str) -> None:
+def pair_tokens(db: DuckDBPyConnection, by: str, same_pattern: bool = True) -> None:
     """Creates `tokens`: one row per word of a review that either run lists, by contribution or by attention.
 
     Ranks are those among the contributing words; they are null for a word that is only attended to.
+
+    Args:
+        same_pattern: whether both runs take the same for words; else words are paired by where they begin in the text,
+            and `position` is that in run A, if it lists the word.
     """
     # By distribution, ids identify nothing, but a run has each source and offset once. Only our columns are selected: a
     # kept column named `w` or `i` would be hidden by the arguments of the lambdas.
@@ -87,37 +95,33 @@ def pair_tokens(db: DuckDBPyConnection, by: str) -> None:
     )
     db.execute(f"""
 create temp table tokens as
-select review, w.position as position, w.token as token,
+select review, coalesce(min(w.position) filter (side = 'a'), min(w.position)) as position, w.token as token,
   max(w.contribution) filter (side = 'a') as contribution_a, max(w.contribution) filter (side = 'b') as contribution_b,
   min(w.rank) filter (side = 'a') as rank_a, min(w.rank) filter (side = 'b') as rank_b
 from (
 {sides}
 )
-group by all""")
+group by review, {"w.position" if same_pattern else "w.char_start"}, w.token""")
 
 
-def sum_words(db: DuckDBPyConnection, by: str, listed: int, temperatures: Sequence[float]) -> None:
+def sum_words(db: DuckDBPyConnection, by: str, listed: int) -> None:
     """Creates `words`: each word's sums over the reviews compared, where it is among the first `listed` contributing.
 
-    A contribution divided by the temperature is what it adds to the log odds of the probability, a scale that all
-    models share. Sums are per 1,000 reviews.
+    A contribution divided by the temperature of its review is what it adds to the log odds of the probability, a scale
+    that all models share. Sums are per 1,000 reviews.
     """
     compared = "true" if by == DISTRIBUTION else "in_a and in_b"
     sums = ", ".join(
         f"count(*) filter (rank_{s} <= {listed}) as times_{s}, "
         f"coalesce(fsum(cast(contribution_{s} as double)) filter (rank_{s} <= {listed}), 0) as contribution_{s}, "
-        f"coalesce(fsum(cast(contribution_{s} as double) ** 2) filter (rank_{s} <= {listed}), 0) as squares_{s}"
+        f"coalesce(fsum(contribution_{s} / divisor_{s}) filter (rank_{s} <= {listed}), 0) as scaled_{s}, "
+        f"coalesce(fsum((contribution_{s} / divisor_{s}) ** 2) filter (rank_{s} <= {listed}), 0) as squares_{s}"
         for s in "ab"
     )
-    scaled = ", ".join(
-        f"contribution_{s} / {literal(float(t))} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}"
-        for s, t in zip("ab", temperatures, strict=True)
-    )
+    scaled = ", ".join(f"scaled_{s} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}" for s in "ab")
     # The variance of a word's mean contribution over all reviews, most of which contribute 0 and enter by number only.
     variance_a, variance_b = (
-        f"(squares_{s} - contribution_{s} ** 2 / greatest(reviews_{s}, 1)) / {literal(float(t))} ** 2 "
-        f"/ greatest(reviews_{s}, 1) ** 2"
-        for s, t in zip("ab", temperatures, strict=True)
+        f"(squares_{s} - scaled_{s} ** 2 / greatest(reviews_{s}, 1)) / greatest(reviews_{s}, 1) ** 2" for s in "ab"
     )
     margin = f"1000 * {Z} * sqrt({variance_a} + {variance_b})" if by == DISTRIBUTION else "cast(null as double)"
     db.execute(f"""
@@ -125,7 +129,7 @@ create temp table words as
 select *, log_odds_b - log_odds_a as change
 from (
   select token, times_a, times_b, contribution_a, contribution_b, {scaled}, {margin} as margin
-  from (select token, {sums} from tokens semi join (from reviews where {compared}) using (review) group by token),
+  from (select token, {sums} from tokens join (from reviews where {compared}) using (review) group by token),
     (select count(*) filter (in_a) as reviews_a, count(*) filter (in_b) as reviews_b from reviews where {compared})
   where times_a + times_b > 0
 )""")

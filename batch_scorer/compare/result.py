@@ -160,7 +160,7 @@ class WordChange:
     Args:
         times_a, times_b: how often it is listed.
         contribution_a, contribution_b: the sum of its listed contributions, as in `predictions`.
-        log_odds_a, log_odds_b: the same sum divided by the run's temperature, per 1,000 reviews.
+        log_odds_a, log_odds_b: the same sum, each divided by the review's temperature, per 1,000 reviews.
         change: `log_odds_b - log_odds_a`.
         margin: half the width of its 95 % interval, treating A and B as two samples; None by id.
     """

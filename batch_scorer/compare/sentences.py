@@ -141,7 +141,7 @@ def _notes(comparison: Comparison, requested: str) -> Iterator[str]:
     if a.model_id != b.model_id:
         yield (
             "The models differ, and with them the scales of logits and contributions: compare probabilities first. "
-            "Words are compared in log odds, which are contributions divided by the temperature of the run."
+            "Words are compared in log odds, which are contributions divided by the temperature of the review."
         )
     if "threshold" in differing and comparison.changes is not None:
         yield (
@@ -157,6 +157,10 @@ def _notes(comparison: Comparison, requested: str) -> Iterator[str]:
             f"A lists {differing['top_k'].a} words per review and B {differing['top_k'].b}: sums and agreement use the "
             f"first {comparison.listed:,} of each."
         )
+    if "max_windows" in differing or "max_words" in differing:
+        yield "The models read reviews to different lengths, which alone changes the scores of long ones."
+    if "words" in differing:
+        yield "One of the models takes typographic apostrophes for parts of words, so that some words differ."
     if "precision" in differing:
         yield "The precisions differ, which alone may explain small changes in probability."
     if comparison.pairs is None and comparison.words:

@@ -3,6 +3,7 @@
 MODEL_ID              sha256 of manifest.json, in hex
 manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
 vocabulary.txt        one token per line; the line number is the id
+aliases.txt           token, tab, id per line, where words share an id; these go before the vocabulary
 weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
 """
 
@@ -11,24 +12,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
+from batch_scorer.models import aliases as alias_lines
 from batch_scorer.models import artifact_files as files
-from batch_scorer.models import manifest_schema
-from batch_scorer.models.artifact_files import MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
-from batch_scorer.models.json_schema import first_fault
-from batch_scorer.models.network import Architecture, Floats, forward
+from batch_scorer.models import artifact_manifest, manifest_schema
+from batch_scorer.models.artifact_files import ALIASES, MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
+from batch_scorer.models.artifact_manifest import check_loads
+from batch_scorer.models.calibration import Calibration, ConfidenceCurve
+from batch_scorer.models.network import Architecture, Doubles, Floats, forward
 from batch_scorer.models.profile import Profile
-from batch_scorer.models.tokenizer import Tokenizer, words
-from batch_scorer.schema import FORMAT_VERSION
+from batch_scorer.models.tokenizer import PATTERN, Tokenizer
 
 SHIPPED = str(Path(__file__).parent / "imdb")
 PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
@@ -43,12 +46,14 @@ class Artifact:
         manifest: the contents of `manifest.json` (schema: `schemas/artifact.json`).
         vocabulary: the token of each id.
         tensors: name -> float32 array, as in `Architecture.tensor_shapes`.
+        aliases: word, as it is looked up -> its id, before the vocabulary.
     """
 
     model_id: str
     manifest: Mapping[str, Any]
     vocabulary: tuple[str, ...]
     tensors: Mapping[str, Floats]
+    aliases: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def architecture(self) -> Architecture:
@@ -56,11 +61,56 @@ class Artifact:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.vocabulary, self.manifest["tokenizer"]["max_words"], self.architecture.max_length)
+        settings, max_ids = self.manifest["tokenizer"], self.architecture.max_length
+        if self.manifest["format_version"] == 1:  # whatever else it says, it was trained and scored without
+            return Tokenizer(self.vocabulary, settings["max_words"], max_ids)
+        return Tokenizer(
+            self.vocabulary,
+            settings["max_words"],
+            max_ids,
+            aliases=self.aliases,
+            pattern=settings["pattern"],
+            max_windows=settings["max_windows"],
+        )
+
+    @property
+    def long_texts(self) -> str:
+        """How a review of more than `max_words` words is read, one of `manifest_schema.LONG_TEXTS`."""
+        return manifest_schema.WINDOWS if self.tokenizer.max_windows > 1 else manifest_schema.LAST
 
     @property
     def temperature(self) -> float:
+        """Of every review; with a calibration, the median on the validation split."""
         return float(self.manifest["temperature"])
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The temperature by review, where it depends on the review."""
+        if self.manifest["format_version"] == 1 or "calibration" not in self.manifest:
+            return None
+        return Calibration.from_json(self.manifest["calibration"])
+
+    def temperatures(self, n_used: npt.NDArray[np.integer], oov_rate: npt.NDArray[np.floating]) -> Doubles:
+        """What the logits of N reviews are divided by: float64[N].
+
+        Args:
+            n_used: [N], words read of each.
+            oov_rate: [N], the share of them that are unknown.
+        """
+        if self.calibration is None:
+            return np.full(len(n_used), self.temperature)
+        return self.calibration.temperature(n_used, oov_rate)
+
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """Those of `schema.OPTIONAL_COLUMNS` that its predictions have."""
+        return () if self.calibration is None else ("temperature",)
+
+    @property
+    def confidence_curve(self) -> ConfidenceCurve | None:
+        """How often the model was right on the validation split, by its confidence, where that is known."""
+        curve = self.manifest["metrics"].get("confidence_curve")
+        return None if curve is None else ConfidenceCurve.from_json(curve)
 
     @property
     def threshold(self) -> float:
@@ -86,60 +136,68 @@ def save(
     training: Mapping[str, Any],
     versions: Mapping[str, str],
     probe_text: str,
+    aliases: Mapping[str, int] | None = None,
+    pattern: str = PATTERN,
+    max_windows: int = 1,
+    calibration: Calibration | None = None,
+    confidence_curve: ConfidenceCurve | None = None,
 ) -> str:
     """Writes an artefact to the local `directory` and returns its model id.
 
+    It is one of format 1, which older versions read, unless it needs what they do not know.
+
     Args:
+        temperature: of every review; with a calibration, the median (`Calibration.median`).
         training: where the model comes from: fingerprint of the data, recipe, split.
         probe_text: a short review; its logit is stored, and checked whenever the model is loaded.
+        aliases: word, as `Tokenizer.words` gives it -> id.
+        pattern: one of `tokenizer.PATTERNS`.
+        max_windows: how many times `max_words` are read of a longer review; 1 reads its last words only.
+        calibration: where the temperature depends on the review.
+        confidence_curve: of the validation split.
 
     Raises:
         ArtifactError: `load` would refuse the model: it is too large, or something in it is not a number.
+        ValueError: `load` would refuse an alias.
     """
     from safetensors.numpy import save as to_safetensors
 
     files.check_size(architecture, storage.join(directory, MANIFEST))
+    tokenizer = Tokenizer(
+        vocabulary, max_words, architecture.max_length, aliases=aliases or {}, pattern=pattern, max_windows=max_windows
+    )
     contents = {
         VOCABULARY: "\n".join(vocabulary).encode(),
         WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
     }
-    _check_loads(lambda: files.tokens(bytearray(contents[VOCABULARY]), architecture, VOCABULARY))
-    _check_loads(lambda: files.tensors(bytearray(contents[WEIGHTS]), architecture, WEIGHTS))
-    probe_ids = Tokenizer(vocabulary, max_words, architecture.max_length).ids(words(probe_text))
+    check_loads(lambda: files.tokens(bytearray(contents[VOCABULARY]), architecture, VOCABULARY))
+    check_loads(lambda: files.tensors(bytearray(contents[WEIGHTS]), architecture, WEIGHTS))
+    if aliases:
+        contents[ALIASES] = alias_lines.to_bytes(tokenizer)
+    version = 2 if aliases or pattern != PATTERN or max_windows > 1 or calibration else 1
+    curve = {"confidence_curve": confidence_curve.to_json()} if confidence_curve else {}
+    probe_ids = tokenizer.ids(tokenizer.words(probe_text))
     manifest = {
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "name": name,
         "architecture": architecture.to_json(),
-        "tokenizer": {**manifest_schema.TOKENIZER, "max_words": max_words},
+        "tokenizer": manifest_schema.tokenizer_settings(tokenizer, version),
         "temperature": temperature,
         "threshold": threshold,
         "training_profile": training_profile.to_json(),
-        "metrics": dict(metrics),
+        **({"calibration": calibration.to_json()} if calibration else {}),
+        "metrics": {**metrics, **curve},
         "training": dict(training),
         "versions": dict(versions),
         "files": {file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
         "probe": {"text": probe_text, "logit": forward(tensors, architecture, probe_ids).logit},
     }
     text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    _check_loads(lambda: _parse("", bytearray(text)))
+    check_loads(lambda: artifact_manifest.parse("", bytearray(text)))
     model_id = hashlib.sha256(text).hexdigest()
     for file, data in {**contents, MANIFEST: text, MODEL_ID: f"{model_id}\n".encode()}.items():
         storage.publish_bytes(data, os.path.join(directory, file))
     return model_id[:12]
-
-
-def _check_loads(part: Callable[[], object]) -> None:
-    """Raises if `part` of loading refuses what is about to be written."""
-    try:
-        part()
-    except ArtifactError as error:
-        raise ArtifactError(
-            "the model is not written, since it could not be loaded again",
-            where=error.where,
-            expected=error.expected,
-            got=error.got,
-            fix="train again, on more reviews or with another --seed",
-        ) from error
 
 
 def load(directory: str) -> Artifact:
@@ -151,7 +209,7 @@ def load(directory: str) -> Artifact:
         ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
     """
     model_id = files.model_id(directory)
-    manifest = _parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
+    manifest = artifact_manifest.parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
     architecture, sha256 = Architecture(**manifest["architecture"]), manifest["files"]
     vocabulary = files.read(directory, VOCABULARY, files.vocabulary_limit(architecture), sha256[VOCABULARY])
     weights = files.read(directory, WEIGHTS, files.weights_limit(architecture), sha256[WEIGHTS])
@@ -160,40 +218,21 @@ def load(directory: str) -> Artifact:
         manifest,
         files.tokens(vocabulary, architecture, storage.join(directory, VOCABULARY)),
         files.tensors(weights, architecture, storage.join(directory, WEIGHTS)),
+        _aliases(directory, manifest, architecture),
     )
-    probe_ids = artifact.tokenizer.ids(words(manifest["probe"]["text"]))
+    probe_ids = artifact.tokenizer.ids(artifact.tokenizer.words(manifest["probe"]["text"]))
     with np.errstate(over="ignore", invalid="ignore"):  # relu gates have no upper bound; the probe will tell
         logit = forward(artifact.tensors, architecture, probe_ids).logit
     check_probe(artifact, logit, storage.join(directory, WEIGHTS))
     return artifact
 
 
-def _parse(directory: str, text: bytearray) -> dict[str, Any]:
-    path = storage.join(directory, MANIFEST)
-    try:
-        # NaN and infinities are not JSON: as strings they fail the schema, and the message says where.
-        manifest = json.loads(text.decode("utf-8"), parse_constant=str)
-        wrong = first_fault(manifest_schema.ARTIFACT, manifest)
-    except (ValueError, RecursionError) as error:
-        raise files.damaged(path, "JSON", f"{error!s:.200}") from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else FORMAT_VERSION
-    if version != FORMAT_VERSION:
-        newer = isinstance(version, int) and version > FORMAT_VERSION
-        raise ArtifactError(
-            f"this version cannot read the model artefact: its format is {'newer' if newer else 'different'}",
-            where=path,
-            expected=f"format_version {FORMAT_VERSION}",
-            got=f"format_version {version!r:.80}",
-            fix=f"install {'a newer batch-scorer' if newer else 'the batch-scorer that wrote it'}, "
-            "or train the model again",
-        )
-    if wrong:
-        raise files.damaged(f"{path}, {wrong.where}", wrong.expected, wrong.got)
-    architecture, max_words = Architecture(**manifest["architecture"]), manifest["tokenizer"]["max_words"]
-    if max_words > architecture.max_words:
-        raise files.damaged(f"{path}, tokenizer, max_words", f"at most {architecture.max_words}", max_words)
-    files.check_size(architecture, path)
-    return manifest  # type: ignore[no-any-return]
+def _aliases(directory: str, manifest: Mapping[str, Any], architecture: Architecture) -> dict[str, int]:
+    sha256, pattern = manifest["files"].get(ALIASES), manifest["tokenizer"]["pattern"]
+    if sha256 is None:
+        return {}
+    data = files.read(directory, ALIASES, files.vocabulary_limit(architecture), sha256)
+    return alias_lines.from_bytes(data, architecture, pattern, storage.join(directory, ALIASES))
 
 
 def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:

@@ -38,7 +38,7 @@ import numpy.typing as npt
 from batch_scorer.config import BFLOAT16, FLOAT32
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import fold_head
-from batch_scorer.models.protocol import Doubles, Scores
+from batch_scorer.models.protocol import Scores, add_up
 from batch_scorer.models.tokenizer import PAD, Ids
 
 # XLA's products on a CPU take five (float32) or ten (bfloat16) rows at a time. In float32, larger batches do not fit
@@ -96,17 +96,9 @@ def pool(
     """
     energies = np.where(mask, energy, -np.inf).astype(np.float64)
     attention = np.exp(energies - energies.max(axis=0))
-    attention /= _sum(attention)
+    attention /= add_up(attention)
     contribution = np.where(mask, attention * value, 0.0)
-    return Scores(bias + _sum(contribution), attention, contribution)
-
-
-def _sum(values: Doubles) -> Doubles:
-    """[T, B] -> [B], added up position by position: the zeros of the padding, which come first, change no bit.
-
-    `values.sum(axis=0)` does the same, except for a single review, which it adds up in pairs.
-    """
-    return np.asarray(np.cumsum(values, axis=0)[-1])
+    return Scores(bias + add_up(contribution), attention, contribution)
 
 
 class _Network:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, SHARE, SHORT, SIZE, Json, list_of, object_of
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES
-from batch_scorer.models.tokenizer import LINE_BREAK, PATTERN, RESERVED
-from batch_scorer.schema import FORMAT_VERSION
+from batch_scorer.models.tokenizer import LINE_BREAK, PATTERN, PATTERNS, RESERVED, Tokenizer
+
+TEMPERATURE: Json = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
 
 
 def _histogram(lower_edges: tuple[float, ...]) -> Json:
@@ -49,10 +50,56 @@ TOKENIZER: Json = {
     "lowercase": "word by word",
     "reserved": list(RESERVED),
 }
+_TOKENIZER_1: Json = {**{name: {"const": value} for name, value in TOKENIZER.items()}, "max_words": SIZE}
+LAST, WINDOWS = LONG_TEXTS = ("last", "windows")
+MAX_WINDOWS = 10_000
+# What a run's manifest repeats of it.
+READS: Json = {
+    "type": {"const": "words"},
+    "pattern": {
+        "enum": list(PATTERNS),
+        "description": "with a typographic apostrophe, it is looked up as the plain one",
+    },
+}
+LONG: Json = {
+    "long_texts": {
+        "enum": list(LONG_TEXTS),
+        "description": "last: the last max_words words are read; windows: the last max_words * max_windows, in windows",
+    },
+    "max_windows": {**SIZE, "maximum": MAX_WINDOWS},
+}
 
-ARTIFACT = object_of(
+
+def tokenizer_settings(tokenizer: Tokenizer, format_version: int) -> Json:
+    """What a model's manifest says of its tokenizer."""
+    settings = {**TOKENIZER, "max_words": tokenizer.max_words}
+    if format_version == 1:
+        return settings
+    long_texts = WINDOWS if tokenizer.max_windows > 1 else LAST
+    more = {"pattern": tokenizer.pattern, "long_texts": long_texts, "max_windows": tokenizer.max_windows}
+    return {"type": "words", **settings, **more}
+
+
+_CALIBRATION = object_of(
     {
-        "format_version": {"const": FORMAT_VERSION},
+        "words": {**list_of(COUNT), "minItems": 1, "maxItems": 100},
+        "oov_rate": {**list_of(SHARE), "minItems": 1, "maxItems": 100},
+        "temperature": {
+            **list_of(list_of(TEMPERATURE)),
+            "description": "a row a bin of words, a value a bin of shares",
+        },
+    },
+    description="a temperature by words read and share of unknown words: lower edges of bins, and a grid",
+)
+_CURVE = object_of(
+    {"from": list_of(SHARE), "reviews": list_of(COUNT), "correct": list_of(COUNT)},
+    description="validation: lower edges of bins of confidence; reviews in each; those of them labelled rightly",
+)
+_FILES: Json = {"vocabulary.txt": SHA256, "weights.safetensors": SHA256}
+
+ARTIFACT_1 = object_of(
+    {
+        "format_version": {"const": 1},
         "name": SHORT,
         "architecture": object_of(
             {
@@ -64,11 +111,11 @@ ARTIFACT = object_of(
             required=list(Architecture().to_json()),  # the rest, only where it is not the default
             additionalProperties=False,
         ),
-        "tokenizer": object_of({**{name: {"const": value} for name, value in TOKENIZER.items()}, "max_words": SIZE}),
-        "temperature": {"type": "number", "minimum": 1e-6, "maximum": 1e6},
+        "tokenizer": object_of(_TOKENIZER_1),
+        "temperature": TEMPERATURE,
         "threshold": SHARE,
         "training_profile": PROFILE,
-        "metrics": {"type": "object", "properties": {"validation": _METRICS}},
+        "metrics": {"type": "object", "properties": {"validation": _METRICS, "confidence_curve": _CURVE}},
         "training": object_of(
             {
                 "reviews": COUNT,
@@ -81,7 +128,26 @@ ARTIFACT = object_of(
             required=["reviews", "epoch", "recipe", "data_sha256"],  # models from before there were the rest have none
         ),
         "versions": VERSIONS,
-        "files": object_of({"vocabulary.txt": SHA256, "weights.safetensors": SHA256}, additionalProperties=False),
+        "files": object_of(_FILES, additionalProperties=False),
         "probe": object_of({"text": {"type": "string", "maxLength": 10_000}, "logit": NUMBER}),
     }
 )
+ARTIFACT_2 = object_of(
+    {
+        **ARTIFACT_1["properties"],
+        "format_version": {"const": 2},
+        "tokenizer": object_of({**_TOKENIZER_1, **READS, **LONG}),
+        "temperature": {**TEMPERATURE, "description": "with a calibration, the median on the validation split"},
+        "files": object_of(
+            {
+                **_FILES,
+                "aliases.txt": {**SHA256, "description": "token, tab, id a line; they go before the vocabulary"},
+            },
+            required=list(_FILES),
+            additionalProperties=False,
+        ),
+        "calibration": _CALIBRATION,
+    },
+    required=ARTIFACT_1["required"],
+)
+ARTIFACTS = {1: ARTIFACT_1, 2: ARTIFACT_2}

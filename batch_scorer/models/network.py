@@ -16,6 +16,7 @@ import numpy.typing as npt
 from batch_scorer.models.tokenizer import PAD
 
 Floats = npt.NDArray[np.floating]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,10 @@ def relu(x: Floats) -> npt.NDArray[np.float64]:
     return np.maximum(np.asarray(x, np.float64), 0.0)
 
 
-def probability(logit: Floats, temperature: float) -> npt.NDArray[np.float32]:
-    """P(positive), calibrated by temperature (Guo et al. 2017, section 4.2): float32, the shape of `logit`."""
+def probability(logit: Floats, temperature: float | Doubles) -> npt.NDArray[np.float32]:
+    """P(positive), calibrated by temperature (Guo et al. 2017, section 4.2): float32, the shape of `logit`.
+
+    Args:
+        temperature: one for all, or one a review.
+    """
     return sigmoid(np.asarray(logit, np.float32).astype(np.float64) / temperature).astype(np.float32)

@@ -32,6 +32,14 @@ class Scores:
     contribution: Doubles
 
 
+def add_up(values: Doubles) -> Doubles:
+    """[T, B] -> [B], added up position by position: the zeros of the padding, which come first, change no bit.
+
+    `values.sum(axis=0)` does the same, except for a single review, which it adds up in pairs.
+    """
+    return np.asarray(np.cumsum(values, axis=0)[-1])
+
+
 class Engine(Protocol):
     """Anything that scores reviews, at most `batch_size` at a time."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig
 from batch_scorer.errors import OptionError
@@ -23,13 +23,31 @@ def kept_columns(specs: Iterable[str]) -> tuple[Kept, ...]:
         name, _, new = spec.partition("=")
         output_name = new or name
         if output_name in OUR_COLUMNS or output_name in [column.output_name for column in kept]:
-            raise OptionError(
-                f"the output already has a column {output_name!r}",
-                where=f"--keep {spec}",
-                fix=f"give it another name: --keep {name}={'true_' if name == 'label' else 'input_'}{name}",
-            )
+            raise _taken(name, output_name)
         kept.append(Kept(name, output_name))
     return tuple(kept)
+
+
+def check_kept(kept: Iterable[Kept], optional: Collection[str]) -> None:
+    """Refuses to keep a column under the name of one that this model's predictions have; SQL ignores case in names.
+
+    Args:
+        optional: those of `schema.OPTIONAL_COLUMNS` that the predictions have.
+
+    Raises:
+        OptionError: the output would have two columns of one name.
+    """
+    for column in kept:
+        if column.output_name.casefold() in optional:
+            raise _taken(column.name, column.output_name)
+
+
+def _taken(name: str, output_name: str) -> OptionError:
+    return OptionError(
+        f"the output already has a column {output_name!r}",
+        where=f"--keep {name}" if name == output_name else f"--keep {name}={output_name}",
+        fix=f"give it another name: --keep {name}={'true_' if name == 'label' else 'input_'}{name}",
+    )
 
 
 def check_options(config: ScoreConfig) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis import database
 from batch_scorer.analysis.labels import find_labels
-from batch_scorer.analysis.views import identifier
+from batch_scorer.analysis.views import identifier, temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
 from batch_scorer.report import budget, drift, quality, selection, texts, words
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
 from batch_scorer.report.question import Question
 from batch_scorer.runs import finished
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import ERROR_CODES, predictions_schema
+from batch_scorer.schema import COLUMNS, ERROR_CODES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,8 +44,8 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
     connection.execute("set TimeZone = 'UTC'")  # for kept times: a report does not depend on where it is written
     kept = _create_reviews_view(connection, run)
     notices = [*m["notices"]]
-    measured_quality = _measure_quality(connection, question, kept, m["max_words"], notices)
-    selection.select_reviews(connection, m["temperature"], m["threshold"], question.reviews)
+    measured_quality = _measure_quality(connection, question, kept, run, notices)
+    selection.select_reviews(connection, m["threshold"], question.reviews)
     with_texts, texts_note = _add_texts(connection, question, run, kept)
     reviews, lost = budget.fit(with_texts)
     if lost:
@@ -77,7 +77,9 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         bias=m["bias"],
         temperature=m["temperature"],
         threshold=m["threshold"],
+        temperature_by_review="temperature" in run.columns,
         max_words=m["max_words"],
+        words_read=run.words_read,
         top_k=m["top_k"],
         warnings=_limited(m["warnings"]),
         notices=_limited(notices),
@@ -101,13 +103,11 @@ def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, 
     A kept column may be called like anything in a query, or like one of our columns in another case, which DuckDB does
     not tell apart: in this view, kept columns have names of our own.
     """
-    import pyarrow as pa
-
-    *ours, _, _ = predictions_schema(pa.schema([]), "", "").names
+    ours = [name for name in COLUMNS if name not in ("model_id", "run_id")]
     all_columns = [row[0] for row in connection.execute("describe new_predictions").fetchall()]
     theirs = all_columns[len(ours) : len(ours) + len(run.kept)] if run.predictions else []
     kept = {name: f"kept_{i}" for i, name in enumerate(run.kept)}
-    columns = [*(identifier(name) for name in ours)]
+    columns = [*(identifier(name) for name in ours), f"{temperature(run)} as temperature"]
     columns += [f"{identifier(name)} as {column}" for name, column in zip(theirs, kept.values(), strict=False)]
     columns += [f"null::varchar as {column}" for column in list(kept.values())[len(theirs) :]]
     connection.execute(f"create temp view {quality.REVIEWS} as select {', '.join(columns)} from new_predictions")
@@ -115,7 +115,7 @@ def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, 
 
 
 def _measure_quality(
-    connection: DuckDBPyConnection, question: Question, kept: Mapping[str, str], max_words: int, notices: list[str]
+    connection: DuckDBPyConnection, question: Question, kept: Mapping[str, str], run: Run, notices: list[str]
 ) -> Quality | None:
     """Creates the view `quality.LABELLED` and measures quality, if there are labels; adds to `notices`."""
     rule = question.rule
@@ -125,7 +125,9 @@ def _measure_quality(
         if rule:
             notices.append(quality.no_label(rule.column))
         return None
-    measured, remarks = quality.measure_quality(connection, kept, labels, question.slice_columns, max_words)
+    measured, remarks = quality.measure_quality(
+        connection, kept, labels, question.slice_columns, run.manifest["max_words"], run.words_read
+    )
     notices += [*labels.remarks, *remarks]
     return measured
 
@@ -136,7 +138,7 @@ def _add_texts(
     """The selected reviews with their texts, as far as `question` asks for them, and a sentence on the texts."""
     reviews = selection.read_reviews(connection, kept, question.text_column)
     if question.text_column:
-        matched = texts.from_column(connection, reviews, kept[question.text_column])
+        matched = texts.from_column(connection, reviews, kept[question.text_column], run.pattern)
         return texts.with_texts(reviews, matched), texts.note(matched, f"the kept column {question.text_column}")
     if question.text_from:
         matched = texts.from_inputs(run, reviews, question.text_from)

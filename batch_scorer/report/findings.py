@@ -98,6 +98,7 @@ class Review:
     n_tokens: int
     n_tokens_used: int
     oov_rate: float
+    temperature: float
     words: tuple[ListedWord, ...]
     rest: float
     kept: tuple[tuple[str, str], ...]
@@ -191,6 +192,8 @@ class Findings:
     Args:
         words: how many words the reviews have in all; `truncated`: how many reviews were not read whole.
         oov_share: share of the words read that are not in the vocabulary.
+        temperature: of every review; the median, if `temperature_by_review`.
+        max_words, words_read: the most words of a review that are read at a time, and in all.
         warnings, notices: those of the run, and those of the report.
         texts_note: a sentence on where the texts come from, or why there are none.
         drift: against the training data.
@@ -212,7 +215,9 @@ class Findings:
     bias: float
     temperature: float
     threshold: float
+    temperature_by_review: bool
     max_words: int
+    words_read: int
     top_k: int
     warnings: tuple[str, ...]
     notices: tuple[str, ...]

@@ -299,8 +299,8 @@
       const added = (n, name) => [operator(n < 0 ? MINUS : "+"), term(plain(Math.abs(n)), name)];
       const logit = term(plain(review.logit), "logit");
       const parts = [term(plain(data.bias), "bias"), ...(words.length ? added(total, "listed words") : []), ...added(review.rest, "the rest"), operator("="), logit];
-      const scaled = review.logit / data.temperature;
-      const second = [logit.cloneNode(true), operator("÷"), term(data.temperature.toFixed(3), "temperature"), operator("="), term(plain(scaled), "calibrated"),
+      const scaled = review.logit / review.temperature;
+      const second = [logit.cloneNode(true), operator("÷"), term(review.temperature.toFixed(3), "temperature"), operator("="), term(plain(scaled), "calibrated"),
         operator("→"), term(chance(review.probability), "probability of positive", side(review.label))];
       return [make("p", { class: "sum" }, ...parts), make("p", { class: "sum" }, ...second)];
     }

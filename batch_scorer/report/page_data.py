@@ -32,7 +32,6 @@ def as_json(findings: Findings) -> str:
     """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element."""
     data = {
         "bias": round(findings.bias * UNIT),
-        "temperature": round(findings.temperature, 3),
         "maxWords": findings.max_words,
         "reviews": [_review(review, findings.bias) for review in findings.reviews],
     }
@@ -73,6 +72,7 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
         "words": review.n_tokens,
         "read": review.n_tokens_used,
         "unknown": round(review.oov_rate, 4),
+        "temperature": round(review.temperature, 3),
         "listed": [
             [
                 word.token,

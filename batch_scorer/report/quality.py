@@ -46,8 +46,13 @@ def measure_quality(
     labels: Labels,
     slice_columns: Sequence[str],
     max_words: int,
+    words_read: int,
 ) -> tuple[Quality | None, list[str]]:
-    """The quality on the labelled reviews, None if there are none, and remarks on what it leaves out."""
+    """The quality on the labelled reviews, None if there are none, and remarks on what it leaves out.
+
+    Args:
+        max_words, words_read: the most words of a review that the model reads at a time, and in all.
+    """
     rows = connection.execute(
         f"select truth, predicted_label, count(*) from {LABELLED} group by all order by all"
     ).fetchall()
@@ -61,7 +66,7 @@ def measure_quality(
     accuracy = proportion(right, labelled)
     reliability = _reliability(connection)
     ece = sum(b.reviews * abs(b.probability - b.positive) for b in reliability) / labelled
-    slices, remarks = _slices(connection, kept, slice_columns, max_words)
+    slices, remarks = _slices(connection, kept, slice_columns, max_words, words_read)
     return Quality(
         column=labels.column,
         positive=labels.positive_text,
@@ -93,9 +98,9 @@ def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:
 
 
 def _slices(
-    connection: DuckDBPyConnection, kept: Mapping[str, str], columns: Sequence[str], max_words: int
+    connection: DuckDBPyConnection, kept: Mapping[str, str], columns: Sequence[str], max_words: int, words_read: int
 ) -> tuple[tuple[Slice, ...], list[str]]:
-    bounds = [*(n for n in LENGTHS if n <= max_words), max_words + 1]
+    bounds = sorted({*(n for n in LENGTHS if n <= max_words), max_words + 1, words_read + 1})
     lengths = [f"{low:,} to {high - 1:,} words" for low, high in pairwise(bounds)]
     names = [*lengths, f"{bounds[-1]:,} words or more, not read whole"]
     slices = _binned(connection, "length", "n_tokens", bounds, names)

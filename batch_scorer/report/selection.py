@@ -29,23 +29,25 @@ _KEY = 'record_id, source, "offset"'
 _MIN_SHARE = 1e-9  # a threshold of exactly 0 or 1 has no logit
 
 
-def select_reviews(connection: DuckDBPyConnection, temperature: float, threshold: float, count: int) -> None:
+def select_reviews(connection: DuckDBPyConnection, threshold: float, count: int) -> None:
     """Creates the table `SELECTED` of up to `count` reviews per list. Ties are broken by id, source and offset.
 
-    A review is certain if it is far from the logit at which the label changes, and surprising if certain and wrong.
+    Reviews are compared in log odds, which are logits divided by the temperature: a review is certain if it is far from
+    those at which the label changes, and surprising if certain and wrong.
     """
     share = min(max(threshold, _MIN_SHARE), 1 - _MIN_SHARE)
-    boundary = temperature * math.log(share / (1 - share))
-    distance = f"abs(logit::double - {boundary!r}::double)"
+    log_odds = "logit::double / temperature"
+    distance = f"abs({log_odds} - {math.log(share / (1 - share))!r}::double)"
     orders = {
-        MOST_POSITIVE: ("predicted_label = 'positive'", "logit desc"),
-        MOST_NEGATIVE: ("predicted_label = 'negative'", "logit"),
+        MOST_POSITIVE: ("predicted_label = 'positive'", f"{log_odds} desc"),
+        MOST_NEGATIVE: ("predicted_label = 'negative'", log_odds),
         LEAST_CERTAIN: ("true", distance),
         MOST_SURPRISING: ("truth != predicted_label", f"{distance} desc"),
     }
     selects = [
         f"""select '{name}' as list, row_number() over (order by {order}, {_KEY}) as rank, {_KEY} from (
-            select {_KEY}, logit from {LABELLED} where {where} and isfinite(logit) and isfinite(probability)
+            select {_KEY}, logit, temperature from {LABELLED}
+            where {where} and isfinite(logit) and isfinite(probability)
             order by {order}, {_KEY} limit {count}
         )"""
         for name, (where, order) in orders.items()
@@ -66,7 +68,7 @@ def read_reviews(
     values = "".join(f", {cut_sql(f'{kept[name]}::varchar', VALUE)}" for name in names)
     rows = connection.execute(f"""
         select c.lists, c.place, left(record_id, {KEY}), left(source, {KEY}), "offset", probability, logit,
-            predicted_label, truth, n_tokens, n_tokens_used, oov_rate, {_words("top_contributing")},
+            predicted_label, truth, n_tokens, n_tokens_used, oov_rate, temperature, {_words("top_contributing")},
             {_words("top_attended")}, rest_contribution::double + coalesce(list_sum(list_transform(
                 top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0){values}
         from {LABELLED} join (
@@ -85,8 +87,10 @@ def _words(column: str) -> str:
 
 
 def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
-    lists, _, record_id, source, offset, probability, logit, label, truth, n_tokens, used, oov_rate = row[:12]
-    contributing, attended, rest, *values = row[12:]
+    lists, _, record_id, source, offset, probability, logit, label, truth, n_tokens, used, oov_rate, temperature = row[
+        :13
+    ]
+    contributing, attended, rest, *values = row[13:]
     ranks = ({word[1]: rank for rank, word in enumerate(words, 1)} for words in (contributing, attended))
     contributing_ranks, attended_ranks = ranks
     words = {word[1]: word for word in (*attended, *contributing)}
@@ -103,6 +107,7 @@ def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
         n_tokens=n_tokens,
         n_tokens_used=used,
         oov_rate=_shortest(oov_rate),
+        temperature=temperature,
         words=tuple(
             ListedWord(
                 *(token, position, start, end),

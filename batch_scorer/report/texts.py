@@ -46,9 +46,9 @@ def note(texts: Texts, place: str) -> str:
     return " ".join(sentences)
 
 
-def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str) -> Texts:
-    """The texts in a kept column, which is `column` in the view `LABELLED`."""
-    texts = Texts(reviews, _KEPT)
+def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str, pattern: str) -> Texts:
+    """The texts in a kept column, which is `column` in the view `LABELLED`; words are as in `pattern`."""
+    texts = Texts(reviews, pattern, _KEPT)
     by_identity = group_by(reviews, lambda review: (review.record_id, review.source, review.offset))
     rows = connection.execute(f"""
         select left(record_id, {KEY}), left(source, {KEY}), "offset",

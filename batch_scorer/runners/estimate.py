@@ -60,8 +60,8 @@ def _seconds_a_review(
     plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
 ) -> float:
     begin, reviews = clock(), 0
-    for chunk in (chunk for shard in shards for chunk in read(shard, plan.fields)):
-        explained = score_chunk(chunk, scorer, plan.top_k)
+    chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
+    for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k)):
         predictions(explained, plan, scorer.artifact)
         reviews += len(explained)
         if reviews >= SAMPLE_REVIEWS:

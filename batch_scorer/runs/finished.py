@@ -14,8 +14,10 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.errors import RefusedError
 from batch_scorer.models.json_schema import first_fault
+from batch_scorer.models.tokenizer import PATTERN
 from batch_scorer.runs import layout
 from batch_scorer.runs.schemas import MANIFEST
+from batch_scorer.schema import COLUMNS
 from batch_scorer.storage.parallel import read_ahead
 
 _LARGEST = 1e300  # larger numbers, infinities and NaN are of no use
@@ -39,6 +41,21 @@ class Run:
     complete: bool
     predictions: tuple[str, ...]
     errors: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of our columns in `predictions`."""
+        return tuple(self.manifest.get("columns", COLUMNS))
+
+    @property
+    def pattern(self) -> str:
+        """What a word of its texts is, one of `tokenizer.PATTERNS`."""
+        return str(self.manifest.get("tokenizer", {}).get("pattern", PATTERN))
+
+    @property
+    def words_read(self) -> int:
+        """The most words that were read of a review."""
+        return int(self.manifest["max_words"] * self.manifest.get("max_windows", 1))
 
     @property
     def kept(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
@@ -24,7 +25,7 @@ from batch_scorer.models.profile import Profile
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
-from batch_scorer.schema import SCHEMA_VERSION
+from batch_scorer.schema import predictions_schema, schema_version
 from batch_scorer.storage.parallel import read_ahead
 
 IDS_COMPARED = 5_000_000  # more would take too long: a single worker compares them
@@ -197,7 +198,8 @@ def commit(
             got=f"{summary.shards:,}",
         )
     manifest = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version(artifact.optional_columns),
+        "columns": predictions_schema(pa.schema([]), "", "", artifact.optional_columns).names,
         "run_id": plan.run_id,
         "model_id": plan.model_id,
         "model_name": artifact.manifest["name"],
@@ -205,6 +207,9 @@ def commit(
         "temperature": artifact.temperature,
         "threshold": artifact.threshold,
         "max_words": artifact.tokenizer.max_words,
+        "long_texts": artifact.long_texts,
+        "max_windows": artifact.tokenizer.max_windows,
+        "tokenizer": {"type": "words", "pattern": artifact.tokenizer.pattern},
         "top_k": plan.top_k,
         "precision": plan.precision,
         "counts": dataclasses.asdict(summary.counts),

@@ -15,53 +15,70 @@ import pyarrow as pa
 
 from batch_scorer.config import PRECISIONS
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
-from batch_scorer.models.manifest_schema import ARTIFACT, PROFILE, VERSIONS
+from batch_scorer.models.manifest_schema import ARTIFACTS, LONG, PROFILE, READS, VERSIONS
 from batch_scorer.runs import layout
-from batch_scorer.schema import DESCRIPTIONS, ERROR_CODES, ERRORS, SCHEMA_VERSION, predictions_schema
-
-MANIFEST = object_of(
-    {
-        "schema_version": {"const": SCHEMA_VERSION},
-        "run_id": TEXT,
-        "model_id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
-        "model_name": TEXT,
-        "bias": {"type": "number", "description": "the logit before any contribution"},
-        "temperature": NUMBER,
-        "threshold": NUMBER,
-        "max_words": COUNT,
-        "top_k": COUNT,
-        "precision": {"enum": list(PRECISIONS), "description": "of the network's products"},
-        "counts": object_of({name: COUNT for name in ("read", "scored", "rejected", "unreadable")}),
-        "parts": list_of(object_of({"path": TEXT, "rows": COUNT, "sha256": SHA256})),
-        "inputs": list_of(
-            object_of(
-                {"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256}
-            )
-        ),
-        "notices": list_of(TEXT),
-        "warnings": {**list_of(TEXT), "description": "how the corpus differs from what the model was trained on"},
-        "not_a_success": {"type": ["string", "null"], "description": "why there is no _SUCCESS, if there is none"},
-        "started": {"type": "string", "format": "date-time"},
-        "finished": {"type": "string", "format": "date-time"},
-        "command": list_of(TEXT),
-        "versions": VERSIONS,
-        "profile": object_of({"run": PROFILE, "training": PROFILE}),
-        "timings": {
-            "type": "object",
-            "additionalProperties": NUMBER,
-            "description": "seconds a stage, over all workers",
-        },
-    }
+from batch_scorer.schema import (
+    DESCRIPTIONS,
+    ERROR_CODES,
+    ERRORS,
+    OPTIONAL_COLUMNS,
+    SCHEMA_VERSIONS,
+    predictions_schema,
+    schema_version,
 )
+
+# What the manifests of older versions do not have. Their models read the last words, and words by the first pattern.
+_SINCE: Json = {
+    "columns": {**list_of(TEXT), "description": "our columns in predictions, without the kept ones"},
+    **LONG,
+    "tokenizer": object_of(READS),
+}
+_ALWAYS: Json = {
+    "schema_version": {"enum": list(SCHEMA_VERSIONS)},
+    "run_id": TEXT,
+    "model_id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
+    "model_name": TEXT,
+    "bias": {"type": "number", "description": "the logit before any contribution"},
+    "temperature": {**NUMBER, "description": "of every review; the median, where predictions has it by review"},
+    "threshold": NUMBER,
+    "max_words": COUNT,
+    "top_k": COUNT,
+    "precision": {"enum": list(PRECISIONS), "description": "of the network's products"},
+    "counts": object_of({name: COUNT for name in ("read", "scored", "rejected", "unreadable")}),
+    "parts": list_of(object_of({"path": TEXT, "rows": COUNT, "sha256": SHA256})),
+    "inputs": list_of(
+        object_of({"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256})
+    ),
+    "notices": list_of(TEXT),
+    "warnings": {**list_of(TEXT), "description": "how the corpus differs from what the model was trained on"},
+    "not_a_success": {"type": ["string", "null"], "description": "why there is no _SUCCESS, if there is none"},
+    "started": {"type": "string", "format": "date-time"},
+    "finished": {"type": "string", "format": "date-time"},
+    "command": list_of(TEXT),
+    "versions": VERSIONS,
+    "profile": object_of({"run": PROFILE, "training": PROFILE}),
+    "timings": {
+        "type": "object",
+        "additionalProperties": NUMBER,
+        "description": "seconds a stage, over all workers",
+    },
+}
+MANIFEST = object_of({**_ALWAYS, **_SINCE}, required=list(_ALWAYS))
+
+
+_ONLY = {"temperature": "where the model has a calibration that depends on the review"}
 
 
 def table(schema: pa.Schema, title: str) -> Json:
     """An Arrow schema as a document."""
     columns = [
-        {"name": f.name, "type": str(f.type), "nullable": f.nullable, "description": DESCRIPTIONS[f.name]}
+        {
+            **{"name": f.name, "type": str(f.type), "nullable": f.nullable, "description": DESCRIPTIONS[f.name]},
+            **({"only": _ONLY[f.name], "since": schema_version([f.name])} if f.name in OPTIONAL_COLUMNS else {}),
+        }
         for f in schema
     ]
-    return {"title": title, "format": "Parquet, zstd", "schema_version": SCHEMA_VERSION, "columns": columns}
+    return {"title": title, "format": "Parquet, zstd", "schema_version": max(SCHEMA_VERSIONS), "columns": columns}
 
 
 _BIGQUERY_TYPES = {
@@ -92,9 +109,9 @@ def documents() -> dict[str, Any]:
     """File name -> content of everything under `schemas/`."""
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     codes = {code: {"stage": stage, "meaning": meaning} for code, (stage, meaning) in ERROR_CODES.items()}
-    ours = predictions_schema(pa.schema([]), "", "")
+    ours = predictions_schema(pa.schema([]), "", "", OPTIONAL_COLUMNS)
     predictions = table(ours, f"{layout.PREDICTIONS}/part-*.parquet: a row a scored review")
-    predictions["kept_columns"] = "those named with --keep stand before model_id, with the types they came in"
+    predictions["kept_columns"] = "those named with --keep come after rest_contribution, with the types they came in"
     errors = table(ERRORS, f"{layout.ERRORS}/part-*.parquet: a row a record that was not scored")
     return {
         "predictions.json": predictions,
@@ -102,7 +119,7 @@ def documents() -> dict[str, Any]:
         "predictions.bigquery.json": bigquery(ours),
         "errors.bigquery.json": bigquery(ERRORS),
         "manifest.json": {**draft, "title": f"{layout.MANIFEST} of a run", **MANIFEST},
-        "artifact.json": {**draft, "title": "manifest.json of a model artefact", **ARTIFACT},
+        "artifact.json": {**draft, "title": "manifest.json of a model artefact", "oneOf": [*ARTIFACTS.values()]},
     }
 
 

@@ -63,13 +63,13 @@ class Clock:
             yield item  # type: ignore[misc]
 
 
-def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = None) -> Explained:
-    """Encodes, scores and explains one chunk.
+def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = None) -> Iterator[Explained]:
+    """Encodes, scores and explains one chunk: as a whole, or in pieces, in order, where it has many long reviews.
 
     Example:
         chunk = next(read_texts(["A lovely film.", "Dull."]))
-        explained = score_chunk(chunk, scorer, top_k=10)
-        table = pa.table(explained.columns(scorer.artifact))
+        for explained in score_chunk(chunk, scorer, top_k=10):
+            table = pa.table(explained.columns(scorer.artifact))
 
     Args:
         chunk: as `read.read` or `read.read_texts` gives it.
@@ -80,8 +80,8 @@ def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = 
         EngineError: the engine fails on every review of a batch, or there is too little memory.
     """
     clock = clock or Clock()
-    with clock("encode"):
-        encoded = encode(chunk, scorer.artifact.tokenizer)
-    scored = score(encoded, scorer.engine)
-    with clock("explain"):
-        return explain(dataclasses.replace(scored, batches=clock.each("score", scored.batches)), top_k)
+    for encoded in clock.each("encode", encode(chunk, scorer.artifact.tokenizer)):
+        scored = score(encoded, scorer.engine)
+        with clock("explain"):
+            explained = explain(dataclasses.replace(scored, batches=clock.each("score", scored.batches)), top_k)
+        yield explained

@@ -1,16 +1,23 @@
-"""Encode: a chunk of reviews -> the ids that the model reads; reviews without words are rejected."""
+"""Encode: a chunk of reviews -> the ids that the model reads, window by window; reviews without words are rejected.
+
+A chunk of long reviews is encoded in several pieces: of what follows, everything that takes memory does so by window.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer, foreign_words, words
+from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer, foreign_words
+from batch_scorer.models.windows import Windows
 from batch_scorer.schema import Rejection
-from batch_scorer.scoring.read import Chunk
+from batch_scorer.scoring.read import CHUNK_REVIEWS, Chunk
+
+PIECE_WINDOWS = CHUNK_REVIEWS  # as many as there are where no review has more than one
 
 Ints = npt.NDArray[np.int32]
 
@@ -22,7 +29,8 @@ class Encoded:
     Args:
         reviews: N rows, as in `read.Chunk`.
         texts: N texts.
-        ids: N sequences of int32: the start mark, unless the tokenizer cuts it off, and the words used.
+        windows: what the model reads of them.
+        pattern: what a word is, one of `tokenizer.PATTERNS`.
         n_tokens, n_tokens_used, oov_words, foreign_words: int32[N]: words in the text; those used; those used but not
             in the vocabulary; those in a script other than Latin.
         rejected: the chunk's rejections, then one for each review without words.
@@ -30,7 +38,8 @@ class Encoded:
 
     reviews: pa.Table
     texts: list[str]
-    ids: list[Ids]
+    windows: Windows
+    pattern: str
     n_tokens: Ints
     n_tokens_used: Ints
     oov_words: Ints
@@ -45,7 +54,8 @@ class Encoded:
         return Encoded(
             self.reviews.take(pa.array(indices)),
             [self.texts[i] for i in indices],
-            [self.ids[i] for i in indices],
+            self.windows.rows(chosen),
+            self.pattern,
             self.n_tokens[indices],
             self.n_tokens_used[indices],
             self.oov_words[indices],
@@ -60,17 +70,51 @@ class Encoded:
         return Rejection(source, offset, record_id, code, message, self.texts[index])
 
 
-def encode(chunk: Chunk, tokenizer: Tokenizer) -> Encoded:
-    """Tokenizes a chunk."""
-    ids = []
-    n_tokens, foreign = (np.empty(len(chunk.texts), np.int32) for _ in range(2))
-    for i, text in enumerate(chunk.texts):
-        tokens = words(text)
-        n_tokens[i], foreign[i] = len(tokens), foreign_words(text, tokens)
-        ids.append(tokenizer.ids(tokens))
-    used = np.minimum(n_tokens, tokenizer.max_words).astype(np.int32)
-    unknown = np.array([np.count_nonzero(x == OOV) for x in ids], np.int32)
-    encoded = Encoded(chunk.reviews, chunk.texts, ids, n_tokens, used, unknown, foreign, [*chunk.rejected])
+def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
+    """Tokenizes a chunk, in pieces of at most `PIECE_WINDOWS` windows, or of one review; the first has its rejections.
+
+    Example:
+        >>> from batch_scorer.scoring.read import read_texts
+        >>> tokenizer = Tokenizer(["<pad>", "<start>", "<oov>", "good"], max_words=2, max_windows=8)
+        >>> (encoded,) = encode(next(read_texts(["Good!", "", "good or bad"])), tokenizer)
+        >>> encoded.n_tokens.tolist(), encoded.windows.review.tolist(), encoded.rejected[0].code
+        ([1, 3], [0, 1, 1], 'no_words')
+    """
+    start, windows, ids, n_tokens, foreign = 0, 0, list[list[Ids]](), list[int](), list[int]()
+    for text in chunk.texts:
+        tokens = tokenizer.words(text)
+        read = tokenizer.windows(tokens)
+        if ids and windows + len(read) > PIECE_WINDOWS:
+            yield _piece(chunk, start, ids, n_tokens, foreign, tokenizer)
+            start, windows, ids, n_tokens, foreign = start + len(ids), 0, [], [], []
+        windows += len(read)
+        ids.append(read)
+        n_tokens.append(len(tokens))
+        foreign.append(foreign_words(text, tokens))
+    yield _piece(chunk, start, ids, n_tokens, foreign, tokenizer)
+
+
+def _piece(
+    chunk: Chunk, start: int, ids: list[list[Ids]], n_tokens: list[int], foreign: list[int], tokenizer: Tokenizer
+) -> Encoded:
+    """The reviews of a chunk from number `start` on, as many as there are `ids`."""
+    stop, windows = start + len(ids), Windows.join(ids, n_tokens, tokenizer)
+    found = np.array(n_tokens, np.int32)
+    used = np.minimum(found, tokenizer.max_words * tokenizer.max_windows).astype(np.int32)
+    unknown = np.bincount(
+        windows.review, weights=[np.count_nonzero(x == OOV) for x in windows.ids], minlength=len(ids)
+    ).astype(np.int32)
+    encoded = Encoded(
+        chunk.reviews.slice(start, len(ids)),
+        chunk.texts[start:stop],
+        windows,
+        tokenizer.pattern,
+        found,
+        used,
+        unknown,
+        np.array(foreign, np.int32),
+        [*chunk.rejected] if start == 0 else [],
+    )
     message = "no letter or digit, and so no word, in the text"
-    encoded.rejected.extend(encoded.rejection(int(i), "no_words", message) for i in np.flatnonzero(n_tokens == 0))
-    return encoded.rows(n_tokens > 0)
+    encoded.rejected.extend(encoded.rejection(int(i), "no_words", message) for i in np.flatnonzero(found == 0))
+    return encoded.rows(found > 0)

@@ -1,6 +1,7 @@
 """Explain: attention and contributions -> the words behind each score, with their places in the text.
 
-The split is exact: ``logit = bias + sum(top_contributing.contribution) + rest_contribution``.
+The split is exact: ``logit = bias + sum(top_contributing.contribution) + rest_contribution``. Of a review that is read
+in windows, each number is the mean over its windows, weighted by their words; a word is in one window only.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import pyarrow as pa
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
-from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import spans
 from batch_scorer.schema import TOKEN, Rejection
 from batch_scorer.scoring.encode import Encoded
-from batch_scorer.scoring.score import Scored, ScoredBatch
+from batch_scorer.scoring.score import Scored
+from batch_scorer.scoring.top_words import TopLists, TopWords
 
 Floats = npt.NDArray[np.float32]
 Spans = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
@@ -52,12 +53,16 @@ class Explained:
             artifact: the model that scored them.
 
         Returns:
-            Name -> N values, from `probability` to `rest_contribution`, and `model_id`.
+            Name -> N values, from `probability` to `rest_contribution`, `temperature` where it depends on the review,
+            and `model_id`.
         """
-        p = probability(self.logit, artifact.temperature)
+        n_tokens, used = self.encoded.n_tokens, self.encoded.n_tokens_used
+        oov_rate = (self.encoded.oov_words / used).astype(np.float32)
+        temperature = artifact.temperatures(used, oov_rate)
+        p = probability(self.logit, temperature)
         # Compared in double precision, as a reader of the file would compare it.
         positive = p.astype(np.float64) >= artifact.threshold
-        n_tokens, used = self.encoded.n_tokens, self.encoded.n_tokens_used
+        by_review = {} if artifact.calibration is None else {"temperature": pa.array(temperature.astype(np.float32))}
         return {
             "probability": pa.array(p),
             "logit": pa.array(self.logit),
@@ -65,16 +70,17 @@ class Explained:
             "n_tokens": pa.array(n_tokens),
             "n_tokens_used": pa.array(used),
             "truncated": pa.array(n_tokens > used),
-            "oov_rate": pa.array((self.encoded.oov_words / used).astype(np.float32)),
+            "oov_rate": pa.array(oov_rate),
             "top_attended": self.top_attended,
             "top_contributing": self.top_contributing,
             "rest_contribution": pa.array(self.rest_contribution),
+            **by_review,
             "model_id": pa.repeat(pa.scalar(artifact.model_id), len(self)),
         }
 
 
 def explain(scored: Scored, top_k: int) -> Explained:
-    """Explains a chunk; its batches are scored on the way, and only what is listed of each is kept.
+    """Explains a piece of a chunk; its batches are scored on the way, and only what is listed of each is kept.
 
     Args:
         top_k: words in each list at most; 0 lists none.
@@ -82,84 +88,26 @@ def explain(scored: Scored, top_k: int) -> Explained:
     Raises:
         EngineError: as in `score.score_ids`.
     """
-    lists, rejected = _Lists(scored.encoded, top_k), [*scored.encoded.rejected]
+    lists, rejected = TopLists(scored.encoded, top_k), [*scored.encoded.rejected]
     for batch in scored.batches:
         if isinstance(batch, Rejection):
             rejected.append(batch)
         else:
             lists.add(batch)
-    done = lists.done
+    done, found = lists.done(), lists.by_review()
     encoded = scored.encoded.rows(done)
-    places = [spans(text) for text in encoded.texts] if lists.top_k else []
+    places = [spans(text, encoded.pattern) for text in encoded.texts] if lists.top_k else []
     return Explained(
         encoded,
-        lists.logit[done],
-        _tokens(encoded, lists.attended.rows(done), places),
-        _tokens(encoded, lists.contributing.rows(done), places),
-        lists.rest[done],
+        found.logit[done].astype(np.float32),
+        _tokens(encoded, found.attended.rows(done), places),
+        _tokens(encoded, found.contributing.rows(done), places),
+        found.rest[done].astype(np.float32),
         rejected,
     )
 
 
-@dataclass
-class _Top:
-    """For N reviews up to K words each, best first; what lies beyond a review's words is unused."""
-
-    place: npt.NDArray[np.int32]  # [N, K], counted from the last word: 1 is the last
-    attention: Floats  # [N, K]
-    contribution: Floats  # [N, K]
-
-    @staticmethod
-    def empty(reviews: int, top_k: int) -> _Top:
-        shape = (reviews, top_k)
-        return _Top(np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> _Top:
-        return _Top(self.place[chosen], self.attention[chosen], self.contribution[chosen])
-
-
-class _Lists:
-    """What is kept of each scored batch of one chunk of N reviews.
-
-    Attributes:
-        top_k: K, as asked for, or the number of words of the longest review.
-        logit, rest: float32[N].
-        done: bool[N], which reviews were in a batch so far.
-    """
-
-    def __init__(self, encoded: Encoded, top_k: int) -> None:
-        reviews = len(encoded.ids)
-        self._used = encoded.n_tokens_used
-        self.top_k = min(top_k, int(self._used.max(initial=0)))
-        self.attended = _Top.empty(reviews, self.top_k)
-        self.contributing = _Top.empty(reviews, self.top_k)
-        self.logit = np.zeros(reviews, np.float32)
-        self.rest = np.zeros(reviews, np.float32)
-        self.done = np.zeros(reviews, np.bool_)
-
-    def add(self, batch: ScoredBatch) -> None:
-        rows, scores = batch.rows, batch.scores
-        self.logit[rows] = scores.logit
-        self.done[rows] = True
-        rest = scores.contribution
-        if self.top_k:
-            is_word = _word_mask(scores, self._used[rows])
-            attention = scores.attention.astype(np.float32)
-            contribution = scores.contribution.astype(np.float32)
-            for top, strength in ((self.attended, attention), (self.contributing, np.abs(contribution))):
-                chosen = _strongest(strength, is_word, self.top_k)  # [K, B]
-                wide = (rows, slice(None, len(chosen)))
-                top.place[wide] = (len(attention) - chosen).T
-                top.attention[wide] = np.take_along_axis(attention, chosen, axis=0).T
-                top.contribution[wide] = np.take_along_axis(contribution, chosen, axis=0).T
-            # `chosen` is now that of the contributions; where a review has fewer words than K it holds padding.
-            listed = np.arange(len(chosen))[:, None] < self._used[rows]
-            rest = rest.copy()
-            np.put_along_axis(rest, chosen, np.where(listed, 0.0, np.take_along_axis(rest, chosen, axis=0)), axis=0)
-        self.rest[rows] = rest.sum(axis=0)
-
-
-def _tokens(encoded: Encoded, top: _Top, places: list[Spans]) -> pa.ListArray:
+def _tokens(encoded: Encoded, top: TopWords, places: list[Spans]) -> pa.ListArray:
     """The words of `top` as N lists of `schema.TOKEN`.
 
     Args:
@@ -183,36 +131,7 @@ def _tokens(encoded: Encoded, top: _Top, places: list[Spans]) -> pa.ListArray:
         pa.array(np.concatenate(starts) if starts else [], pa.int32()),
         pa.array(np.concatenate(ends) if ends else [], pa.int32()),
         pa.array(top.attention[listed]),
-        pa.array(top.contribution[listed]),
+        pa.array(top.contribution[listed].astype(np.float32)),
     ]
     offsets = np.concatenate([[0], np.cumsum(used)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(TOKEN)))
-
-
-def _word_mask(scores: Scores, n_tokens_used: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """bool[T, B]: which positions hold words. The start mark and the padding come before them."""
-    length = len(scores.attention)
-    return np.arange(length)[:, None] >= length - n_tokens_used
-
-
-def _strongest(strength: Floats, is_word: npt.NDArray[np.bool_], top_k: int) -> npt.NDArray[np.int64]:
-    """The positions of the `top_k` strongest words of each review, best first, ties by position.
-
-    The bits of a non-negative float sort as the float does; with the position below them every key is unique, so that
-    a partial sort cannot break a tie the wrong way.
-
-    Args:
-        strength: float32[T, B], 0 or more.
-        is_word: bool[T, B]; other positions come last.
-
-    Returns:
-        int64[min(K, T), B].
-    """
-    length = len(strength)
-    bits = np.ascontiguousarray(strength.T).view(np.uint32).astype(np.uint64)  # [B, T]
-    low = np.uint64(0xFFFFFFFF)
-    keys = np.where(is_word.T, (bits << np.uint64(32)) | (low - np.arange(length, dtype=np.uint64)), np.uint64(0))
-    if top_k < length:
-        keys = np.partition(keys, length - top_k, axis=1)[:, length - top_k :]
-    keys = np.sort(keys, axis=1)[:, ::-1]
-    return np.where(keys > 0, low - (keys & low), np.uint64(0)).astype(np.int64).T

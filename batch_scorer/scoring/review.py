@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import EngineError, InputError
-from batch_scorer.models.protocol import Scores
-from batch_scorer.models.tokenizer import OOV, Ids, spans, words
+from batch_scorer.models.protocol import Doubles
+from batch_scorer.models.tokenizer import OOV, Tokenizer
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.chunk import Scorer
-from batch_scorer.scoring.encode import encode
+from batch_scorer.scoring.encode import Encoded, encode
 from batch_scorer.scoring.explain import explain
 from batch_scorer.scoring.read import read_texts
-from batch_scorer.scoring.score import score
+from batch_scorer.scoring.score import ScoredBatch, score
 
 MAX_TEXT_BYTES = InputConfig.max_text_bytes
 
@@ -27,7 +28,7 @@ class Word:
     """A word, which is ``text[start:end]``.
 
     Args:
-        is_read: whether it is among the last words, the only ones that are scored.
+        is_read: whether it is among the words that are scored, which of a very long text are the last ones.
         is_known: whether it is in the vocabulary; True if it is not read.
         attention, contribution: 0 if it is not read.
     """
@@ -48,6 +49,7 @@ class ExplainedReview:
         words: every word of `text`, in order.
         row: the columns of its row in `predictions` that follow from text and model; plain Python values.
         bias, temperature: ``logit = bias + sum of row's contributions + rest``; ``P = sigmoid(logit / temperature)``.
+            The temperature is this review's.
     """
 
     text: str
@@ -63,7 +65,7 @@ class ExplainedReview:
         return round(share * used)
 
 
-def check(text: str, where: str) -> None:
+def check(text: str, where: str, tokenizer: Tokenizer) -> None:
     """Refuses a text that the job would reject; `where` says what it is, for the message.
 
     Raises:
@@ -81,7 +83,7 @@ def check(text: str, where: str) -> None:
         ) from error
     if size_bytes > MAX_TEXT_BYTES:
         raise too_large(where, f"{size_bytes:,} bytes")
-    if not words(text):
+    if not tokenizer.words(text):
         raise InputError(
             "there is nothing to score",
             where=where,
@@ -113,25 +115,43 @@ def explain_review(text: str, scorer: Scorer, top_k: int) -> ExplainedReview:
     Raises:
         EngineError: the model fails on the text.
     """
-    encoded = encode(next(read_texts([text])), scorer.artifact.tokenizer)
+    (encoded,) = encode(next(read_texts([text])), scorer.artifact.tokenizer)
     scored = score(encoded, scorer.engine)
-    (batch,) = batches = list(scored.batches)
-    if isinstance(batch, Rejection):
-        raise EngineError("the model fails on this text", got=batch.message)
+    batches = list[ScoredBatch]()
+    for batch in scored.batches:
+        if isinstance(batch, Rejection):
+            raise EngineError("the model fails on this text", got=batch.message)
+        batches.append(batch)
     columns = explain(replace(scored, batches=batches), top_k).columns(scorer.artifact)
     row = {name: column[0].as_py() for name, column in columns.items()}
-    every_word = _words(text, row["n_tokens_used"], encoded.ids[0], batch.scores)
-    return ExplainedReview(text, every_word, row, scorer.engine.bias, scorer.artifact.temperature)
+    temperature = row.get("temperature", scorer.artifact.temperature)
+    edges = scorer.artifact.tokenizer.spans(text)
+    return ExplainedReview(text, _words(edges, encoded, batches), row, scorer.engine.bias, temperature)
 
 
-def _words(text: str, used: int, ids: Ids, scores: Scores) -> tuple[Word, ...]:
-    """Every word of a text that was scored as a batch of its own; numbers are rounded to float32, as in the row."""
-    starts, ends = (edges.tolist() for edges in spans(text))
-    first = len(starts) - used
-    known = (ids[-used:] != OOV).tolist()
+def _words(
+    edges: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]], encoded: Encoded, batches: list[ScoredBatch]
+) -> tuple[Word, ...]:
+    """Every word of the one text that was scored; numbers are rounded to float32, as in the row.
+
+    Args:
+        edges: where its words start and end.
+        batches: with all of its windows.
+    """
+    windows = encoded.windows
+    read: dict[int, tuple[Doubles, Doubles]] = {}  # window -> attention and contribution of its words
+    for batch in batches:
+        for column, row in enumerate(batch.rows.tolist()):
+            n, share = int(windows.n_words[row]), windows.share[row]
+            words = (slice(len(batch.scores.attention) - n, None), column)
+            read[row] = (batch.scores.attention[words] * share, batch.scores.contribution[words] * share)
     attention, contribution = (
-        x[-used:, 0].astype(np.float32).tolist() for x in (scores.attention, scores.contribution)
+        np.concatenate([read[row][at] for row in range(len(windows))]).astype(np.float32).tolist() for at in (0, 1)
     )
+    ids = [ids[len(ids) - n :] for ids, n in zip(windows.ids, windows.n_words.tolist(), strict=True)]
+    known = (np.concatenate(ids) != OOV).tolist()
+    starts, ends = (edge.tolist() for edge in edges)
+    first = len(starts) - len(known)
     return tuple(
         Word(start, end, True, known[at - first], attention[at - first], contribution[at - first])
         if at >= first
@@ -143,7 +163,8 @@ def _words(text: str, used: int, ids: Ids, scores: Scores) -> tuple[Word, ...]:
 def to_json(review: ExplainedReview) -> dict[str, Any]:
     """`row`, bias and temperature, with each float32 as the shortest number that reads back as the same float32."""
     row = {name: shortest(value) for name, value in review.row.items()}
-    return row | {"bias": review.bias, "temperature": review.temperature}
+    constants = {"bias": review.bias, "temperature": review.temperature}
+    return row | {name: value for name, value in constants.items() if name not in row}
 
 
 def shortest(value: Any) -> Any:

@@ -17,7 +17,7 @@ from batch_scorer.errors import InputError, RefusedError, UnavailableError
 from batch_scorer.escape import counted
 from batch_scorer.models.tokenizer import spans
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import OUR_COLUMNS, printable
+from batch_scorer.schema import printable
 from batch_scorer.scoring.review import ExplainedReview, Word, shortest
 from batch_scorer.scoring.run_texts import Texts, from_inputs, is_scored_text
 from batch_scorer.storage.parallel import read_ahead
@@ -69,7 +69,7 @@ class RunRow:
     @property
     def kept(self) -> dict[str, Any]:
         """The kept columns."""
-        return {name: value for name, value in self.columns.items() if name not in OUR_COLUMNS}
+        return {name: value for name, value in self.columns.items() if name not in self.run.columns}
 
     def review(self, text: str | None) -> ExplainedReview:
         """The row as an explained review: the words that it lists carry their numbers, the others none.
@@ -78,18 +78,19 @@ class RunRow:
             text: that of the row; without it, the review has no text and no words.
         """
         numbers = self.run.manifest
+        own = self.columns if "temperature" in self.run.columns else numbers
         return ExplainedReview(
             text or "",
             () if text is None else self._marked(text),
             self.columns,
             float(numbers["bias"]),
-            float(numbers["temperature"]),
+            float(own["temperature"]),
         )
 
     def _marked(self, text: str) -> tuple[Word, ...]:
         listed = {w["position"]: w for w in (*self.columns["top_attended"], *self.columns["top_contributing"])}
         first = self.n_tokens - int(self.columns["n_tokens_used"])
-        starts, ends = (edges.tolist() for edges in spans(text))
+        starts, ends = (edges.tolist() for edges in spans(text, self.run.pattern))
         return tuple(
             Word(start, end, True, True, listed[at]["attention"], listed[at]["contribution"])
             if at in listed
@@ -98,11 +99,12 @@ class RunRow:
         )
 
     def to_json(self, text: str | None) -> dict[str, Any]:
-        """Every column, the manifest's bias and temperature, and the text, as JSON can hold them."""
-        ours = {name: shortest(value) for name, value in self.columns.items() if name in OUR_COLUMNS}
+        """Every column, the manifest's bias and (but where the row has its own) temperature, and the text, as JSON."""
+        ours = {name: shortest(value) for name, value in self.columns.items() if name in self.run.columns}
         kept = {name: _plain(value) for name, value in self.kept.items()}
         columns = {name: ours[name] if name in ours else kept[name] for name in self.columns}
-        return columns | {name: self.run.manifest[name] for name in ("bias", "temperature")} | {"text": text}
+        constants = {name: self.run.manifest[name] for name in ("bias", "temperature") if name not in ours}
+        return columns | constants | {"text": text}
 
 
 def _plain(value: Any) -> Any:
@@ -219,7 +221,7 @@ def find_text(row: RunRow, inputs: tuple[str, ...] = ()) -> FoundText:
     """
     for kept in row.run.plan["kept"]:
         text, is_text = row.columns.get(kept["output_name"]), kept["name"] == row.run.plan["text_column"]
-        if is_text and not inputs and isinstance(text, str) and is_scored_text(row, text):
+        if is_text and not inputs and isinstance(text, str) and is_scored_text(row, text, row.run.pattern):
             return FoundText(text, f"the kept column {kept['output_name']}")
     places = inputs or tuple(str(source["input"]) for source in row.run.manifest["inputs"])
     named = printable(", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else ""))

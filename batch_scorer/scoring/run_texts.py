@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, Shard
-from batch_scorer.models.tokenizer import spans
+from batch_scorer.models.tokenizer import PATTERN, spans
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
@@ -57,12 +57,14 @@ class Texts:
     """The texts of `rows`, which are numbered by their index, as they turn up.
 
     Args:
+        pattern: what a word is, one of `tokenizer.PATTERNS`.
         characters: how many to keep of each text; None keeps them whole.
         matched: row -> the beginning of the text that was scored.
         mismatched: rows for which only other texts turned up.
     """
 
     rows: Sequence[Row]
+    pattern: str = PATTERN
     characters: int | None = None
     matched: dict[int, str] = field(default_factory=dict)
     mismatched: set[int] = field(default_factory=set)
@@ -71,16 +73,20 @@ class Texts:
         """Takes `text` as that of row `i` if it is the one that was scored."""
         if i in self.matched:
             return
-        if is_scored_text(self.rows[i], text, is_whole):
+        if is_scored_text(self.rows[i], text, self.pattern, is_whole):
             self.matched[i] = text[: self.characters]
             self.mismatched.discard(i)
         else:
             self.mismatched.add(i)
 
 
-def is_scored_text(row: Row, text: str, is_whole: bool = True) -> bool:
-    """Whether `text` is what was scored as `row`, or, if not `is_whole`, the beginning of it."""
-    if is_whole and len(spans(text)[0]) != row.n_tokens:
+def is_scored_text(row: Row, text: str, pattern: str, is_whole: bool = True) -> bool:
+    """Whether `text` is what was scored as `row`, or, if not `is_whole`, the beginning of it.
+
+    Args:
+        pattern: what a word is, one of `tokenizer.PATTERNS`.
+    """
+    if is_whole and len(spans(text, pattern)[0]) != row.n_tokens:
         return False
     words = (word for word in row.words if is_whole or word.char_end <= len(text))
     return all(_is_token(word.token, text[word.char_start : word.char_end].lower()) for word in words)
@@ -105,7 +111,7 @@ def from_inputs(run: Run, rows: Sequence[Row], inputs: tuple[str, ...], characte
         InputError: the inputs cannot be read, or lack the columns that the run read.
     """
     fields, shards = _plan(run, inputs)
-    texts, locations = Texts(rows, characters), Locations(rows)
+    texts, locations = Texts(rows, run.pattern, characters), Locations(rows)
     _search(texts, (shard for shard in shards if locations.may_be_in(shard)), fields, locations.at)
     if fields.id is not None:
         by_id = group_by(rows, lambda row: row.record_id[:KEY])

@@ -1,6 +1,7 @@
-"""Score: encoded reviews -> logits, attention and contributions, in micro-batches of similar length.
+"""Score: the windows of encoded reviews -> logits, attention and contributions, in micro-batches of similar length.
 
-A batch that the engine fails on is halved until the bad review is alone; the others are scored.
+A batch that the engine fails on is halved until the bad window is alone; the others are scored. A review of which a
+window fails is rejected.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """Reviews `rows` (their indices in the chunk, [B]) and what the engine says of them."""
+    """Windows `rows` (their indices among those of the piece, [B]) and what the engine says of each by itself."""
 
     rows: npt.NDArray[np.intp]
     scores: Scores
@@ -33,7 +34,7 @@ class ScoredBatch:
 
 @dataclass(frozen=True)
 class FailedReview:
-    """Review `row` of the chunk, on which the engine fails even when it is alone.
+    """Window `row`, on which the engine fails even when it is alone.
 
     Args:
         reason: what the engine raised, in at most `REASON_CHARACTERS`. It was given ids, and knows nothing of the text.
@@ -45,12 +46,13 @@ class FailedReview:
 
 @dataclass(frozen=True)
 class Scored:
-    """A chunk that is being scored.
+    """A piece of a chunk that is being scored.
 
     Args:
         encoded: its N reviews, and the rejections so far.
-        batches: the N reviews, each either in one scored batch or as one more rejection. As `score` makes it, an
-            iterator that runs the engine at each step: the attention of a whole chunk would take gigabytes.
+        batches: the windows of the N reviews, each in one scored batch, but for those that failed, and one more
+            rejection for each review that has some of these. As `score` makes it, an iterator that runs the engine at
+            each step: the attention of a whole piece would take gigabytes.
     """
 
     encoded: Encoded
@@ -58,7 +60,7 @@ class Scored:
 
 
 def score(encoded: Encoded, engine: Engine) -> Scored:
-    """Scores the reviews of a chunk, batch by batch, as they are asked for.
+    """Scores the windows of a piece, batch by batch, as they are asked for.
 
     The batches raise what `score_ids` does.
     """
@@ -66,18 +68,25 @@ def score(encoded: Encoded, engine: Engine) -> Scored:
 
 
 def _batches(encoded: Encoded, engine: Engine) -> Iterator[ScoredBatch | Rejection]:
-    for outcome in score_ids(engine, encoded.ids):
-        if isinstance(outcome, FailedReview):
-            yield encoded.rejection(outcome.row, "engine_failed", outcome.reason)
-        else:
+    failed: set[int] = set()
+    for outcome in score_ids(engine, encoded.windows.ids, encoded.windows.review):
+        if not isinstance(outcome, FailedReview):
             yield outcome
+        elif (review := int(encoded.windows.review[outcome.row])) not in failed:
+            failed.add(review)
+            yield encoded.rejection(review, "engine_failed", outcome.reason)
 
 
-def score_ids(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | FailedReview]:
-    """Scores N reviews, shortest first.
+def score_ids(
+    engine: Engine, ids: Sequence[Ids], review: npt.NDArray[np.integer] | None = None
+) -> Iterator[ScoredBatch | FailedReview]:
+    """Scores M windows, shortest first.
+
+    Args:
+        review: [M], which review each window belongs to; None: each is a review.
 
     Raises:
-        EngineError: every review of a batch of more than one fails, or there is too little memory.
+        EngineError: every window of a batch fails, and they are of more than one review; or there is too little memory.
     """
     order = np.argsort([len(x) for x in ids], kind="stable")
     # The batch that is not full costs as much as one that is, and so it is the first, of the shortest reviews.
@@ -88,7 +97,7 @@ def score_ids(engine: Engine, ids: Sequence[Ids]) -> Iterator[ScoredBatch | Fail
         for outcome in _score_batch(engine, ids, rows):
             if isinstance(outcome, FailedReview):
                 failed += 1
-                if failed == len(rows) > 1:
+                if failed == len(rows) > 1 and (review is None or np.ptp(review[rows]) > 0):
                     raise EngineError(
                         "the engine fails on every review of a batch",
                         where=f"{len(rows)} reviews of {len(ids[rows[0]])} to {len(ids[rows[-1]])} ids",

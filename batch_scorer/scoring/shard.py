@@ -29,9 +29,9 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
     """
     clock, profile = Clock(beat), EMPTY
     scored = rejected = unreadable = 0
-    with ShardWriter(output, shard.index, plan) as writer:
-        for chunk in clock.each("read", read(shard, plan.fields, beat)):
-            explained = score_chunk(chunk, scorer, plan.top_k, clock)
+    with ShardWriter(output, shard.index, plan, scorer.artifact.optional_columns) as writer:
+        chunks = clock.each("read", read(shard, plan.fields, beat))
+        for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k, clock)):
             with clock("write"):
                 if len(explained):
                     rows = predictions(explained, plan, scorer.artifact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -29,7 +29,7 @@ ROW_GROUP_BYTES = 128 << 20  # or the rows that take this much: each may have ke
 
 def predictions(explained: Explained, plan: Plan, artifact: Artifact) -> pa.Table:
     """The rows of a chunk's scored reviews, as the contract has them."""
-    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id)
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, artifact.optional_columns)
     reviews = explained.encoded.reviews
     columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
     columns |= explained.columns(artifact)
@@ -41,21 +41,24 @@ class ShardWriter:
     """Builds the parts of one shard in private files, then publishes both.
 
     A context manager: what is not published is deleted.
+
+    Args:
+        optional: those of `schema.OPTIONAL_COLUMNS` that the predictions have.
     """
 
-    def __init__(self, output: str, index: int, plan: Plan) -> None:
-        self._output, self._plan = output, plan
+    def __init__(self, output: str, index: int, plan: Plan, optional: Collection[str] = ()) -> None:
+        self._output, self._plan, self._optional = output, plan, optional
         local = layout.staging(output)
         if local:
             os.makedirs(local, mode=0o700, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(prefix=f"{index:05d}-", dir=local)
-        kept = plan.fields.kept_schema
+        schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, optional)
         self._predictions = _PartFile(
             layout.part_name(layout.PREDICTIONS, index),
             os.path.join(self._folder.name, layout.PREDICTIONS),
-            predictions_schema(kept, plan.run_id, plan.model_id),
+            schema,
         )
-        stamped = ERRORS.with_metadata(predictions_schema(kept, plan.run_id, plan.model_id).metadata)
+        stamped = ERRORS.with_metadata(schema.metadata)
         self._errors = _PartFile(
             layout.part_name(layout.ERRORS, index), os.path.join(self._folder.name, layout.ERRORS), stamped
         )
@@ -76,7 +79,9 @@ class ShardWriter:
         """Appends rejected records."""
         if rejections:
             plan = self._plan
-            self._errors.add(rejections_table(list(rejections), plan.run_id, plan.model_id, plan.excerpts))
+            self._errors.add(
+                rejections_table(list(rejections), plan.run_id, plan.model_id, plan.excerpts, self._optional)
+            )
 
     def publish(self, beat: Beat | None = None) -> tuple[Part, ...]:
         """Finishes both files and moves them into the output; a part without rows is not written."""

@@ -23,21 +23,19 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
     rows = [
         ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
         ("answers", "P(positive) of a review, and what each word contributes"),
-        ("reads", f"the last {manifest['tokenizer']['max_words']:,} words of a review, in lower case; "
-                  f"knows {a['vocabulary_size']:,} words and marks"),
+        ("reads", f"{_reads(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} words and marks"),
         ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
     ]  # fmt: skip
     if found:
         rows += [
             ("accuracy", f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at "
                          f"95%), AUC {found['auc']:.3f}, on {found['reviews']:,} reviews held out of training"),
-            ("calibration", f"probabilities are off by {found['ece']:.1%} on average (ECE); temperature "
-                            f"{manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
+            ("calibration", f"probabilities are off by {found['ece']:.1%} on average (ECE); {_calibration(manifest)}"),
         ]  # fmt: skip
     else:
         rows += [
             ("accuracy", "unknown: the artefact has no validation metrics"),
-            ("calibration", f"temperature {manifest['temperature']:.3f}, positive from {manifest['threshold']:g}"),
+            ("calibration", _calibration(manifest)),
         ]
     rows += [
         ("trained on", f"{training['reviews']:,} reviews (sha256 {training['data_sha256'][:12]}), "
@@ -49,6 +47,21 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())),
     ]  # fmt: skip
     terminal.card(console, directory, rows)
+
+
+def _reads(tokenizer: Mapping[str, Any]) -> str:
+    at_once, windows = tokenizer["max_words"], tokenizer.get("max_windows", 1)
+    if windows == 1:
+        return f"the last {at_once:,} words of a review"
+    return f"all words of a review up to the last {at_once * windows:,}, {at_once:,} at a time"
+
+
+def _calibration(manifest: Mapping[str, Any]) -> str:
+    temperature, threshold = f"{manifest['temperature']:.3f}", f"positive from {manifest['threshold']:g}"
+    if "calibration" not in manifest:
+        return f"temperature {temperature}, {threshold}"
+    values = [value for row in manifest["calibration"]["temperature"] for value in row]
+    return f"temperature {min(values):.3f} to {max(values):.3f} by length and unknown words, {threshold}"
 
 
 def _kind(profile: Profile) -> str:

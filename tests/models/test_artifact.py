@@ -19,9 +19,10 @@ from safetensors.numpy import load_file, save_file
 from batch_scorer.errors import ArtifactError
 from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.tokenizer import RESERVED
+from batch_scorer.models.calibration import Calibration
+from batch_scorer.models.tokenizer import APOSTROPHES, PATTERN, RESERVED
 from batch_scorer.ui import cards
-from tests.conftest import TINY, WORDS, random_tensors, save_tiny
+from tests.conftest import FORMAT_2, TINY, WORDS, random_tensors, save_tiny
 
 FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors")
 
@@ -30,6 +31,12 @@ FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors")
 def copy(tiny_model: Path, tmp_path: Path) -> Path:
     """A copy of the tiny artefact, to damage."""
     return Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+
+
+@pytest.fixture
+def copy_2(tiny_model_2: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny artefact of format 2, to damage."""
+    return Path(shutil.copytree(tiny_model_2, tmp_path / "copy"))
 
 
 def manifest_of(directory: Path) -> Any:
@@ -121,9 +128,12 @@ def test_missing_directory_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "word", "fix"),
     [
-        (2, "newer", "install a newer batch-scorer"),
+        (3, "newer", "install a newer batch-scorer"),
         (10**30, "newer", "install a newer batch-scorer"),
-        *((version, "different", "install the batch-scorer that wrote it") for version in (0, -1, "1", None, [1])),
+        *(
+            (version, "different", "install the batch-scorer that wrote it")
+            for version in (0, -1, 1.0, True, "1", None, [1])
+        ),
     ],
 )
 def test_other_format_version_is_refused_as_such(copy: Path, version: Any, word: str, fix: str) -> None:
@@ -131,7 +141,7 @@ def test_other_format_version_is_refused_as_such(copy: Path, version: Any, word:
     error = refusal(copy)
     assert f"this version cannot read the model artefact: its format is {word}" == error.what
     assert fix in str(error.fix)
-    assert "format_version 1" == error.expected
+    assert "format_version 1 or 2" == error.expected
     assert f"format_version {version!r}" == error.got
 
 
@@ -206,6 +216,7 @@ WRONG = [
     (("files", "weights.safetensors"), 7),
     (("files", "../../etc/passwd"), "0" * 64),
     (("files", "/etc/passwd"), "0" * 64),
+    (("files", "aliases.txt"), "0" * 64),
     (("name",), "x" * 201),
     (("versions", "numpy"), "x" * 201),
     *((("metrics", "validation"), wrong) for wrong in ([], {}, {"accuracy": "0.9"}, 1)),
@@ -259,3 +270,143 @@ def test_any_value_in_place_of_a_manifest_value_loads_or_is_refused(
     cards.model_card(on, str(directory), loaded.manifest, loaded.model_id)
     assert isinstance(on.file, io.StringIO)
     assert loaded.model_id in on.file.getvalue()
+
+
+def test_load_of_saved_model_of_format_2_returns_what_was_saved(tiny_2: Artifact) -> None:
+    reads = tiny_2.tokenizer
+    assert 2 == tiny_2.manifest["format_version"]
+    assert FORMAT_2["aliases"] == tiny_2.aliases == reads.aliases
+    assert (APOSTROPHES, 7, 4) == (reads.pattern, reads.max_words, reads.max_windows)
+    assert (FORMAT_2["calibration"], 1.4) == (tiny_2.calibration, tiny_2.temperature)
+    assert FORMAT_2["confidence_curve"] == tiny_2.confidence_curve
+    assert (("temperature",), "windows") == (tiny_2.optional_columns, tiny_2.long_texts)
+    assert [2.5, 1.9] == tiny_2.temperatures(np.array([2, 5]), np.array([0.0, 0.5])).round(6).tolist()
+
+
+def test_model_of_format_1_has_no_more_than_it_had(tiny: Artifact) -> None:
+    assert (1, 1, PATTERN) == (tiny.manifest["format_version"], tiny.tokenizer.max_windows, tiny.tokenizer.pattern)
+    assert (None, None, (), "last") == (tiny.calibration, tiny.confidence_curve, tiny.optional_columns, tiny.long_texts)
+    assert [1.3, 1.3] == tiny.temperatures(np.array([2, 5]), np.array([0.0, 0.5])).tolist()
+    assert not {"type", "long_texts", "max_windows"} & tiny.manifest["tokenizer"].keys()
+    assert {"vocabulary.txt", "weights.safetensors"} == tiny.manifest["files"].keys()
+
+
+@pytest.mark.parametrize("name", [*FORMAT_2, None])
+def test_format_is_2_only_where_older_versions_would_score_otherwise(tmp_path: Path, name: str | None) -> None:
+    needed = name in ("max_windows", "pattern", "aliases", "calibration")
+    save_tiny(tmp_path, **({name: FORMAT_2[name]} if name else {}))
+    loaded = artifact.load(str(tmp_path))
+    assert (2 if needed else 1) == loaded.manifest["format_version"]
+    assert ("aliases.txt" in loaded.manifest["files"]) == (name == "aliases") == (tmp_path / "aliases.txt").exists()
+
+
+@pytest.mark.parametrize("more", [{"max_windows": 64}, {"pattern": APOSTROPHES}, {"calibration": {}}])
+def test_what_format_1_does_not_know_is_not_used_of_it(copy: Path, more: dict[str, Any]) -> None:
+    manifest = manifest_of(copy)
+    for name, value in more.items():
+        (manifest if name == "calibration" else manifest["tokenizer"])[name] = value
+    seal(copy, manifest)
+    if "pattern" in more:
+        assert "pattern" in str(refusal(copy).where)
+        return
+    loaded = artifact.load(str(copy))
+    assert (1, None) == (loaded.tokenizer.max_windows, loaded.calibration)
+
+
+WRONG_2 = [
+    *((("tokenizer", "max_windows"), wrong) for wrong in (0, -1, 1.0, "4", None, 10**9)),
+    *((("tokenizer", "long_texts"), wrong) for wrong in ("first", None, 1)),
+    *((("tokenizer", "type"), wrong) for wrong in ("subwords", None)),
+    (("tokenizer", "pattern"), r"(\w+)*$"),
+    *((("calibration", "words"), wrong) for wrong in ([], [4, 1, 9], [1, 4], [-1, 4, 9], ["1", 4, 9], None)),
+    *((("calibration", "oov_rate"), wrong) for wrong in ([], [0.3, 0.0], [0.0], [0.0, 2.0], 0.3)),
+    *((("calibration", "temperature"), wrong) for wrong in ([], [[1.0, 1.0]], [[0.0, 1.0]] * 3, [[1.0]] * 3, None)),
+    *((("metrics", "confidence_curve"), wrong) for wrong in ([], {}, {"from": [0.5], "reviews": [1], "correct": [2]})),
+    (("files", "aliases.txt"), None),
+    (("files", "other.txt"), "0" * 64),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), WRONG_2, ids=[f"{'.'.join(p)}={w!r:.16}" for p, w in WRONG_2])
+def test_manifest_of_format_2_with_a_wrong_value_is_refused_and_the_value_named(
+    copy_2: Path, path: tuple[str, ...], wrong: Any
+) -> None:
+    manifest = manifest_of(copy_2)
+    manifest[path[0]][path[1]] = wrong
+    seal(copy_2, manifest)
+    error = refusal(copy_2)
+    assert str(error.where).startswith(str(copy_2 / "manifest.json"))
+    assert "damaged" in error.what
+    assert any(word in str(error) for word in (path[-1], "words", "temperature", "correct"))
+
+
+def test_long_texts_that_contradict_the_number_of_windows_are_refused(copy_2: Path) -> None:
+    manifest = manifest_of(copy_2)
+    manifest["tokenizer"]["long_texts"] = "last"
+    seal(copy_2, manifest)
+    assert ("1", "4") == (refusal(copy_2).expected, refusal(copy_2).got)
+
+
+FILM = len(RESERVED) + WORDS.index("film")
+BAD_ALIASES = [
+    (b"movie\t6", "line end"),
+    (b"movie\n", "line 1"),
+    (b"movie\tsix\n", "line 1"),
+    (b"movie\t6\t7\n", "line 1"),
+    (b"movie\t06\n", "line 1"),
+    (b"movie\t-1\n", "line 1"),
+    (b"movie\t99999999999999999999\n", "line 1"),
+    (b"movie\t2\n", "an id from 3 to"),
+    (b"movie\t21\n", "an id from 3 to 20"),
+    (b"movie\t6\n\n", "line 2"),
+    (b"Movie\t6\n", "lower case"),
+    (b"two words\t6\n", "one word"),
+    (b"<oov>\t6\n", "one word"),
+    ("it\u2019s\t6\n".encode(), "plain apostrophes"),
+    (b"\t6\n", "one word"),
+    (b"movie\t6\nfilms\t7\nmovie\t6\n", "line 3"),
+    (b"caf\xe9\t6\n", "UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), BAD_ALIASES, ids=[f"{data!r:.30}" for data, _ in BAD_ALIASES])
+def test_aliases_that_are_not_words_with_ids_are_refused(copy_2: Path, data: bytes, said: str) -> None:
+    (copy_2 / "aliases.txt").write_bytes(data)
+    reseal(copy_2)
+    error = refusal(copy_2)
+    assert "damaged" in error.what
+    assert str(error.where).startswith(str(copy_2 / "aliases.txt"))
+    assert said in f"{error.where} {error.expected}"
+
+
+@pytest.mark.parametrize("data", [b"", b"movie\t6\n", "слово\t20\nit's\t3\n".encode()])
+def test_aliases_that_are_words_with_ids_are_loaded(copy_2: Path, data: bytes) -> None:
+    (copy_2 / "aliases.txt").write_bytes(data)
+    reseal(copy_2)
+    pairs = (line.split("\t") for line in data.decode().splitlines())
+    assert {word: int(at) for word, at in pairs} == artifact.load(str(copy_2)).aliases
+
+
+@pytest.mark.parametrize("change", [None, b"movie\t7\n"])
+def test_aliases_that_are_missing_or_others_are_refused(copy_2: Path, change: bytes | None) -> None:
+    (copy_2 / "aliases.txt").unlink()
+    if change is not None:
+        (copy_2 / "aliases.txt").write_bytes(change)
+    assert str(refusal(copy_2).where) == str(copy_2 / "aliases.txt")
+
+
+@pytest.mark.parametrize("alias", [{"Movie": FILM}, {"two words": FILM}, {"movie": 2}, {"movie": 21}, {"": FILM}])
+def test_save_refuses_an_alias_that_load_would_refuse(tmp_path: Path, alias: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"alias .* expected"):
+        save_tiny(tmp_path / "model", aliases=alias)
+    assert not (tmp_path / "model" / "MODEL_ID").exists()
+
+
+def test_card_of_a_model_of_format_2_says_how_much_it_reads_and_its_temperatures(tiny_2: Artifact) -> None:
+    on = Console(file=io.StringIO(), width=120)
+    cards.model_card(on, "model", tiny_2.manifest, tiny_2.model_id)
+    assert isinstance(on.file, io.StringIO)
+    shown = " ".join(on.file.getvalue().split())
+    assert "all words of a review up to the last 28, 7 at a time" in shown
+    assert "temperature 1.100 to 3.000 by length and unknown words" in shown
+    assert Calibration.from_json(tiny_2.manifest["calibration"]) == tiny_2.calibration

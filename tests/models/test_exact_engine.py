@@ -34,7 +34,8 @@ def test_scores_are_those_of_the_network_written_out(masked: bool, activation: s
 
 def test_rows_are_close_to_those_of_a_job(tiny: Artifact) -> None:
     (chunk,) = read_texts([text for _, text in REVIEWS])
-    exact, job = (score_chunk(chunk, Scorer(tiny, engine), 20) for engine in (ExactEngine(tiny), load_engine(tiny)))
+    engines = (ExactEngine(tiny), load_engine(tiny))
+    exact, job = (piece for engine in engines for piece in score_chunk(chunk, Scorer(tiny, engine), 20))
     np.testing.assert_allclose(exact.logit, job.logit, rtol=0, atol=LOGIT)
     for ours, theirs in zip(exact.top_attended.to_pylist(), job.top_attended.to_pylist(), strict=True):
         attention = {word["position"]: word["attention"] for word in theirs}
@@ -46,7 +47,8 @@ def test_shipped_model_keeps_what_the_docs_promise_on_100_real_reviews(imdb: str
 
     model = load(SHIPPED)
     (chunk,) = read_texts(pq.read_table(f"{imdb}/imdb_test_open.parquet", columns=["text"])["text"].to_pylist()[:100])
-    exact, job = (score_chunk(chunk, Scorer(model, engine), 10) for engine in (ExactEngine(model), load_engine(model)))
+    engines = (ExactEngine(model), load_engine(model))
+    exact, job = (piece for engine in engines for piece in score_chunk(chunk, Scorer(model, engine), 10))
     apart = np.abs(exact.logit.astype(np.float64) - job.logit)
     print(f"float64 against the job on {len(apart)} reviews: logit {apart.max():.1e}")
     assert 100 == len(apart)

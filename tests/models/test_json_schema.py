@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
 from batch_scorer.models import json_schema
-from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.models.artifact import SHIPPED, Artifact
 from batch_scorer.models.json_schema import Fault, first_fault, object_of
-from batch_scorer.models.manifest_schema import ARTIFACT
+from batch_scorer.models.manifest_schema import ARTIFACTS
 from batch_scorer.runs.schemas import MANIFEST
 from tests.finished_runs import Original
 from tests.models.test_artifact import json_values
@@ -53,11 +53,14 @@ def changed(document: Any, data: st.DataObject) -> Any:
     return document
 
 
+@pytest.mark.parametrize("version", ARTIFACTS)
 @given(data=st.data())
-def test_quick_check_accepts_no_model_manifest_that_json_schema_refuses(data: st.DataObject) -> None:
-    document = changed(SHIPPED_MANIFEST, data)
-    assert is_valid(ARTIFACT, document) or not json_schema._surely_fits(ARTIFACT, document)
-    assert is_valid(ARTIFACT, document) == (first_fault(ARTIFACT, document) is None)
+def test_quick_check_accepts_no_model_manifest_that_json_schema_refuses(
+    version: int, tiny_2: Artifact, data: st.DataObject
+) -> None:
+    schema, document = ARTIFACTS[version], changed(SHIPPED_MANIFEST if version == 1 else dict(tiny_2.manifest), data)
+    assert is_valid(schema, document) or not json_schema._surely_fits(schema, document)
+    assert is_valid(schema, document) == (first_fault(schema, document) is None)
 
 
 @given(data=st.data())
@@ -67,8 +70,9 @@ def test_quick_check_accepts_no_run_manifest_that_json_schema_refuses(original: 
     assert is_valid(MANIFEST, document) == (first_fault(MANIFEST, document) is None)
 
 
-def test_quick_check_accepts_the_manifests_that_we_write(original: Original) -> None:
-    assert json_schema._surely_fits(ARTIFACT, SHIPPED_MANIFEST)
+def test_quick_check_accepts_the_manifests_that_we_write(original: Original, tiny: Artifact, tiny_2: Artifact) -> None:
+    for manifest in (SHIPPED_MANIFEST, tiny.manifest, tiny_2.manifest):
+        assert json_schema._surely_fits(ARTIFACTS[manifest["format_version"]], manifest)
     assert json_schema._surely_fits(MANIFEST, json.loads((original.output / "manifest.json").read_text("utf-8")))
 
 

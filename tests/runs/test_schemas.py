@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.models.artifact import SHIPPED
-from batch_scorer.models.manifest_schema import ARTIFACT
+from batch_scorer.models.manifest_schema import ARTIFACTS
 from batch_scorer.runs.schemas import MANIFEST, documents
-from batch_scorer.schema import ERROR_CODES, ERRORS, predictions_schema
+from batch_scorer.schema import ERROR_CODES, ERRORS, OPTIONAL_COLUMNS, predictions_schema
 from tests.finished_runs import Original
 from tests.jobs import score_here
 
@@ -29,13 +29,14 @@ def test_exported_schema_is_that_of_the_code(name: str) -> None:
     assert documents()[name] == stored, "run: python -m batch_scorer.runs.schemas schemas/"
 
 
-@pytest.mark.parametrize("schema", [ARTIFACT, MANIFEST])
+@pytest.mark.parametrize("schema", [documents()["artifact.json"], *ARTIFACTS.values(), MANIFEST])
 def test_schema_is_itself_valid(schema: dict[str, object]) -> None:
     Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize(
-    ("name", "schema"), [("predictions", predictions_schema(pa.schema([]), "", "")), ("errors", ERRORS)]
+    ("name", "schema"),
+    [("predictions", predictions_schema(pa.schema([]), "", "", OPTIONAL_COLUMNS)), ("errors", ERRORS)],
 )
 def test_schema_for_bigquery_has_every_column_of_the_parquet_files_in_its_type(name: str, schema: pa.Schema) -> None:
     def arrow(column: dict[str, Any]) -> pa.DataType:
@@ -61,13 +62,17 @@ def test_lists_are_laid_out_as_bigquery_expects_them(original: Original) -> None
     assert {"top_attended.list.element.token", "top_contributing.list.element.contribution"} <= paths
 
 
-def test_manifests_fit_their_schemas(reviews_file: Path, tiny_model: Path, config: Callable[..., ScoreConfig]) -> None:
+def test_manifests_fit_their_schemas(
+    reviews_file: Path, tiny_model: Path, tiny_model_2: Path, config: Callable[..., ScoreConfig]
+) -> None:
     job = config(reviews_file, id_column="id")
     score_here(job)
+    models = documents()["artifact.json"]
     for path, schema in (
         (Path(job.output.directory) / "manifest.json", MANIFEST),
-        (tiny_model / "manifest.json", ARTIFACT),
-        (Path(SHIPPED) / "manifest.json", ARTIFACT),
+        (tiny_model / "manifest.json", models),
+        (tiny_model_2 / "manifest.json", models),
+        (Path(SHIPPED) / "manifest.json", models),
     ):
         Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(path.read_text()))
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.models.protocol import Scores
-from batch_scorer.models.tokenizer import words
+from batch_scorer.models.tokenizer import PATTERN, words
+from batch_scorer.models.windows import Windows
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.encode import Encoded
 from batch_scorer.scoring.explain import Explained, explain
@@ -29,10 +30,10 @@ def encoded(texts: list[str], max_words: int) -> Encoded:
     found = [words(text) for text in texts]
     n_tokens = np.array([len(f) for f in found], np.int32)
     used = np.minimum(n_tokens, max_words).astype(np.int32)
-    ids = [np.ones(n + 1, np.int32) for n in used]
+    windows = Windows([np.ones(n + 1, np.int32) for n in used], np.arange(len(used)), used.astype(np.int64), len(used))
     none = np.zeros_like(used)
     reviews = pa.table({"record_id": texts, "source": ["-"] * len(texts), "offset": range(len(texts))})
-    return Encoded(reviews, texts, ids, n_tokens, used, none, none, [])
+    return Encoded(reviews, texts, windows, PATTERN, n_tokens, used, none, none, [])
 
 
 def lists(explained: Explained) -> dict[str, list[Any]]:

@@ -19,9 +19,11 @@ from batch_scorer import schema
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.formats.arrow_sizes import table_bytes
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.tokenizer import PATTERN
+from batch_scorer.models.windows import Windows
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.runs.layout import STAGING, Part
-from batch_scorer.schema import ERRORS, SCHEMA_VERSION, TOKEN, Rejection, predictions_schema
+from batch_scorer.schema import ERRORS, TOKEN, Rejection, predictions_schema
 from batch_scorer.scoring import write
 from batch_scorer.scoring.encode import Encoded
 from batch_scorer.scoring.explain import Explained
@@ -195,7 +197,7 @@ def test_part_is_zstd_and_stamped_with_run_model_and_version_and_no_time(
     group = metadata.row_group(0)
 
     assert {"ZSTD"} == {group.column(i).compression for i in range(group.num_columns)}
-    stamp = {b"run_id": b"run-1", b"model_id": b"a" * 12, b"schema_version": str(SCHEMA_VERSION).encode()}
+    stamp = {b"run_id": b"run-1", b"model_id": b"a" * 12, b"schema_version": b"1"}
     assert stamp == {key: value for key, value in metadata.metadata.items() if key != b"ARROW:schema"}
 
 
@@ -237,10 +239,11 @@ def explained(logits: list[float], n_tokens: list[int], used: list[int], unknown
         }
     )
     ids = [np.ones(n + 1, np.int32) for n in used]
+    windows = Windows([*ids], np.arange(count), np.array(used, np.int64), count)
     counts = (np.array(numbers, np.int32) for numbers in (n_tokens, used, unknown, [0] * count))
     lists = pa.array([[]] * count, schema.TOKENS)
     zeros = np.zeros(count, np.float32)
-    encoded = Encoded(reviews, ["text"] * count, ids, *counts, [])
+    encoded = Encoded(reviews, ["text"] * count, windows, PATTERN, *counts, [])
     return Explained(encoded, np.array(logits, np.float32), lists, lists, zeros, [])
 
 
@@ -271,3 +274,26 @@ def test_threshold_is_compared_as_a_reader_of_the_file_would(
 
     (row,) = write.predictions(review, plan, artifact).to_pylist()
     assert (float(np.float32(0.9)), label) == (row["probability"], row["predicted_label"])
+
+
+def test_predictions_of_a_model_with_a_calibration_have_the_temperature_of_each_row(
+    plan: Plan, tiny_2: Artifact
+) -> None:
+    reviews = explained([1.0, 1.0, -2.0], [2, 5, 40], [2, 5, 28], [0, 5, 7])
+    table = write.predictions(reviews, plan, tiny_2)
+    after = table.column_names[table.column_names.index("rest_contribution") + 1 :]
+    assert ["rating", "temperature", "model_id", "run_id"] == after
+    assert b"2" == table.schema.metadata[b"schema_version"]
+    temperatures = np.array([2.5, 1.9, 1.1], np.float32)
+    assert temperatures.tolist() == table["temperature"].to_pylist()
+    expected = 1 / (1 + np.exp(-np.array([1.0, 1.0, -2.0]) / temperatures.astype(np.float64)))
+    np.testing.assert_allclose(expected, table["probability"].to_numpy(), rtol=1e-6)
+
+
+def test_both_parts_of_a_shard_say_the_version_of_their_columns(tmp_path: Path, plan: Plan) -> None:
+    with ShardWriter(str(tmp_path), 3, plan, ("temperature",)) as writer:
+        writer.add_rejections([REJECTION])
+        kept = plan.fields.kept_schema
+        writer.add_predictions(predictions_schema(kept, "run-1", "a" * 12, ("temperature",)).empty_table())
+        (part,) = writer.publish()
+    assert b"2" == pq.read_metadata(tmp_path / part.path).metadata[b"schema_version"]
