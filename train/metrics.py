@@ -10,6 +10,7 @@ import numpy.typing as npt
 from batch_scorer.models.network import probability
 
 Floats = npt.NDArray[np.floating]
+Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
 
 
@@ -34,14 +35,18 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
     return 1 / low
 
 
-def log_loss(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood of the labels, in nats."""
+def log_loss(logits: Floats, labels: Labels, temperature: float | Doubles = 1.0) -> float:
+    """Mean negative log-likelihood of the labels, in nats; the temperature is one for all, or [N]."""
     z = np.asarray(logits, np.float64) / temperature
     return float(np.mean(np.logaddexp(0, z) - z * labels))
 
 
-def metrics(logits: Floats, labels: Labels, temperature: float, threshold: float = 0.5) -> dict[str, float]:
-    """Accuracy with its 95 % interval, AUC, log loss, Brier score and ECE of calibrated probabilities."""
+def metrics(logits: Floats, labels: Labels, temperature: float | Doubles, threshold: float = 0.5) -> dict[str, float]:
+    """Accuracy with its 95 % interval, AUC, log loss, Brier score and ECE of calibrated probabilities.
+
+    Args:
+        temperature: divides the logits: one for all, or [N], by which they may then be ranked otherwise.
+    """
     p = probability(logits, temperature).astype(np.float64)
     correct = (p >= threshold) == (labels == 1)
     low, high = wilson_interval(int(correct.sum()), len(correct))
@@ -50,7 +55,7 @@ def metrics(logits: Floats, labels: Labels, temperature: float, threshold: float
         "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "auc": auc(logits, labels),
+        "auc": auc(logits if isinstance(temperature, float) else logits / temperature, labels),
         "log_loss": log_loss(logits, labels, temperature),
         "brier": float(np.mean((p - labels) ** 2)),
         "ece": expected_calibration_error(p, labels),

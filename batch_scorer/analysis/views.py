@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import ERRORS, predictions_schema
+from batch_scorer.schema import ERRORS, OPTIONAL_COLUMNS, predictions_schema
 
 # View -> what one of its rows is.
 VIEWS = {
-    "predictions": "a scored review, with the columns of predictions/*.parquet, and its temperature",
+    "predictions": "a scored review, with the columns of predictions/*.parquet",
     "tokens": "a listed word, with columns of its review; a review that lists none has one row with a null word",
     "errors": "a record that was not scored, with the columns of errors/*.parquet and run_id",
     "runs": "a run: its model, the bias, temperature and threshold of its scores, and its counts",
@@ -133,13 +133,16 @@ def _read(paths: Sequence[str]) -> str:
 
 def _predictions(runs: Sequence[Run]) -> str:
     mixed = _mixed_type_columns(runs)
+    by_review = any("temperature" in run.columns for run in runs)
+
+    def lacks_it(run: Run) -> bool:
+        """Whether others have a temperature for each review, and this run has one for all, and nothing by that name."""
+        return by_review and "temperature" not in {*run.columns, *_kept_columns(run)}
 
     def select(run: Run) -> str:
         names = [identifier(name) for key, (name, _) in _kept_columns(run).items() if key in mixed]
         as_text = f" replace ({', '.join(f'{name}::varchar as {name}' for name in names)})" if names else ""
-        # A run with one temperature for all reviews has no such column, and may have kept one by that name.
-        has_one = "temperature" in {*run.columns, *_kept_columns(run)}
-        constant = "" if has_one else f", {temperature(run)} as temperature"
+        constant = f", {temperature(run)} as temperature" if lacks_it(run) else ""
         return f"select *{as_text}{constant} from {_read(run.predictions)}"
 
     selects = [select(run) for run in runs if run.predictions]
@@ -150,12 +153,9 @@ def _predictions(runs: Sequence[Run]) -> str:
     word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD_FIELDS.items())})[]"
     types = {
         field.name: word if pa.types.is_list(field.type) else _DUCKDB_TYPES[str(field.type)]
-        for field in predictions_schema(pa.schema([]), "", "", runs[0].columns)
+        for field in predictions_schema(pa.schema([]), "", "", OPTIONAL_COLUMNS if by_review else ())
     }
-    names = {name: "varchar" for name in _kept_names(runs)}
-    return _empty(
-        {**types, **names} if "temperature" in map(str.casefold, names) else {**types, **names, "temperature": "double"}
-    )
+    return _empty({**types, **{name: "varchar" for name in _kept_names(runs)}})
 
 
 def _kept_columns(run: Run) -> dict[str, tuple[str, str]]:

@@ -15,8 +15,7 @@ from scipy.stats import binomtest
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
-from batch_scorer.models.tokenizer import words
-from train.evaluate.scoring import logits
+from train.evaluate.scoring import score_reviews
 from train.metrics import metrics
 
 Doubles = npt.NDArray[np.float64]
@@ -29,7 +28,7 @@ class Answers:
 
     name: str
     logits: Doubles
-    temperature: float
+    temperature: float | Doubles  # one for all, or [N]
     threshold: float = 0.5
 
     def correct(self, labels: Labels) -> npt.NDArray[np.bool_]:
@@ -68,8 +67,9 @@ def answers_of(name: str, model: Artifact, texts: Sequence[str]) -> Answers:
     Raises:
         EngineError: the engine failed on a review.
     """
-    ids = [model.tokenizer.ids(words(text)) for text in texts]
-    return Answers(name, logits(load_engine(model), ids), model.temperature, model.threshold)
+    tokens = [model.tokenizer.words(text) for text in texts]
+    found = score_reviews(model, load_engine(model), tokens)
+    return Answers(name, found.logits, found.temperature, model.threshold)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from batch_scorer.models.network import Architecture
 from train.evaluate import pages
 from train.evaluate.probes import STAYS_WITHIN
-from train.evaluate.wording import interval, length_name, number, oov_name, percent, table
+from train.evaluate.wording import interval, length_name, number, oov_name, percent, reads, table, unread
 from train.run import PRETRAINING
 
 Json = Mapping[str, Any]
@@ -103,7 +103,7 @@ def _details(sources: Sources, folder: str) -> list[str]:
         ("architecture", f"embedding of {a.vocabulary_size:,} ids in {a.embedding_dim} dimensions; bidirectional LSTM "
          f"with {a.units} units per direction; additive attention with {a.attention_units} units (Bahdanau et al. "
          "2015); batch normalisation; one linear output"),
-        ("reads", f"the last {manifest['tokenizer']['max_words']} words of a review, lower-cased"),
+        ("reads", f"{reads(manifest['tokenizer'])}, lower-cased"),
         ("weights", f"{weights:,}, float32, {4 * weights / 1e6:.1f} MB"),
         ("temperature, threshold", f"{manifest['temperature']:.4f}, {manifest['threshold']:g}"),
         ("compute", f"{total_h:.1f} h ({', '.join(stages)}), from the training log"),
@@ -213,7 +213,7 @@ def _limits(evaluation: Json) -> str:
         "**English film reviews only.** All figures are for reviews like those in training: half positive, half "
         "negative, none lukewarm. Other text also gets a confident score. Calibration is unknown on such text, and on "
         "reviews of which many more or fewer than half are positive.",
-        f"**Length.** Only the last {quality['max_words']:,} words are read. Accuracy on reviews of "
+        f"**Length.** {unread(quality)} Accuracy on reviews of "
         f"{length_name(longest)} words is {interval(longest, 'accuracy')}; on all reviews it is {accuracy}.",
         f"**Unknown words.** Accuracy is {interval(oov[0], 'accuracy')} on reviews with {oov_name(oov[0])} unknown "
         f"words, and {interval(oov[-1], 'accuracy')} on those with {oov_name(oov[-1])}.",

@@ -116,7 +116,10 @@ def slices(quality: Json, folder: str) -> str:
     ]
     alt = "Accuracy with its interval by length of the review and by share of unknown words"
     last = length_name(quality["by_length"][-1])
-    note = f"Of a review with {last} words, only the last {quality['max_words']:,} are read."
+    at_once, windows = quality["max_words"], quality.get("max_windows", 1)
+    note = f"Of a review with {last} words, only the last {at_once:,} are read."
+    if windows > 1:
+        note = f"A review with {last} words is read {at_once:,} words at a time, up to its last {at_once * windows:,}."
     truncated = [note] if quality["by_length"][-1]["high"] is None else []
     return "\n\n".join([f"![{alt}]({folder}slices.svg)", table(["", "", "#reviews", "#accuracy"], rows), *truncated])
 

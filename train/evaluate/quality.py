@@ -35,7 +35,7 @@ class Answers:
         logits: float64[N], before calibration.
         n_tokens: int[N], words in each review.
         oov_share: float64[N], share of the words read that the model does not know.
-        temperature: divides the logits (Guo et al. 2017, section 4.2).
+        temperature: divides the logits (Guo et al. 2017, section 4.2): one for all, or float64[N].
         threshold: probability at or above which a review is classified positive.
     """
 
@@ -44,7 +44,7 @@ class Answers:
     logits: Doubles
     n_tokens: npt.NDArray[np.integer]
     oov_share: Doubles
-    temperature: float
+    temperature: float | Doubles
     threshold: float
 
     @property
@@ -65,12 +65,18 @@ class Answers:
 
 
 def measure(
-    answers: Answers, *, max_words: int, words: Mapping[int, Sequence[str]], seed: int, simulations: int = 1000
+    answers: Answers,
+    *,
+    max_words: int,
+    words: Mapping[int, Sequence[str]],
+    seed: int,
+    simulations: int = 1000,
+    max_windows: int = 1,
 ) -> dict[str, Any]:
     """All figures on the answers, as JSON.
 
     Args:
-        max_words: maximum number of words of a review that the model reads.
+        max_words, max_windows: maximum number of words of a review that the model reads at a time, and of such times.
         words: for each of `most_confident_mistakes`, the words that led to it.
         seed: of the simulated labels behind `ece_by_chance`.
         simulations: how many times those labels are drawn.
@@ -82,9 +88,10 @@ def measure(
     p, correct = answers.probability, answers.correct
     return {
         **metrics(answers.logits, answers.labels, answers.temperature, answers.threshold),
-        "temperature": answers.temperature,
+        "temperature": float(np.median(answers.temperature)),
         "threshold": answers.threshold,
         "max_words": max_words,
+        **({"max_windows": max_windows} if max_windows > 1 else {}),
         "ece_by_chance": ece_by_chance(p, seed, simulations),
         "reliability": reliability(p, answers.labels),
         "by_length": slices(answers.n_tokens, correct, length_bounds(max_words)),

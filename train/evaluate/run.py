@@ -13,11 +13,11 @@ from batch_scorer.models.artifact import Artifact, load
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import OOV, Ids, words
+from batch_scorer.models.tokenizer import Ids
 from train.data import Columns, Say, read_examples, say_nothing
 from train.evaluate import faithfulness, probes, quality
 from train.evaluate.attribution import Progress
-from train.evaluate.scoring import logits
+from train.evaluate.scoring import score_reviews
 from train.sources import ReadOptions
 
 
@@ -51,7 +51,7 @@ def evaluate(
     """
     artifact = load(model_dir)
     examples = read_examples(sources, columns, reads, say)
-    tokens = [words(text) for text in examples.texts]
+    tokens = [artifact.tokenizer.words(text) for text in examples.texts]
     n_tokens = np.array([len(review) for review in tokens])
     scorable = n_tokens > 0  # a job rejects the others, which have nothing to score
     if len(set(examples.labels[scorable].tolist())) != 2:
@@ -63,16 +63,18 @@ def evaluate(
         )
     scored, tokens, n_tokens = examples.subset(scorable), [review for review in tokens if review], n_tokens[scorable]
     engine, tokenizer = load_engine(artifact), artifact.tokenizer
-    ids = [tokenizer.ids(review) for review in tokens]
+    found = score_reviews(artifact, engine, tokens, lambda done, total: on_step("reviews", done, total))
     answers = quality.Answers(
         scored.ids,
         scored.labels,
-        logits(engine, ids, lambda done, total: on_step("reviews", done, total)),
+        found.logits,
         n_tokens,
-        np.array([np.count_nonzero(x == OOV) for x in ids]) / np.minimum(n_tokens, tokenizer.max_words),
-        artifact.temperature,
+        found.unknown,
+        found.temperature,
         artifact.threshold,
     )
+    # Where a review is read in windows, its words are explained as far as they are in the last ones that fit into one.
+    ids = [tokenizer.ids(review) for review in tokens]
     worst = quality.most_confident_mistakes(answers)
     leading = leading_words(
         engine,
@@ -94,7 +96,11 @@ def evaluate(
             "sha256": examples.fingerprint(),
         },
         "quality": quality.measure(
-            answers, max_words=tokenizer.max_words, words=dict(zip(worst, leading, strict=True)), seed=seed
+            answers,
+            max_words=tokenizer.max_words,
+            max_windows=tokenizer.max_windows,
+            words=dict(zip(worst, leading, strict=True)),
+            seed=seed,
         ),
         "faithfulness": explanations,
         "probes": probes.measure(lambda texts: probabilities(artifact, engine, texts), threshold=artifact.threshold),
@@ -103,8 +109,8 @@ def evaluate(
 
 def probabilities(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> list[float]:
     """Calibrated P(positive) of each text."""
-    ids = [artifact.tokenizer.ids(words(text)) for text in texts]
-    return [float(p) for p in probability(logits(engine, ids), artifact.temperature)]
+    found = score_reviews(artifact, engine, [artifact.tokenizer.words(text) for text in texts])
+    return [float(p) for p in probability(found.logits, found.temperature)]
 
 
 def leading_words(

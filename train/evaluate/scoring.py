@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.errors import EngineError
-from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import Ids
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.protocol import Doubles, Engine
+from batch_scorer.models.tokenizer import OOV, Ids
+from batch_scorer.models.windows import Windows
 from batch_scorer.scoring.score import FailedReview, ScoredBatch, score_ids
 
 
@@ -47,3 +50,40 @@ def logits(
         done += len(batch.rows)
         on_done(done, len(reviews))
     return out
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """N reviews, each read as far as the model reads it, in windows where it does so.
+
+    Args:
+        logits: float64[N], before calibration.
+        unknown: float64[N], share of the words read that the model does not know.
+        temperature: what the logits are divided by: one for all, or float64[N].
+    """
+
+    logits: Doubles
+    unknown: Doubles
+    temperature: float | Doubles
+
+
+def score_reviews(
+    artifact: Artifact,
+    engine: Engine,
+    tokens: Sequence[Sequence[str]],
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> Reviews:
+    """Scores N reviews, each given by its words.
+
+    Args:
+        on_done: called after each batch with the number of windows done, and of all windows.
+
+    Raises:
+        EngineError: see `scored`.
+    """
+    windows = Windows.of(artifact.tokenizer, tokens)
+    used = np.array([artifact.tokenizer.n_used(len(words)) for words in tokens])
+    found = windows.add_up(np.array([float(np.count_nonzero(ids == OOV)) for ids in windows.ids]))
+    unknown = found / np.maximum(used, 1)
+    temperature = artifact.temperature if artifact.calibration is None else artifact.temperatures(used, unknown)
+    return Reviews(windows.pool(logits(engine, windows.ids, on_done)), unknown, temperature)

@@ -57,3 +57,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     rules = ["---:" if name.startswith("#") else "---" for name in head]
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [names, rules, *cells])
+
+
+def reads(settings: Mapping[str, Any]) -> str:
+    """What a model reads of a review, by its `max_words` and, if it has them, `max_windows`."""
+    at_once, windows = settings["max_words"], settings.get("max_windows", 1)
+    if windows == 1:
+        return f"the last {at_once} words of a review"
+    return f"all words of a review up to the last {at_once * windows:,}, {at_once} at a time"
+
+
+def unread(settings: Mapping[str, Any]) -> str:
+    """The same as a limit of the model, as a sentence."""
+    at_once, windows = settings["max_words"], settings.get("max_windows", 1)
+    if windows == 1:
+        return f"Only the last {at_once:,} words are read."
+    return f"Words before the last {at_once * windows:,} are not read."
