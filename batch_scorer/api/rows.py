@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ def schema(optional: Collection[str] = ()) -> pa.Schema:
     ours = predictions_schema(pa.schema([]), "", "", optional)
     fields = [field.with_nullable(True) for field in ours if field.name not in _NEEDS_A_FILE]
     return pa.schema([*fields, pa.field("error", pa.string())])
+
+
+@cache
+def names(optional: tuple[str, ...] = ()) -> frozenset[str]:
+    """The names of the columns that a row has."""
+    return frozenset(schema(optional).names[:-1])
 
 
 def table(chunk: ScoredChunk) -> pa.Table:

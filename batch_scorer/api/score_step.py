@@ -133,8 +133,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 got=f"a {type(element).__name__}",
                 fix="make dicts of them; for pairs (key, text) and for strings, leave `text` out",
             )
-        ours = rows.schema(self._process.optional_columns).names[:-1]  # the last one is for errors
-        if taken := sorted(set(ours).intersection(fields)):
+        if taken := sorted(rows.names(self._process.optional_columns).intersection(fields)):
             raise OptionError(
                 "an element has a field with the name of an output column",
                 where=f"ScoreTexts(text={self._text!r})",

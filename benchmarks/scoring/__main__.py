@@ -101,10 +101,10 @@ def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Seque
     """
     import numpy as np
 
-    from batch_scorer.models.tokenizer import words
     from train.data import Columns, read_texts
 
-    tokens = [tokens for text in read_texts([file], Columns(text=text_column)) if (tokens := words(text))]
+    tokenizer = artifact.tokenizer
+    tokens = [tokens for text in read_texts([file], Columns(text=text_column)) if (tokens := tokenizer.words(text))]
     if len(tokens) < reviews:
         raise InputError(
             "there are too few reviews",
@@ -114,7 +114,6 @@ def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Seque
             fix="reduce --reviews",
         )
     chosen = np.random.default_rng(SEED).choice(len(tokens), reviews, replace=False)
-    tokenizer = artifact.tokenizer
     return [tokenizer.ids(tokens[i]) for i in chosen]
 
 

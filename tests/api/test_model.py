@@ -46,7 +46,7 @@ def test_columns_are_those_of_predictions_in_their_order_and_error(model: Model)
     table = model.score(TEXTS)
     contract = [name for name in predictions_schema(pa.schema([]), "", "").names if name not in NOT_OURS]
     assert [*contract, "error"] == table.column_names
-    assert rows.SCHEMA == table.schema
+    assert rows.schema() == table.schema
     assert [None] * len(TEXTS) == table["error"].to_pylist()
     assert {model.model_id} == set(table["model_id"].to_pylist())
 
@@ -103,7 +103,21 @@ def test_bad_text_has_nulls_and_its_code_at_its_place(model: Model) -> None:
 
 def test_only_bad_texts_give_only_nulls_and_no_texts_give_no_rows(model: Model) -> None:
     assert ["missing_text", "no_words"] == model.score([None, "?"])["error"].to_pylist()
-    assert rows.SCHEMA.empty_table() == model.score([])
+    assert rows.schema().empty_table() == model.score([])
+
+
+def test_rows_of_a_model_of_format_2_are_those_of_a_job_with_a_temperature_each(
+    tiny_model_2: Path, reviews_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = job_rows(reviews_file, tiny_model_2, tmp_path / "out", top_k=3).to_pylist()
+    with closing(load_model(tiny_model_2)) as model:
+        table = model.score([*TEXTS, None], 3)
+        assert ["rest_contribution", "temperature", "model_id", "error"] == table.column_names[-4:]
+        assert [*expected, dict.fromkeys(expected[0])] == table.drop_columns("error").to_pylist()
+        assert table.schema == model.score([]).schema
+        explained = model.explain(TEXTS[3])
+    assert expected[3]["temperature"] == pytest.approx(explained.temperature)
+    assert [False] * 14 + [True] * 28 == [word.read for word in explained.words]
 
 
 def test_chunks_do_not_change_a_row(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

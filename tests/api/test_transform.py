@@ -21,7 +21,7 @@ from apache_beam.utils.windowed_value import PaneInfo, WindowedValue
 
 from batch_scorer import Model, ScoreTexts
 from batch_scorer.api import score_step
-from batch_scorer.api.rows import COLUMNS
+from batch_scorer.api.rows import schema
 from batch_scorer.errors import ArtifactError, JobError, OptionError
 from tests.conftest import REVIEWS, save_tiny
 
@@ -239,4 +239,17 @@ def test_columns_of_rows_are_those_of_score(step: Any, model: Model) -> None:
     scorer = step()
     scorer.process("good", *HERE)
     ((_, row),) = values(scorer.finish_bundle())
-    assert [*COLUMNS] == [*row] == model.score(["good"]).drop_columns("error").column_names
+    assert schema().names[:-1] == [*row] == model.score(["good"]).drop_columns("error").column_names
+
+
+def test_field_called_temperature_is_refused_only_where_rows_have_one(step: Any, tiny_model_2: Path) -> None:
+    element = {"text": "good", "temperature": 21}
+    one = step("text")
+    assert [] == list(one.process(element, *HERE))
+
+    two = ScoreTexts(tiny_model_2, text="text")._step
+    two.setup()
+    two.start_bundle()
+    with pytest.raises(OptionError, match="called like a column of ours") as refused:
+        two.process(element, *HERE)
+    assert "temperature" == refused.value.got

@@ -22,17 +22,17 @@ from batch_scorer.errors import ArtifactError
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.models import artifact
 from batch_scorer.models.profile import measure
-from batch_scorer.models.tokenizer import words
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout, plan_files
 from batch_scorer.runs import manifest as summarise
 from batch_scorer.runs.manifest import STAGES, Counts, Summary
 from batch_scorer.scoring.write import Part
 from batch_scorer.ui import cards
+from tests.conftest import FORMAT_2, save_tiny
 from tests.fuzz.mutate import mutated, mutated_json, to_json
-from tests.fuzz.oracle import holds, scorer
+from tests.fuzz.oracle import holds
 
-FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors")
+FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors", "aliases.txt")
 SHARDS = (
     Shard(0, "parquet", ("a/b.parquet",), 0, 1_000, 0, 0, (("year", "2024"), ("k", None)), stamps=((9, 1.5),)),
     Shard(1, "jsonl", ("x\u2028\n.jsonl",), 5, 10, stamps=((10, 2.0),)),
@@ -134,20 +134,20 @@ def _summary(marker: bytes) -> Any:
 
 @cache
 def model(scratch: Path) -> dict[str, bytes]:
-    """The files of the tiny model."""
-    scorer(scratch)
-    return {name: (scratch / "model" / name).read_bytes() for name in FILES}
+    """The files of the tiny model of format 2, which has all that a model may have."""
+    folder = save_tiny(scratch / "true", **FORMAT_2)
+    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 def seed_artifact(rng: Random) -> bytes:
     """Which file, whether the hashes are made to fit again, and how it is changed."""
-    return bytes((rng.randrange(4), rng.randrange(2), rng.randrange(4))) + rng.randbytes(8)
+    return bytes((rng.randrange(len(FILES)), rng.randrange(2), rng.randrange(4))) + rng.randbytes(8)
 
 
 def check_artifact(data: bytes, scratch: Path) -> None:
     """A model with a changed file is refused as an `ArtifactError`; where the hashes fit, it may be another model."""
     files = dict(model(scratch))
-    name, resealed, how = FILES[data[0] % 4 if data else 0], data[1:2] > b"\0" and data[1] % 2 == 1, data[2:3]
+    name, resealed, how = FILES[data[0] % len(FILES) if data else 0], data[1:2] > b"\0" and data[1] % 2 == 1, data[2:3]
     true, rng = files[name], Random(data)
     if len(data) > 11:
         files[name] = data[11:]  # found by whoever looks for new ways through the code
@@ -170,9 +170,10 @@ def check_artifact(data: bytes, scratch: Path) -> None:
         holds(changed, "the true model is refused", str(error))
         holds(str(folder) in str(error.where), "the file is not named", str(error))
         return
-    true_model = scorer(scratch).artifact
+    true_model = artifact.load(str(scratch / "true"))
     if not resealed or not changed:
         same = all(np.array_equal(value, loaded.tensors[key]) for key, value in true_model.tensors.items())
+        same &= loaded.aliases == true_model.aliases
         holds(same and loaded.manifest == true_model.manifest, "a changed model is taken for the true one", name)
     _use(loaded, str(folder))
 
@@ -188,7 +189,7 @@ def _sealed(files: dict[str, bytes]) -> dict[str, bytes]:
     text = files["manifest.json"]
     try:
         manifest = json.loads(text)
-        for name in ("vocabulary.txt", "weights.safetensors"):
+        for name in ("vocabulary.txt", "weights.safetensors", "aliases.txt"):
             manifest["files"][name] = hashlib.sha256(files[name]).hexdigest()
         text = json.dumps(manifest).encode()
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -200,8 +201,10 @@ def _use(loaded: artifact.Artifact, folder: str) -> None:
     """What a job does with a model besides scoring: none of it may fail on what was let in."""
     holds(loaded.temperature > 0 and 0 <= loaded.threshold <= 1, "calibration", loaded.temperature, loaded.threshold)
     holds(loaded.training_profile.reviews >= 0, "profile", loaded.training_profile)
-    ids = loaded.tokenizer.ids(words("a good film, " * 300))
-    holds(int(ids.max()) < loaded.architecture.vocabulary_size, "ids beyond the vocabulary", ids)
+    windows = loaded.tokenizer.windows(loaded.tokenizer.words("a good film, a movie, " * 300))
+    holds(max(int(ids.max()) for ids in windows) < loaded.architecture.vocabulary_size, "ids beyond the vocabulary")
+    temperatures = loaded.temperatures(np.array([1, 5, 500]), np.array([0.0, 0.3, 1.0]))
+    holds(bool((temperatures > 0).all()), "temperatures", temperatures)
     out = io.StringIO()
     cards.model_card(Console(file=out, width=80), folder, loaded.manifest, loaded.model_id)
     holds("temperature" in out.getvalue(), "no card", out.getvalue())

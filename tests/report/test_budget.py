@@ -27,7 +27,8 @@ def review(i: int, character: str) -> Review:
     words = tuple(word(k, character * 60) for k in range(60))
     kept = tuple((character * 200, character * 200) for _ in range(20))
     return Review(
-        *(character * 1_000, character * 1_000, i, (LISTS[i % 4],), 0.5, 0.0, "positive", None, 9, 9, 0.0, words, 1.0),
+        *(character * 1_000, character * 1_000, i, (LISTS[i % 4],), 0.5, 0.0, "positive", None, 9, 9, 0.0, 1.3, words),
+        rest=1.0,
         kept=kept,
         text=character * 20_000,
     )  # fmt: skip

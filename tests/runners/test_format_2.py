@@ -17,6 +17,8 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import fold_head
+from batch_scorer.report.build import build_findings
+from batch_scorer.report.question import Question
 from batch_scorer.runners.job import plan_job
 from tests.cli.test_main import run
 from tests.conftest import REVIEWS
@@ -36,9 +38,17 @@ TEXTS = {
 def jobs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_model_2: Path) -> dict[str, ScoreConfig]:
     """The same texts, and a record without words, scored by the tiny models of format 1 and 2."""
     folder = tmp_path_factory.mktemp("jobs")
-    lines = [json.dumps({"id": name, "text": text, "stars": len(text)}) for name, text in TEXTS.items()]
+    lines = [
+        json.dumps({"id": name, "text": text, "stars": len(text), "label": len(text) % 2})
+        for name, text in TEXTS.items()
+    ]
     (folder / "in.jsonl").write_text("\n".join([*lines[:4], '{"id": "none", "text": "?!"}', *lines[4:]]) + "\n")
-    shared: dict[str, Any] = {"id_column": "id", "kept": (Kept("stars", "stars"),), "shard_rows": 4, "workers": 1}
+    shared: dict[str, Any] = {
+        "id_column": "id",
+        "kept": (Kept("stars", "stars"), Kept("label", "label")),
+        "shard_rows": 4,
+        "workers": 1,
+    }
     made = {}
     for name, model in (("1", tiny_model), ("2", tiny_model_2)):
         made[name] = ScoreConfig.of(
@@ -88,7 +98,9 @@ def test_manifest_says_how_texts_were_read_and_which_columns_there_are(
     assert {"type": "words", "pattern": r"[\w']+"} == one["tokenizer"]
     for name, manifest in (("1", one), ("2", two)):
         schema = pq.read_schema(outputs[name] / "predictions/part-00000.parquet")
-        assert [*manifest["columns"][:-2], "model_id", "run_id"] == [c for c in schema.names if c != "stars"]
+        assert [*manifest["columns"][:-2], "model_id", "run_id"] == [
+            c for c in schema.names if c not in ("stars", "label")
+        ]
         assert ("temperature" in schema.names) == (name == "2")
         for part in (*outputs[name].glob("*/part-*.parquet"),):
             assert str(manifest["schema_version"]).encode() == pq.read_metadata(part).metadata[b"schema_version"]
@@ -183,6 +195,13 @@ def test_run_is_reported_with_its_texts_and_the_temperature_of_each_row(
     texts = {review["id"]: review["text"] for review in data["reviews"]}
     assert TEXTS["apostrophe"] == texts["apostrophe"]
     assert "up to the last 28" in page and "depends on the number of words" in page
+
+
+def test_quality_of_a_run_that_read_windows_is_sliced_by_what_was_read(outputs: dict[str, Path]) -> None:
+    quality = build_findings(Question(str(outputs["2"]), label_column="label")).quality
+    assert quality is not None
+    slices = {slice.value: slice.reviews for slice in quality.slices if slice.column == "length"}
+    assert {"1 to 7 words": 6, "8 to 28 words": 2, "29 words or more, not read whole": 2} == slices
 
 
 def test_reviews_of_both_formats_are_rows_of_one_view_with_a_temperature_each(outputs: dict[str, Path]) -> None:

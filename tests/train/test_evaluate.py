@@ -14,13 +14,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_scorer.models import artifact
+from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import forward, sigmoid
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import Ids, words
 from tests.conftest import WORDS
+from tests.plain_model import expected
 from train.evaluate import figures, pages, probes, quality, run
 from train.evaluate.command import evaluate, rounded
 from train.evaluate.quality import Answers
+from train.evaluate.scoring import score_reviews
 
 SEED = 3
 
@@ -285,6 +288,39 @@ def test_evaluation_agrees_with_the_plain_arithmetic(evaluated: Path, tiny: arti
         sign = 1 if mistake["label"] == "negative" else -1
         split = sign * forward(tiny.tensors, tiny.architecture, ids).contribution[1:]
         assert tokens[-tiny.architecture.max_words :][int(split.argmax())] == mistake["words"][0]
+
+
+def test_model_of_format_2_is_judged_by_all_that_it_reads_and_by_the_temperature_of_each_review(
+    tiny_model_2: Path, tiny_2: artifact.Artifact, tmp_path: Path
+) -> None:
+    data = labelled(tmp_path / "reviews.jsonl")
+    texts = [line["text"] for line in map(json.loads, data.read_text(encoding="utf-8").splitlines()) if line["text"]]
+    wanted = [expected(tiny_2, text, 0) for text in texts if tiny_2.tokenizer.words(text)]
+    assert any(row["n_tokens"] > 7 for row in wanted)
+    found = score_reviews(
+        tiny_2, load_engine(tiny_2), [words for text in texts if (words := tiny_2.tokenizer.words(text))]
+    )
+    np.testing.assert_allclose([row["logit"] for row in wanted], found.logits, atol=1e-5)
+    assert [row["oov_rate"] for row in wanted] == pytest.approx(found.unknown.tolist())
+    assert [row["temperature"] for row in wanted] == np.asarray(found.temperature).tolist()
+
+    result = call(
+        tiny_model_2, "--data", data, "--id-column", "id", "--output", tmp_path / "out", "--faithfulness-reviews", 0
+    )
+    assert 0 == result.exit_code, result.output
+    measured = json.loads((tmp_path / "out/evaluation.json").read_text())["quality"]
+    probability = {row["probability"] for row in wanted}
+    assert all(min(abs(p - m["probability"]) for p in probability) < 1e-4 for m in measured["mistakes"])
+    assert (7, 4) == (measured["max_words"], measured["max_windows"])
+    page = (tmp_path / "out/evaluation.md").read_text()
+    assert "is read 7 words at a time, up to its last 28." in page
+
+
+def test_reviews_are_ranked_by_logits_divided_by_their_own_temperatures() -> None:
+    given = answers([2.0, 3.0, -1.0], [1, 0, 0], temperature=np.array([1.0, 4.0, 1.0]))
+    measured = quality.measure(given, max_words=20, words={}, seed=SEED, simulations=1)
+    assert (1.0, 1.0) == (measured["auc"], measured["temperature"])
+    assert 0.5 == quality.measure(answers([2, 3, -1], [1, 0, 0]), max_words=20, words={}, seed=SEED)["auc"]
 
 
 def test_evaluation_page_shows_its_figures_and_files(evaluated: Path) -> None:
