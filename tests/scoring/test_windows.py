@@ -19,7 +19,7 @@ from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.exact_engine import ExactEngine
-from batch_scorer.models.network import sigmoid
+from batch_scorer.models.network import forward, sigmoid
 from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import Ids
 from batch_scorer.scoring import encode
@@ -27,7 +27,7 @@ from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.explain import Explained
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.review import explain_review
-from tests.conftest import FORMAT_2, save_tiny
+from tests.conftest import FORMAT_2, TINY, save_tiny
 from tests.plain_model import expected
 
 WORD = st.sampled_from(["Good", "bad", "film", "Movie", "plot", "it\u2019s", "it's", "strange", "\u2019", "İ", "ΑΣ"])
@@ -206,6 +206,22 @@ def test_text_of_a_megabyte_is_a_beat_a_batch_and_its_windows_are_bounded(tmp_pa
     assert all(word["position"] >= 213_000 - 64 * 19 for word in row["top_contributing"])
     assert ("run", "run") not in itertools.pairwise(engine.happened)
     assert 2 == engine.happened.count("run")  # 66 windows, 40 at a time
+
+
+def test_network_without_a_mask_reads_windows_too_and_padding_goes_into_the_rest(tmp_path: Path) -> None:
+    notebook = dataclasses.replace(TINY, recurrent_activation="relu", masked=False)
+    model = artifact.load(str(save_tiny(tmp_path / "model", architecture=notebook, max_windows=3)))
+    engine, tokens = ExactEngine(model), "good bad film plot was not the and very boring a".split() * 4
+    texts = ["good", " ".join(tokens), "bad film"]
+    _, row, _ = found = rows(pieces(texts, Scorer(model, engine), 5), model)
+    assert (44, 44) == (row["n_tokens"], row["n_tokens_used"])
+    windows = model.tokenizer.windows(tokens)
+    assert [14, 15, 15] == [len(ids) - 1 for ids in windows]
+    logits = [forward(model.tensors, model.architecture, ids).logit for ids in windows]
+    assert sum(n / 44 * z for n, z in zip((14, 15, 15), logits, strict=True)) == pytest.approx(row["logit"], rel=1e-5)
+    for row in found:
+        listed = sum(word["contribution"] for word in row["top_contributing"])
+        assert row["logit"] == pytest.approx(engine.bias + listed + row["rest_contribution"], rel=1e-5)
 
 
 @given(TEXT)
