@@ -27,7 +27,7 @@ from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.explain import Explained
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.review import explain_review
-from tests.conftest import FORMAT_2, TINY, save_tiny
+from tests.conftest import FORMAT_2, TINY, WORDS, save_tiny
 from tests.plain_model import expected
 
 WORD = st.sampled_from(["Good", "bad", "film", "Movie", "plot", "it\u2019s", "it's", "strange", "\u2019", "İ", "ΑΣ"])
@@ -211,7 +211,7 @@ def test_text_of_a_megabyte_is_a_beat_a_batch_and_its_windows_are_bounded(tmp_pa
 def test_network_without_a_mask_reads_windows_too_and_padding_goes_into_the_rest(tmp_path: Path) -> None:
     notebook = dataclasses.replace(TINY, recurrent_activation="relu", masked=False)
     model = artifact.load(str(save_tiny(tmp_path / "model", architecture=notebook, max_windows=3)))
-    engine, tokens = ExactEngine(model), "good bad film plot was not the and very boring a".split() * 4
+    engine, tokens = ExactEngine(model), [*WORDS[:11]] * 4
     texts = ["good", " ".join(tokens), "bad film"]
     _, row, _ = found = rows(pieces(texts, Scorer(model, engine), 5), model)
     assert (44, 44) == (row["n_tokens"], row["n_tokens_used"])
