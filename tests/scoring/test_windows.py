@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scorer.errors import EngineError
@@ -56,6 +56,7 @@ def rows(explained: Sequence[Explained], model: Artifact) -> list[dict[str, Any]
     return [row for piece in explained for row in pa.table(piece.columns(model)).to_pylist()]
 
 
+@settings(max_examples=30)
 @given(st.lists(TEXT, min_size=1, max_size=5), st.integers(0, 9))
 def test_rows_are_those_of_plain_python(tiny_2: Artifact, texts: list[str], top_k: int) -> None:
     found = rows(pieces(texts, Scorer(tiny_2, ExactEngine(tiny_2)), top_k), tiny_2)
@@ -74,6 +75,7 @@ def test_rows_are_those_of_plain_python(tiny_2: Artifact, texts: list[str], top_
                 )
 
 
+@settings(max_examples=30)
 @given(st.lists(TEXT, min_size=1, max_size=5))
 def test_engine_of_a_job_gives_what_plain_python_gives_and_its_sums_are_exact(
     score: Callable[..., list[dict[str, Any]]], tiny_2: Artifact, engine: Engine, texts: list[str]
@@ -87,6 +89,7 @@ def test_engine_of_a_job_gives_what_plain_python_gives_and_its_sums_are_exact(
         assert ("positive" if row["probability"] >= 0.5 else "negative") == row["predicted_label"]
 
 
+@settings(max_examples=30)
 @given(st.lists(TEXT, min_size=2, max_size=6))
 def test_neighbours_of_any_length_change_no_bit(score: Callable[..., list[dict[str, Any]]], texts: list[str]) -> None:
     assert [score([text])[0] for text in texts] == score(texts)
@@ -224,6 +227,7 @@ def test_network_without_a_mask_reads_windows_too_and_padding_goes_into_the_rest
         assert row["logit"] == pytest.approx(engine.bias + listed + row["rest_contribution"], rel=1e-5)
 
 
+@settings(max_examples=30)
 @given(TEXT)
 def test_every_word_of_an_explained_review_has_the_numbers_of_plain_python(tiny_2: Artifact, text: str) -> None:
     review = explain_review(text, Scorer(tiny_2, ExactEngine(tiny_2)), 3)
