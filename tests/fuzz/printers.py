@@ -85,11 +85,11 @@ class _Plain:
 def check_explain(data: bytes, scratch: Path) -> None:
     """A review explained: tokens slice back, the contributions add up, and what is printed obeys nobody."""
     option, text = text_of(data)
+    of = scorer(scratch)
     try:
-        check(text, "TEXT")
+        check(text, "TEXT", of.artifact.tokenizer)
     except InputError:
         return
-    of = scorer(scratch)
     review = explain_review(text, Scorer(of.artifact, _Plain(of)), option % 12)
     for name in ("top_attended", "top_contributing"):
         for word in review.row[name]:
