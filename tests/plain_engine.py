@@ -18,7 +18,7 @@ from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact
 from batch_scorer.models.folded_engine import pool
 from batch_scorer.models.network import fold_head
 from batch_scorer.models.protocol import Engine, Scores
-from batch_scorer.models.tokenizer import PAD, Ids, words
+from batch_scorer.models.tokenizer import PAD, Ids
 
 SMALL = 1_000  # ids in the vocabulary: no real model has so few
 
@@ -78,7 +78,7 @@ def replace(engine: ModuleType) -> Callable[[Artifact, str], Engine]:
             loaded: Engine = load(artifact, precision)
             return loaded
         plain = PlainEngine(artifact)
-        probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
+        probe = artifact.tokenizer.ids(artifact.tokenizer.words(artifact.manifest["probe"]["text"]))
         engine.check_probe(artifact, float(plain.run([probe]).logit[0]), "the engine", PROBE_TOLERANCE)
         return plain
 

@@ -11,7 +11,6 @@ from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact, check_probe
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.keras_engine import KerasEngine
 from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import words
 from batch_scorer.silence import hushed
 
 PROBE_TOLERANCES = {FLOAT32: PROBE_TOLERANCE, BFLOAT16: 0.1}
@@ -67,7 +66,7 @@ def _load(artifact: Artifact, precision: str) -> Engine:
     foldable = artifact.architecture.foldable
     engine: Engine = FoldedEngine(artifact, precision=precision) if foldable else KerasEngine(artifact)
     # This also compiles the loops.
-    probe = artifact.tokenizer.ids(words(artifact.manifest["probe"]["text"]))
+    probe = artifact.tokenizer.ids(artifact.tokenizer.words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine", PROBE_TOLERANCES[precision])
     return engine
 

@@ -24,7 +24,7 @@ from batch_scorer.models.keras_model import from_tensors
 from batch_scorer.models.network import forward
 from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import PAD, START, words
-from tests.conftest import TINY, save_tiny
+from tests.conftest import FORMAT_2, TINY, save_tiny
 
 Ids = npt.NDArray[np.int32]
 
@@ -130,6 +130,13 @@ def test_micro_batch_size_changes_no_result_beyond_1e_5(engine: Engine, tiny: Ar
     expected = np.array([engine.run([ids]).logit[0] for ids in batch])
     found = np.concatenate([other.run(batch[i : i + batch_size]).logit for i in range(0, len(batch), batch_size)])
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_probe_text_is_read_by_the_models_own_pattern_and_aliases(tmp_path: Path) -> None:
+    # Read by the first pattern, without aliases, it would be other words, and no engine would pass.
+    model = load(str(save_tiny(tmp_path, **{**FORMAT_2, "probe_text": "It\u2019s a movie"})))
+    (logit,) = load_engine(model).run([model.tokenizer.ids(["it's", "a", "film"])]).logit
+    assert model.manifest["probe"]["logit"] == pytest.approx(logit, abs=1e-5)
 
 
 def test_shipped_model_agrees_with_keras_on_real_reviews(imdb: str) -> None:

@@ -28,6 +28,7 @@ from batch_scorer.scoring.explain import Explained
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.review import explain_review
 from tests.conftest import FORMAT_2, TINY, WORDS, save_tiny
+from tests.engines import tensorflow_engines
 from tests.plain_model import expected
 
 WORD = st.sampled_from(["Good", "bad", "film", "Movie", "plot", "it\u2019s", "it's", "strange", "\u2019", "İ", "ΑΣ"])
@@ -38,7 +39,9 @@ LONG = " ".join(f"{word} film" for word in ("good", "bad", "very", "boring", "it
 
 @pytest.fixture(scope="module")
 def engine(tiny_2: Artifact) -> Engine:
-    return load_engine(tiny_2)
+    """That of a job, by TensorFlow."""
+    with tensorflow_engines():
+        return load_engine(tiny_2)
 
 
 @pytest.fixture(scope="module")
