@@ -25,9 +25,9 @@ from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.models import aliases as alias_lines
 from batch_scorer.models import artifact_files as files
-from batch_scorer.models import artifact_manifest, manifest_schema
+from batch_scorer.models import manifest_schema
 from batch_scorer.models.artifact_files import ALIASES, MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
-from batch_scorer.models.artifact_manifest import check_loads
+from batch_scorer.models.artifact_manifest import check_loads, parse
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.network import Architecture, Doubles, Floats, forward
 from batch_scorer.models.profile import Profile
@@ -97,9 +97,8 @@ class Artifact:
             n_used: [N], words read of each.
             oov_rate: [N], the share of them that are unknown.
         """
-        if self.calibration is None:
-            return np.full(len(n_used), self.temperature)
-        return self.calibration.temperature(n_used, oov_rate)
+        calibration = self.calibration
+        return calibration.temperature(n_used, oov_rate) if calibration else np.full(len(n_used), self.temperature)
 
     @property
     def optional_columns(self) -> tuple[str, ...]:
@@ -144,7 +143,7 @@ def save(
 ) -> str:
     """Writes an artefact to the local `directory` and returns its model id.
 
-    It is one of format 1, which older versions read, unless it needs what they do not know.
+    It is of format 1, which older versions read, unless it needs what they do not know.
 
     Args:
         temperature: of every review; with a calibration, the median (`Calibration.median`).
@@ -153,8 +152,7 @@ def save(
         aliases: word, as `Tokenizer.words` gives it -> id.
         pattern: one of `tokenizer.PATTERNS`.
         max_windows: how many times `max_words` are read of a longer review; 1 reads its last words only.
-        calibration: where the temperature depends on the review.
-        confidence_curve: of the validation split.
+        calibration, confidence_curve: where the temperature depends on the review; of the validation split.
 
     Raises:
         ArtifactError: `load` would refuse the model: it is too large, or something in it is not a number.
@@ -193,7 +191,7 @@ def save(
         "probe": {"text": probe_text, "logit": forward(tensors, architecture, probe_ids).logit},
     }
     text = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    check_loads(lambda: artifact_manifest.parse("", bytearray(text)))
+    check_loads(lambda: parse("", bytearray(text)))
     model_id = hashlib.sha256(text).hexdigest()
     for file, data in {**contents, MANIFEST: text, MODEL_ID: f"{model_id}\n".encode()}.items():
         storage.publish_bytes(data, os.path.join(directory, file))
@@ -209,7 +207,7 @@ def load(directory: str) -> Artifact:
         ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
     """
     model_id = files.model_id(directory)
-    manifest = artifact_manifest.parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
+    manifest = parse(directory, files.read(directory, MANIFEST, files.MANIFEST_BYTES, model_id))
     architecture, sha256 = Architecture(**manifest["architecture"]), manifest["files"]
     vocabulary = files.read(directory, VOCABULARY, files.vocabulary_limit(architecture), sha256[VOCABULARY])
     weights = files.read(directory, WEIGHTS, files.weights_limit(architecture), sha256[WEIGHTS])
@@ -228,11 +226,11 @@ def load(directory: str) -> Artifact:
 
 
 def _aliases(directory: str, manifest: Mapping[str, Any], architecture: Architecture) -> dict[str, int]:
-    sha256, pattern = manifest["files"].get(ALIASES), manifest["tokenizer"]["pattern"]
-    if sha256 is None:
+    if ALIASES not in manifest["files"]:
         return {}
-    data = files.read(directory, ALIASES, files.vocabulary_limit(architecture), sha256)
-    return alias_lines.from_bytes(data, architecture, pattern, storage.join(directory, ALIASES))
+    data = files.read(directory, ALIASES, files.vocabulary_limit(architecture), manifest["files"][ALIASES])
+    path, pattern = storage.join(directory, ALIASES), manifest["tokenizer"]["pattern"]
+    return alias_lines.from_bytes(data, architecture, pattern, path)
 
 
 def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:
