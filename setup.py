@@ -84,6 +84,7 @@ setup(
             "setuptools>=77",
             "sqlglot>=25.0",
         ],
+        "train": ["scikit-learn>=1.5"],  # for --preset full
         "evaluate": ["matplotlib>=3.8"],
         "bench": [
             "matplotlib>=3.8",

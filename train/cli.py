@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +14,14 @@ from batch_scorer.cli.framework import SETTINGS, Group, option, reports_errors
 from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.escape import safe
 from batch_scorer.silence import greet_tensorflow
-from train.data import Columns, Say, read_examples, read_texts
+from train.data import Say
+from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
 from train.options import column_options, columns_and_reading, read_options
 from train.run import AVERAGE, PRETRAINING, Line, Run
-from train.sources import ReadOptions
+
+if TYPE_CHECKING:
+    from train.inputs import Inputs
 
 # The sections of the help.
 _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
@@ -57,6 +58,14 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
         help="Skip pre-training and start from the pretrained.npz in the work directory of another run "
              "(preset full).")  # fmt: skip
+@option(_RECIPE, "--counterfactual", multiple=True, metavar="FILE",
+        help="Reviews rewritten to the opposite sentiment, in the columns text, label and pair (preset full); may be "
+             "repeated.")  # fmt: skip
+@option(_RECIPE, "--counterfactual-holdout", metavar="PREFIX",
+        help="Train neither on pairs whose column id begins with PREFIX nor on their originals.")  # fmt: skip
+@option(_RECIPE, "--teacher", type=click.Path(path_type=Path), metavar="FILE",
+        help="Skip the teacher and use the teacher.npz in the work directory of another run (preset "
+             "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
         help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
 @option(_RUN, "--checkpoint-seconds", type=click.FloatRange(0), default=120.0, metavar="SECONDS",
@@ -69,7 +78,8 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 def main(
     context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, unlabelled: tuple[str, ...],
     word_index: Path | None, name: str, epochs: int | None, batch_size: int | None, seed: int | None,
-    settings: tuple[str, ...], pretrained: Path | None, work: Path | None, checkpoint_seconds: float,
+    settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
+    counterfactual_holdout: str | None, teacher: Path | None, work: Path | None, checkpoint_seconds: float,
     deterministic: bool, resume: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
@@ -97,28 +107,21 @@ def main(
     columns, reads = columns_and_reading(**reading)
     if (output / "manifest.json").exists():
         raise OutputError("the output already holds a model", where=str(output), fix="choose another --output")
-    if (word_index is not None) != any(source.endswith(".npz") for source in sources) or (
-        word_index and (preset != "notebook" or len(sources) > 1)
-    ):
-        raise OptionError(
-            "Keras' files go together, and only with the preset notebook",
-            expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
-        )
-    if preset != "full" and (unlabelled or pretrained):
-        raise OptionError("--unlabelled and --pretrained are for pre-training only", fix="add --preset full")
+    from train.inputs import Inputs
+
+    inputs = Inputs(
+        sources, columns, reads, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained, teacher
+    )
+    inputs.check(preset)
     work = work or Path(f"{output}.work")
-    train(
-        preset, sources, columns, reads, unlabelled, word_index, output, work, name, changes, settings, pretrained,
-        checkpoint_seconds, deterministic, resume,
-    )  # fmt: skip
+    train(preset, inputs, output, work, name, changes, settings, checkpoint_seconds, deterministic, resume)
 
 
 def train(
-    preset: str, sources: tuple[str, ...], columns: Columns, reads: ReadOptions, unlabelled: tuple[str, ...],
-    word_index: Path | None, output: Path, work: Path, name: str, changes: dict[str, Any], settings: tuple[str, ...],
-    pretrained: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
+    preset: str, inputs: Inputs, output: Path, work: Path, name: str, changes: dict[str, Any],
+    settings: tuple[str, ...], checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
-    """Trains on the reviews in `sources` and writes the artefact; `changes` and `settings` override the recipe."""
+    """Trains on what is given and writes the artefact; `changes` and `settings` override the recipe."""
     greet_tensorflow()
     import tensorflow as tf
 
@@ -127,9 +130,7 @@ def train(
     from rich.console import Console
 
     from batch_scorer.models.network import Architecture
-    from train import fit, full, notebook, trainer
-    from train.keras_files import read_keras_files
-    from train.prepare import from_ranks, from_texts
+    from train import full, notebook, trainer
     from train.progress import bar
     from train.publish import publish
 
@@ -144,18 +145,9 @@ def train(
         got = f"validation_share={recipe.validation_share:g}"
         raise OptionError("no reviews would be left for one side", expected="a share between 0 and 1", got=got)
     architecture = Architecture(recipe.vocabulary_size)
-    fitting: Any = fit.fit
     if preset == "notebook":
-        architecture, fitting = notebook.architecture(recipe.vocabulary_size), notebook.fit
-    elif preset == "full":
-        fitting = functools.partial(full.fit, pretrained=pretrained)
-    shape = (recipe.validation_share, recipe.vocabulary_size, architecture.max_words, architecture.max_length)
-    if word_index:
-        data = from_ranks(read_keras_files(Path(sources[0]), word_index), *shape)
-    else:
-        examples = read_examples(sources, columns, reads, say)
-        unlabelled_texts = read_texts(unlabelled, columns, reads, say)
-        data = from_texts(examples, *shape, preset == "notebook", unlabelled_texts)
+        architecture = notebook.architecture(recipe.vocabulary_size)
+    data, rewritten = inputs.prepare(preset, recipe, architecture, say)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
     say(
         f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
@@ -168,13 +160,11 @@ def train(
         "preset": preset,
         "data": data.digest(),
         "recipe": dataclasses.asdict(recipe),
-        "pretrained": hashlib.sha256(pretrained.read_bytes()).hexdigest()
-        if pretrained and pretrained.is_file()
-        else None,
+        **inputs.settings(rewritten),
     }
     with bar(console) as on_step:
         run = Run(work, resume, fixed, on_step, lambda line: say(measured(line)), checkpoint_seconds)
-        fitted = fitting(recipe, architecture, data, run)
+        fitted = inputs.fitting(preset, rewritten)(recipe, architecture, data, run)
     model_id = publish(output, name, architecture, data, fitted, recipe)
     run.finish()
     draw_curves(run, say)
@@ -238,3 +228,4 @@ def draw_curves(run: Run, say: Say) -> None:
 
 main.add_command(evaluate)
 main.add_command(card)
+main.add_command(check)

@@ -5,7 +5,6 @@ Shapes as in `batch_scorer.models.network`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from batch_scorer.models.calibration import Calibration
 from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import OOV
+from train.material.mixture import labelled
+from train.material.parts import Parts
 from train.metrics import fit_temperature, metrics
 from train.prepare import Encoded, Prepared
 from train.run import AVERAGE, FINE_TUNING, Line, Run
@@ -25,16 +28,25 @@ class Fitted:
     """The chosen weights, as tensors of the artefact, with their results on the validation split.
 
     Args:
-        temperature: divides the logits (Guo et al. 2017, section 4.2).
+        temperature: divides the logits (Guo et al. 2017, section 4.2); with a calibration, its median.
         validation: what `train.metrics.metrics` returns for the validation split.
-        validation_logits: float32[N], before calibration.
+        validation_logits: float64[N], before calibration.
+        calibration: where the temperature depends on the review.
     """
 
     tensors: dict[str, Floats]
     epoch: int
     temperature: float
     validation: dict[str, float]
-    validation_logits: npt.NDArray[np.float32]
+    validation_logits: npt.NDArray[np.float64]
+    calibration: Calibration | None = None
+
+    def temperatures(self, side: Encoded) -> npt.NDArray[np.float64]:
+        """What the logits of N reviews are divided by: float64[N]."""
+        if self.calibration is None:
+            return np.full(len(side), self.temperature)
+        n_used = side.n_read
+        return self.calibration.temperature(n_used, side.count(OOV) / np.maximum(n_used, 1))
 
 
 def fit(
@@ -44,6 +56,7 @@ def fit(
     run: Run,
     start: Mapping[str, Floats] | None = None,
     fine_tunings: int = 1,
+    parts: Parts | None = None,
 ) -> Fitted:
     """Trains until the validation loss stops falling, as the stage `fine-tuning` of a run, and returns the best epoch.
 
@@ -54,10 +67,13 @@ def fit(
         fine_tunings: how many times to fine-tune from the same weights, each time with a different order and dropout.
             The model is the mean of all of them at the same epoch (Wortsman et al. 2022, a uniform soup): trainings
             that start from the same weights end in the same basin of the loss.
+        parts: what each epoch is drawn from; by default the labelled reviews.
     """
+    whole = labelled(data.training, recipe.batch_size)
+    parts = parts or (lambda epoch: [whole])
     stages = [FINE_TUNING] if fine_tunings == 1 else [f"{FINE_TUNING} {1 + turn}" for turn in range(fine_tunings)]
     for turn, stage in enumerate(stages):
-        trainer = _fine_tune(recipe, architecture, data, run, stage, start, turn)
+        trainer = fine_tune(recipe, architecture, data, parts, run, stage, start, turn)
     epochs = range(1, 1 + min(len(run.epochs(stage)) for stage in stages))
     if fine_tunings == 1:  # the log already says which epoch is best
         best = min(run.epochs(FINE_TUNING), key=lambda line: line["log_loss"])["epoch"]
@@ -65,23 +81,29 @@ def fit(
     return min(_averaged(trainer, data, run, stages, epochs), key=lambda fitted: fitted.validation["log_loss"])
 
 
-def _fine_tune(
+def fine_tune(
     recipe: Recipe,
     architecture: Architecture,
     data: Prepared,
+    parts: Parts,
     run: Run,
     stage: str,
     start: Mapping[str, Floats] | None,
     turn: int,
 ) -> Trainer:
-    """Runs one fine-tuning to its end and saves the averaged weights of each epoch to `_weights_path`."""
+    """Runs one fine-tuning to its end and saves the averaged weights of each epoch to `weights_path`.
+
+    Args:
+        parts: what each epoch is drawn from.
+        turn: which of several fine-tunings this is, from 0.
+    """
     training, validation = data.training, data.validation
-    steps = math.ceil(len(training) / recipe.batch_size)
-    trainer = Trainer(recipe, architecture, data.counts, steps, start, turn)
+    steps = sum(part.steps for part in parts(1))
+    trainer = Trainer(recipe, architecture, data.shared_counts, steps, start, turn)
 
     def measure(epoch: int) -> dict[str, float]:
         trainer.settle(training.ids)
-        path = _weights_path(run, stage, epoch)
+        path = weights_path(run, stage, epoch)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft.npz")
         np.savez(draft, **{name: variable.numpy() for name, variable in trainer.average.items()})
@@ -98,7 +120,7 @@ def _fine_tune(
         recipe.epochs,
         steps,
         trainer.state(),
-        lambda epoch, skip: trainer.train_epoch(epoch, training.ids, training.labels, skip),
+        lambda epoch, skip: trainer.train_epoch(epoch, parts(epoch), skip),
         measure,
         enough,
         begin=lambda: trainer.begin(training.ids),
@@ -114,8 +136,7 @@ def _averaged(
     for epoch in epochs:
         members = []
         for stage in stages:
-            with np.load(_weights_path(run, stage, epoch)) as stored:
-                members.append({name: stored[name] for name in stored.files})
+            members.append(load_weights(run, stage, epoch))
         tensors = {name: np.mean([member[name] for member in members], axis=0) for name in members[0]}
         trainer.take(tensors, data.training.ids)
         logits, temperature, quality = _validate(trainer, data.validation)
@@ -125,12 +146,19 @@ def _averaged(
         yield Fitted(averaged, epoch, temperature, quality, logits)
 
 
-def _validate(trainer: Trainer, validation: Encoded) -> tuple[npt.NDArray[np.float32], float, dict[str, float]]:
+def _validate(trainer: Trainer, validation: Encoded) -> tuple[npt.NDArray[np.float64], float, dict[str, float]]:
     """Logits of the averaged network on the validation split, the temperature fitted to them, and the metrics."""
-    logits = trainer.logits(validation.ids)
+    logits = validation.pooled(trainer.logits(validation.ids))
     temperature = fit_temperature(logits, validation.labels)
     return logits, temperature, metrics(logits, validation.labels, temperature)
 
 
-def _weights_path(run: Run, stage: str, epoch: int) -> Path:
+def weights_path(run: Run, stage: str, epoch: int) -> Path:
+    """Where `fine_tune` saves the averaged weights of an epoch."""
     return run.directory / "checkpoints" / stage / f"weights-{epoch}.npz"
+
+
+def load_weights(run: Run, stage: str, epoch: int) -> dict[str, Floats]:
+    """The weights at `weights_path`."""
+    with np.load(weights_path(run, stage, epoch)) as stored:
+        return {name: stored[name] for name in stored.files}

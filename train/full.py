@@ -1,7 +1,9 @@
-"""The full recipe: pre-training on all texts, labelled or not, then adversarial fine-tuning on the labelled ones."""
+"""The full recipe: pre-training on all texts, labelled or not; a teacher; then the student, fine-tuned on a mixture."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,42 +11,80 @@ import numpy as np
 
 from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import Tokenizer
 from train import fit as fine_tuning
-from train import pretrain, trainer
+from train import pretrain, teacher, trainer
+from train.calibrate import calibrate
+from train.material import mixture
+from train.material.counterfactual import Rewritten
+from train.material.word_classes import tied_embedding
+from train.metrics import metrics
+from train.network import predictor
 from train.prepare import Prepared
 from train.run import Run
 
 
 @dataclass(frozen=True)
 class Recipe(trainer.Recipe):
-    """Settings of both stages. Some of fine-tuning differ from the default preset's, since it starts pre-trained.
+    """Settings of all stages. Some of fine-tuning differ from the default preset's, since it starts pre-trained.
 
     Args:
         fine_tunings: how many times to fine-tune, each time with a different order and dropout; the model's weights
             are the mean of all.
-        pretraining: settings of the first stage.
+        max_windows: how many times 499 words are read of a longer review; 1 reads its last words only.
+        start: what the student starts from: `teacher`, the mean of the teacher's networks, or `pretraining`.
+        student_rate: the learning rate after the former, at its peak; after the latter it is `learning_rate`.
+        ties: classes of words that share an id (`train/material/word_classes.toml`): `all`, `none`, or names separated
+            by commas.
+        pretraining, teacher, mixture: settings of the other stages.
     """
 
     epochs: int = 3
     fine_tunings: int = 3
     word_dropout: float = 0.05
+    max_windows: int = 64
+    start: str = "teacher"
+    student_rate: float = 1e-3
+    ties: str = "all"
     pretraining: pretrain.Recipe = field(default_factory=pretrain.Recipe)
+    teacher: teacher.Recipe = field(default_factory=teacher.Recipe)
+    mixture: mixture.Recipe = field(default_factory=mixture.Recipe)
 
 
-def fit(
-    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, pretrained: Path | None = None
-) -> fine_tuning.Fitted:
-    """Pre-trains, unless that has been done already, and fine-tunes.
-
-    Validation reviews are not part of pre-training, not even without their labels.
+@dataclass(frozen=True)
+class Given:
+    """What a run is given besides the labelled reviews, all of it optional.
 
     Args:
         pretrained: the `pretrained.npz` of an earlier run on the same data, to start from. Every run leaves one.
+        taught: the `teacher.npz` of an earlier run on the same data, likewise.
+        rewritten: rewritten reviews.
+    """
+
+    pretrained: Path | None = None
+    taught: Path | None = None
+    rewritten: Rewritten | None = None
+
+
+def fit(
+    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, given: Given = Given()
+) -> fine_tuning.Fitted:
+    """Pre-trains and teaches, unless that has been done already, and fine-tunes.
+
+    Validation reviews are not part of pre-training, not even without their labels.
 
     Raises:
-        InputError: the earlier run used different data, so that its words have different ids.
+        InputError: an earlier run used different data, so that its words have different ids; or scikit-learn is not
+            installed.
         OptionError: `fine_tunings` is below 1.
     """
+    if importlib.util.find_spec("sklearn") is None:
+        raise InputError(
+            "a package is missing", expected="scikit-learn, for NBSVM and the calibration",
+            fix="from a checkout: pip install -e '.[train]'",
+        )  # fmt: skip
+    if recipe.start not in ("teacher", "pretraining"):
+        raise OptionError("the student cannot start there", expected="start=teacher or pretraining", got=recipe.start)
     if recipe.fine_tunings < 1:
         raise OptionError(
             "the model is the mean of its fine-tunings, and there are none",
@@ -52,18 +92,39 @@ def fit(
             got=f"fine_tunings={recipe.fine_tunings}",
         )
     saved = run.directory / "pretrained.npz"
-    if pretrained is None and not (run.resume and saved.exists()):
-        texts = [*data.training.ids, *data.unlabelled]
-        tensors = pretrain.pretrain(
-            recipe.pretraining, architecture, data.counts, texts, data.validation.ids[:500], run
+    if given.pretrained is None and not (run.resume and saved.exists()):
+        plain = Tokenizer(data.vocabulary, architecture.max_words, architecture.max_length)
+        texts, held_out = (
+            [plain.ids(plain.words(text)) for text in side]
+            for side in ([*data.texts["training"], *data.unlabelled], data.texts["validation"][:500])
         )
+        tensors = pretrain.pretrain(recipe.pretraining, architecture, data.counts, texts, held_out, run)
         draft = saved.with_suffix(".draft.npz")
         np.savez(draft, vocabulary=np.array(data.vocabulary), counts=data.counts, **tensors)  # type: ignore[arg-type]
         draft.replace(saved)
-    return fine_tuning.fit(recipe, architecture, data, run, _load(pretrained or saved, data), recipe.fine_tunings)
+    start = _load(given.pretrained or saved, data)
+    start["embedding"] = tied_embedding(start["embedding"], data.counts, data.vocabulary, data.tokenizer.aliases)
+    taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught)
+    soft, fine_tuned = taught.soft if taught else None, recipe
+    if taught and recipe.start == "teacher":
+        start, fine_tuned = dict(taught.weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
+    parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
+    fitted = fine_tuning.fit(fine_tuned, architecture, data, run, start, recipe.fine_tunings, parts)
+    return calibrated(fitted, architecture, data, recipe.seed)
+
+
+def calibrated(fitted: fine_tuning.Fitted, architecture: Architecture, data: Prepared, seed: int) -> fine_tuning.Fitted:
+    """The same weights with a temperature that depends on the review."""
+    validation = data.validation
+    calibration = calibrate(validation, predictor(architecture, fitted.tensors), seed)
+    fitted = dataclasses.replace(fitted, calibration=calibration)
+    temperatures = fitted.temperatures(validation)
+    quality = metrics(fitted.validation_logits / temperatures, validation.labels, 1.0)
+    return dataclasses.replace(fitted, temperature=float(np.median(temperatures)), validation=quality)
 
 
 def _load(path: Path, data: Prepared) -> dict[str, Floats]:
+    """The pre-trained tensors in a file, before words share ids."""
     if not path.is_file():
         raise InputError(
             "the pre-trained tensors do not exist",

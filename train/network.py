@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from batch_scorer.models.network import Architecture
+from batch_scorer.models.keras_model import ReviewClassifier
+from batch_scorer.models.network import Architecture, Floats
 from train.data import Ids, pad
 
 
@@ -72,3 +73,14 @@ def map_batches(
     out = np.empty_like(by_length)
     out[order] = by_length
     return out
+
+
+def predictor(
+    architecture: Architecture, tensors: Mapping[str, Floats]
+) -> Callable[[Sequence[Ids]], npt.NDArray[np.float32]]:
+    """A function from ids, int32[n] of N texts each, to logits, float32[N], by a network with these weights."""
+    network = ReviewClassifier(architecture)
+    network.assign(tensors)
+    ids = tf.TensorSpec([None, None], tf.int32)
+    run = tf.function(lambda ids: network(ids)[0], input_signature=[ids])
+    return lambda encoded: map_batches(run, encoded)

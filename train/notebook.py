@@ -103,7 +103,7 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
     before_head = keras.Model(network.input, network.get_layer("batch_norm").output)
     validation, labels = _padded(data.validation.ids, architecture), data.validation.labels
 
-    def validation_logits() -> npt.NDArray[np.float32]:
+    def validation_logits() -> npt.NDArray[np.float64]:
         # Computed from the layer before the head, since the head's sigmoid rounds large logits to 0 or 1.
         head = network.get_layer("head")
         logits = before_head.predict(validation, batch_size=128, verbose=0) @ head.kernel.numpy() + head.bias.numpy()
@@ -114,7 +114,7 @@ def fit(recipe: Recipe, architecture: Architecture, data: Prepared, run: Run) ->
                 got=f"{logits[~np.isfinite(logits)][0]}",
                 fix="try another --seed, or fewer --epochs",
             )
-        return logits[:, 0].astype(np.float32)  # type: ignore[no-any-return]
+        return logits[:, 0].astype(np.float64)  # type: ignore[no-any-return]
 
     def validate() -> dict[str, float]:
         logits = validation_logits()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from batch_scorer.models import artifact
+from batch_scorer.models.calibration import ConfidenceCurve
 from batch_scorer.models.network import Architecture, probability
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import OOV
@@ -27,22 +28,23 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
     import keras
     import tensorflow as tf
 
-    validation = data.validation
+    validation, tokenizer = data.validation, data.tokenizer
+    p = probability(fitted.validation_logits / fitted.temperatures(validation), 1.0)
     return artifact.save(
         str(output),
         name=name,
         architecture=architecture,
         vocabulary=data.vocabulary,
         tensors=fitted.tensors,
-        max_words=data.max_words,
+        max_words=tokenizer.max_words,
         temperature=fitted.temperature,
         threshold=0.5,
-        training_profile=measure(
-            validation.n_tokens,
-            np.minimum(validation.n_tokens, data.max_words),
-            np.array([int((ids == OOV).sum()) for ids in validation.ids]),
-            probability(fitted.validation_logits, fitted.temperature),
-        ),
+        training_profile=measure(validation.n_tokens, validation.n_read, validation.count(OOV), p),
+        aliases=tokenizer.aliases,
+        pattern=tokenizer.pattern,
+        max_windows=tokenizer.max_windows,
+        calibration=fitted.calibration,
+        confidence_curve=ConfidenceCurve.measure(p, validation.labels) if fitted.calibration else None,
         metrics={"validation": fitted.validation},
         training={
             "recipe": dataclasses.asdict(recipe),

@@ -5,6 +5,7 @@ Shapes as in `batch_scorer.models.network`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import tensorflow as tf
 from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import OOV, PAD, START
-from train.data import Ids, bucketed_batches, pad
+from train.data import Ids, pad
+from train.material.parts import Part, batches
 from train.network import conicity, map_batches, normalised, random_embedding, update_statistics
 
 STATISTICS = ("batch_norm.mean", "batch_norm.variance")
@@ -97,18 +99,20 @@ class Trainer:
         self.average = {name: tf.Variable(v) for name, v in self.network.tensor_variables().items()}
         self.average["embedding"].assign(normalised(self.network.embedding.embeddings, self.frequency))
         self.taken = tf.Variable(0, dtype=tf.int64)
-        self._step = tf.function(
-            self._train_batch,
-            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)],
-        )
-        ids = tf.TensorSpec([None, None], tf.int32)
+        ids, numbers = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)
+        self._steps = {
+            adversarial: tf.function(
+                functools.partial(self._train_batch, adversarial=adversarial), input_signature=[ids, numbers, numbers]
+            )
+            for adversarial in (False, True)
+        }
         self._predict = tf.function(lambda ids: self.averaged(ids)[0], input_signature=[ids])
         self._pool = tf.function(
             lambda ids: self.averaged.attend(self.averaged.embedding(ids), ids != PAD)[0], input_signature=[ids]
         )
 
-    def _train_batch(self, ids: Any, labels: Any) -> Any:
-        """One step on ids [B, T] and labels [B]; returns the loss on the unperturbed reviews."""
+    def _train_batch(self, ids: Any, targets: Any, weights: Any, *, adversarial: bool) -> Any:
+        """One step on ids [B, T] with targets and weights [B]; returns the loss on the unperturbed texts."""
         r, network = self.recipe, self.network
         variables = network.trainable_variables
         seeds = tf.stack([tf.cast(self.taken, tf.int32), self.seed])
@@ -124,19 +128,20 @@ class Trainer:
         def loss_of(embedded: Any) -> tuple[Any, Any, Any]:
             context, _, states = network.attend(embedded, mask, training=True)
             logits = network.decide(context)  # uses the running statistics: see `update_statistics`
-            return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)), context, states
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+            return tf.reduce_mean(weights * losses), context, states
 
         with tf.GradientTape() as tape:
             embedded = embed()
             loss, context, states = loss_of(embedded)
             objective = loss + r.diversity * conicity(states, mask) if r.diversity else loss
         slope, *gradients = tape.gradient(objective, [embedded, *variables])
-        if r.perturbation:
+        if r.perturbation and adversarial:
             # A second pass after the worst small step of each review's embeddings (Miyato et al. 2017, eq. 6-8).
             norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
             with tf.GradientTape() as tape:
-                adversarial, _, _ = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
-            second = tape.gradient(adversarial, variables)
+                worst, _, _ = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
+            second = tape.gradient(worst, variables)
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         update_statistics(network.batch_norm, context)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -150,14 +155,12 @@ class Trainer:
                 self.average[name].assign(decay * self.average[name] + (1 - decay) * value)
         return loss
 
-    def train_epoch(
-        self, epoch: int, encoded: Sequence[Ids], labels: npt.NDArray[np.int8], skip: int = 0
-    ) -> Iterator[float]:
-        """One pass over the training reviews, without the first `skip` batches; yields the loss of each step."""
+    def train_epoch(self, epoch: int, parts: Sequence[Part], skip: int = 0) -> Iterator[float]:
+        """One pass over all `parts`, without the first `skip` batches; yields the loss of each step."""
         rng = np.random.default_rng((self.seed, epoch))
-        lengths = np.array([len(ids) for ids in encoded])
-        for batch in itertools.islice(bucketed_batches(lengths, self.recipe.batch_size, rng), skip, None):
-            yield float(self._step(pad([encoded[i] for i in batch]), labels[batch].astype(np.float32)))
+        for part, batch in itertools.islice(batches(parts, rng), skip, None):
+            step = self._steps[part.adversarial]
+            yield float(step(pad([part.ids[i] for i in batch]), part.targets[batch], part.weights[batch]))
 
     def begin(self, encoded: Sequence[Ids]) -> None:
         """Sets the running statistics of batch normalisation to those of the training reviews, instead of 0 and 1."""

@@ -88,8 +88,8 @@ def run(
         ScorerError: a file or a model cannot be read, or a review cannot be scored.
     """
     from batch_scorer.models import artifact
-    from benchmarks.accuracy import nbsvm
     from benchmarks.accuracy.compare import Answers, answers_of, compare
+    from train import nbsvm
     from train.data import Columns, read_examples, split
 
     columns = Columns(id=id_column)

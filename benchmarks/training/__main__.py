@@ -65,14 +65,14 @@ def run(
     from benchmarks.training import measure
     from train import notebook, pretrain, trainer
     from train.data import Columns, read_examples
-    from train.prepare import Prepared, from_texts
+    from train.prepare import Prepared, Reading, from_texts
 
     examples = read_examples([file], Columns(id=id_column))
     recipe, notebook_recipe = trainer.Recipe(), notebook.Recipe()
 
     def prepared(architecture: Architecture, as_keras: bool) -> tuple[Prepared, Architecture]:
-        shape = (recipe.validation_share, architecture.vocabulary_size, architecture.max_words, architecture.max_length)
-        data = from_texts(examples, *shape, as_keras)
+        reading = Reading(architecture.max_words, architecture.max_length)
+        data = from_texts(examples, recipe.validation_share, architecture.vocabulary_size, reading, as_keras)
         return data, dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
 
     ours, ours_shape = prepared(dataclasses.replace(Architecture(recipe.vocabulary_size), **sizes), False)

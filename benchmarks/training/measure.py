@@ -21,6 +21,7 @@ from batch_scorer.models.keras_model import notebook_network
 from batch_scorer.models.network import Architecture
 from train import notebook, pretrain
 from train.data import Ids, bucketed_batches, pad
+from train.material.mixture import labelled
 from train.prepare import Encoded, Prepared
 from train.trainer import Recipe, Trainer
 
@@ -68,7 +69,8 @@ class Timing:
 
 def sample(side: Encoded, chosen: npt.NDArray[np.intp]) -> Encoded:
     """The reviews with the indices `chosen`."""
-    return Encoded([side.ids[i] for i in chosen], side.labels[chosen], side.n_tokens[chosen])
+    ids = [side.ids[i] for i in chosen]
+    return Encoded.one_each(ids, side.labels[chosen], side.n_tokens[chosen])
 
 
 def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, recipe: notebook.Recipe) -> Side:
@@ -98,11 +100,12 @@ def trainer_side(
     """
     steps = math.ceil(len(timed) / recipe.batch_size)
     trainer = Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
+    parts = [labelled(timed, recipe.batch_size)]
     return Side(
         name,
         recipe.batch_size,
         *_padding(data, timed, recipe.batch_size),
-        lambda number: _exhaust(trainer.train_epoch(number, timed.ids, timed.labels)),
+        lambda number: _exhaust(trainer.train_epoch(number, parts)),
     )
 
 

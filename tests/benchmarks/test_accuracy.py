@@ -16,10 +16,10 @@ from scipy import sparse
 from batch_scorer.models import artifact
 from batch_scorer.models.network import forward
 from batch_scorer.models.tokenizer import words
-from benchmarks.accuracy import nbsvm
 from benchmarks.accuracy.__main__ import main
 from benchmarks.accuracy.compare import Answers, answers_of, compare, mcnemar
 from tests.conftest import REVIEWS, TINY, save_tiny
+from train import nbsvm
 from train.data import Examples, split
 
 GOOD = ("a wonderful film", "loved every minute of it", "great plot and great music", "not bad at all")

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models import artifact
+from batch_scorer.models.tokenizer import APOSTROPHES
 from tests.processes import GUARD_S
 from tests.train.killed import noting
 from tests.train.test_train import BAD, GOOD, examples, run, write
@@ -33,7 +36,10 @@ def words(directory: Path, output: Path, *more: object) -> list[str]:
     given = ("--preset", "full", "--data", directory / "reviews.jsonl", "--id-column", "id", "--unlabelled",
              directory / "more.jsonl", "--batch-size", 32, "--epochs", EPOCHS, "--set", "learning_rate=0.01",
              "--set", "perturbation=0", "--set", f"fine_tunings={FINE_TUNINGS}", "--set", "pretraining.epochs=2",
-             "--set", "pretraining.negatives=100", "--output", output)  # fmt: skip
+             "--set", "pretraining.negatives=100", "--set", "teacher.folds=2", "--set", "teacher.epochs=1",
+             "--set", "student_rate=0.01", "--set", "mixture.adversarial=0", "--set", "mixture.sentences=64",
+             "--set", "mixture.rewritten=0", "--set", "mixture.passages=1", "--counterfactual",
+             directory / "pairs.parquet", "--counterfactual-holdout", "dev/", "--output", output)  # fmt: skip
     return [str(word) for word in (*given, *more)]
 
 
@@ -44,6 +50,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(directory, "jsonl")
     more = [json.dumps({"text": f"{t}, said {i}"}) + "\n" for i in range(5) for t in GOOD + BAD]
     (directory / "more.jsonl").write_text("".join(more))
+    texts = [example["text"] for example in examples()]
+    pairs = [("train/1", "p", 1, texts[0]), ("train/2", "p", 0, "a dull film, no 0"),
+             ("dev/1", "q", 1, texts[1]), ("dev/2", "q", 0, "loathed every minute of it, no 1")]  # fmt: skip
+    rows = [dict(zip(("id", "pair", "label", "text"), row, strict=True)) for row in pairs]
+    pq.write_table(pa.Table.from_pylist(rows), directory / "pairs.parquet")
     result = run(*words(directory, directory / "whole"))
     assert 0 == result.exit_code, result.output
     assert "40 more to pre-train on" in result.output
@@ -59,8 +70,26 @@ def test_full_preset_pretrains_and_publishes_an_artefact_that_records_both_recip
     assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
     recipe = model.manifest["training"]["recipe"]
     assert (2, FINE_TUNINGS) == (recipe["pretraining"]["epochs"], recipe["fine_tunings"])
-    stages = ["pretraining", *(f"fine-tuning {1 + turn}" for turn in range(FINE_TUNINGS)), "average"]
+    stages = [
+        "pretraining",
+        "teacher 1",
+        "teacher 2",
+        *(f"fine-tuning {1 + turn}" for turn in range(FINE_TUNINGS)),
+        "average",
+    ]
     assert stages == list(dict.fromkeys(line["stage"] for line in log(whole)))
+
+
+def test_model_of_the_full_preset_reads_in_windows_ties_words_and_is_calibrated_by_review(whole: Path) -> None:
+    model = artifact.load(str(whole))
+    assert (2, 64, APOSTROPHES) == (
+        model.manifest["format_version"],
+        model.tokenizer.max_windows,
+        model.tokenizer.pattern,
+    )
+    assert model.calibration is not None
+    assert model.confidence_curve is not None
+    assert len(examples()) - 1 == sum(model.manifest["training"][name] for name in ("reviews", "validation_reviews"))
 
 
 def test_full_training_killed_and_then_interrupted_ends_with_the_bits_of_an_undisturbed_one(
@@ -77,10 +106,11 @@ def test_full_training_killed_and_then_interrupted_ends_with_the_bits_of_an_undi
     def die() -> None:
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Run, "note", noting("fine-tuning 2", 1, die))
-        run(*command, "--resume")
-    assert ("fine-tuning 2", 1, False) == stopped_at(cut)
+    for stage in ("teacher 2", "fine-tuning 2"):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Run, "note", noting(stage, 1, die))
+            run(*command, "--resume")
+        assert (stage, 1, False) == stopped_at(cut)
 
     done = run(*words(whole.parent, cut, "--resume"))  # now without a checkpoint after each step
     assert 0 == done.exit_code, done.output
@@ -104,12 +134,16 @@ def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(w
     assert artifact.load(str(whole)).model_id == artifact.load(str(second)).model_id
     assert not (tmp_path / "second.work" / "pretrained.npz").exists()
     assert "pretraining" not in {line["stage"] for line in log(second)}
+    third, taught = tmp_path / "third", whole.with_name("whole.work") / "teacher.npz"
+    run(*words(whole.parent, third, "--pretrained", kept, "--teacher", taught))
+    assert artifact.load(str(whole)).model_id == artifact.load(str(third)).model_id
+    assert "teacher 1" not in {line["stage"] for line in log(third)}
     again = run(*words(whole.parent, tmp_path / "fourth", "--resume", "--work", tmp_path / "second.work"))
     assert OptionError.exit_code == again.exit_code
     assert "pretrained None" in again.output
     other = tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps({**e, "text": f"{e['text']} indeed"}) + "\n" for e in examples()))
-    refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "third")
+    refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "fifth")
     assert InputError.exit_code == refused.exit_code
     assert "other data" in refused.output
 

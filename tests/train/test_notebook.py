@@ -30,7 +30,7 @@ from train import notebook
 from train.cli import main
 from train.data import pad
 from train.keras_files import UNUSED, read_keras_files, to_ids
-from train.prepare import from_ranks, from_texts
+from train.prepare import Reading, from_ranks, from_texts
 from train.run import Run
 
 TINY_NOTEBOOK = dataclasses.replace(TINY, recurrent_activation="relu", masked=False)
@@ -141,7 +141,7 @@ def test_texts_are_numbered_as_in_keras(tmp_path: Path) -> None:
 
     path = tmp_path / "reviews.jsonl"
     path.write_text("".join(json.dumps({"text": "the the film", "label": i % 2}) + "\n" for i in range(20)))
-    data = from_texts(read_examples([str(path)], Columns()), 0.0, 5, 500, 500, as_keras=True)
+    data = from_texts(read_examples([str(path)], Columns()), 0.0, 5, Reading(500, 500), as_keras=True)
     assert [*RESERVED, UNUSED, "the"] == data.vocabulary
     assert [START, 4, 4, OOV] == data.training.ids[0].tolist()
     assert [0, 20, 20, 0, 40] == data.counts.tolist()

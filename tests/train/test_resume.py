@@ -18,7 +18,9 @@ from tests.train.traced import once
 from train import pretrain
 from train.cli import changed
 from train.data import pad
+from train.material.mixture import labelled
 from train.network import conicity
+from train.prepare import Encoded
 from train.run import Run
 from train.trainer import Recipe, Trainer
 
@@ -117,8 +119,10 @@ def trainer_of() -> Callable[[Recipe], Trainer]:
 
 def trained(trainer: Trainer, epochs: int) -> Trainer:
     """The trainer after so many epochs."""
+    lengths = np.array([len(ids) for ids in REVIEWS])
+    part = labelled(Encoded.one_each(REVIEWS, LABELS, lengths), trainer.recipe.batch_size)
     for epoch in range(1, 1 + epochs):
-        for _ in trainer.train_epoch(epoch, REVIEWS, LABELS):
+        for _ in trainer.train_epoch(epoch, [part]):
             pass
     trainer.settle(REVIEWS)
     return trainer

@@ -138,10 +138,14 @@ def fit(examples: Examples, trial: Trial) -> Nbsvm:
     """Fits a model with the trial's settings to `examples`; the temperature is the trial's."""
     settings = trial.settings
     counter = counter_of(settings.longest)
-    ratio, weight, bias = _fit(
-        counter.fit_transform(examples.texts), examples.labels, settings.classifier, settings.cost
-    )
-    return Nbsvm(counter, ratio * interpolated(weight, settings.beta), bias, trial.temperature)
+    weight, bias = weights_of(counter.fit_transform(examples.texts), examples.labels, settings)
+    return Nbsvm(counter, weight, bias, trial.temperature)
+
+
+def weights_of(counts: Any, labels: npt.NDArray[np.integer], settings: Settings) -> tuple[Doubles, float]:
+    """Weights [V] and bias of a model fitted to binary counts [N, V]: ``logits = counts @ weights + bias``."""
+    ratio, weight, bias = _fit(counts, labels, settings.classifier, settings.cost)
+    return ratio * interpolated(weight, settings.beta), bias
 
 
 def _fit(counts: Any, labels: npt.NDArray[np.integer], classifier: str, cost: float) -> tuple[Doubles, Doubles, float]:

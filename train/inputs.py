@@ -1,0 +1,120 @@
+"""What a run is given by its options: labelled reviews, texts without labels, rewritten reviews, earlier results."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_scorer.errors import OptionError
+from batch_scorer.models.network import Architecture
+from batch_scorer.models.tokenizer import APOSTROPHES
+from train import fit
+from train.data import Columns, Say, read_examples, read_texts
+from train.material.counterfactual import Rewritten
+from train.material.sources import read_rewritten
+from train.material.word_classes import chosen, read_classes
+from train.prepare import Prepared, Reading, from_ranks, from_texts
+from train.sources import ReadOptions
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The options that say what is read.
+
+    Args:
+        sources: labelled reviews.
+        reads: how files are read.
+        word_index: Keras' word index, where the reviews are Keras' own files.
+        counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
+        pretrained, teacher: results of the first stages of another run.
+    """
+
+    sources: tuple[str, ...]
+    columns: Columns
+    reads: ReadOptions = ReadOptions()
+    unlabelled: tuple[str, ...] = ()
+    word_index: Path | None = None
+    counterfactual: tuple[str, ...] = ()
+    holdout: str | None = None
+    pretrained: Path | None = None
+    teacher: Path | None = None
+
+    def check(self, preset: str) -> None:
+        """Refuses options that do not go together.
+
+        Raises:
+            OptionError: they do not.
+        """
+        keras = any(source.endswith(".npz") for source in self.sources)
+        if (self.word_index is not None) != keras or (
+            self.word_index and (preset != "notebook" or len(self.sources) > 1)
+        ):
+            raise OptionError(
+                "Keras' files go together, and only with the preset notebook",
+                expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
+            )
+        if preset != "full" and (self.unlabelled or self.pretrained or self.counterfactual or self.teacher):
+            raise OptionError(
+                "--unlabelled, --pretrained, --counterfactual and --teacher are for the full recipe",
+                fix="add --preset full",
+            )
+        if self.holdout and not self.counterfactual:
+            raise OptionError("--counterfactual-holdout is for rewritten reviews", fix="add --counterfactual FILE")
+
+    def prepare(
+        self, preset: str, recipe: Any, architecture: Architecture, say: Say
+    ) -> tuple[Prepared, Rewritten | None]:
+        """Reads everything; the recipe says how.
+
+        Args:
+            say: is told what is left out, and how the labels divide.
+        """
+        shape = (recipe.validation_share, recipe.vocabulary_size)
+        reading = Reading(architecture.max_words, architecture.max_length)
+        if self.word_index:
+            from train.keras_files import read_keras_files
+
+            ranks = read_keras_files(Path(self.sources[0]), self.word_index)
+            return from_ranks(ranks, *shape, reading.max_words, reading.max_ids), None
+        examples = read_examples(self.sources, self.columns, self.reads, say)
+        texts = read_texts(self.unlabelled, self.columns, self.reads, say)
+        if preset != "full":
+            return from_texts(examples, *shape, reading, preset == "notebook", texts), None
+        ties = chosen(read_classes(), recipe.ties)
+        reading = dataclasses.replace(reading, pattern=APOSTROPHES, max_windows=recipe.max_windows, ties=ties)
+        rewritten = None
+        if self.counterfactual:
+            rewritten = read_rewritten(
+                self.counterfactual, self.columns, examples, recipe.validation_share, self.holdout
+            )
+        left_out = rewritten.left_out if rewritten else None
+        return from_texts(examples, *shape, reading, False, texts, left_out), rewritten
+
+    def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., fit.Fitted]:
+        """The function of recipe, architecture, data and run that fits the network of a preset."""
+        if preset == "full":
+            from train import full
+
+            return functools.partial(full.fit, given=full.Given(self.pretrained, self.teacher, rewritten))
+        if preset == "notebook":
+            from train import notebook
+
+            return notebook.fit
+        return fit.fit
+
+    def settings(self, rewritten: Rewritten | None) -> dict[str, str | None]:
+        """What the result depends on besides the data and the recipe, by sha256."""
+        return {
+            "pretrained": _sha256(self.pretrained),
+            "teacher": _sha256(self.teacher),
+            "rewritten": rewritten.digest() if rewritten else None,
+        }
+
+
+def _sha256(path: Path | None) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else None
