@@ -16,7 +16,7 @@ from batch_scorer.models.artifact import load
 
 # How each variant differs from the full recipe, as settings of `python -m train`. Compare them with the first
 # one: fine-tuning each of them three times, like the full recipe, would take an hour longer.
-ONE = "fine_tunings=1"
+ONE, ALONE = "fine_tunings=1", "teacher.folds=0"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "one fine-tuning": (ONE,),
     "one, no adversarial term": (ONE, "perturbation=0"),
@@ -25,6 +25,19 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "one, no word dropout": (ONE, "word_dropout=0"),
     "one, as first explored by others": (ONE, "learning_rate=0.001", "embedding_dropout=0.5", "perturbation=5"),
     "one, diversity term of weight 0.25": (ONE, "diversity=0.25"),
+    "one, no texts without labels": (ONE, "mixture.unlabelled=0"),
+    "one, no rewritten reviews": (ONE, "mixture.rewritten=0", "mixture.passages=0"),
+    "one, from pre-training instead of the teacher": (ONE, "start=pretraining"),
+    "one, no crops": (ONE, "mixture.crops=0"),
+    "one, no sentences made by grammar": (ONE, "mixture.sentences=0"),
+    "one, no teacher": (ONE, ALONE),
+    # Without a teacher, whose networks share ids as well. Compare these with the variant above.
+    "one, no teacher, no words share an id": (ONE, ALONE, "ties=none"),
+    "one, no teacher, origins and countries share ids": (ONE, ALONE, "ties=origins,origins_plural,countries"),
+    "one, no teacher, religions share ids": (ONE, ALONE, "ties=religions,religions_plural,faiths"),
+    "one, no teacher, orientations share ids": (ONE, ALONE, "ties=orientations,orientations_plural"),
+    "one, no teacher, first names share ids": (ONE, ALONE, "ties=first_names,first_names_possessive"),
+    "one, no teacher, articles share an id": (ONE, ALONE, "ties=articles"),
 }
 FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece")
 
@@ -34,7 +47,10 @@ FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece"
 @click.option("--unlabelled", multiple=True, metavar="FILE", help="As for `python -m train`.")
 @click.option("--id-column", help="As for `python -m train`.")
 @click.option("--full", required=True, metavar="DIR",
-              help="Model of the full recipe; its pretrained.npz must be in DIR.work.")  # fmt: skip
+              help="Model of the full recipe; its pretrained.npz and teacher.npz must be in DIR.work.")  # fmt: skip
+@click.option("--counterfactual", multiple=True, metavar="FILE", help="As for `python -m train`.")
+@click.option("--counterfactual-holdout", metavar="PREFIX", help="As for `python -m train`.")
+@click.option("--seed", type=int, metavar="N", help="As for `python -m train`: another one for another --models.")
 @click.option("--default", metavar="DIR", help="Model of the default preset, as the variant without pre-training.")
 @click.option("--only", multiple=True, type=click.Choice(list(VARIANTS)),
               help="Train only these variants.  [default: all]")  # fmt: skip
@@ -43,7 +59,8 @@ FIGURES = ("accuracy", "accuracy_low", "accuracy_high", "auc", "log_loss", "ece"
 @click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="JSON file to write.")  # fmt: skip
 def main(
-    sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str, default: str | None,
+    sources: tuple[str, ...], unlabelled: tuple[str, ...], id_column: str | None, full: str,
+    counterfactual: tuple[str, ...], counterfactual_holdout: str | None, seed: int | None, default: str | None,
     only: tuple[str, ...], models: Path, output: Path,
 ) -> None:  # fmt: skip
     """Train each variant of the full recipe from the same pre-trained tensors, and compare them on validation.
@@ -57,25 +74,34 @@ def main(
     from rich.table import Table
 
     arguments = ["--preset", "full", "--pretrained", f"{full}.work/pretrained.npz"]
-    for name, values in (("--data", sources), ("--unlabelled", unlabelled), ("--id-column", (id_column,))):
-        arguments += [part for value in values if value for part in (name, value)]
+    teacher = Path(f"{full}.work/teacher.npz")
+    told = {
+        "--data": sources,
+        "--unlabelled": unlabelled,
+        "--id-column": (id_column,),
+        "--counterfactual": counterfactual,
+        "--counterfactual-holdout": (counterfactual_holdout,),
+        "--seed": (seed,),
+    }
+    for name, values in told.items():
+        arguments += [str(part) for value in values if value is not None for part in (name, value)]
     try:
         rows = [row("full", full), *([row("no pre-training (preset default)", default)] if default else [])]
         for name in only or VARIANTS:
             directory = models / name.replace(" ", "-").replace(",", "")
             if not (directory / "manifest.json").exists():
-                train(name, [*arguments, "--output", str(directory)])
+                taught = ["--teacher", str(teacher)] if teacher.exists() and ALONE not in VARIANTS[name] else []
+                train(name, [*arguments, *taught, "--output", str(directory)])
             rows.append(row(name, str(directory)))
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     # The command to repeat it, without this machine's paths.
     command = ["python -m benchmarks.ablation"]
-    for name, values in (("--data", sources), ("--unlabelled", unlabelled)):
-        command += [f"{name} {Path(value).name}" for value in values]
-    command += (
-        [f"--id-column {id_column}"] * bool(id_column) + ["--full model"] + ["--default default-model"] * bool(default)
-    )
+    for name, values in told.items():
+        given = [value for value in values if value is not None]
+        command += [f"{name} {Path(value).name if isinstance(value, str) else value}" for value in given]
+    command += ["--full model"] + ["--default default-model"] * bool(default)
     command += [f"--only {json.dumps(name)}" for name in only]
     command += ["--models ablation --output docs/model_card/ablation.json"]
     results = {"command": " ".join(command), "rows": rows}

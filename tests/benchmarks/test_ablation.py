@@ -20,7 +20,7 @@ from train.cli import changed
 
 pytestmark = pytest.mark.slow
 
-SHORT = ("--epochs", 1, "--set", "pretraining.epochs=1")
+SHORT = ("--epochs", 1, "--set", "pretraining.epochs=1", "--set", "teacher.folds=0", "--set", "mixture.sentences=0")
 
 
 def test_every_variant_is_a_setting_of_the_recipe() -> None:

@@ -1,0 +1,141 @@
+"""Checks where people try a model first: measures by hand, and the command on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.engine import load_engine
+from batch_scorer.models.network import forward
+from tests.conftest import REVIEWS, WORDS
+from train.cli import main
+from train.evaluate.checks import labelled, rationales
+from train.evaluate.model import Model
+
+TEXTS = [text for _, text in REVIEWS]
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Artifact) -> Model:
+    return Model(tiny, load_engine(tiny))
+
+
+def test_answers_are_those_of_the_network(model: Model) -> None:
+    tokenizer, a = model.artifact.tokenizer, model.artifact
+    exact = [forward(a.tensors, a.architecture, tokenizer.ids(tokenizer.words(text))) for text in TEXTS]
+    np.testing.assert_allclose([one.logit for one in exact], model.logits(TEXTS), atol=1e-4)
+    np.testing.assert_allclose(model.logits(TEXTS) / 1.3, model.calibrated(TEXTS))
+    for one, (contribution, attention) in zip(exact, model.explained(TEXTS), strict=True):
+        np.testing.assert_allclose(one.contribution[1:], contribution, atol=1e-4)
+        np.testing.assert_allclose(one.attention[1:], attention, atol=1e-4)
+
+
+def test_pairs_count_the_rewritten_ones_and_both(model: Model) -> None:
+    right = model.positive(TEXTS).astype(int)
+    rows = [
+        {"id": f"dev/{i}", "pair": f"p{i // 2}", "revised": i % 2 == 1, "text": text, "label": int(right[i])}
+        for i, text in enumerate(TEXTS)
+    ]
+    rows[1]["label"] = 1 - rows[1]["label"]  # the rewritten one of the first pair is wrong
+    rows[5]["id"] = "train/5"  # the last pair has a member that does not count
+    found = labelled.pairs(model, pa.Table.from_pylist(rows), "dev/")
+    assert (3, 3) == (found["originals"]["count"], found["originals"]["right"])
+    assert (2, 1) == (found["rewritten"]["count"], found["rewritten"]["right"])
+    assert (2, 1) == (found["both"]["count"], found["both"]["right"])
+
+
+def test_stars_and_words_make_two_sides_and_what_lies_between_is_left_out() -> None:
+    stars = pa.table({"text": list("abcde"), "stars": ["1", "5", "3", "2", "4"]})
+    assert (["a", "b", "d", "e"], [0, 1, 0, 1]) == _plain(labelled.two_sides(stars))
+    words = pa.table({"text": list("abc"), "label": ["negative", "neutral", "positive"]})
+    assert (["a", "c"], [0, 1]) == _plain(labelled.two_sides(words))
+    assert (["a", "b"], [1, 0]) == _plain(labelled.two_sides(pa.table({"text": list("ab"), "label": [1, 0]})))
+
+
+def _plain(sides: tuple[list[str], np.ndarray]) -> tuple[list[str], list[int]]:
+    return sides[0], sides[1].tolist()
+
+
+def test_domain_measures_both_classes_alike(model: Model) -> None:
+    positive = model.positive(TEXTS)
+    labels = ["positive" if side else "negative" for side in positive]
+    table = pa.table(
+        {"text": [*TEXTS, TEXTS[int(np.argmax(positive))], "..."], "label": [*labels, "negative", "negative"]}
+    )
+    found = labelled.domain(model, table)
+    negatives = int((~positive).sum())
+    assert (len(TEXTS) + 1, 1.0) == (found["texts"], found["positive_right"])  # the text without words does not count
+    assert negatives / (negatives + 1) == pytest.approx(found["negative_right"])
+    assert (1 + negatives / (negatives + 1)) / 2 == pytest.approx(found["balanced_accuracy"])
+
+
+def test_long_reviews_are_those_beyond_one_window(model: Model) -> None:
+    found = labelled.long_reviews(model, TEXTS, np.array([1, 0, 1, 0, 1, 0], np.int8), draws=10)
+    assert 1 == found["reviews"]
+    # The tiny model reads the last words only: windows and the last window are the same.
+    assert found["windows"] == found["last"]
+    assert 0 == found["log_loss_gain"]["mean"]
+    assert {"reviews": 0} == labelled.long_reviews(model, ["short"], np.array([1], np.int8))
+
+
+def test_smoothed_values_keep_a_constant_and_spread_a_peak() -> None:
+    np.testing.assert_allclose(np.ones(5), rationales.smoothed(np.ones(5)))
+    peak = rationales.smoothed(np.eye(1, 31, 15)[0])
+    assert 15 == peak.argmax()
+    assert np.exp(-0.5) == pytest.approx(peak[13] / peak[15])
+
+
+def test_average_precision_of_known_rankings() -> None:
+    marked = np.array([True, False, True, False])
+    assert 1.0 == rationales.average_precision(np.array([4.0, 1.0, 3.0, 2.0]), marked)
+    assert (1 / 3 + 2 / 4) / 2 == rationales.average_precision(np.array([1.0, 4.0, 2.0, 3.0]), marked)
+
+
+def test_marked_words_that_are_not_read_rank_last(model: Model) -> None:
+    text = "bad " * 3 + "good " * model.artifact.tokenizer.max_words
+    table = pa.Table.from_pylist([{"text": text, "rationales": [{"char_start": 0, "char_end": 11}]}])
+    found = rationales.rationales(model, table, seed=0)
+    assert (1, 1.0) == (found["documents"], found["unread"])
+    last = model.artifact.tokenizer.max_words
+    expected = np.mean([k / (last + k) for k in (1, 2, 3)])
+    assert expected == pytest.approx(found["contribution"])
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["check", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_check_writes_all_figures_as_json(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [{"id": f"dev/{i}", "pair": f"{i // 2}", "revised": i % 2 == 1, "text": t, "label": i % 2}
+            for i, t in enumerate(TEXTS)]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pairs.parquet")
+    marked = [{"text": TEXTS[0], "rationales": [{"char_start": 0, "char_end": 11}]}]
+    pq.write_table(pa.Table.from_pylist(marked), tmp_path / "marked.parquet")
+    pairs = tmp_path / "pairs.parquet"
+    written = tmp_path / "c.json"
+    result = run(tiny_model, "--counterfactual", pairs, "--domain", f"toys={pairs}", "--long", pairs,
+                 "--sentences", 8, "--swaps", 2, "--rationales", tmp_path / "marked.parquet",
+                 "--output", written)  # fmt: skip
+    assert 0 == result.exit_code, result.output
+    found = json.loads(written.read_text())
+    assert {"model", "pairs", "grammar", "swaps", "domains", "long_reviews", "rationales"} == set(found)
+    assert {"plain", "negation", "far", "change", "question", "identity"} == set(found["grammar"])
+    assert {"origins", "religions", "orientations", "first_names"} == set(found["swaps"])
+    # None of the people is a word of the tiny model: all are unknown to it alike.
+    assert not set(WORDS) & {"somali", "emma"}
+    assert 0 == found["swaps"]["first_names"]["tied"]["largest_difference"]
+    assert "toys" in found["domains"]
+
+
+def test_check_without_the_columns_or_the_file_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "a.parquet")
+    assert "a column is missing: id" in run(tiny_model, "--counterfactual", tmp_path / "a.parquet").output
+    assert "does not exist" in run(tiny_model, "--domain", f"x={tmp_path / 'b.parquet'}").output
+    assert "--domain NAME=FILE" in run(tiny_model, "--domain", "x").output

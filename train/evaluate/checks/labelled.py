@@ -1,0 +1,116 @@
+"""Checks on labelled texts: rewritten pairs, other domains, and long reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from batch_scorer.models.network import probability, sigmoid
+from train.evaluate.model import Model
+from train.metrics import auc, expected_calibration_error, log_loss, metrics, wilson_interval
+
+Labels = npt.NDArray[np.int8]
+
+
+def share(right: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """How many are right: `count`, `right`, `share` and its 95 % interval (Wilson 1927)."""
+    count, good = len(right), int(np.sum(right))
+    low, high = wilson_interval(good, count) if count else (0.0, 1.0)
+    return {"count": count, "right": good, "share": good / count if count else None, "low": low, "high": high}
+
+
+def pairs(model: Model, table: pa.Table, prefix: str) -> dict[str, Any]:
+    """Reviews and their rewritten counterparts of the opposite sentiment.
+
+    Args:
+        table: columns id, pair, revised, label (1 for positive) and text.
+        prefix: only ids that begin with it count.
+
+    Returns:
+        `originals`, `rewritten` and `both` (pairs of which both are right), each as `share` gives it.
+    """
+    rows = [row for row in table.to_pylist() if row["id"].startswith(prefix)]
+    right = model.positive([row["text"] for row in rows]) == np.array([row["label"] == 1 for row in rows])
+    revised = np.array([row["revised"] for row in rows], np.bool_)
+    by_pair: dict[str, list[bool]] = {}
+    for row, good in zip(rows, right.tolist(), strict=True):
+        by_pair.setdefault(row["pair"], []).append(good)
+    both = np.array([all(members) for members in by_pair.values() if len(members) == 2], np.bool_)
+    return {"originals": share(right[~revised]), "rewritten": share(right[revised]), "both": share(both)}
+
+
+def two_sides(table: pa.Table) -> tuple[list[str], Labels]:
+    """The texts that are plainly positive or negative, and their labels: int8[N].
+
+    By `stars` (4 and 5 against 1 and 2) if there is such a column, else by `label`, 1 and 0 or `positive` and
+    `negative`.
+    """
+    names = ("stars", {"5": 1, "4": 1, "2": 0, "1": 0}) if "stars" in table.column_names else (
+        "label", {"1": 1, "0": 0, "positive": 1, "negative": 0},
+    )  # fmt: skip
+    sides = [names[1].get(str(value)) for value in table[names[0]].to_pylist()]
+    texts = table["text"].to_pylist()
+    kept = [(text, side) for text, side in zip(texts, sides, strict=True) if side is not None and text]
+    return [text for text, _ in kept], np.array([side for _, side in kept], np.int8)
+
+
+def domain(model: Model, table: pa.Table) -> dict[str, Any]:
+    """Accuracy of either class and their mean, AUC, ECE by confidence and log loss on texts of another domain."""
+    texts, labels = two_sides(table)
+    readable = np.array([bool(model.artifact.tokenizer.words(text)) for text in texts], np.bool_)
+    texts, labels = [text for text, good in zip(texts, readable, strict=True) if good], labels[readable]
+    z = model.calibrated(texts)
+    p = probability(z, 1.0).astype(np.float64)
+    right = (p >= model.artifact.threshold) == (labels == 1)
+    recalls = [float(right[labels == side].mean()) for side in (0, 1)]
+    return {
+        "texts": len(texts),
+        "positive": float(labels.mean()),
+        "negative_right": recalls[0],
+        "positive_right": recalls[1],
+        "balanced_accuracy": sum(recalls) / 2,
+        "auc": auc(z, labels),
+        "ece": expected_calibration_error(p, labels),
+        "log_loss": log_loss(z, labels),
+    }
+
+
+def long_reviews(
+    model: Model, texts: Sequence[str], labels: Labels, draws: int = 2_000, seed: int = 20
+) -> dict[str, Any]:
+    """Reviews that do not fit into one window, read whole and by their last window alone.
+
+    Returns:
+        `reviews`; `windows` and `last`: accuracy, log loss and ECE; `log_loss_gain`: what windows save, with the 95 %
+        interval of a paired bootstrap.
+    """
+    tokenizer = model.artifact.tokenizer
+    found = [len(tokenizer.words(text)) > tokenizer.max_words for text in texts]
+    longer, labels = [t for t, is_long in zip(texts, found, strict=True) if is_long], labels[np.array(found, np.bool_)]
+    if not longer:
+        return {"reviews": 0}
+    last = [" ".join(tokenizer.words(text)[-tokenizer.max_words :]) for text in longer]
+    whole, end = model.calibrated(longer), model.calibrated(last)
+    gain = _losses(end, labels) - _losses(whole, labels)
+    drawn = np.random.default_rng(seed).integers(0, len(gain), (draws, len(gain)))
+    low, high = np.quantile(gain[drawn].mean(axis=1), [0.025, 0.975])
+    return {
+        "reviews": len(longer),
+        "windows": _measures(whole, labels),
+        "last": _measures(end, labels),
+        "log_loss_gain": {"mean": float(gain.mean()), "low": float(low), "high": float(high)},
+    }
+
+
+def _losses(z: npt.NDArray[np.float64], labels: Labels) -> npt.NDArray[np.float64]:
+    p = np.where(labels == 1, sigmoid(z), sigmoid(-z))
+    return -np.log(np.maximum(p, 1e-12))
+
+
+def _measures(z: npt.NDArray[np.float64], labels: Labels) -> dict[str, float]:
+    found = metrics(z, labels, 1.0)
+    return {name: found[name] for name in ("accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece")}

@@ -1,0 +1,82 @@
+"""Do the words that contribute most lie in the passages that people marked as the reason? (DeYoung et al. 2020)
+
+Shapes: n words of a document.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from train.evaluate.model import Model
+
+Doubles = npt.NDArray[np.float64]
+
+SIGMA = 2.0  # words, of the Gaussian that smooths over neighbours: people mark phrases
+
+
+def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
+    """The mean average precision of rankings of words against the words that people marked, over documents.
+
+    Words that are not read rank last. Contributions count towards the decision.
+
+    Args:
+        table: columns text and rationales, a list of char_start and char_end.
+
+    Returns:
+        `documents`, `unread` (share of the marked words that are not read), and the mean of each ranking:
+        `contribution`, `attention`, both `_smoothed`, and `random`.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [row for row in table.to_pylist() if row["rationales"]]
+    found: dict[str, list[float]] = {}
+    unread = marked_words = 0
+    texts = [row["text"] for row in rows]
+    explained, signs = model.explained(texts), np.where(model.logits(texts) >= 0, 1, -1)
+    for row, (contribution, attention), sign in zip(rows, explained, signs, strict=True):
+        starts, ends = model.artifact.tokenizer.spans(row["text"])
+        marked = np.zeros(len(starts), np.bool_)
+        for passage in row["rationales"]:
+            marked |= (starts < passage["char_end"]) & (ends > passage["char_start"])
+        if not marked.any():
+            continue
+        skipped = len(starts) - len(contribution)
+        unread, marked_words = unread + int(marked[:skipped].sum()), marked_words + int(marked.sum())
+        toward = sign * contribution
+        rankings = {
+            "contribution": toward,
+            "attention": attention,
+            "contribution_smoothed": smoothed(toward),
+            "attention_smoothed": smoothed(attention),
+            "random": rng.random(len(toward)),
+        }
+        for name, values in rankings.items():
+            complete = np.concatenate([np.full(skipped, -np.inf), values])
+            found.setdefault(name, []).append(average_precision(complete, marked))
+    means = {name: float(np.mean(values)) for name, values in found.items()}
+    return {"documents": len(found.get("random", [])), "unread": unread / max(marked_words, 1), **means}
+
+
+def smoothed(values: Doubles, sigma: float = SIGMA) -> Doubles:
+    """Values averaged over neighbours with the weights of a Gaussian, as far as four deviations: float64[n].
+
+    The weights of neighbours beyond an end are given to the others.
+    """
+    reach = int(4 * sigma)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weight = np.convolve(np.ones(len(values)), kernel, "full")[reach : reach + len(values)]
+    return np.asarray(np.convolve(values, kernel, "full")[reach : reach + len(values)] / weight)
+
+
+def average_precision(scores: Doubles, marked: npt.NDArray[np.bool_]) -> float:
+    """Mean over the marked words of the share of marked words among those that rank at least as high.
+
+    >>> average_precision(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]))
+    0.8333333333333333
+    """
+    hits = marked[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return float(precision[hits].mean())
