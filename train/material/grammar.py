@@ -69,7 +69,7 @@ class Grammar:
             return self._filled(frame, kind, NEUTRAL, True, rng)
         sign, _, text = frame.partition(" ")
         if kind == "facts":
-            return Sentence(text, kind, PLAIN[sign == "+"], text)
+            return self._filled(text, kind, PLAIN[sign == "+"], sign == "+", rng)
         praise = bool(rng.random() < 0.5)
         target = PLAIN[praise] if sign == "same" else DENIED[not praise]
         return self._filled(text, kind, target, praise, rng)
