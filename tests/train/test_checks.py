@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from batch_scorer.errors import InputError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import forward
@@ -64,16 +65,16 @@ def _plain(sides: tuple[list[str], np.ndarray]) -> tuple[list[str], list[int]]:
 
 
 def test_domain_measures_both_classes_alike(model: Model) -> None:
-    positive = model.positive(TEXTS)
-    labels = ["positive" if side else "negative" for side in positive]
-    table = pa.table(
-        {"text": [*TEXTS, TEXTS[int(np.argmax(positive))], "..."], "label": [*labels, "negative", "negative"]}
-    )
-    found = labelled.domain(model, table)
-    negatives = int((~positive).sum())
-    assert (len(TEXTS) + 1, 1.0) == (found["texts"], found["positive_right"])  # the text without words does not count
-    assert negatives / (negatives + 1) == pytest.approx(found["negative_right"])
-    assert (1 + negatives / (negatives + 1)) / 2 == pytest.approx(found["balanced_accuracy"])
+    labels = ["positive", "negative"] * 3
+    # The text without words does not count.
+    found = labelled.domain(model, pa.table({"text": [*TEXTS, "..."], "label": [*labels, "negative"]}))
+    right = model.positive(TEXTS) == np.array([label == "positive" for label in labels])
+    assert (len(TEXTS), 0.5) == (found["texts"], found["positive"])
+    assert right[::2].mean() == pytest.approx(found["positive_right"])
+    assert right[1::2].mean() == pytest.approx(found["negative_right"])
+    assert right.mean() == pytest.approx(found["balanced_accuracy"])
+    with pytest.raises(InputError, match="same label"):
+        labelled.domain(model, pa.table({"text": TEXTS, "label": ["positive"] * 6}))
 
 
 def test_long_reviews_are_those_beyond_one_window(model: Model) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from batch_scorer.errors import InputError
 from batch_scorer.models.network import probability, sigmoid
 from train.evaluate.model import Model
-from train.metrics import auc, expected_calibration_error, log_loss, metrics, wilson_interval
+from train.metrics import auc, expected_calibration_error, log_loss, wilson_interval
 
 Labels = npt.NDArray[np.int8]
 
@@ -59,10 +60,21 @@ def two_sides(table: pa.Table) -> tuple[list[str], Labels]:
 
 
 def domain(model: Model, table: pa.Table) -> dict[str, Any]:
-    """Accuracy of either class and their mean, AUC, ECE by confidence and log loss on texts of another domain."""
+    """Accuracy of either class and their mean, AUC, ECE by confidence and log loss on texts of another domain.
+
+    Raises:
+        InputError: all have the same label.
+    """
     texts, labels = two_sides(table)
     readable = np.array([bool(model.artifact.tokenizer.words(text)) for text in texts], np.bool_)
     texts, labels = [text for text, good in zip(texts, readable, strict=True) if good], labels[readable]
+    if len(set(labels.tolist())) != 2:
+        raise InputError(
+            "all texts of a domain have the same label",
+            expected="stars of 1, 2, 4 and 5, or labels positive and negative, or 1 and 0",
+            got=f"{len(texts):,} texts on a side, {int(labels.sum()):,} of them positive",
+            fix="check the columns stars and label",
+        )
     z = model.calibrated(texts)
     p = probability(z, 1.0).astype(np.float64)
     right = (p >= model.artifact.threshold) == (labels == 1)
@@ -112,5 +124,13 @@ def _losses(z: npt.NDArray[np.float64], labels: Labels) -> npt.NDArray[np.float6
 
 
 def _measures(z: npt.NDArray[np.float64], labels: Labels) -> dict[str, float]:
-    found = metrics(z, labels, 1.0)
-    return {name: found[name] for name in ("accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece")}
+    p = sigmoid(z)
+    right = (p >= 0.5) == (labels == 1)
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "log_loss": log_loss(z, labels),
+        "ece": expected_calibration_error(p, labels),
+    }
