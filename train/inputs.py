@@ -36,7 +36,7 @@ class Inputs:
 
     sources: tuple[str, ...]
     columns: Columns
-    reads: ReadOptions = ReadOptions()
+    reads: ReadOptions | None = None
     unlabelled: tuple[str, ...] = ()
     word_index: Path | None = None
     counterfactual: tuple[str, ...] = ()
