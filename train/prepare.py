@@ -211,6 +211,4 @@ def from_ranks(
     counts = np.bincount(np.concatenate([ids[i] for i in np.flatnonzero(~validation)]), minlength=id_count)
     tokenizer = Tokenizer(vocabulary_of(reviews.word_index, id_count), max_words, max_ids)
     sides = side(~validation), side(validation)
-    return Prepared(
-        tokenizer, counts, *sides, reviews.fingerprint(), split_by=split.by, labelling=reviews.labelling()
-    )
+    return Prepared(tokenizer, counts, *sides, reviews.fingerprint(), split_by=split.by, labelling=reviews.labelling())
