@@ -19,7 +19,6 @@ from train.prepare import Encoded, Prepared
 
 # How many sentences of each kind: those that the network gets wrong most often come most often.
 KINDS = {"plain": 2, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 3, "neutral": 3, "facts": 2}
-SHORT_BATCH = 4  # times as many short texts a step
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Recipe:
     rewritten: int = 3
     passages: int = 1
     crops: int = 10_000
-    sentences: int = 8_000
-    short_weight: float = 0.5
+    sentences: int = 16_000
+    short_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,20 +93,20 @@ def mixture(
         batch_size: reviews per step.
         seed: of what is drawn for each epoch.
     """
-    weight, short = recipe.short_weight, SHORT_BATCH * batch_size
+    weight = recipe.short_weight
     reviews = labelled(data.training, batch_size, soft.training if soft else None, recipe.teacher_share)
     fixed: list[Part] = []
     drawn: list[tuple[Part, int]] = []
     if rewritten:
         again = _examples("rewritten", data, rewritten.training.texts, rewritten.training.labels, batch_size, 1.0)
         fixed += [again] * recipe.rewritten
-        changed = _examples("passages", data, rewritten.passages.texts, rewritten.passages.labels, short, weight)
+        changed = _examples("passages", data, rewritten.passages.texts, rewritten.passages.labels, batch_size, weight)
         fixed += [changed] * recipe.passages
     if soft:
         texts = [_last(ids, recipe.unlabelled_words) for ids in data.encode(data.unlabelled)]
         drawn.append((_part("unlabelled", texts, sigmoid(soft.unlabelled), 2 * batch_size), recipe.unlabelled))
         cropped = data.encode(crops_of(data))
-        drawn.append((_part("crops", cropped, sigmoid(soft.crops), short, weights=weight), recipe.crops))
+        drawn.append((_part("crops", cropped, sigmoid(soft.crops), batch_size, weights=weight), recipe.crops))
     grammar = Grammar("train", read_classes()) if recipe.sentences else None
 
     def parts(epoch: int) -> Sequence[Part]:
@@ -118,7 +117,7 @@ def mixture(
             *(part.sample(count, rng) for part, count in drawn),
         ]
         if grammar:
-            out.append(made(data, grammar.sample(recipe.sentences, KINDS, rng), short, weight))
+            out.append(made(data, grammar.sample(recipe.sentences, KINDS, rng), batch_size, weight))
         return [part for part in out if len(part)]
 
     return parts
