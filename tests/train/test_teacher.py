@@ -52,7 +52,7 @@ def test_logits_are_stored_with_what_they_are_for(tmp_path: Path) -> None:
     assert {"head.bias": [1.0]} == {name: value.tolist() for name, value in read.weights.items()}
     for name in ("training", "unlabelled", "crops"):
         np.testing.assert_array_equal(getattr(soft, name), getattr(read.soft, name))
-    other = from_texts(Examples(("1", "2"), ("good", "bad"), np.array([1, 0], np.int8)), 0.5, 9, Reading(5, 6))
+    other = from_texts(Examples(("1", "2"), ("good", "bad"), np.array([1, 0], np.int8)), 0.0, 9, Reading(5, 6))
     with pytest.raises(InputError, match="other data"):
         load(tmp_path / "teacher.npz", other)
     with pytest.raises(InputError, match="does not exist"):
