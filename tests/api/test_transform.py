@@ -250,6 +250,6 @@ def test_field_called_temperature_is_refused_only_where_rows_have_one(step: Any,
     two = ScoreTexts(tiny_model_2, text="text")._step
     two.setup()
     two.start_bundle()
-    with pytest.raises(OptionError, match="called like a column of ours") as refused:
+    with pytest.raises(OptionError, match="the name of an output column") as refused:
         two.process(element, *HERE)
     assert "temperature" == refused.value.got

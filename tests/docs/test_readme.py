@@ -102,8 +102,9 @@ def test_commands_for_a_csv_file_score_it_and_write_a_page(own_reviews: Path) ->
     score, report = block.splitlines()
     called(score.replace("./run_local.sh", "score"))
     called(report.removeprefix(".venv/bin/batch-scorer "))
-    assert "A lovely, warm film about a kettle." in (own_reviews / "out/report.html").read_text(encoding="utf-8")
-    ((products,),) = duckdb.sql("select list(product order by record_id) from 'out/predictions/*.parquet'").fetchall()
+    assert "A lovely, warm film about a kettle." in (own_reviews / "scored/report.html").read_text(encoding="utf-8")
+    query = "select list(product order by record_id) from 'scored/predictions/*.parquet'"
+    ((products,),) = duckdb.sql(query).fetchall()
     assert ["kettle", "kettle", "toaster"] == products
 
 
