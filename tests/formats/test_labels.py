@@ -9,7 +9,7 @@ import pytest
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import clean, described, number_of, ordered
 from batch_scorer.models.json_schema import first_fault
-from batch_scorer.models.manifest_schema import ARTIFACT
+from batch_scorer.models.manifest_schema import ARTIFACTS
 
 STARS = LabelRule.of("stars", [">=4"], ["<=2"]).read(Counter(["5", "5.0", "4", "3", "1"]) + Counter([None]))
 
@@ -25,7 +25,7 @@ def test_labels_as_a_manifest_keeps_them_fit_its_schema_and_are_described_in_wor
     kept = STARS.to_json()
     assert {"column": "stars", "positive": [">=4"], "negative": ["<=2"]}.items() <= kept.items()
     assert {"positive": 3, "negative": 1, "neither": 1, "missing": 1} == kept["counts"]
-    assert first_fault(ARTIFACT["properties"]["training"]["properties"]["labels"], kept) is None
+    assert first_fault(ARTIFACTS[1]["properties"]["training"]["properties"]["labels"], kept) is None
     assert "stars: >=4 positive, <=2 negative (3 and 1; 2 left out)" == described(kept)
     folders = {**kept, "column": None, "positive": ["pos/"], "negative": []}
     assert "folders: pos/ positive, any other negative (3 and 1; 2 left out)" == described(folders)

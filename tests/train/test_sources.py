@@ -119,8 +119,9 @@ def scored(source: str, odd: Odd, model: Artifact) -> tuple[int, int]:
     """How many reviews `score` would score, and how many records it would reject."""
     config = ScoreConfig.of([source], "nowhere", text_column=odd.text, **odd.how)
     plan, shards = make_plan(config, model.model_id)
-    encoded = [encode(chunk, model.tokenizer) for shard in shards for chunk in read(shard, plan.fields)]
-    return sum(len(chunk.ids) for chunk in encoded), sum(len(chunk.rejected) for chunk in encoded)
+    chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
+    encoded = [piece for chunk in chunks for piece in encode(chunk, model.tokenizer)]
+    return sum(len(chunk.texts) for chunk in encoded), sum(len(chunk.rejected) for chunk in encoded)
 
 
 @pytest.mark.parametrize("name", ODD)
