@@ -8,18 +8,20 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scorer.errors import OptionError
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import APOSTROPHES
-from train import fit
 from train.data import Columns, Say, read_examples, read_texts
 from train.material.counterfactual import Rewritten
 from train.material.sources import read_rewritten
 from train.material.word_classes import chosen, read_classes
 from train.prepare import Prepared, Reading, from_ranks, from_texts
 from train.sources import ReadOptions
+
+if TYPE_CHECKING:
+    from train.fit import Fitted
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Inputs:
         left_out = rewritten.left_out if rewritten else None
         return from_texts(examples, *shape, reading, False, texts, left_out), rewritten
 
-    def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., fit.Fitted]:
+    def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., Fitted]:
         """The function of recipe, architecture, data and run that fits the network of a preset."""
         if preset == "full":
             from train import full
@@ -105,6 +107,8 @@ class Inputs:
             from train import notebook
 
             return notebook.fit
+        from train import fit
+
         return fit.fit
 
     def settings(self, rewritten: Rewritten | None) -> dict[str, str | None]:

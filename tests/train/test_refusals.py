@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from train import cli
 from train.cli import main
 from train.evaluate.command import evaluate
 from train.run import Run
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = ("Wonderful hotel, lovely staff", "Spotless room and a superb breakfast", "Very good, small bathroom")
 BAD = ("Rude staff, awful smell, never again", "Filthy, broken shower, dreadful", "Slow check-in, hard bed")
@@ -141,3 +144,9 @@ def test_evaluation_reads_labels_by_the_same_rule(tiny_model: Path, tmp_path: Pa
         "Labels in `label: >=4 positive, <=2 negative (16 and 16; 8 left out)`."
         in (tmp_path / "out" / "evaluation.md").read_text()
     )
+
+
+def test_options_are_checked_before_tensorflow_is_imported_which_is_only_silent_once_hushed() -> None:
+    code = "import sys; from train import cli, inputs; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert ("False", "") == (done.stdout.strip(), done.stderr)
