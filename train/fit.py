@@ -19,7 +19,7 @@ from train.material.mixture import labelled
 from train.material.parts import Parts
 from train.metrics import fit_temperature, metrics
 from train.prepare import Encoded, Prepared
-from train.run import AVERAGE, FINE_TUNING, Line, Run
+from train.run import AVERAGE, FINE_TUNING, Line, Run, replace_arrays
 from train.trainer import Recipe, Trainer
 
 
@@ -103,11 +103,8 @@ def fine_tune(
 
     def measure(epoch: int) -> dict[str, float]:
         trainer.settle(training.ids)
-        path = weights_path(run, stage, epoch)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft.npz")
-        np.savez(draft, **{name: variable.numpy() for name, variable in trainer.average.items()})
-        draft.replace(path)
+        averages = {name: variable.numpy() for name, variable in trainer.average.items()}
+        replace_arrays(weights_path(run, stage, epoch), averages)
         _, temperature, quality = _validate(trainer, validation)
         return {"temperature": temperature, **quality}
 

@@ -21,7 +21,7 @@ from train.material.word_classes import tied_embedding
 from train.metrics import metrics
 from train.network import predictor
 from train.prepare import Prepared
-from train.run import Run
+from train.run import Run, replace_arrays
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,7 @@ def fit(
             for side in ([*data.texts["training"], *data.unlabelled], data.texts["validation"][:500])
         )
         tensors = pretrain.pretrain(recipe.pretraining, architecture, data.counts, texts, held_out, run)
-        draft = saved.with_suffix(".draft.npz")
-        np.savez(draft, vocabulary=np.array(data.vocabulary), counts=data.counts, **tensors)  # type: ignore[arg-type]
-        draft.replace(saved)
+        replace_arrays(saved, {"vocabulary": np.array(data.vocabulary), "counts": data.counts, **tensors})
     start = _load(given.pretrained or saved, data)
     start["embedding"] = tied_embedding(start["embedding"], data.counts, data.vocabulary, data.tokenizer.aliases)
     taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught)

@@ -177,6 +177,16 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def replace_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Replaces an .npz file of these arrays atomically, like `replace_text`."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft.npz")
+    np.savez(draft, **arrays)
+    draft.replace(path)
+
+
 def replace_text(path: Path, text: str) -> None:
     """Replaces a file atomically: a kill leaves either the old file or the new one."""
     draft = path.with_name(f"{path.name}.draft")

@@ -8,7 +8,6 @@ Shapes: N training reviews, U texts without labels, C crops of them.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from train.fit import fine_tune, load_weights
 from train.material.crops import crops
 from train.material.mixture import Soft, crops_of, labelled
 from train.prepare import Prepared
-from train.run import Run
+from train.run import Run, replace_arrays
 
 Doubles = npt.NDArray[np.float64]
 
@@ -144,9 +143,7 @@ def _network(
         }
         for name in ("unlabelled", "crops", "validation_crops"):
             out[name] = student.logits(data.encode(getattr(texts, name))).astype(np.float64)
-        draft = cached.with_suffix(".draft.npz")
-        np.savez(draft, **out, **weights)  # type: ignore[arg-type]
-        draft.replace(cached)
+        replace_arrays(cached, {**out, **weights})
     with np.load(cached) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -198,10 +195,8 @@ def _weights(features: Doubles, labels: npt.NDArray[np.int8]) -> Doubles:
 
 def save(path: Path, taught: Taught, data: Prepared) -> None:
     """Writes what the teacher taught, with what it is for."""
-    draft = path.with_suffix(".draft.npz")
     weights = {f"{WEIGHTS}{name}": value for name, value in taught.weights.items()}
-    np.savez(draft, data=np.array(_digest(data)), **dataclasses.asdict(taught.soft), **weights)  # type: ignore[arg-type]
-    draft.replace(path)
+    replace_arrays(path, {"data": np.array(_digest(data)), **dataclasses.asdict(taught.soft), **weights})
 
 
 def load(path: Path, data: Prepared) -> Taught:
@@ -230,6 +225,5 @@ def load(path: Path, data: Prepared) -> Taught:
 
 
 def _digest(data: Prepared) -> str:
-    """sha256 of what the teacher is for: the texts, and how they are read."""
-    sha256 = hashlib.sha256(f"{data.digest()} {len(data.training)}".encode())
-    return sha256.hexdigest()
+    """What the teacher is for: the texts and how they are read, and how many of them are trained on."""
+    return f"{data.digest()} {len(data.training)}"
