@@ -9,9 +9,10 @@ Shapes: N reviews, M windows in all, M >= N.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,22 @@ from batch_scorer.models.tokenizer import Ids, Tokenizer
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """What a model reads of a review, in words.
+
+    Args:
+        settings: with `max_words` and, where there are windows, `max_windows`, as in manifests.
+
+    Example:
+        >>> in_words({"max_words": 499, "max_windows": 64})
+        'all words of a review up to the last 31,936, 499 at a time'
+    """
+    at_once, windows = settings["max_words"], settings.get("max_windows", 1)
+    if windows == 1:
+        return f"the last {at_once:,} words of a review"
+    return f"all words of a review up to the last {at_once * windows:,}, {at_once:,} at a time"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.text import Text
 from batch_scorer.escape import safe
 from batch_scorer.formats.labels import described
 from batch_scorer.models.profile import LENGTH_SHIFT, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.windows import in_words
 from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
 
@@ -23,7 +24,7 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
     rows = [
         ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
         ("answers", "P(positive) of a review, and what each word contributes"),
-        ("reads", f"{_reads(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} words and marks"),
+        ("reads", f"{in_words(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} words and marks"),
         ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
     ]  # fmt: skip
     if found:
@@ -47,13 +48,6 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())),
     ]  # fmt: skip
     terminal.card(console, directory, rows)
-
-
-def _reads(tokenizer: Mapping[str, Any]) -> str:
-    at_once, windows = tokenizer["max_words"], tokenizer.get("max_windows", 1)
-    if windows == 1:
-        return f"the last {at_once:,} words of a review"
-    return f"all words of a review up to the last {at_once * windows:,}, {at_once:,} at a time"
 
 
 def _calibration(manifest: Mapping[str, Any]) -> str:

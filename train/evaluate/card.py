@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_scorer.models.network import Architecture
+from batch_scorer.models.windows import in_words
 from train.evaluate import pages
 from train.evaluate.probes import STAYS_WITHIN
-from train.evaluate.wording import interval, length_name, number, oov_name, percent, reads, table, unread
+from train.evaluate.wording import interval, length_name, number, oov_name, percent, table, unread
 from train.run import PRETRAINING
 
 Json = Mapping[str, Any]
@@ -103,7 +104,7 @@ def _details(sources: Sources, folder: str) -> list[str]:
         ("architecture", f"embedding of {a.vocabulary_size:,} ids in {a.embedding_dim} dimensions; bidirectional LSTM "
          f"with {a.units} units per direction; additive attention with {a.attention_units} units (Bahdanau et al. "
          "2015); batch normalisation; one linear output"),
-        ("reads", f"{reads(manifest['tokenizer'])}, lower-cased"),
+        ("reads", f"{in_words(manifest['tokenizer'])}, lower-cased"),
         ("weights", f"{weights:,}, float32, {4 * weights / 1e6:.1f} MB"),
         ("temperature, threshold", f"{manifest['temperature']:.4f}, {manifest['threshold']:g}"),
         ("compute", f"{total_h:.1f} h ({', '.join(stages)}), from the training log"),

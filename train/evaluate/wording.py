@@ -59,16 +59,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [names, rules, *cells])
 
 
-def reads(settings: Mapping[str, Any]) -> str:
-    """What a model reads of a review, by its `max_words` and, if it has them, `max_windows`."""
-    at_once, windows = settings["max_words"], settings.get("max_windows", 1)
-    if windows == 1:
-        return f"the last {at_once} words of a review"
-    return f"all words of a review up to the last {at_once * windows:,}, {at_once} at a time"
-
-
 def unread(settings: Mapping[str, Any]) -> str:
-    """The same as a limit of the model, as a sentence."""
+    """What a model does not read of a review, as a sentence; `settings` as in `windows.in_words`."""
     at_once, windows = settings["max_words"], settings.get("max_windows", 1)
     if windows == 1:
         return f"Only the last {at_once:,} words are read."
