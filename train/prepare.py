@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.tokenizer import PATTERN, START, Tokenizer, build_vocabulary
+from batch_scorer.models.tokenizer import PATTERN, START, Tokenizer, build_vocabulary, has_words
 from batch_scorer.models.windows import Windows
 from train.data import Examples, Ids
 from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, with_unused
@@ -177,7 +177,7 @@ def from_texts(
         encoded(validation, tokenizer),
         examples.fingerprint(),
         {"training": training.texts, "validation": validation.texts},
-        [text for text in unlabelled if tokenizer.words(text)],
+        [text for text in unlabelled if has_words(text, tokenizer.pattern)],
         reading.ties,
         split.by,
         examples.labelling,

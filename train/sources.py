@@ -19,7 +19,7 @@ from batch_scorer import storage
 from batch_scorer.config import InputConfig, JobConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
-from batch_scorer.models.tokenizer import words
+from batch_scorer.models.tokenizer import has_words
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.inputs import LABEL, open_inputs
 
@@ -180,7 +180,7 @@ def _reviews(
         columns = [chunk.reviews[name].to_pylist() for name in ("record_id", "source", "offset")]
         labels = chunk.reviews[LABEL].to_pylist() if label_column is not None else [None] * len(chunk.texts)
         for record_id, source, offset, text, label in zip(*columns, chunk.texts, labels, strict=True):
-            if not words(text):
+            if not has_words(text):
                 account.leave_out(source, offset, "no_words", "no word in the text")
                 continue
             account.records += 1

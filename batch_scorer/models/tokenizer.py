@@ -74,6 +74,16 @@ def words(text: str, pattern: str = PATTERN) -> list[str]:
     return [word.lower().replace(_TYPOGRAPHIC, _PLAIN) for word in rule.word.findall(text)]
 
 
+def has_words(text: str, pattern: str = PATTERN) -> bool:
+    """Whether `words` finds any, without the time that it takes to find all.
+
+    Example:
+        >>> has_words("?! <br /> ..."), has_words("?! well")
+        (False, True)
+    """
+    return _rules[pattern].word.search(text.replace(LINE_BREAK, _BLANK)) is not None
+
+
 def foreign_words(text: str, tokens: list[str]) -> int:
     """How many of the words of `text`, which are `tokens`, contain a letter of a script other than Latin."""
     if text.isascii() or not _foreign.search(text):

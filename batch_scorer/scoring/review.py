@@ -12,7 +12,7 @@ import numpy.typing as npt
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import EngineError, InputError
 from batch_scorer.models.protocol import Doubles
-from batch_scorer.models.tokenizer import OOV, Tokenizer
+from batch_scorer.models.tokenizer import OOV, Tokenizer, has_words
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.encode import Encoded, encode
@@ -83,7 +83,7 @@ def check(text: str, where: str, tokenizer: Tokenizer) -> None:
         ) from error
     if size_bytes > MAX_TEXT_BYTES:
         raise too_large(where, f"{size_bytes:,} bytes")
-    if not tokenizer.words(text):
+    if not has_words(text, tokenizer.pattern):
         raise InputError(
             "there is nothing to score",
             where=where,
