@@ -35,10 +35,15 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
     return 1 / low
 
 
+def log_losses(logits: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+    """Negative log-likelihood of each label, in nats: float64[N]."""
+    z = np.asarray(logits, np.float64)
+    return np.logaddexp(0, z) - z * labels
+
+
 def log_loss(logits: Floats, labels: Labels, temperature: float | Doubles = 1.0) -> float:
     """Mean negative log-likelihood of the labels, in nats; the temperature is one for all, or [N]."""
-    z = np.asarray(logits, np.float64) / temperature
-    return float(np.mean(np.logaddexp(0, z) - z * labels))
+    return float(np.mean(log_losses(np.asarray(logits, np.float64) / temperature, labels)))
 
 
 def metrics(logits: Floats, labels: Labels, temperature: float | Doubles, threshold: float = 0.5) -> dict[str, float]:

@@ -126,6 +126,11 @@ class LabelRule:
                     )
         return LabelRule(column, yes, no)
 
+    def means(self, label: str | None) -> bool | None:
+        """What one label means by values that are told for both sides; None if it is missing, or means neither."""
+        cleaned = clean(label)
+        return None if cleaned is None else _meaning(cleaned, self.positive, self.negative)
+
     def read(self, found: Mapping[str | None, int]) -> Labels:
         """What the labels of a column mean, given how often each occurs.
 

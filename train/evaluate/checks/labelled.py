@@ -10,11 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from batch_scorer.errors import InputError
+from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.models.network import probability, sigmoid
+from batch_scorer.models.tokenizer import has_words
 from train.evaluate.model import Model
-from train.metrics import auc, expected_calibration_error, log_loss, wilson_interval
+from train.metrics import auc, expected_calibration_error, log_loss, log_losses, wilson_interval
 
 Labels = npt.NDArray[np.int8]
+
+STARS = LabelRule.of("stars", ["4", "5"], ["1", "2"])
+WORDS = LabelRule.of("label", ["1", "positive"], ["0", "negative"])
 
 
 def share(right: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -50,10 +55,8 @@ def two_sides(table: pa.Table) -> tuple[list[str], Labels]:
     By `stars` (4 and 5 against 1 and 2) if there is such a column, else by `label`, 1 and 0 or `positive` and
     `negative`.
     """
-    names = ("stars", {"5": 1, "4": 1, "2": 0, "1": 0}) if "stars" in table.column_names else (
-        "label", {"1": 1, "0": 0, "positive": 1, "negative": 0},
-    )  # fmt: skip
-    sides = [names[1].get(str(value)) for value in table[names[0]].to_pylist()]
+    rule = STARS if STARS.column in table.column_names else WORDS
+    sides = [rule.means(label) for label in table[rule.column].cast(pa.string()).to_pylist()]
     texts = table["text"].to_pylist()
     kept = [(text, side) for text, side in zip(texts, sides, strict=True) if side is not None and text]
     return [text for text, _ in kept], np.array([side for _, side in kept], np.int8)
@@ -66,7 +69,7 @@ def domain(model: Model, table: pa.Table) -> dict[str, Any]:
         InputError: all have the same label.
     """
     texts, labels = two_sides(table)
-    readable = np.array([bool(model.artifact.tokenizer.words(text)) for text in texts], np.bool_)
+    readable = np.array([has_words(text, model.artifact.tokenizer.pattern) for text in texts], np.bool_)
     texts, labels = [text for text, good in zip(texts, readable, strict=True) if good], labels[readable]
     if len(set(labels.tolist())) != 2:
         raise InputError(
@@ -107,7 +110,7 @@ def long_reviews(
         return {"reviews": 0}
     last = [" ".join(tokenizer.words(text)[-tokenizer.max_words :]) for text in longer]
     whole, end = model.calibrated(longer), model.calibrated(last)
-    gain = _losses(end, labels) - _losses(whole, labels)
+    gain = log_losses(end, labels) - log_losses(whole, labels)
     drawn = np.random.default_rng(seed).integers(0, len(gain), (draws, len(gain)))
     low, high = np.quantile(gain[drawn].mean(axis=1), [0.025, 0.975])
     return {
@@ -116,11 +119,6 @@ def long_reviews(
         "last": _measures(end, labels),
         "log_loss_gain": {"mean": float(gain.mean()), "low": float(low), "high": float(high)},
     }
-
-
-def _losses(z: npt.NDArray[np.float64], labels: Labels) -> npt.NDArray[np.float64]:
-    p = np.where(labels == 1, sigmoid(z), sigmoid(-z))
-    return -np.log(np.maximum(p, 1e-12))
 
 
 def _measures(z: npt.NDArray[np.float64], labels: Labels) -> dict[str, float]:
