@@ -111,9 +111,7 @@ def read_examples(
         for source in sources
         for review in labelled(source, columns.text, columns.id, columns.label, options, account)
     ]
-    account.check(options, sources)
-    for sentence in account.sentences():
-        say(sentence)
+    _settle(account, options, sources, say)
     told = rule.read(Counter(review.label for review in reviews if not isinstance(review.label, bool)))
     for remark in told.remarks:
         say(remark)
@@ -151,6 +149,13 @@ def read_examples(
     return examples
 
 
+def _settle(account: Account, options: ReadOptions, sources: Sequence[str], say: Say) -> None:
+    """Refuses sources of which too much is left out, and says what is."""
+    account.check(options, sources)
+    for sentence in account.sentences():
+        say(sentence)
+
+
 def _labelling(told: Labels, folders: Mapping[bool, int]) -> dict[str, Any]:
     """Column, rule and balance; if there are folders, their counts are in the balance."""
     labelling = told.to_json()
@@ -172,9 +177,7 @@ def read_texts(
     """
     options, account = options or ReadOptions(), Account()
     texts = [text for source in sources for text in unlabelled(source, columns.text, options, account)]
-    account.check(options, sources)
-    for sentence in account.sentences():
-        say(sentence)
+    _settle(account, options, sources, say)
     if sources and not texts:
         raise InputError(
             "no texts without labels were found",
