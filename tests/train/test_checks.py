@@ -33,7 +33,9 @@ def test_answers_are_those_of_the_network(model: Model) -> None:
     exact = [forward(a.tensors, a.architecture, tokenizer.ids(tokenizer.words(text))) for text in TEXTS]
     np.testing.assert_allclose([one.logit for one in exact], model.logits(TEXTS), atol=1e-4)
     np.testing.assert_allclose(model.logits(TEXTS) / 1.3, model.calibrated(TEXTS))
-    for one, (contribution, attention) in zip(exact, model.explained(TEXTS), strict=True):
+    logits, explained = model.explained(TEXTS)
+    np.testing.assert_array_equal(model.logits(TEXTS), logits)
+    for one, (contribution, attention) in zip(exact, explained, strict=True):
         np.testing.assert_allclose(one.contribution[1:], contribution, atol=1e-4)
         np.testing.assert_allclose(one.attention[1:], attention, atol=1e-4)
 

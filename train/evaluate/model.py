@@ -41,24 +41,23 @@ class Model:
         decided: npt.NDArray[np.bool_] = probability(self.calibrated(texts), 1.0) >= self.artifact.threshold
         return decided
 
-    def explained(self, texts: Sequence[str]) -> list[tuple[Doubles, Doubles]]:
-        """Contribution and attention of each word that is read: float64[n] each, for each text."""
-        windows = Windows.of(self.artifact.tokenizer, self._words(texts))
-        out: list[tuple[list[Doubles], list[Doubles]]] = [([], []) for _ in texts]
-        for part, row, n, share in zip(
-            self._by_window(windows), windows.review, windows.n_words, windows.share, strict=True
-        ):
-            for values, joined in zip(part, out[row], strict=True):
-                joined.append(share * values[len(values) - n :])
-        return [(np.concatenate(contribution), np.concatenate(attention)) for contribution, attention in out]
+    def explained(self, texts: Sequence[str]) -> tuple[Doubles, list[tuple[Doubles, Doubles]]]:
+        """Logits before calibration: float64[N]; and of each text, contribution and attention of each word read.
 
-    def _by_window(self, windows: Windows) -> list[tuple[Doubles, Doubles]]:
-        """Contribution and attention of each position of each window, padding first."""
-        parts: dict[int, tuple[Doubles, Doubles]] = {}
+        The latter are float64[n] each.
+        """
+        windows = Windows.of(self.artifact.tokenizer, self._words(texts))
+        logits, parts = np.empty(len(windows)), dict[int, tuple[Doubles, Doubles]]()
         for batch in scored(self.engine, windows.ids):
+            logits[batch.rows] = batch.scores.logit
             for column, row in enumerate(batch.rows.tolist()):
-                parts[row] = (batch.scores.contribution[:, column], batch.scores.attention[:, column])
-        return [parts[row] for row in range(len(windows))]
+                parts[row] = (batch.scores.contribution[:, column], batch.scores.attention[:, column])  # padding first
+        out: list[tuple[list[Doubles], list[Doubles]]] = [([], []) for _ in texts]
+        for window, (row, n, share) in enumerate(zip(windows.review, windows.n_words, windows.share, strict=True)):
+            for values, joined in zip(parts[window], out[row], strict=True):
+                joined.append(share * values[len(values) - n :])
+        words = [(np.concatenate(contribution), np.concatenate(attention)) for contribution, attention in out]
+        return windows.pool(logits), words
 
     def _words(self, texts: Sequence[str]) -> list[list[str]]:
         return [self.artifact.tokenizer.words(text) for text in texts]

@@ -35,8 +35,8 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {}
     unread = marked_words = 0
     texts = [row["text"] for row in rows]
-    explained, signs = model.explained(texts), np.where(model.logits(texts) >= 0, 1, -1)
-    for row, (contribution, attention), sign in zip(rows, explained, signs, strict=True):
+    logits, explained = model.explained(texts)
+    for row, (contribution, attention), sign in zip(rows, explained, np.where(logits >= 0, 1, -1), strict=True):
         starts, ends = model.artifact.tokenizer.spans(row["text"])
         marked = np.zeros(len(starts), np.bool_)
         for passage in row["rationales"]:
