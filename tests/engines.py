@@ -24,8 +24,7 @@ _load, _compiled = engine._load, dict[str, Engine]()
 def plain_engines() -> Iterator[None]:
     """Jobs of small models score by `tests.plain_engine` meanwhile, in this process and in those that they start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_load", _tensorflow)
-        patch.setattr(engine, "_load", plain_engine.replace(engine))
+        patch.setattr(engine, "_load", plain_engine.replace(_tensorflow))
         patch.syspath_prepend(INSIDE)
         before = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
         patch.setenv("PYTHONPATH", os.pathsep.join([str(INSIDE), *before]))

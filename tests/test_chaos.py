@@ -23,6 +23,7 @@ from tests.chaos.faults import FAULTS, PATIENCE_S
 from tests.chaos.jobs import Ended, Order
 from tests.chaos.trials import Ground, Moment, Struck
 from tests.chaos.verdict import compare, complaints, content
+from tests.conftest import save_tiny
 from tests.jobs import score_here
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see the processes")
@@ -75,7 +76,7 @@ def run_here(order: Order, output: Path, *more: str) -> None:
 def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Struck]:
     """What each kind of fault came to that can be tried here, by its name."""
     folder = tmp_path_factory.mktemp("chaos")
-    corpus, model = corpora.mixed(folder / "in", 1_200), corpora.small_model(folder)
+    corpus, model = corpora.mixed(folder / "in", 1_200), save_tiny(folder / "model")
     corpus = dataclasses.replace(corpus, options=(*corpus.options, "--worker-timeout", str(PATIENT_S)))
     ground, rng = GroundHere(folder, folder / "kept", PATIENT_S), random.Random(7)
     whole = Order(corpus, model, shard_rows=20, workers=1)

@@ -82,7 +82,7 @@ class _Engines(importlib.abc.MetaPathFinder):
             from tests import plain_engine
 
             sys.path.remove(_CHECKOUT)
-            module._load = plain_engine.replace(module)
+            module._load = plain_engine.replace(module._load)
 
         if "CHAOS_PLAIN" in os.environ:
             spec.loader.exec_module = load_and_replace
