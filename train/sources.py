@@ -85,8 +85,8 @@ class Account:
     def sentences(self) -> list[str]:
         """What to tell the user."""
         reasons = [f"{count:,} {code} ({self._shown(code)})" for code, count in self.left_out.most_common()]
-        left_out = f"left out {self.left_out.total():,} of {counted(self.records, 'record')}: {'; '.join(reasons)}"
-        return [*self.notices, *([left_out] if reasons else [])]
+        skipped = f"skipped {self.left_out.total():,} of {counted(self.records, 'record')}: {'; '.join(reasons)}"
+        return [*self.notices, *([skipped] if reasons else [])]
 
     def _shown(self, code: str) -> str:
         more = self.left_out[code] - len(self.places[code])

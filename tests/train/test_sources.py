@@ -184,7 +184,7 @@ def test_few_bad_records_are_left_out_and_shown_by_their_place(tmp_path: Path) -
     assert (200, {"wrong_field_count": 1, "no_words": 1}) == (len(examples), dict(examples.left_out))
     a = tmp_path / "a.csv"
     assert (
-        f"left out 2 of 202 records: 1 wrong_field_count ({a}#200: 2 fields where the header has 3); "
+        f"skipped 2 of 202 records: 1 wrong_field_count ({a}#200: 2 fields where the header has 3); "
         f"1 no_words ({a}#201: no word in the text)"
     ) == said[0]
 
@@ -202,7 +202,7 @@ def test_more_bad_records_than_allowed_are_refused_with_the_share_that_would_do(
 def test_texts_that_are_empty_are_left_out_however_many(tmp_path: Path) -> None:
     examples, said = read_csv(tmp_path, CSV + "r3,,1\n" * 50)
     assert (3, 50) == (len(examples), examples.left_out["no_words"])
-    assert said[0].startswith("left out 50 of 53 records: 50 no_words")
+    assert said[0].startswith("skipped 50 of 53 records: 50 no_words")
 
 
 def test_damaged_file_is_refused_unless_it_may_be(tmp_path: Path) -> None:
