@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from train.data import Ids, pad
+from train.lstm import TrainedClassifier
 
 
 def random_embedding(architecture: Architecture, scale: float, seed: int) -> Any:
@@ -79,7 +79,7 @@ def predictor(
     architecture: Architecture, tensors: Mapping[str, Floats]
 ) -> Callable[[Sequence[Ids]], npt.NDArray[np.float32]]:
     """A function from ids, int32[n] of N texts each, to logits, float32[N], by a network with these weights."""
-    network = ReviewClassifier(architecture)
+    network = TrainedClassifier(architecture)
     network.assign(tensors)
     ids = tf.TensorSpec([None, None], tf.int32)
     run = tf.function(lambda ids: network(ids)[0], input_signature=[ids])

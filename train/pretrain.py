@@ -17,10 +17,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from batch_scorer.errors import OptionError
-from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import PAD
 from train.data import Ids, bucketed_batches, pad
+from train.lstm import TrainedClassifier
 from train.network import normalised, random_embedding
 from train.run import PRETRAINING, Run
 
@@ -76,7 +76,7 @@ class LanguageModels:
             )
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
-        self.network = ReviewClassifier(architecture)
+        self.network = TrainedClassifier(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         self.bias = tf.Variable(np.log(np.maximum(counts, 1) / counts.sum()).astype(np.float32))  # [V], unigram
         self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import OOV, PAD, START
 from train.data import Ids, pad
+from train.lstm import TrainedClassifier
 from train.material.parts import Part, batches
 from train.network import conicity, map_batches, normalised, random_embedding, update_statistics
 
@@ -87,11 +87,11 @@ class Trainer:
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
         self.seed = recipe.seed + turn  # of order and dropout
-        self.network = ReviewClassifier(architecture)
+        self.network = TrainedClassifier(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         for name, tensor in (start or {}).items():
             self.network.tensor_variables()[name].assign(tensor)
-        self.averaged = ReviewClassifier(architecture)
+        self.averaged = TrainedClassifier(architecture)
         self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]
         schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
         self.optimizer = tf.keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm)
