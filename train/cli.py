@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # The sections of the help.
 _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
 
+# With no more than these, each direction of the LSTM has a core to itself, and threads within its small products would
+# only wait for each other.
+FEW_CORES = 4
+
 
 @click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
 @option(_FIRST, "--data", "sources", multiple=True, metavar="INPUT",
@@ -122,6 +126,8 @@ def train(
     settings: tuple[str, ...], checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on what is given and writes the artefact; `changes` and `settings` override the recipe."""
+    if (os.cpu_count() or 1) <= FEW_CORES:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     greet_tensorflow()
     import tensorflow as tf
 
