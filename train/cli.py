@@ -19,6 +19,7 @@ from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
 from train.options import column_options, columns_and_reading, read_options
 from train.run import AVERAGE, PRETRAINING, Line, Run
+from train.sides import GIVEN
 
 if TYPE_CHECKING:
     from train.inputs import Inputs
@@ -42,6 +43,9 @@ FEW_CORES = 4
 @option(_DATA, "--id-column", metavar="NAME",
         help="Column that holds its id, whose hash decides the validation split.  "
              "[default: a hash of the text]")  # fmt: skip
+@option(_DATA, "--validation", multiple=True, metavar="INPUT",
+        help="Labelled reviews that choose the epoch and calibrate, instead of a tenth of --data; may be "
+             "repeated.")  # fmt: skip
 @option(_DATA, "--unlabelled", multiple=True, metavar="INPUT",
         help="Texts without labels for pre-training (preset full); may be repeated.")  # fmt: skip
 @read_options(_DATA)
@@ -80,9 +84,9 @@ FEW_CORES = 4
 @click.pass_context
 @reports_errors
 def main(
-    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, unlabelled: tuple[str, ...],
-    word_index: Path | None, name: str, epochs: int | None, batch_size: int | None, seed: int | None,
-    settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
+    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, validation: tuple[str, ...],
+    unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None, batch_size: int | None,
+    seed: int | None, settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
     counterfactual_holdout: str | None, teacher: Path | None, work: Path | None, checkpoint_seconds: float,
     deterministic: bool, resume: bool, **reading: Any,
 ) -> None:  # fmt: skip
@@ -114,8 +118,9 @@ def main(
     from train.inputs import Inputs
 
     inputs = Inputs(
-        sources, columns, reads, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained, teacher
-    )
+        sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
+        teacher,
+    )  # fmt: skip
     inputs.check(preset)
     work = work or Path(f"{output}.work")
     train(preset, inputs, output, work, name, changes, settings, checkpoint_seconds, deterministic, resume)
@@ -155,9 +160,10 @@ def train(
         architecture = notebook.architecture(recipe.vocabulary_size)
     data, rewritten = inputs.prepare(preset, recipe, architecture, say)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
+    how = "given for validation" if data.split_by == GIVEN else f"held out by {data.split_by}"
     say(
         f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
-        f"{len(data.validation):,} held out by {data.split_by}; {len(data.vocabulary):,} ids"
+        f"{len(data.validation):,} {how}; {len(data.vocabulary):,} ids"
     )
     if preset == "notebook":
         lengths = data.lengths()

@@ -16,7 +16,7 @@ from batch_scorer.escape import counted
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.tokenizer import PAD
-from train.sides import split_of
+from train.sides import GIVEN, Split, split_of
 from train.sources import Account, ReadOptions, labelled, unlabelled
 
 Ids = npt.NDArray[np.int32]
@@ -64,6 +64,7 @@ class Examples:
         labels: int8[N], 1 for positive.
         labelling: where the labels come from, as a model's manifest keeps it; None where that is not known.
         left_out: how many records were left out in reading, by error code.
+        given: bool[N], those that were given for validation; without any, they are split.
     """
 
     ids: tuple[str, ...]
@@ -71,6 +72,7 @@ class Examples:
     labels: npt.NDArray[np.int8]
     labelling: Mapping[str, Any] | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    given: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -79,6 +81,19 @@ class Examples:
         """The examples where `chosen` (bool[N]) is true."""
         rows = np.flatnonzero(chosen)
         return Examples(tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows), self.labels[rows])
+
+    def with_validation(self, others: Examples) -> Examples:
+        """These examples to train on, and `others` to validate on."""
+        given = np.arange(len(self) + len(others)) >= len(self)
+        labels = np.concatenate([self.labels, others.labels])
+        texts = self.texts + others.texts
+        return Examples(self.ids + others.ids, texts, labels, self.labelling, self.left_out, given)
+
+    def split(self, validation_share: float) -> Split:
+        """The two sides: those given for validation and the rest, or as `sides.split_of` splits them."""
+        if self.given is not None:
+            return Split(self.given, GIVEN)
+        return split_of(self.ids, self.labels, validation_share)
 
     def fingerprint(self) -> str:
         """sha256 of ids, texts and labels, independent of their order."""
@@ -189,8 +204,8 @@ def read_texts(
 
 
 def split(examples: Examples, validation_share: float) -> tuple[Examples, Examples]:
-    """Splits examples into training and validation, as `sides.split_of` does."""
-    held = split_of(examples.ids, examples.labels, validation_share).held_out
+    """Splits examples into training and validation, as `Examples.split` does."""
+    held = examples.split(validation_share).held_out
     return examples.subset(~held), examples.subset(held)
 
 

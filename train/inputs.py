@@ -30,6 +30,7 @@ class Inputs:
 
     Args:
         sources: labelled reviews.
+        validation: labelled reviews to validate on; without any, a share of the `sources` is held out.
         reads: how files are read.
         word_index: Keras' word index, where the reviews are Keras' own files.
         counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
@@ -39,6 +40,7 @@ class Inputs:
     sources: tuple[str, ...]
     columns: Columns
     reads: ReadOptions | None = None
+    validation: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     word_index: Path | None = None
     counterfactual: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Inputs:
                 "--unlabelled, --pretrained, --counterfactual and --teacher are for the full recipe",
                 fix="add --preset full",
             )
+        if keras and self.validation:
+            raise OptionError("--validation is for reviews as texts", fix="leave --validation out")
         if self.holdout and not self.counterfactual:
             raise OptionError("--counterfactual-holdout is for rewritten reviews", fix="add --counterfactual FILE")
 
@@ -84,6 +88,8 @@ class Inputs:
             ranks = read_keras_files(Path(self.sources[0]), self.word_index)
             return from_ranks(ranks, *shape, reading.max_words, reading.max_ids), None
         examples = read_examples(self.sources, self.columns, self.reads, say)
+        if self.validation:
+            examples = examples.with_validation(read_examples(self.validation, self.columns, self.reads, say))
         texts = read_texts(self.unlabelled, self.columns, self.reads, say)
         if preset != "full":
             return from_texts(examples, *shape, reading, preset == "notebook", texts), None

@@ -154,7 +154,7 @@ def from_texts(
         unlabelled: additional texts, which count for the ranks and are pre-trained on.
         left_out: bool[N], examples of the training side that are not trained on. Their words count for the ranks.
     """
-    split = split_of(examples.ids, examples.labels, validation_share)
+    split = examples.split(validation_share)
     check_split(split, examples.ids, examples.labels, validation_share)
     training, validation = examples.subset(~split.held_out), examples.subset(split.held_out)
     vocabulary, counts = build_vocabulary([*training.texts, *unlabelled], id_count - as_keras)

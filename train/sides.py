@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from batch_scorer.errors import InputError
 
-BY_HASH, STRATIFIED = "hash", "hash within each label"  # the rules
+BY_HASH, STRATIFIED, GIVEN = "hash", "hash within each label", "given"  # the rules
 MIN_HELD_OUT = 4  # reviews that choose an epoch and fit a temperature
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which of N reviews are held out for validation: bool[N], and by which rule, `BY_HASH` or `STRATIFIED`."""
+    """Which of N reviews are held out for validation: bool[N], and by which rule: `BY_HASH`, `STRATIFIED`, `GIVEN`."""
 
     held_out: npt.NDArray[np.bool_]
     by: str
@@ -61,12 +61,13 @@ def check_split(split: Split, ids: Sequence[str], labels: npt.NDArray[np.int8], 
     held, rest = labels[split.held_out], labels[~split.held_out]
     shares = (share for share in (0.2, 0.3, 0.4, 0.5) if share > validation_share)
     enough = next((share for share in shares if split_of(ids, labels, share).is_usable(labels)), None)
+    fix = "add labelled reviews" + (f", or hold out more, with --set validation_share={enough}" if enough else "")
     raise InputError(
         "too few reviews are held out of training, to choose an epoch and calibrate by",
         expected=f"at least {MIN_HELD_OUT}, and positive and negative ones among them and among the rest",
         got=f"{len(held):,} of {len(labels):,} held out, {int(held.sum()):,} of them positive; "
         f"{int(rest.sum()):,} of the other {len(rest):,}",
-        fix="add labelled reviews" + (f", or hold out more, with --set validation_share={enough}" if enough else ""),
+        fix="give more reviews as --validation, of both labels" if split.by == GIVEN else fix,
     )
 
 

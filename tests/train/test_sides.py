@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.errors import InputError
-from train.sides import BY_HASH, MIN_HELD_OUT, STRATIFIED, Split, check_split, held_out, split_of
+from train.data import Examples, split
+from train.prepare import Reading, from_texts
+from train.sides import BY_HASH, GIVEN, MIN_HELD_OUT, STRATIFIED, Split, check_split, held_out, split_of
 
 
 def made(positive: int, negative: int) -> tuple[list[str], npt.NDArray[np.int8]]:
@@ -90,3 +92,20 @@ def test_share_of_zero_holds_out_nothing() -> None:
     split = split_of(ids, labels, 0)
     check_split(split, ids, labels, 0)
     assert not split.held_out.any()
+
+
+def test_examples_given_for_validation_are_validated_on_and_the_rest_is_trained_on() -> None:
+    def examples(start: int, count: int, label: int) -> Examples:
+        ids = tuple(f"r{i}" for i in range(start, start + count))
+        return Examples(ids, tuple(f"text {i}" for i in ids), np.array([i % 2 * label for i in range(count)], np.int8))
+
+    data, others = examples(0, 6, 1), examples(6, 4, 1)
+    sides = split(data.with_validation(others), 0.5)
+    assert [data.texts, others.texts] == [side.texts for side in sides]
+    assert [data.labels.tolist(), others.labels.tolist()] == [side.labels.tolist() for side in sides]
+    prepared = from_texts(data.with_validation(others), 0.5, 20, Reading(5, 6))
+    assert (GIVEN, 6, 4) == (prepared.split_by, len(prepared.training), len(prepared.validation))
+    assert "r7" not in prepared.vocabulary  # the words of validation reviews do not count
+    with pytest.raises(InputError, match="too few") as refused:
+        from_texts(data.with_validation(examples(6, 4, 0)), 0.5, 20, Reading(5, 6))
+    assert "give more reviews as --validation, of both labels" == refused.value.fix

@@ -12,7 +12,6 @@ import pyarrow as pa
 from batch_scorer.errors import InputError
 from train.data import Columns, Examples
 from train.material.counterfactual import Rewritten, place
-from train.sides import split_of
 
 PAIR, ID = "pair", "id"
 
@@ -47,7 +46,7 @@ def read_rewritten(
     kept = [row for row, side in enumerate(sides) if side is not None and texts[row]]
     ids, texts, pairs = ([values[row] for row in kept] for values in (ids, texts, pairs))
     examples = Examples(tuple(ids), tuple(texts), np.array([sides[row] for row in kept], np.int8))
-    held_out = split_of(labelled.ids, labelled.labels, validation_share).held_out
+    held_out = labelled.split(validation_share).held_out
     rewritten = place(examples, pairs, labelled, held_out, keep_back)
     where = ", ".join(sources)
     if rewritten.unmatched == len(set(pairs)):
