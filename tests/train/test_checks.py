@@ -17,7 +17,8 @@ from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import forward
 from tests.conftest import REVIEWS, WORDS
 from train.cli import main
-from train.evaluate.checks import labelled, rationales
+from train.evaluate import card_checks
+from train.evaluate.checks import labelled, made, rationales
 from train.evaluate.model import Model
 
 TEXTS = [text for _, text in REVIEWS]
@@ -142,3 +143,44 @@ def test_check_without_the_columns_or_the_file_is_refused(tmp_path: Path, tiny_m
     assert "a column is missing: id" in run(tiny_model, "--counterfactual", tmp_path / "a.parquet").output
     assert "does not exist" in run(tiny_model, "--domain", f"x={tmp_path / 'b.parquet'}").output
     assert "--domain NAME=FILE" in run(tiny_model, "--domain", "x").output
+
+
+def test_card_tells_each_check_in_words_and_numbers(model: Model) -> None:
+    table = pa.table({"text": TEXTS, "label": ["positive", "negative"] * 3})
+    marked = pa.Table.from_pylist([{"text": TEXTS[0], "rationales": [{"char_start": 0, "char_end": 11}]}] * 3)
+    pairs = {name: {"count": 1_234, "share": 0.5, "low": 0.4, "high": 0.61} for name in ("originals", "both")}
+    checks = {
+        "pairs": {**pairs, "rewritten": {"count": 0, "share": None, "low": 0.0, "high": 1.0}},
+        "grammar": made.grammar(model, 4, seed=1),
+        "swaps": {"religions": {"sets": 60, "tied": {"flipped": 0, "largest_difference": 0.0}, "all": {"flipped": 6}}},
+        "domains": {"toys": labelled.domain(model, table, draws=20)},
+        "long_reviews": labelled.long_reviews(model, TEXTS, np.array([1, 0, 1, 0, 1, 0], np.int8), draws=10),
+        "rationales": rationales.rationales(model, marked, seed=0),
+    }
+    text = card_checks.section(checks)
+    assert "| originals | 1,234 | 0.500 (0.400 to 0.610) |" in text
+    assert "| rewritten | 0 | - |" in text
+    assert "| religions | 60 | 0, 0 | 0.100 (0.047 to 0.201) |" in text
+    assert "| negation with words between |" in text
+    assert "| toys | 6 | 50.0 % |" in text
+    assert "1 that do not fit into one window. This model reads the last window only" in text
+    assert "in 3 reviews" in text
+    assert "| contribution, smoothed |" in text
+
+
+def test_card_without_a_check_is_silent_about_it() -> None:
+    text = card_checks.section({"long_reviews": {"reviews": 0}, "rationales": {"documents": 0, "unread": 0.0}})
+    assert text.startswith("Measured by")
+    assert "**" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.1, "Contribution agrees better"), (-0.1, -0.01, "Attention agrees better"), (-0.1, 0.1, "equally well")],
+)
+def test_card_says_which_ranking_agrees_better_with_people(low: float, high: float, verdict: str) -> None:
+    means = dict.fromkeys(card_checks.RANKED, 0.3)
+    ends = {"mean": (low + high) / 2, "low": low, "high": high}
+    found = {"documents": 9, "unread": 0.0, **means, "intervals": dict.fromkeys(means, ends)}
+    found["differences"] = {"plain": ends, "smoothed": {"mean": 0.0, "low": -1.0, "high": 1.0}}
+    assert verdict in card_checks.section({"rationales": found})

@@ -12,12 +12,14 @@ from typing import Any
 
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.windows import in_words
-from train.evaluate import pages
+from train.evaluate import card_checks, pages
 from train.evaluate.probes import STAYS_WITHIN
 from train.evaluate.wording import interval, length_name, number, oov_name, percent, table, unread
 from train.run import PRETRAINING
 
 Json = Mapping[str, Any]
+
+STAGES = {"pretraining": "pre-training"}  # as the card names them, where that differs from the recipe
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Sources:
         log: lines of the training run's `log.jsonl`.
         ablation: `command`, and `rows` with one variant of the recipe each and its figures on the validation split.
         comparison: `reviews`, and `rows` with one classifier each, on the same test reviews; None if there is none.
+        checks: what `python -m train check` writes; None if there is none.
     """
 
     model_id: str
@@ -39,6 +42,7 @@ class Sources:
     log: Sequence[Json]
     ablation: Json
     comparison: Json | None
+    checks: Json | None
 
 
 def card(sources: Sources, folder: str) -> str:
@@ -71,6 +75,7 @@ def card(sources: Sources, folder: str) -> str:
         _figures(sources.manifest["metrics"]["validation"], evaluation["quality"]),
         pages.calibration(evaluation["quality"], folder),
         pages.slices(evaluation["quality"], folder),
+        *(["## Where people try it first", card_checks.section(sources.checks)] if sources.checks else []),
         "## Explanations",
         "**Attention** is the weight of a word's state in the weighted mean that is classified; it has no sign. "
         "**Contribution** is what the word's state adds to the logit: its attention times a linear function of the "
@@ -112,21 +117,25 @@ def _details(sources: Sources, folder: str) -> list[str]:
         ("licence", "the same as this project's: see `LICENSE`"),
     ]  # fmt: skip
     recipe = manifest["training"]["recipe"]
-    pretraining = recipe.get("pretraining", {})
-    names = [*(name for name in recipe if name != "pretraining"), *(name for name in pretraining if name not in recipe)]
-    settings = [
-        (f"`{name}`", _setting(recipe.get(name)), *([_setting(pretraining.get(name))] if pretraining else []))
-        for name in names
-    ]
+    # The settings of the other stages lie in the recipe as dictionaries.
+    columns = {"fine-tuning": {name: value for name, value in recipe.items() if not isinstance(value, dict)}}
+    columns |= {STAGES.get(name, name): value for name, value in recipe.items() if isinstance(value, dict)}
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    settings = [(f"`{name}`", *(_setting(column.get(name)) for column in columns.values())) for name in names]
+    how = [
+        "Before fine-tuning, the embedding and both LSTM directions were trained as language models (Dai and Le 2015)."
+        if "pretraining" in recipe else "",
+        "Fine-tuning is adversarial (Miyato et al. 2017) and keeps a moving average of the weights.",
+        f"It was run {recipe['fine_tunings']} times from the same weights, each time in a different order, and the model is "
+        "the mean of all runs (Wortsman et al. 2022)." if recipe.get("fine_tunings", 1) > 1 else "",
+        "It learns from the labels and from a teacher, networks and NBSVM together (Hinton et al. 2015), on reviews, texts "
+        "without labels, rewritten reviews, crops, and sentences made by grammar." if "mixture" in recipe else "",
+        f"Epoch {manifest['training']['epoch']} was chosen.",
+    ]  # fmt: skip
     return [
         table(["", ""], rows),
-        ("Before fine-tuning, the embedding and both LSTM directions were trained as language models (Dai and Le "
-         "2015). " if pretraining else "")
-        + "Fine-tuning is adversarial (Miyato et al. 2017) and keeps a moving average of the weights. "
-        + (f"It was run {recipe['fine_tunings']} times from the same weights, each time in a different order, and the "
-           "model is the mean of all runs (Wortsman et al. 2022). " if recipe.get("fine_tunings", 1) > 1 else "")
-        + f"Epoch {manifest['training']['epoch']} was chosen.",
-        table(["setting", "#fine-tuning", *(["#pre-training"] if pretraining else [])], settings),
+        " ".join(sentence for sentence in how if sentence),
+        table(["setting", *(f"#{name}" for name in columns)], settings),
         f"![Losses and validation figures over the training run]({folder}curves.svg)",
     ]  # fmt: skip
 

@@ -99,8 +99,8 @@ def evaluate(
               help="Page to write; the figures go to DIRECTORY.")  # fmt: skip
 @reports_errors
 def card(directory: Path, model: str, output: Path) -> None:
-    """Write the model card from the files in DIRECTORY: evaluation.json, log.jsonl, ablation.json and, if there is one,
-    comparison.json.
+    """Write the model card from the files in DIRECTORY: evaluation.json, log.jsonl, ablation.json and, if there are
+    such, comparison.json and checks.json.
 
     \b
     Example:
@@ -141,7 +141,7 @@ def render(directory: Path, model: str, output: Path) -> str:
             got=f"model {evaluation['model']['id']}",
             fix=f"run `python -m train evaluate {model} --data FILE --output {directory}`",
         )
-    comparison = directory / "comparison.json"
+    comparison, checks = directory / "comparison.json", directory / "checks.json"
     sources = Sources(
         artifact.model_id,
         artifact.manifest,
@@ -149,9 +149,23 @@ def render(directory: Path, model: str, output: Path) -> str:
         _log(directory / "log.jsonl"),
         _json(directory / "ablation.json"),
         _json(comparison) if comparison.exists() else None,
+        _of_model(_json(checks), artifact.model_id, checks) if checks.exists() else None,
     )
     figures = Path(os.path.relpath(directory, output.parent)).as_posix() + "/"
     return page(sources, "" if figures == "./" else figures)
+
+
+def _of_model(checks: Any, model_id: str, where: Path) -> Any:
+    """The same checks, if they are of the model."""
+    if checks["model"]["id"] != model_id:
+        raise InputError(
+            "the checks are of a different model",
+            where=str(where),
+            expected=f"model {model_id}",
+            got=f"model {checks['model']['id']}",
+            fix="run `python -m train check` again, as docs/train.md says",
+        )
+    return checks
 
 
 def rounded(value: Any) -> Any:

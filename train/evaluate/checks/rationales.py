@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from train.evaluate.model import Model
+from train.metrics import bootstrapped
 
 Doubles = npt.NDArray[np.float64]
 
@@ -28,7 +29,8 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
 
     Returns:
         `documents`, `unread` (share of the marked words that are not read), and the mean of each ranking:
-        `contribution`, `attention`, both `_smoothed`, and `random`.
+        `contribution`, `attention`, both `_smoothed`, and `random`; `intervals` of these means, and `differences`,
+        contribution less attention, `plain` and `smoothed`.
     """
     rng = np.random.default_rng(seed)
     rows = [row for row in table.to_pylist() if row["rationales"]]
@@ -57,7 +59,19 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
             complete = np.concatenate([np.full(skipped, -np.inf), values])
             found.setdefault(name, []).append(average_precision(complete, marked))
     means = {name: float(np.mean(values)) for name, values in found.items()}
-    return {"documents": len(found.get("random", [])), "unread": unread / max(marked_words, 1), **means}
+    documents = {"documents": len(found.get("random", [])), "unread": unread / max(marked_words, 1), **means}
+    if not found:
+        return documents
+    precision = {name: np.array(values) for name, values in found.items()}
+    differences = {
+        name: precision[f"contribution{kind}"] - precision[f"attention{kind}"]
+        for name, kind in (("plain", ""), ("smoothed", "_smoothed"))
+    }
+    return {
+        **documents,
+        "intervals": {name: bootstrapped(values, seed) for name, values in precision.items()},
+        "differences": {name: bootstrapped(values, seed) for name, values in differences.items()},
+    }
 
 
 def smoothed(values: Doubles, sigma: float = SIGMA) -> Doubles:

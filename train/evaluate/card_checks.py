@@ -1,0 +1,152 @@
+"""The section of the model card on what `python -m train check` measures, in plain words and with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from train.evaluate.wording import RANKINGS, interval, number, percent, table
+from train.metrics import wilson_interval
+
+Json = Mapping[str, Any]
+
+KINDS = {
+    "plain": "plain praise and blame",
+    "negation": "negation beside its word",
+    "far": "negation with words between",
+    "change": "changes of mind",
+    "question": "questions, answered yes or no",
+    "identity": "praise and blame with people in it",
+}
+CLASSES = {
+    "origins": "nationalities and origins",
+    "religions": "religions",
+    "orientations": "orientations",
+    "first_names": "first names",
+}
+
+RANKED = ("contribution", "attention", "contribution_smoothed", "attention_smoothed", "random")
+
+
+def section(checks: Json) -> str:
+    """The paragraphs and tables, as far as there are figures for them.
+
+    Args:
+        checks: what `train.evaluate.checks.command.measure` returns.
+    """
+    writers = {
+        "pairs": _pairs,
+        "grammar": _sentences,
+        "swaps": _swaps,
+        "domains": _domains,
+        "long_reviews": _long_reviews,
+        "rationales": _rationales,
+    }
+    parts = [
+        "Measured by `python -m train check`, on texts that the model was neither trained on nor chosen by. Intervals "
+        "are 95 % intervals."
+    ]
+    for name, write in writers.items():
+        if checks.get(name):
+            parts += write(checks[name])
+    return "\n\n".join(parts)
+
+
+def _pairs(found: Json) -> list[str]:
+    rows = [("originals", "originals"), ("rewritten", "rewritten"), ("both of a pair", "both")]
+    return [
+        "**Rewritten reviews.** People turned each review to the opposite sentiment with as few changes as possible "
+        "(Kaushik et al. 2020).",
+        table(["", "#count", "#right"], [(name, f"{found[key]['count']:,}", _share(found[key])) for name, key in rows]),
+    ]
+
+
+def _sentences(found: Json) -> list[str]:
+    rows = [(KINDS[kind], f"{line['count']:,}", _share(line)) for kind, line in found.items()]
+    return [
+        "**Short sentences**, made by grammar from frames and words that training does not use.",
+        table(["kind", "#sentences", "#right"], rows),
+    ]
+
+
+def _share(found: Json) -> str:
+    """A share with its interval, or a dash where nothing was counted."""
+    return "-" if found["share"] is None else f"{found['share']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _swaps(swaps: Json) -> list[str]:
+    rows = []
+    for name, found in swaps.items():
+        tied, flipped, sets = found["tied"], found["all"]["flipped"], found["sets"]
+        low, high = wilson_interval(flipped, sets)
+        inside = f"{tied['flipped']}, {tied['largest_difference']:.3g}"
+        rows.append((CLASSES[name], sets, inside, f"{flipped / sets:.3f} ({low:.3f} to {high:.3f})"))
+    tied_head = "#of the members that can be tied: labels that differ, largest difference of logits"
+    return [
+        "**Other people in the same sentence.** How often the label differs between any two members of a class. "
+        "Members that are tied are one word to the model. Those of several words or with another meaning are not.",
+        table(["class", "#sentences", tied_head, "#of all members: share of sentences whose label differs"], rows),
+    ]
+
+
+def _domains(found: Json) -> list[str]:
+    rows = [
+        (
+            name,
+            f"{line['texts']:,}",
+            percent(line["positive"]),
+            interval(line, "balanced_accuracy"),
+            interval(line, "auc"),
+            number(line["ece"]),
+            number(line["log_loss"]),
+        )
+        for name, line in found.items()
+    ]
+    return [
+        "**Other texts**, no label of which was trained on.",
+        table(["texts", "#count", "#positive", "#balanced accuracy", "#AUC", "#ECE", "#log loss"], rows),
+    ]
+
+
+def _long_reviews(found: Json) -> list[str]:
+    if not found["reviews"]:
+        return []
+    whole, last, gain = found["windows"], found["last"], found["log_loss_gain"]
+    title = f"**Long reviews**, {found['reviews']:,} that do not fit into one window."
+    if whole == last:
+        return [f"{title} This model reads the last window only: its accuracy is {interval(whole, 'accuracy')}."]
+    return [
+        f"{title} Read in windows, accuracy is {interval(whole, 'accuracy')} and log loss {number(whole['log_loss'])}; "
+        f"by the last window alone, {interval(last, 'accuracy')} and {number(last['log_loss'])}. Windows save "
+        f"{gain['mean']:.3f} ({gain['low']:.3f} to {gain['high']:.3f}) of log loss."
+    ]
+
+
+def _rationales(found: Json) -> list[str]:
+    if not found["documents"]:
+        return []
+    rows = []
+    for key in RANKED:
+        name, _, smoothed = key.partition("_")
+        ends = found["intervals"][key]
+        precision = f"{found[key]:.3f} ({ends['low']:.3f} to {ends['high']:.3f})"
+        rows.append((RANKINGS[name] + (", smoothed" if smoothed else ""), precision))
+    differences = found["differences"]
+    return [
+        f"**Passages that people marked as the reason**, in {found['documents']:,} reviews (DeYoung et al. 2020): the "
+        f"mean average precision with which a ranking of words finds them. {percent(found['unread'])} of the marked "
+        "words are not read. *Smoothed* is averaged over neighbours, since people mark phrases.",
+        table(["ranking", "#average precision"], rows),
+        f"{_verdict(differences['plain'], '')} {_verdict(differences['smoothed'], ', both smoothed')}",
+    ]
+
+
+def _verdict(difference: Json, smoothed: str) -> str:
+    """Which of the two agrees better with people, in plain words."""
+    ends = f"{difference['low']:.3f} to {difference['high']:.3f}"
+    by = f"by {difference['mean']:.3f} ({ends})"
+    if difference["low"] > 0:
+        return f"Contribution agrees better with people than attention{smoothed}, {by}."
+    if difference["high"] < 0:
+        return f"Attention agrees better with people than contribution{smoothed}: contribution differs {by}."
+    return f"Contribution and attention agree equally well with people{smoothed}: they differ {by}."
