@@ -126,8 +126,8 @@ def _details(sources: Sources, folder: str) -> list[str]:
         "Before fine-tuning, the embedding and both LSTM directions were trained as language models (Dai and Le 2015)."
         if "pretraining" in recipe else "",
         "Fine-tuning is adversarial (Miyato et al. 2017) and keeps a moving average of the weights.",
-        f"It was run {recipe['fine_tunings']} times from the same weights, each time in a different order, and the model "
-        "is the mean of all runs (Wortsman et al. 2022)." if recipe.get("fine_tunings", 1) > 1 else "",
+        f"It was run {recipe['fine_tunings']} times from the same weights, each time in a different order, and the "
+        "model is the mean of all runs (Wortsman et al. 2022)." if recipe.get("fine_tunings", 1) > 1 else "",
         "It learns from the labels and from a teacher, networks and NBSVM together (Hinton et al. 2015), on reviews, "
         "texts without labels, rewritten reviews, crops, and sentences made by grammar." if "mixture" in recipe else "",
         f"Epoch {manifest['training']['epoch']} was chosen.",
