@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts `SLOW_FILES` first."""
     ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what stays to the end, all modules: it would walk through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 # The engine has one thread, which TensorFlow grants only before its first use. Without this, the last bits of a score

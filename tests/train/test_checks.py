@@ -176,7 +176,7 @@ def test_card_without_a_check_is_silent_about_it() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.01, 0.1, "Contribution agrees better"), (-0.1, -0.01, "Attention agrees better"), (-0.1, 0.1, "equally well")],
+    [(0.01, 0.1, "Contribution agrees"), (-0.1, -0.01, "Attention agrees"), (-0.1, 0.1, "cannot be told")],
 )
 def test_card_says_which_ranking_agrees_better_with_people(low: float, high: float, verdict: str) -> None:
     means = dict.fromkeys(card_checks.RANKED, 0.3)

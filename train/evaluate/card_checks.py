@@ -52,11 +52,21 @@ def section(checks: Json) -> str:
     return "\n\n".join(parts)
 
 
+def command(checks: Json) -> str:
+    """The command that writes the figures."""
+    domains = "".join(f" --domain {name}={name}.parquet" for name in checks.get("domains", {}))
+    return (
+        f"python -m train check model --counterfactual cad_train.parquet{domains} --long imdb_test_open.parquet "
+        "--rationales rationales_val.parquet --output docs/model_card/checks.json"
+    )
+
+
 def _pairs(found: Json) -> list[str]:
     rows = [("originals", "originals"), ("rewritten", "rewritten"), ("both of a pair", "both")]
     return [
         "**Rewritten reviews.** People turned each review to the opposite sentiment with as few changes as possible "
-        "(Kaushik et al. 2020).",
+        "(Kaushik et al. 2020). The originals are from the training split: a model has seen them, unless it was "
+        "trained with `--counterfactual-holdout`.",
         table(["", "#count", "#right"], [(name, f"{found[key]['count']:,}", _share(found[key])) for name, key in rows]),
     ]
 
@@ -144,9 +154,9 @@ def _rationales(found: Json) -> list[str]:
 def _verdict(difference: Json, smoothed: str) -> str:
     """Which of the two agrees better with people, in plain words."""
     ends = f"{difference['low']:.3f} to {difference['high']:.3f}"
-    by = f"by {difference['mean']:.3f} ({ends})"
+    figures = f"contribution less attention is {difference['mean']:.3f} ({ends})"
     if difference["low"] > 0:
-        return f"Contribution agrees better with people than attention{smoothed}, {by}."
+        return f"Contribution agrees better with people than attention{smoothed}: {figures}."
     if difference["high"] < 0:
-        return f"Attention agrees better with people than contribution{smoothed}: contribution differs {by}."
-    return f"Contribution and attention agree equally well with people{smoothed}: they differ {by}."
+        return f"Attention agrees better with people than contribution{smoothed}: {figures}."
+    return f"Which of them agrees better with people cannot be told{smoothed}: {figures}."
