@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # The sections of the help.
 _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
 
-# With no more than these, each direction of the LSTM has a core to itself, and threads within its small products would
-# only wait for each other.
 FEW_CORES = 4
 
 
@@ -126,13 +124,22 @@ def main(
     train(preset, inputs, output, work, name, changes, settings, checkpoint_seconds, deterministic, resume)
 
 
+def use_cores() -> None:
+    """Sets TensorFlow's threads, which it takes before its first use only.
+
+    With few cores, each direction of the LSTM has one to itself; threads within its small products would only wait for
+    each other.
+    """
+    if (os.cpu_count() or 1) <= FEW_CORES:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
 def train(
     preset: str, inputs: Inputs, output: Path, work: Path, name: str, changes: dict[str, Any],
     settings: tuple[str, ...], checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on what is given and writes the artefact; `changes` and `settings` override the recipe."""
-    if (os.cpu_count() or 1) <= FEW_CORES:
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    use_cores()
     greet_tensorflow()
     import tensorflow as tf
 

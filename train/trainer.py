@@ -9,12 +9,13 @@ import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import OOV, PAD, START
 from train.data import Ids, pad
@@ -67,6 +68,8 @@ class Recipe:
 class Trainer:
     """The network, its optimizer, its averaged weights, and the steps that change them."""
 
+    network_type: ClassVar[type[ReviewClassifier]] = TrainedClassifier
+
     def __init__(
         self,
         recipe: Recipe,
@@ -87,11 +90,11 @@ class Trainer:
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
         self.seed = recipe.seed + turn  # of order and dropout
-        self.network = TrainedClassifier(architecture)
+        self.network = self.network_type(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         for name, tensor in (start or {}).items():
             self.network.tensor_variables()[name].assign(tensor)
-        self.averaged = TrainedClassifier(architecture)
+        self.averaged = self.network_type(architecture)
         self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]
         schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
         self.optimizer = tf.keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm)

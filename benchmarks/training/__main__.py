@@ -16,6 +16,7 @@ from rich.table import Table
 
 from batch_scorer.errors import InputError, ScorerError
 from batch_scorer.silence import greet_tensorflow
+from train.cli import use_cores
 
 HEADINGS = ("side", "batch", "padding", "of all", "seconds", "range", "ratio", "range")
 SEED = 20
@@ -58,6 +59,7 @@ def run(
     """
     import numpy as np
 
+    use_cores()
     greet_tensorflow()
     import tensorflow as tf
 
@@ -97,6 +99,7 @@ def run(
         measure.notebook_side(theirs, measure.sample(theirs.training, chosen), theirs_shape, notebook_recipe),
         measure.trainer_side("default, plain", *common, plain, passes),
         measure.trainer_side("default", *common, recipe, passes),
+        measure.trainer_side("default, Keras' loops", *common, recipe, passes, measure.KerasTrainer),
         measure.pretraining_side(*common, pretrain.Recipe(), passes),
     ]
     console.print(f"{len(sides)} sides, {reviews:,} reviews, 1 warm-up round and {rounds} timed", highlight=False)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.keras_model import notebook_network
+from batch_scorer.models.keras_model import ReviewClassifier, notebook_network
 from batch_scorer.models.network import Architecture
 from train import notebook, pretrain
 from train.data import Ids, bucketed_batches, pad
@@ -90,8 +90,20 @@ def notebook_side(data: Prepared, timed: Encoded, architecture: Architecture, re
     return Side("notebook", recipe.batch_size, padding, padding_timed, run)
 
 
+class KerasTrainer(Trainer):
+    """The same steps with the loops of Keras' LSTM."""
+
+    network_type = ReviewClassifier
+
+
 def trainer_side(
-    name: str, data: Prepared, timed: Encoded, architecture: Architecture, recipe: Recipe, passes: int
+    name: str,
+    data: Prepared,
+    timed: Encoded,
+    architecture: Architecture,
+    recipe: Recipe,
+    passes: int,
+    trainer_type: type[Trainer] = Trainer,
 ) -> Side:
     """The steps of `--preset default`, which are also those of the full preset's fine-tuning.
 
@@ -99,7 +111,7 @@ def trainer_side(
         passes: how many times it will run, so that the learning rate does not reach its end earlier.
     """
     steps = math.ceil(len(timed) / recipe.batch_size)
-    trainer = Trainer(replace(recipe, epochs=passes), architecture, data.counts, steps)
+    trainer = trainer_type(replace(recipe, epochs=passes), architecture, data.counts, steps)
     parts = [labelled(timed, recipe.batch_size)]
     return Side(
         name,
