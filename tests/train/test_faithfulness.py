@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.network import forward, probability
-from train.evaluate import faithfulness
+from train.evaluate import bounded, faithfulness
 from train.evaluate.attribution import attributions, decide, integrated_gradients, path_gradients
 from train.evaluate.faithfulness import FLIP_SHARES, SHARES
 from train.network import conicity
@@ -141,3 +142,39 @@ def test_hidden_states_to_flip_and_conicity_are_those_computed_by_hand(
         cones.append(float(conicity(states[:, 1:], np.ones((1, len(ids) - 1), bool))))
     assert np.median(shares) == pytest.approx(ours["hidden_states_to_flip"]["contribution"]["median"])
     assert np.mean(cones) == pytest.approx(ours["conicity"]["value"], abs=1e-5)
+
+
+def test_bounds_are_the_lowest_and_highest_area_of_all_orders() -> None:
+    falls = np.random.default_rng(4).normal(size=(2, 2**bounded.WORDS))
+    falls[:, 0] = 0
+    falls[1, :] = falls[1, 0]  # a text on which every order is alike
+    areas = [[bounded.area(fall, np.array(order)) for order in itertools.permutations(range(bounded.WORDS))]
+             for fall in falls]  # fmt: skip
+    low, high = bounded.bounds(falls)
+    np.testing.assert_allclose(np.min(areas, axis=1), low)
+    np.testing.assert_allclose(np.max(areas, axis=1), high)
+
+
+def test_deletions_between_their_bounds_are_those_computed_by_hand(
+    tiny: Artifact, engine: FoldedEngine, reviews: list[np.ndarray]
+) -> None:
+    passage = reviews[3][: 1 + bounded.WORDS]
+    found = bounded.measure(tiny, engine, [reviews[0], passage], 1, lambda *_: None)
+    assert (1, bounded.WORDS) == (found["passages"], found["words"])
+    (decision,) = decide(tiny, engine, [passage])
+    words = range(bounded.WORDS)
+    deleted = [[1 + word for word in words if number >> word & 1] for number in range(2**bounded.WORDS)]
+    p = np.array([decided(tiny, np.delete(passage, positions), decision.sign) for positions in deleted])
+    falls = p[0] - p
+    (low,), (high,) = bounded.bounds(falls[None])
+    for name, by_word in {
+        "contribution": decision.sign * decision.contribution,
+        "attention": decision.attention,
+    }.items():
+        best = np.argsort(-by_word[1:], kind="stable")
+        mean_fall = np.mean([falls[sum(1 << int(word) for word in best[: 1 + k])] for k in words])
+        assert (mean_fall - low) / (high - low) == pytest.approx(found["rankings"][name]["mean"], abs=1e-3)
+    assert {"contribution", "integrated_gradients", "leave_one_out", "attention", "random"} == set(found["rankings"])
+    assert {"passages": 0, "words": bounded.WORDS, "rankings": {}} == bounded.measure(
+        tiny, engine, [reviews[0]], 1, lambda *_: None
+    )

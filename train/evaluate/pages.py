@@ -166,8 +166,26 @@ def faithfulness(measured: Json, folder: str) -> str:
             "Attention and contribution come with the score. Leave-one-out needs one scoring per word; integrated "
             "gradients (Sundararajan et al. 2017) need a few dozen passes per review, and their sum misses the change "
             f"of the logit by {measured['integrated_gradients_gap']['median']:.1g} (median).",
+            *between_bounds(measured.get("between_bounds")),
         ]
     )
+
+
+def between_bounds(measured: Json | None) -> list[str]:
+    """Deletion figures that other models can be compared by, if they were measured."""
+    if not measured or not measured["passages"]:
+        return []
+    rows = [
+        (RANKINGS[name], f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})")
+        for name, found in measured["rankings"].items()
+    ]
+    return [
+        "How far a probability can fall at all differs between models, so that comprehensiveness cannot be compared "
+        "from one model to another. On passages, the mean fall as words are deleted one after the other can be put "
+        "between the lowest and the highest that any order of the words has: 0 is the worst order, 1 the best (NAOPC, "
+        f"Edin et al. 2025). {measured['passages']:,} passages of {measured['words']} words:",
+        table(["ranking", "#between its bounds"], rows),
+    ]
 
 
 def published(measured: Json) -> str:

@@ -15,7 +15,7 @@ from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
 from batch_scorer.models.tokenizer import Ids
 from train.data import Columns, Say, read_examples, say_nothing
-from train.evaluate import faithfulness, probes, quality
+from train.evaluate import bounded, faithfulness, probes, quality
 from train.evaluate.attribution import Progress
 from train.evaluate.scoring import score_reviews
 from train.sources import ReadOptions
@@ -85,7 +85,9 @@ def evaluate(
     explanations = None
     if faithfulness_reviews and artifact.architecture.masked:
         drawn = np.random.default_rng(seed).permutation(len(ids))[:faithfulness_reviews]
-        explanations = faithfulness.measure(artifact, engine, [ids[i] for i in drawn], seed=seed, on_step=on_step)
+        chosen = [ids[i] for i in drawn]
+        explanations = faithfulness.measure(artifact, engine, chosen, seed=seed, on_step=on_step)
+        explanations["between_bounds"] = bounded.measure(artifact, engine, chosen, seed, on_step)
     return {
         "model": {"id": artifact.model_id, "name": artifact.manifest["name"]},
         "data": {
