@@ -73,7 +73,7 @@ def _falls(artifact: Artifact, engine: Engine, decisions: Sequence[Decision]) ->
 
 def _members() -> npt.NDArray[np.bool_]:
     """Which words are in each set: bool[2 ** WORDS, WORDS]."""
-    return (np.arange(2**WORDS)[:, None] >> np.arange(WORDS)) & 1 == 1
+    return np.asarray((np.arange(2**WORDS)[:, None] >> np.arange(WORDS)) & 1 == 1)
 
 
 def area(fall: Doubles, keys: Doubles) -> float:
