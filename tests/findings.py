@@ -239,7 +239,7 @@ def findings(each: int = 6, hostile: bool = False, plain: int = 60) -> Findings:
         scored=50_000,
         rejected_count=4,
         unreadable=1,
-        words=11_483_920,
+        used_words=11_483_920,
         truncated=3_912,
         oov_share=0.1103,
         bias=BIAS,

@@ -12,7 +12,7 @@ from batch_scorer.models import artifact
 from batch_scorer.models.calibration import ConfidenceCurve
 from batch_scorer.models.network import Architecture, probability
 from batch_scorer.models.profile import measure
-from batch_scorer.models.tokenizer import OOV
+from batch_scorer.models.tokenizer import OOV, foreign_words
 from train.fit import Fitted
 from train.prepare import Prepared
 
@@ -29,6 +29,9 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
     import tensorflow as tf
 
     validation, tokenizer = data.validation, data.tokenizer
+    # Where only words are known, they are those of Keras' files, which are English.
+    texts = data.texts.get("validation")
+    foreign = None if texts is None else np.array([foreign_words(text, tokenizer.words(text)) for text in texts])
     p = probability(fitted.validation_logits / fitted.temperatures(validation), 1.0)
     return artifact.save(
         str(output),
@@ -39,7 +42,7 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
         max_words=tokenizer.max_words,
         temperature=fitted.temperature,
         threshold=0.5,
-        training_profile=measure(validation.n_tokens, validation.n_read, validation.count(OOV), p),
+        training_profile=measure(validation.n_tokens, validation.n_read, validation.count(OOV), p, foreign),
         aliases=tokenizer.aliases,
         pattern=tokenizer.pattern,
         max_windows=tokenizer.max_windows,

@@ -26,7 +26,7 @@ from batch_scorer.compare.result import DISTRIBUTION, Comparison, Question, Sett
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
-from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
 from batch_scorer.models.tokenizer import APOSTROPHES
 from batch_scorer.runs.finished import Run, open_run
 
@@ -171,10 +171,8 @@ def _shifts(a: Run, b: Run) -> tuple[Shift, ...]:
         ("length", LENGTH_EDGES, profile_a.length, profile_b.length),
         ("unknown words", SHARE_EDGES, profile_a.oov_rate, profile_b.oov_rate),
     ):
-        psi = stability_index(in_b, in_a)
-        grade = "major" if psi > 0.25 else "moderate" if psi > 0.1 else "stable"
-        too_few = min(profile_a.reviews, profile_b.reviews) < SHIFT_REVIEWS
-        shifts.append(Shift(name, psi, "too few" if too_few else grade, tuple(map(float, edges)), in_a, in_b))
+        psi, grade = stability_index(in_b, in_a), grade_of(in_b, in_a)
+        shifts.append(Shift(name, psi, grade, tuple(map(float, edges)), in_a, in_b))
     return tuple(shifts)
 
 

@@ -182,7 +182,7 @@ class Shift:
 
     Args:
         psi: population stability index (Siddiqi 2006); by convention stable below 0.1, a major shift above 0.25.
-        grade: `stable`, `moderate` or `major`; `too few` if there are too few reviews to tell.
+        grade: `stable`, `moderate` or `major`; `too few` if so few may differ by chance.
         edges: lower edges of the bins; `a` and `b`: reviews in each bin.
     """
 

@@ -5,6 +5,7 @@ The model artefact has the profile of the training data; each run puts its own b
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,16 @@ import numpy.typing as npt
 LENGTH_EDGES = (1, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000)  # words; the last bin is open
 SHARE_EDGES = tuple(round(0.05 * i, 2) for i in range(20))  # twenty bins from 0 to 1
 
-# Above these, a run is reported to differ from the training data. IMDB's test reviews have 6 % unknown words, German
-# reviews over 70 %.
+# Above these, a run is reported to differ from the training data, unless that is much the same. IMDB's test reviews
+# have 6 % unknown words, German reviews over 70 %.
 OOV_SHARE = 0.20
 FOREIGN_SHARE = 0.05
-LENGTH_SHIFT = 0.25
-SHIFT_REVIEWS = 200  # fewer would not fill the bins
+LEAST_INCREASE = 0.05  # of either share, for a warning
+
+# How one distribution compares with another: the grades of `grade_of`, and the stability indices above which they are.
+STABLE, MODERATE, MAJOR, TOO_FEW = "stable", "moderate", "major", "too few"
+MODERATE_SHIFT, LENGTH_SHIFT = 0.1, 0.25
+CHANCE = 0.001  # how often two samples of the same reviews may be reported to differ
 
 
 @dataclass(frozen=True)
@@ -120,27 +125,55 @@ def measure(
 def warnings(run: Profile, training: Profile) -> list[str]:
     """Why the scores of a run may be meaningless: its texts differ from those that the model was trained on.
 
-    A model scores any text with confidence. Three signs say when not to trust it: the share of unknown words, the share
-    of words in other scripts, and the lengths, compared by the population stability index (Siddiqi 2006; above 0.25
-    is conventionally a major shift).
+    A model scores any text with confidence. Three signs say when not to trust it: the share of unknown words, the
+    script, and the lengths. Each is compared with the training data, which may be in any language.
     """
     reasons: list[str] = []
     if not run.reviews:
         return reasons
     unknown, usual = (p.oov_words / max(p.used_words, 1) for p in (run, training))
-    if unknown > OOV_SHARE:
+    if _is_more(unknown, usual, OOV_SHARE):
         reasons.append(f"{unknown:.0%} of the words are unknown to the model ({usual:.0%} in training)")
     foreign, usual = (p.foreign_words / max(p.words, 1) for p in (run, training))
-    if foreign > max(FOREIGN_SHARE, 2 * usual):
+    if _is_more(foreign, usual, FOREIGN_SHARE):
         reasons.append(f"{foreign:.0%} of the words are in a script other than Latin ({usual:.0%} in training)")
-    shift = stability_index(run.length, training.length)
-    if run.reviews >= SHIFT_REVIEWS and shift > LENGTH_SHIFT:
+    elif _is_more(1 - foreign, 1 - usual, FOREIGN_SHARE):
+        reasons.append(f"{1 - foreign:.0%} of the words are in Latin script ({1 - usual:.0%} in training)")
+    if grade_of(run.length, training.length) == MAJOR:
         mean, usual = (p.words / max(p.reviews, 1) for p in (run, training))
         reasons.append(
             f"the reviews are longer or shorter than in training: {mean:,.0f} words on average, not {usual:,.0f} "
-            f"(stability index {shift:.2f})"
+            f"(stability index {stability_index(run.length, training.length):.2f})"
         )
     return reasons
+
+
+def _is_more(share: float, usual: float, least: float) -> bool:
+    """Whether a share is over `least`, and over what is usual: twice as much, or leaving half as much of the rest."""
+    return share > max(least, min(2 * usual, (1 + usual) / 2), usual + LEAST_INCREASE)
+
+
+def grade_of(counts: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """How far one histogram is from another: one of the grades.
+
+    The stability index says how large the shift is (Siddiqi 2006: over 0.1 moderate, over 0.25 major). It is large by
+    chance, too, where there are few reviews. So a shift has to show in the test of Kolmogorov and Smirnov (Smirnov
+    1948) as well, which needs no full bins: five reviews are enough if all of them are far shorter.
+
+    Example:
+        >>> grade_of((5, 0, 0), (0, 400, 400)), grade_of((3, 1, 0), (100, 50, 50)), grade_of((300, 300), (90, 90))
+        ('major', 'too few', 'stable')
+    """
+    p, q = (np.array(histogram, np.float64) for histogram in (counts, expected))
+    n, m = p.sum(), q.sum()
+    if not n or not m:
+        return TOO_FEW
+    index, distance = stability_index(counts, expected), float(np.abs(p.cumsum() / n - q.cumsum() / m).max())
+    if index <= MODERATE_SHIFT:
+        return STABLE
+    if distance <= math.sqrt(-math.log(CHANCE / 2) / 2 * (1 / n + 1 / m)):
+        return TOO_FEW
+    return MAJOR if index > LENGTH_SHIFT else MODERATE
 
 
 def stability_index(counts: tuple[int, ...], expected: tuple[int, ...]) -> float:

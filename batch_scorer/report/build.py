@@ -71,7 +71,7 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         scored=counts["scored"],
         rejected_count=counts["rejected"],
         unreadable=counts["unreadable"],
-        words=profile.words,
+        used_words=profile.used_words,
         truncated=profile.truncated,
         oov_share=profile.oov_words / max(profile.used_words, 1),
         bias=m["bias"],

@@ -5,11 +5,19 @@ It is compared with the training data or with another run; manifests hold the pr
 
 from __future__ import annotations
 
-from batch_scorer.models.profile import LENGTH_EDGES, LENGTH_SHIFT, SHARE_EDGES, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.escape import counted
+from batch_scorer.models.profile import (
+    LENGTH_EDGES,
+    MAJOR,
+    SHARE_EDGES,
+    STABLE,
+    TOO_FEW,
+    Profile,
+    grade_of,
+    stability_index,
+)
 from batch_scorer.report.findings import Drift, Histogram
 
-STABLE, MODERATE, MAJOR, TOO_FEW = "stable", "moderate", "major", "too few"
-MODERATE_SHIFT, MAJOR_SHIFT = 0.1, LENGTH_SHIFT
 _SAME, _MUCH = 0.1, 0.33  # difference of two means, relative to the larger: below, "about as"; above, "much"
 _WORDING = {
     "score": ("Scores", "high", "higher", "lower"),
@@ -25,38 +33,33 @@ def measure_drift(run: Profile, other: Profile, there: str) -> tuple[Drift, ...]
         there: where the other profile comes from, in words: `in training`.
     """
     few = min(run.reviews, other.reviews)
-    place = there if few < SHIFT_REVIEWS else "there"  # the start of the sentence already says where
     above, usual = (_share(sum(p.probability[len(SHARE_EDGES) // 2 :]), p.reviews) for p in (run, other))
     sure, before = (_share(p.probability[0] + p.probability[-1], p.reviews) for p in (run, other))
     score = (
-        f"{above:.0%} of the reviews have a probability of at least 0.5, {usual:.0%} {place}; "
+        f"{above:.0%} of the reviews have a probability of at least 0.5, {usual:.0%} {{place}}; "
         f"{sure:.0%} are within 0.05 of 0 or 1, {before:.0%} there"
     )
     figures = {"score": (_change(above, usual), score)}
     words, usual = (_share(p.words, p.reviews) for p in (run, other))
-    figures["length"] = (_change(words, usual), f"{words:,.0f} words on average, {usual:,.0f} {place}")
+    figures["length"] = (_change(words, usual), f"{words:,.0f} words on average, {usual:,.0f} {{place}}")
     unknown, usual = (_share(p.oov_words, p.used_words) for p in (run, other))
-    share = f"{unknown:.1%} of the words read are unknown, {usual:.1%} {place}"
+    share = f"{unknown:.1%} of the words read are unknown, {usual:.1%} {{place}}"
     figures["unknown words"] = (_change(unknown, usual), share)
 
     def drift(name: str, edges: tuple[float, ...], counts: tuple[int, ...], expected: tuple[int, ...]) -> Drift:
-        psi = stability_index(counts, expected)
-        grade = TOO_FEW if few < SHIFT_REVIEWS else grade_of(psi)
-        sentence = _sentence(name, grade, *figures[name], there)
+        grade = grade_of(counts, expected)
+        # The start of a sentence already says where, except in that of a few reviews.
+        change, said = figures[name][0], figures[name][1].format(place=there if grade == TOO_FEW else "there")
+        sentence = _sentence(name, grade, change, said, there)
         if grade == TOO_FEW:
-            sentence += f" {few:,} {'review is' if few == 1 else 'reviews are'} too few to tell a shift from chance."
-        return Drift(name, psi, grade, sentence, Histogram(edges, counts, expected))
+            sentence += f" {counted(few, 'review')} {'is' if few == 1 else 'are'} too few to tell a shift from chance."
+        return Drift(name, stability_index(counts, expected), grade, sentence, Histogram(edges, counts, expected))
 
     return (
         drift("score", SHARE_EDGES, run.probability, other.probability),
         drift("length", LENGTH_EDGES, run.length, other.length),
         drift("unknown words", SHARE_EDGES, run.oov_rate, other.oov_rate),
     )
-
-
-def grade_of(psi: float) -> str:
-    """The conventional word for a population stability index (Siddiqi 2006)."""
-    return STABLE if psi < MODERATE_SHIFT else MODERATE if psi <= MAJOR_SHIFT else MAJOR
 
 
 def _share(part: int, whole: int) -> float:

@@ -30,7 +30,7 @@ class Drift:
     Args:
         name: `score`, `length` or `unknown words`.
         psi: population stability index (Siddiqi 2006); by convention stable below 0.1, a major shift above 0.25.
-        grade: `stable`, `moderate` or `major`; `too few` if there are too few reviews to tell.
+        grade: `stable`, `moderate` or `major`; `too few` if so few may differ by chance.
         sentence: what that means, in plain English.
     """
 
@@ -139,7 +139,7 @@ class Quality:
         unlabelled: those without one; `neither` of these have a value that means neither.
         low, high: Wilson's 95 % interval of the accuracy.
         true_positive ... : counts of reviews.
-        ece: expected calibration error over the bins of `reliability` (Guo et al. 2017, section 2).
+        ece: expected calibration error over 15 bins of confidence, as `python -m train evaluate` computes it.
     """
 
     column: str
@@ -190,7 +190,7 @@ class Findings:
     """Everything that a report says.
 
     Args:
-        words: how many words the reviews have in all; `truncated`: how many reviews were not read whole.
+        used_words: how many words were read of all reviews; `truncated`: how many reviews were not read whole.
         oov_share: share of the words read that are not in the vocabulary.
         temperature: of every review; the median, if `temperature_by_review`.
         max_words, words_read: the most words of a review that are read at a time, and in all.
@@ -209,7 +209,7 @@ class Findings:
     scored: int
     rejected_count: int
     unreadable: int
-    words: int
+    used_words: int
     truncated: int
     oov_share: float
     bias: float

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 REVIEWS = "new_reviews"  # the view that `build` creates, in which kept columns have names of our own
 LABELLED = "new_labelled"  # the same with a column `truth`: positive, negative or null
-BINS = 10
+BINS = 10  # of the reliability diagram, by probability
+ECE_BINS = 15  # of confidence, as in `train.metrics`
 LENGTHS = (1, 100, 200, 300)  # in words; one more slice has the reviews that are too long to be read whole
 UNKNOWN_SHARES = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15)
 SLICES = 12  # per column, at most
@@ -64,8 +65,6 @@ def measure_quality(
     true_negative, false_positive = (count.get(("negative", label), 0) for label in ("negative", "positive"))
     right = true_positive + true_negative
     accuracy = proportion(right, labelled)
-    reliability = _reliability(connection)
-    ece = sum(b.reviews * abs(b.probability - b.positive) for b in reliability) / labelled
     slices, remarks = _slices(connection, kept, slice_columns, max_words, words_read)
     return Quality(
         column=labels.column,
@@ -81,8 +80,8 @@ def measure_quality(
         false_positive=false_positive,
         true_negative=true_negative,
         false_negative=false_negative,
-        ece=ece,
-        reliability=reliability,
+        ece=_calibration_error(connection),
+        reliability=_reliability(connection),
         slices=slices,
     ), remarks
 
@@ -95,6 +94,24 @@ def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:
         group by least(floor(probability::double * {BINS}), {BINS - 1}) order by 2
     """).fetchall()
     return tuple(Reliability(*row) for row in rows)
+
+
+def _calibration_error(connection: DuckDBPyConnection) -> float:
+    """The expected calibration error, as `python -m train evaluate` computes it: by confidence (Guo et al. 2017).
+
+    Confidence is the probability of the likelier label: max(p, 1 - p).
+    """
+    row = connection.execute(f"""
+        select sum(gap) / sum(reviews) from (
+            select abs(fsum(agrees::double - confidence)) as gap, count(*) as reviews from (
+                select greatest(probability::double, 1 - probability::double) as confidence,
+                    ((probability >= 0.5) = (truth = 'positive'))::integer as agrees
+                from {LABELLED} where truth is not null
+            ) group by least(floor(confidence * {ECE_BINS}), {ECE_BINS - 1})
+        )
+    """).fetchone()
+    assert row is not None  # it aggregates
+    return float(round(row[0], 9))  # threads add up in a random order
 
 
 def _slices(

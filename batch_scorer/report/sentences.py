@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from batch_scorer.report import drift
+from batch_scorer.escape import counted
+from batch_scorer.models.profile import MAJOR, MODERATE
 from batch_scorer.report.findings import Findings, WordTotal
 
 _WORDS = 3  # named in a sentence
@@ -13,8 +14,8 @@ def headlines(findings: Findings) -> list[str]:
     run, quality = findings.run, findings.quality
     if not run.reviews:
         rejected = findings.rejected_count
-        return [f"No review was scored; {rejected:,} {'record was' if rejected == 1 else 'records were'} rejected."]
-    facts = [f"{run.reviews:,} {'review' if run.reviews == 1 else 'reviews'}, {run.positive:.0%} positive"]
+        return [f"No review was scored; {counted(rejected, 'record')} {'was' if rejected == 1 else 'were'} rejected."]
+    facts = [f"{counted(run.reviews, 'review')}, {run.positive:.0%} positive"]
     for effect, words in (("add most", findings.positive_words), ("subtract most", findings.negative_words)):
         if words:
             facts.append(f"{', '.join(word.token for word in words[:_WORDS])} {effect}")
@@ -24,9 +25,7 @@ def headlines(findings: Findings) -> list[str]:
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "
             f"{quality.column} on {quality.reviews:,}."
         )
-    sentences += [
-        d.sentence for d in (*findings.drift, *findings.drift_reference) if d.grade in (drift.MODERATE, drift.MAJOR)
-    ]
+    sentences += [d.sentence for d in (*findings.drift, *findings.drift_reference) if d.grade in (MODERATE, MAJOR)]
     if findings.changed_words:
         sentences.append(f"Since the reference run, {_changes(findings.changed_words[:_WORDS])}.")
     return sentences

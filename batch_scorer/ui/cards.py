@@ -10,7 +10,7 @@ from rich.text import Text
 
 from batch_scorer.escape import safe
 from batch_scorer.formats.labels import described
-from batch_scorer.models.profile import LENGTH_SHIFT, SHIFT_REVIEWS, Profile, stability_index
+from batch_scorer.models.profile import LENGTH_SHIFT, Profile, grade_of, stability_index
 from batch_scorer.models.windows import in_words
 from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
@@ -90,9 +90,8 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
             ("words", f"{run.words / run.reviews:,.0f} a review ({training.words / (training.reviews or 1):,.0f} in "
                       f"training); {run.truncated / run.reviews:.1%} of the reviews truncated to the last words"),
             ("unknown", f"{_unknown(run):.1%} of the words read ({_unknown(training):.1%} in training)"),
+            ("shift", _shift(run, training)),
         ]  # fmt: skip
-    if run.reviews >= SHIFT_REVIEWS:
-        rows.append(("shift", _shift(run, training)))
     total = sum(manifest["timings"].values())
     stages = ", ".join(f"{stage} {seconds / (total or 1):.0%}" for stage, seconds in manifest["timings"].items())
     rows.append(("worker time", f"{total:,.1f} s: {stages}"))
@@ -109,7 +108,7 @@ def _shift(run: Profile, training: Profile) -> str:
         "lengths": (run.length, training.length),
         "unknown words": (run.oov_rate, training.oov_rate),
     }
-    found = ", ".join(f"{name} {stability_index(*pair):.2f}" for name, pair in pairs.items())
+    found = ", ".join(f"{name} {stability_index(*pair):.2f} ({grade_of(*pair)})" for name, pair in pairs.items())
     return f"against training: {found} (stability index; large from {LENGTH_SHIFT:g})"
 
 

@@ -10,7 +10,7 @@ from batch_scorer.formats import compression
 from batch_scorer.formats.jsonl import NAME_MAX, NESTING_MAX
 from batch_scorer.formats.parquet import footer, limits
 from batch_scorer.formats.table import FORMATS, SUFFIXES
-from batch_scorer.models.profile import FOREIGN_SHARE, LENGTH_SHIFT, OOV_SHARE, SHIFT_REVIEWS
+from batch_scorer.models.profile import CHANCE, FOREIGN_SHARE, LEAST_INCREASE, LENGTH_SHIFT, OOV_SHARE
 from batch_scorer.schema import ERROR_CODES
 from batch_scorer.scoring.read import CHUNK_CHARACTERS
 from batch_scorer.scoring.write import ROW_GROUP_BYTES
@@ -34,9 +34,10 @@ def test_thresholds_of_warnings_are_those_of_the_code() -> None:
         f"over {OOV_SHARE:.0%}",
         f"over {FOREIGN_SHARE:.0%}",
         f"over {LENGTH_SHIFT}",
-        f"from {SHIFT_REVIEWS} ",
+        f"{LEAST_INCREASE * 100:.0f} points",
     ):
         assert text.replace("%", " %") in PAGE
+    assert 0.001 == CHANCE and "one false alarm in a thousand" in PAGE
 
 
 def test_limits_are_those_of_the_code() -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scorer.models.profile import EMPTY, LENGTH_EDGES, SHARE_EDGES, Profile, measure
+from batch_scorer.models.profile import (
+    EMPTY,
+    LENGTH_EDGES,
+    SHARE_EDGES,
+    Profile,
+    grade_of,
+    measure,
+    stability_index,
+    warnings,
+)
 
 # (words, share of them used, share of those unknown, probability) of a review
 shares = st.floats(0, 1)
@@ -68,6 +77,66 @@ def test_share_on_an_edge_falls_into_the_bin_that_starts_there(tenths: int) -> N
     assert {SHARE_EDGES[tenths]: 1} == counted(
         measure(of_twenty, of_twenty, np.array([tenths]), one).oov_rate, SHARE_EDGES
     )
+
+
+def shares_of(reviews: int, words: int, unknown: float, foreign: float) -> Profile:
+    """Reviews of equal length, with these shares of unknown words and of words in another script."""
+    n = np.full(reviews, words)
+    parts = (np.full(reviews, round(words * share)) for share in (unknown, foreign))
+    return measure(n, n, next(parts), np.full(reviews, 0.5), next(parts))
+
+
+@pytest.mark.parametrize(
+    ("run", "training", "expected"),
+    [
+        ((0.06, 0.0), (0.06, 0.0), []),
+        ((0.21, 0.0), (0.06, 0.0), ["21% of the words are unknown to the model (6% in training)"]),
+        ((0.55, 0.99), (0.56, 0.99), []),  # a model of Korean texts, on Korean texts
+        ((0.56, 1.0), (0.56, 0.99), []),
+        ((0.70, 0.99), (0.56, 0.99), []),
+        ((0.90, 0.99), (0.56, 0.99), ["90% of the words are unknown to the model (56% in training)"]),
+        ((0.06, 0.06), (0.06, 0.0), ["6% of the words are in a script other than Latin (0% in training)"]),
+        ((0.06, 0.09), (0.06, 0.05), []),
+        ((0.06, 0.70), (0.06, 0.50), []),
+        ((0.06, 0.90), (0.06, 0.50), ["90% of the words are in a script other than Latin (50% in training)"]),
+        ((0.56, 0.0), (0.56, 0.99), ["100% of the words are in Latin script (1% in training)"]),
+    ],
+)
+def test_warning_compares_a_share_with_that_in_training(
+    run: tuple[float, float], training: tuple[float, float], expected: list[str]
+) -> None:
+    assert expected == warnings(shares_of(20, 100, *run), shares_of(300, 100, *training))
+
+
+def drawn(reviews: int, seed: int, mean: float = 5.2) -> Profile:
+    """Reviews whose lengths are drawn from one distribution."""
+    rng = np.random.default_rng(seed)
+    n = np.maximum(1, rng.lognormal(mean, 0.6, reviews)).astype(np.int64)
+    return measure(n, n, np.zeros_like(n), rng.random(reviews))
+
+
+@pytest.mark.parametrize("reviews", [1, 5, 20, 44, 199, 200, 1_000, 20_000])
+@pytest.mark.parametrize("held_out", [5, 44, 200, 2_500])
+def test_lengths_of_the_same_kind_raise_no_alarm_whatever_the_numbers(reviews: int, held_out: int) -> None:
+    for seed in range(10):
+        assert [] == warnings(drawn(reviews, seed), drawn(held_out, 1_000 + seed))
+
+
+@pytest.mark.parametrize("reviews", [5, 20, 44, 199, 200, 1_000])
+def test_far_shorter_reviews_raise_the_alarm_however_few_they_are(reviews: int) -> None:
+    (said,) = warnings(drawn(reviews, 1, mean=1.5), drawn(2_500, 2))
+    assert said.startswith("the reviews are longer or shorter than in training:")
+
+
+def test_small_shift_of_many_reviews_has_a_grade_by_its_size() -> None:
+    usual = (100, 100, 100, 100)
+    grades = {
+        "stable": (1_000, 1_100, 1_000, 900),
+        "moderate": (1_500, 1_100, 900, 500),
+        "major": (2_500, 1_100, 300, 100),
+    }
+    for grade, counts in grades.items():
+        assert grade == grade_of(counts, usual), stability_index(counts, usual)
 
 
 def counted(histogram: tuple[int, ...], edges: tuple[float, ...]) -> dict[float, int]:

@@ -38,7 +38,7 @@ def test_drift_of_the_spread_alone_is_not_reported_as_a_change_of_the_mean() -> 
     assert "about as long as in training on average, but very differently distributed" in sentence
 
 
-@pytest.mark.parametrize("reviews", [0, 1, 199])
+@pytest.mark.parametrize("reviews", [0, 1, 3])
 def test_drift_of_few_reviews_has_no_grade(reviews: int) -> None:
     some, many = profile(reviews, 10 * reviews, {10: reviews}), profile(1_000, 200_000, {200: 1_000})
     for one, other in ((some, many), (many, some)):
@@ -46,3 +46,11 @@ def test_drift_of_few_reviews_has_no_grade(reviews: int) -> None:
             assert "too few" == drift.grade
             assert "too few to tell" in drift.sentence
             assert math.isfinite(drift.psi)
+
+
+def test_drift_of_a_few_reviews_that_are_all_far_shorter_is_major() -> None:
+    length = measure_drift(profile(50, 500, {10: 50}), profile(1_000, 200_000, {200: 1_000}), "in training")[1]
+    assert ("major", "Reviews are much shorter than in training: 10 words on average, 200 there.") == (
+        length.grade,
+        length.sentence,
+    )
