@@ -187,6 +187,7 @@ def _words(names: tuple[str, ...], sign: int, reference: bool) -> tuple[WordTota
             5_200 // (at + 1),
             4_900 // (at + 1),
             sign * (4_000.0 - 40 * at) / (at + 1.3) if reference else None,
+            61.5 + at if reference else None,
         )
         for at, name in enumerate(names)
     )

@@ -150,12 +150,17 @@ order by review, abs(coalesce(b - a, a, b)) desc, position, token""").fetchall()
 
 
 def word_changes(db: DuckDBPyConnection, rows: int) -> tuple[WordChange, ...]:
-    """The words whose summed contributions changed most."""
+    """The words whose summed contributions changed with the most evidence, leaving out those inside their margin.
+
+    The largest sums are of frequent words, which change by chance. What tells a change from chance is how often it is
+    as large as its margin (Monroe et al. 2008, "Fightin' Words"). Words without a margin come last, by size.
+    """
     return tuple(
         WordChange(*row)
         for row in db.execute(f"""
 select token, times_a, times_b, contribution_a, contribution_b, log_odds_a, log_odds_b, change, margin
-from words where change <> 0 order by abs(change) desc, token limit {rows}""").fetchall()
+from words where change <> 0 and (margin is null or abs(change) > margin)
+order by margin / abs(change) nulls last, abs(change) desc, token limit {rows}""").fetchall()
     )
 
 

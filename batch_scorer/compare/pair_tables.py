@@ -109,6 +109,10 @@ def sum_words(db: DuckDBPyConnection, by: str, listed: int) -> None:
 
     A contribution divided by the temperature of its review is what it adds to the log odds of the probability, a scale
     that all models share. Sums are per 1,000 reviews.
+
+    The margin of a change is that of a mean over the reviews, most of which do not list the word. By distribution it is
+    that of a difference of two samples, by id that of the differences in the reviews in both. It is null where there is
+    one review only, which says nothing of others.
     """
     compared = "true" if by == DISTRIBUTION else "in_a and in_b"
     sums = ", ".join(
@@ -118,12 +122,16 @@ def sum_words(db: DuckDBPyConnection, by: str, listed: int) -> None:
         f"coalesce(fsum((contribution_{s} / divisor_{s}) ** 2) filter (rank_{s} <= {listed}), 0) as squares_{s}"
         for s in "ab"
     )
+    difference = " - ".join(f"if(rank_{s} <= {listed}, contribution_{s} / divisor_{s}, 0)" for s in "ba")
+    sums += f", fsum(({difference}) ** 2) as squares"
     scaled = ", ".join(f"scaled_{s} / greatest(reviews_{s}, 1) * 1000 as log_odds_{s}" for s in "ab")
-    # The variance of a word's mean contribution over all reviews, most of which contribute 0 and enter by number only.
-    variance_a, variance_b = (
-        f"(squares_{s} - scaled_{s} ** 2 / greatest(reviews_{s}, 1)) / greatest(reviews_{s}, 1) ** 2" for s in "ab"
-    )
-    margin = f"1000 * {Z} * sqrt({variance_a} + {variance_b})" if by == DISTRIBUTION else "cast(null as double)"
+    # The variances of a word's mean over all reviews, most of which contribute 0 and enter by number only. Rounding may
+    # leave a little less than 0.
+    if by == DISTRIBUTION:
+        variances = [_variance(f"squares_{s}", f"scaled_{s}", f"reviews_{s}") for s in "ab"]
+    else:
+        variances = [_variance("squares", "(scaled_b - scaled_a)", "reviews_a")]
+    margin = f"if(least(reviews_a, reviews_b) > 1, 1000 * {Z} * sqrt(greatest({' + '.join(variances)}, 0)), null)"
     db.execute(f"""
 create temp table words as
 select *, log_odds_b - log_odds_a as change
@@ -133,3 +141,8 @@ from (
     (select count(*) filter (in_a) as reviews_a, count(*) filter (in_b) as reviews_b from reviews where {compared})
   where times_a + times_b > 0
 )""")
+
+
+def _variance(squares: str, total: str, reviews: str) -> str:
+    """SQL of the variance of a mean over `reviews`, from the sum of the values and of their squares."""
+    return f"({squares} - {total} ** 2 / {reviews}) / {reviews} ** 2"

@@ -163,12 +163,13 @@ def _notes(comparison: Comparison, requested: str) -> Iterator[str]:
         yield "One of the models takes typographic apostrophes for parts of words, so that some words differ."
     if "precision" in differing:
         yield "The precisions differ, which alone may explain small changes in probability."
-    if comparison.pairs is None and comparison.words:
-        yield (
-            "A and B are treated as samples, so the change of each word has a margin of error; among many words, some "
-            "exceed theirs by chance."
-        )
     yield from _notes_on_reviews(comparison, requested)
+    if comparison.words:
+        sample = "A and B are treated as samples" if comparison.pairs is None else "The reviews in both are a sample"
+        yield (
+            f"{sample}, so the change of each word has a margin of error. Words inside theirs are not listed; among "
+            "many words, some exceed theirs by chance."
+        )
 
 
 def _notes_on_reviews(comparison: Comparison, requested: str) -> Iterator[str]:

@@ -52,18 +52,18 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         texts_note += f" {lost:,} {'review is' if lost == 1 else 'reviews are'} shown without, to keep the page small."
     profile, training = (Profile.from_json(m["profile"][name]) for name in ("run", "training"))
     drift_reference: tuple[Drift, ...] = ()
-    scale = None
+    earlier_reviews = None
     if reference is not None:
         earlier = reference.manifest
         earlier_profile = Profile.from_json(earlier["profile"]["run"])
         drift_reference = drift.measure_drift(profile, earlier_profile, "in the reference run")
-        scale = profile.reviews / earlier_profile.reviews if earlier_profile.reviews else None
+        earlier_reviews = earlier_profile.reviews
         if earlier["model_id"] != m["model_id"]:
             notices.append(
                 f"The reference run was scored by another model, {earlier['model_name']} {earlier['model_id']}, which "
                 "may explain what changed."
             )
-    corpus_words = words.sum_words(connection, scale)
+    corpus_words = words.sum_words(connection, profile.reviews, earlier_reviews)
     return Findings(
         run=_identity(connection, "new", run),
         reference=_identity(connection, "old", reference) if reference else None,

@@ -49,6 +49,7 @@ class WordTotal:
         contribution: the sum of its listed contributions to the logit.
         times, reviews: how often it is listed, and in how many reviews.
         reference: the same sum in the reference run, scaled to the number of reviews of this run; None without one.
+        margin: half the width of the 95 % interval of their difference, the two runs being samples; None without one.
     """
 
     token: str
@@ -56,6 +57,7 @@ class WordTotal:
     times: int
     reviews: int
     reference: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ class Findings:
         drift: against the training data.
         drift_reference: against the reference run; empty without one.
         positive_words, negative_words: those that add most and subtract most over all reviews, strongest first.
-        changed_words: those that changed most since the reference run, strongest first; empty without one.
+        changed_words: those that changed since the reference run by more than their margin, most evidence first; empty
+            without one.
         rejected: most frequent code first.
     """
 

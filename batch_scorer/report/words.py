@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batch_scorer.analysis.statistics import Z
 from batch_scorer.report.budget import TOKEN, cut_sql
 from batch_scorer.report.findings import WordTotal
 
@@ -15,31 +16,40 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TOP = 25  # words in each list
-_COLUMNS = "token, adds, times, reviews, reference"
+_COLUMNS = "token, adds, times, reviews, reference, margin"
 
 
 @dataclass(frozen=True)
 class CorpusWords:
-    """The words that matter most in a run, strongest first; `changed` is empty without a reference run."""
+    """The words that matter most in a run, strongest first; `changed` is empty without a reference run.
+
+    `changed` has the words whose sum changed by more than its margin of error, most evidence first, as in `compare`:
+    the largest changes are often those of frequent words, by chance.
+    """
 
     positive: tuple[WordTotal, ...]
     negative: tuple[WordTotal, ...]
     changed: tuple[WordTotal, ...]
 
 
-def sum_words(connection: DuckDBPyConnection, scale: float | None) -> CorpusWords:
+def sum_words(connection: DuckDBPyConnection, reviews: int, earlier: int | None) -> CorpusWords:
     """Sums the words of the `new_` views, and of the `old_` views if there is a reference run.
 
     Args:
-        scale: the run's number of reviews divided by the reference run's; None without a reference run.
+        reviews, earlier: how many the run has, and the reference run; None or 0 without one.
     """
     _total(connection, "new")
-    totals = "(select *, null::double as reference from new_words)"
-    if scale is not None:
+    totals = "(select *, null::double as reference, null::double as margin from new_words)"
+    if earlier:
         _total(connection, "old")
+        scale = reviews / earlier
+        # The variance of a sum over N reviews, most of which contribute 0. Rounding may leave a little less than 0.
+        variance = f"""coalesce(n.squares - n.adds ** 2 / {max(reviews, 1)}, 0)
+                    + {scale!r}::double ** 2 * coalesce(o.squares - o.adds ** 2 / {earlier}, 0)"""
         totals = f"""(
             select coalesce(n.token, o.token) as token, coalesce(n.adds, 0) as adds, coalesce(n.times, 0) as times,
-                coalesce(n.reviews, 0) as reviews, round(coalesce(o.adds, 0) * {scale!r}::double, 6) as reference
+                coalesce(n.reviews, 0) as reviews, round(coalesce(o.adds, 0) * {scale!r}::double, 6) as reference,
+                round({Z} * sqrt(greatest({variance}, 0)), 6) as margin
             from new_words n full join old_words o on n.token = o.token
         )"""
 
@@ -49,7 +59,8 @@ def sum_words(connection: DuckDBPyConnection, scale: float | None) -> CorpusWord
         ).fetchall()
         return tuple(WordTotal(*row) for row in rows)
 
-    changed = top("adds != reference", "abs(adds - reference) desc") if scale is not None else ()
+    change = "abs(adds - reference)"
+    changed = top(f"{change} > margin", f"margin / {change}, {change} desc") if min(reviews, earlier or 0) > 1 else ()
     return CorpusWords(top("adds > 0", "adds desc"), top("adds < 0", "adds"), changed)
 
 
@@ -57,7 +68,8 @@ def _total(connection: DuckDBPyConnection, group: str) -> None:
     """Creates the table `GROUP_words`. Sums are rounded, because threads add up in a random order."""
     connection.execute(f"""
         create temp table {group}_words as
-        select token, round(fsum(adds), 6) as adds, sum(times)::bigint as times, sum(reviews)::bigint as reviews
+        select token, round(fsum(adds), 6) as adds, fsum(adds ** 2) as squares,
+            sum(times)::bigint as times, sum(reviews)::bigint as reviews
         from (
             select {cut_sql("w.token", TOKEN)} as token, w.contribution::double as adds, 1 as times, 0 as reviews
             from (select unnest(top_contributing) as w from {group}_predictions)

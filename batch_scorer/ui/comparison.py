@@ -166,17 +166,19 @@ def _signed(value: float | None) -> str:
 
 def _words(console: Console, comparison: Comparison) -> None:
     if not comparison.words:
+        if comparison.listed and (comparison.changes is None or not comparison.changes.same_words):
+            console.print()
+            console.print(Text("no word changed by more than its margin of error"))
         return
-    margins = ["+- (95%)"] if comparison.words[0].margin is not None else []
     table = _table(
         f"words that changed most: log odds per 1,000 reviews, from the first {comparison.listed:,} words of each",
-        ("word", "times A", "times B", "A", "B", "change", *margins),
+        ("word", "times A", "times B", "A", "B", "change", "+- (95%)"),
         left=("word",),
     )
     for word in comparison.words:
         sums = [_signed(value) for value in (word.log_odds_a, word.log_odds_b, word.change)]
-        margin = [] if word.margin is None else [f"{word.margin:,.2f}"]
-        table.add_row(Text(safe(word.token, 30)), f"{word.times_a:,}", f"{word.times_b:,}", *sums, *margin)
+        margin = "" if word.margin is None else f"{word.margin:,.2f}"
+        table.add_row(Text(safe(word.token, 30)), f"{word.times_a:,}", f"{word.times_b:,}", *sums, margin)
     console.print()
     console.print(table)
 

@@ -103,6 +103,40 @@ def test_margin_of_a_word_is_that_of_a_difference_of_means(write_run: WriteRun) 
     assert pytest.approx(1000 * (np.mean(adds_b) - np.mean(adds_a)) / 2.0) == word.change
 
 
+@pytest.mark.parametrize("same_ids", [True, False])
+def test_words_are_ranked_by_evidence_and_those_inside_their_margin_are_not_listed(
+    write_run: WriteRun, same_ids: bool
+) -> None:
+    def corpus(name: str, steady: float, seed: int) -> tuple[str, dict[str, list[float]]]:
+        rng = np.random.default_rng(seed)
+        adds = {
+            "noisy": rng.normal(0, 20, 200).tolist(),  # the sum of many large contributions is large by chance
+            "steady": [steady + 0.1 * (n % 2) for n in range(100)] + [0.0] * 100,
+            "once": [5.0 if name == "b" and n == 7 else 0.0 for n in range(200)],
+            "clear": [(8.0 if name == "b" else 1.0) + n % 7 for n in range(200)],
+        }
+        table = [
+            {
+                "record_id": f"{'' if same_ids else name}{n}",
+                "probability": 0.5 + 0.1 * (name == "b"),
+                "top_contributing": listed(*((w, at, v[n]) for at, (w, v) in enumerate(adds.items()) if v[n])),
+            }
+            for n in range(200)
+        ]
+        return write_run(name, table), adds
+
+    (a, adds_a), (b, adds_b) = corpus("a", 0.5, 1), corpus("b", 0.9, 2)
+    found = {word.token: word for word in compare(a, b, Question()).words}
+    changes = {word: 1000 * (np.mean(adds_b[word]) - np.mean(adds_a[word])) for word in adds_a}
+    assert abs(changes["noisy"]) > abs(changes["steady"])
+    assert (["clear", "steady"], {"noisy", "once"}) == (list(found), adds_a.keys() - found.keys())
+    for word in found.values():
+        one, other = np.array(adds_a[word.token]), np.array(adds_b[word.token])
+        variance = np.var(other - one) if same_ids else np.var(one) + np.var(other)
+        assert pytest.approx(changes[word.token]) == word.change
+        assert word.margin == pytest.approx(1000 * 1.959964 * math.sqrt(variance / 200), abs=1e-5)
+
+
 def test_word_that_only_one_run_lists_is_unknown_in_the_other_and_not_zero(write_run: WriteRun) -> None:
     a = write_run("a", [{**scores(x=0.2)[0], "top_contributing": listed(("dull", 0, -2.0), ("warm", 1, 1.0))}])
     attended = {

@@ -21,25 +21,39 @@ from tests.report.conftest import build, listed
 
 def test_words_are_summed_over_the_rows(folder: Path, findings: Findings) -> None:
     sums: dict[str, Counter[str]] = {}
+    squares = {"run": Counter[str](), "old": Counter[str]()}
     times, reviews = Counter[str](), Counter[str]()
     for run in ("run", "old"):
         total = sums[run] = Counter()
         for row in rows(folder / run):
             for word in row["top_contributing"]:
                 total[word["token"]] += word["contribution"]
+                squares[run][word["token"]] += word["contribution"] ** 2
             if run == "run":
                 times.update(word["token"] for word in row["top_contributing"])
                 reviews.update({word["token"] for word in row["top_contributing"]})
     scale = 1_000 / 300
     new, old = sums["run"], {word: value * scale for word, value in sums["old"].items()}
-    by_change = sorted(new | old, key=lambda word: -abs(new.get(word, 0) - old.get(word, 0)))
+    margins = {
+        word: 1.959964
+        * sum(
+            scaled**2 * (squares[run][word] - sums[run][word] ** 2 / count)
+            for run, count, scaled in (("run", 1_000, 1), ("old", 300, scale))
+        )
+        ** 0.5
+        for word in new | old
+    }
+    evidence = {word: abs(new.get(word, 0) - old.get(word, 0)) / margins[word] for word in new | old}
+    by_evidence = sorted((word for word in evidence if evidence[word] > 1), key=lambda word: -evidence[word])
     assert sorted((w for w in new if new[w] > 0), key=lambda w: -new[w])[:25] == [
         w.token for w in findings.positive_words
     ]
     assert sorted((w for w in new if new[w] < 0), key=lambda w: new[w])[:25] == [
         w.token for w in findings.negative_words
     ]
-    assert by_change[:25] == [word.token for word in findings.changed_words]
+    assert 0 < len(by_evidence) < len(evidence)
+    assert by_evidence[:25] == [word.token for word in findings.changed_words]
+    assert [margins[w] for w in by_evidence[:25]] == pytest.approx([w.margin for w in findings.changed_words], abs=1e-5)
     for word in (*findings.positive_words, *findings.negative_words, *findings.changed_words):
         assert (times[word.token], reviews[word.token]) == (word.times, word.reviews)
         assert new[word.token] == pytest.approx(word.contribution, abs=1e-5)

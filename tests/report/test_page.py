@@ -277,6 +277,14 @@ def test_label_of_a_chart_is_escaped() -> None:
 def test_run_without_a_review_has_a_page() -> None:
     nothing = Histogram((0.0, 0.5), (0, 0), (0, 0))
     empty: Findings = replace(
-        bare(), scored=0, read=0, used_words=0, reviews=(), positive_words=(), negative_words=(), drift=(), score=nothing
+        bare(),
+        scored=0,
+        read=0,
+        used_words=0,
+        reviews=(),
+        positive_words=(),
+        negative_words=(),
+        drift=(),
+        score=nothing,
     )
     assert {"figures", "score", "reading"} == Parsed(page.render(empty).decode()).sections()

@@ -62,7 +62,7 @@ def test_card_of_a_run_draws_its_scores_and_measures_its_shift() -> None:
     assert isinstance(on.file, io.StringIO)
     lines = [line.rstrip() for line in on.file.getvalue().splitlines()]
     assert " P(positive)  0   █ █    ██          1" in lines
-    assert "scores 0.00, lengths 0.00, unknown words 0.00" in shown(on)
+    assert "scores 0.00 (stable), lengths 0.00 (stable), unknown words 0.00 (stable)" in shown(on)
 
 
 @pytest.mark.parametrize(("encoding", "expected"), [("utf-8", "▁ █▄"), ("ascii", "_ #:")])
