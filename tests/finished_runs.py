@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -41,6 +42,7 @@ class Original:
             with path.open("wb") as file:  # given the path, pyarrow would expand a leading `~`
                 pq.write_table(table, file)
         edit(to / "manifest.json", run_id=run_id)
+        seal(to)
         columns = [{"name": name, "output_name": name, "type": str(value.type)} for name, value in (kept or {}).items()]
         edit(to / "plan.json", run_id=run_id, kept=columns)
         return str(to)
@@ -49,6 +51,14 @@ class Original:
 def edit(path: Path, **changes: Any) -> None:
     """Changes fields of a JSON document."""
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def seal(output: Path | str) -> None:
+    """Makes the parts of a run, as they are now, those that its manifest names."""
+    parts = json.loads(Path(output, "manifest.json").read_text(encoding="utf-8"))["parts"]
+    for part in parts:
+        part["sha256"] = hashlib.sha256(Path(output, part["path"]).read_bytes()).hexdigest()
+    edit(Path(output, "manifest.json"), parts=parts)
 
 
 def without(output: str, kind: str) -> str:

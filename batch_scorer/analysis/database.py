@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis.views import literal, statements
 from batch_scorer.errors import JobError, RefusedError
-from batch_scorer.runs.finished import Run, fetched
+from batch_scorer.runs.finished import Run, check_contents, damaged, fetched
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,13 +42,14 @@ def connect(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnectio
     ``connect("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
 
     Raises:
-        RefusedError: DuckDB is not installed, or a part is missing or damaged, even if only a query of the body
-            notices.
+        RefusedError: DuckDB is not installed, or a part is missing, damaged or without one of our columns.
         JobError: a query of the body ran out of memory or disk space.
     """
     duckdb = require("duckdb", command)
     runs = [run for group in groups.values() for run in group]
     with fetched(runs) as local_runs, TemporaryDirectory(prefix="batch-scorer-") as folder:
+        for run, local in zip(runs, local_runs, strict=True):
+            check_contents(run, local)
         remaining = iter(local_runs)
         connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
         try:
@@ -60,11 +61,32 @@ def connect(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnectio
                     connection.execute(statement)
             yield connection
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            for run, local in zip(runs, local_runs, strict=True):
+                _check_columns(run, local)
             raise  # the query is wrong, not the data
         except duckdb.Error as error:
             raise _failure(command, runs, local_runs, error) from error
         finally:
             connection.close()
+
+
+def _check_columns(run: Run, local: Run) -> None:
+    """Checks that each part of the predictions has the columns that its manifest and its plan name.
+
+    Raises:
+        RefusedError: one is missing, or a part cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    for path, part in zip(run.predictions, local.predictions, strict=True):
+        try:
+            with open(part, "rb") as file:  # given the path, pyarrow would expand a leading `~`
+                names = pq.read_schema(file).names
+        except (OSError, ValueError) as error:
+            raise damaged(run.output, f"{path}: {error}") from error
+        missing = [name for name in (*run.columns, *run.kept) if name not in names]
+        if missing:
+            raise damaged(run.output, f"{path} has no column {missing[0]!r}")
 
 
 def _failure(command: str, runs: Sequence[Run], local_runs: Sequence[Run], error: Exception) -> RefusedError | JobError:

@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
-def damaged(output: str, error: Exception) -> RefusedError:
-    """What to say of a run whose files led to one of `DAMAGED`."""
-    return RefusedError(
-        "the output of the run is damaged",
-        where=output,
-        expected="plan.json, manifest.json and the parts that it names",
-        got=f"{type(error).__name__}: {error}",
-        fix="run the same `batch-scorer score` with --resume, which restores what is missing",
-    )
-
-
 def inspect(path: str | None, rows: int, program: str) -> None:
     """Shows a model, after verifying it, or the output of a run with its first `rows` predictions.
 
@@ -62,7 +51,9 @@ def inspect(path: str | None, rows: int, program: str) -> None:
         try:
             _show_run(console, path, rows, program)
         except DAMAGED as error:
-            raise damaged(path, error) from error
+            from batch_scorer.runs.finished import damaged
+
+            raise damaged(path, f"{type(error).__name__}: {error}") from error
     else:
         raise RefusedError(
             "this is neither a model nor a run",

@@ -15,7 +15,7 @@ from importlib.abc import MetaPathFinder
 import click
 
 from batch_scorer import escape
-from batch_scorer.cli.actions import DAMAGED, damaged
+from batch_scorer.cli.actions import DAMAGED
 from batch_scorer.errors import InputError, OptionError
 
 STDIN = "-"
@@ -94,7 +94,7 @@ def explain_row(output: str, record_id: str, inputs: tuple[str, ...], model: str
         inputs: where to look for the text, if not in the inputs that the run recorded.
         model: the model that the run is expected to be of.
     """
-    from batch_scorer.runs.finished import open_run
+    from batch_scorer.runs.finished import damaged, open_run
     from batch_scorer.scoring.run_row import find_row, find_text
     from batch_scorer.ui import highlight, terminal
 
@@ -113,7 +113,7 @@ def explain_row(output: str, record_id: str, inputs: tuple[str, ...], model: str
         else:
             highlight.show_row(console, row, text)
     except DAMAGED as error:
-        raise damaged(output, error) from error
+        raise damaged(output, f"{type(error).__name__}: {error}") from error
 
 
 def _check_model(model: str, expected: str) -> None:

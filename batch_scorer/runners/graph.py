@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any
 
 import apache_beam as beam
@@ -128,7 +128,19 @@ def versions() -> dict[str, str]:
     """The versions of what the run was made with."""
     packages = ("apache-beam", "tensorflow", "pyarrow", "numpy")
     own = {"python": platform.python_version(), "batch-scorer": __version__}
-    return {**own, **{name: version(name) for name in packages}}
+    return {**own, **{name: _version(name) for name in packages}}
+
+
+def _version(package: str) -> str:
+    """The version of a package, which may be installed under another name, as TensorFlow is by `tensorflow-cpu`.
+
+    Then that name is given with it; what no distribution provides is `unknown`.
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        names = metadata.packages_distributions().get(package.replace("-", "_"), ())
+        return ", ".join(f"{metadata.version(name)} ({name})" for name in sorted({*names})) or "unknown"
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str | None = None) -> None:

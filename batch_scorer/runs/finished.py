@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +14,29 @@ from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.errors import RefusedError
-from batch_scorer.models.json_schema import first_fault
+from batch_scorer.models.json_schema import TEXT, first_fault, list_of, object_of
 from batch_scorer.models.tokenizer import PATTERN
 from batch_scorer.runs import layout
 from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.schema import COLUMNS
-from batch_scorer.storage.parallel import read_ahead
+from batch_scorer.storage.parallel import ahead, read_ahead
 
+KINDS = (layout.PREDICTIONS, layout.ERRORS)
+HASHING_THREADS = 4  # to hash leaves other threads alone
 _LARGEST = 1e300  # larger numbers, infinities and NaN are of no use
+_TEXT_OR_NONE = {"type": ["string", "null"]}
+_RESUME = "run the same `batch-scorer score` with --resume, which repairs what is missing or damaged"
+# What a reader of the output needs of a plan; plans of older versions have it all.
+_PLAN = object_of(
+    {
+        "text_column": TEXT,
+        "id_column": _TEXT_OR_NONE,
+        "kept": list_of(object_of({"name": TEXT, "output_name": TEXT, "type": TEXT})),
+        "max_text_bytes": {"type": "integer", "minimum": 1},
+        "encoding": TEXT,
+        "delimiter": _TEXT_OR_NONE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -90,22 +106,13 @@ def open_run(output: str) -> Run:
             got=f"no {layout.MANIFEST}",
             fix="run the same `batch-scorer score` with --resume",
         )
-    try:
-        plan = json.loads(storage.read_bytes(layout.plan_path(output)))
-        manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))
-        named = [[kept["output_name"], kept["type"]] for kept in plan["kept"]]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise _damaged(output, f"{type(error).__name__}: {error}") from error
-    if not all(isinstance(word, str) for pair in named for word in pair):
-        raise _damaged(output, f"{layout.PLAN}: a kept column whose name or type is not text")
-    fault = first_fault(MANIFEST, manifest)
-    if fault is not None:
-        raise _damaged(output, f"{layout.MANIFEST}, {fault.where}: expected {fault.expected}, got {fault.got}")
+    plan = _document(output, layout.PLAN, _PLAN, "score the inputs again, into another --output")
+    manifest = _document(output, layout.MANIFEST, MANIFEST, _RESUME)
     if not all(-_LARGEST < manifest[name] < _LARGEST for name in ("bias", "temperature", "threshold")):
-        raise _damaged(output, f"{layout.MANIFEST}: a bias, temperature or threshold that is not a usable number")
+        raise damaged(output, f"{layout.MANIFEST}: a bias, temperature or threshold that is not a usable number")
     for path in (part["path"] for part in manifest["parts"]):
         if not layout.is_part(path):  # a path with `..` could lead to other people's files
-            raise _damaged(output, f"{layout.MANIFEST} names {path!r:.200}, which is not a part of a run")
+            raise damaged(output, f"{layout.MANIFEST} names {path!r:.200}, which is not a part of a run")
 
     def parts(kind: str) -> tuple[str, ...]:
         return tuple(storage.join(output, part["path"]) for part in layout.parts_of(kind, manifest["parts"]))
@@ -114,13 +121,26 @@ def open_run(output: str) -> Run:
     return Run(output, manifest, plan, complete, parts(layout.PREDICTIONS), parts(layout.ERRORS))
 
 
-def _damaged(output: str, got: str) -> RefusedError:
+def _document(output: str, name: str, schema: Mapping[str, Any], fix: str) -> dict[str, Any]:
+    """A document of a run; raises RefusedError if it cannot be read or does not fit its schema."""
+    try:
+        document: dict[str, Any] = json.loads(storage.read_bytes(storage.join(output, name)))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(output, f"{name}: {type(error).__name__}: {error}", fix) from error
+    if fault := first_fault(dict(schema), document):
+        place = f"{name}, {fault.where}" if fault.where else name
+        raise damaged(output, f"{place}: expected {fault.expected}, got {fault.got}", fix)
+    return document
+
+
+def damaged(output: str, got: str, fix: str = _RESUME) -> RefusedError:
+    """What to say of a run whose documents or parts are not as they were written."""
     return RefusedError(
         "the output of the run is damaged",
         where=output,
         expected=f"{layout.PLAN}, {layout.MANIFEST} and the parts that it names",
         got=got,
-        fix="run the same `batch-scorer score` with --resume, which repairs what is missing",
+        fix=fix,
     )
 
 
@@ -133,7 +153,36 @@ def check_parts(run: Run) -> None:
     if not storage.is_remote(run.output):
         for path in (*run.predictions, *run.errors):
             if not os.path.isfile(path):
-                raise _damaged(run.output, f"{path} is missing")
+                raise damaged(run.output, f"{path} is missing")
+
+
+def check_contents(run: Run, at_hand: Run) -> None:
+    """Checks that each part is, to the byte, the one that was written.
+
+    A part may be damaged and still be read: its figures would be wrong.
+
+    Args:
+        at_hand: the same run with its parts on this machine.
+
+    Raises:
+        RefusedError: a part is another one, or cannot be read.
+    """
+    digests = {part["path"]: part["sha256"] for part in run.manifest["parts"]}
+    parts = [part["path"] for kind in KINDS for part in layout.parts_of(kind, run.manifest["parts"])]
+
+    def check(pair: tuple[str, str]) -> str | None:
+        name, path = pair
+        try:
+            with open(path, "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == digests[name]
+        except OSError as error:
+            return f"{storage.join(run.output, name)}: {error.strerror}"
+        return None if same else f"{storage.join(run.output, name)} is not what was written: its sha256 is another one"
+
+    paths = (*at_hand.predictions, *at_hand.errors)
+    for fault in ahead(check, zip(parts, paths, strict=True), HASHING_THREADS):
+        if fault is not None:
+            raise damaged(run.output, fault)
 
 
 @contextmanager
@@ -150,7 +199,7 @@ def fetched(runs: Sequence[Run]) -> Iterator[tuple[Run, ...]]:
             try:
                 source = storage.open_read(path)
             except FileNotFoundError as error:
-                raise _damaged(os.path.dirname(os.path.dirname(path)), f"{path} is missing") from error
+                raise damaged(os.path.dirname(os.path.dirname(path)), f"{path} is missing") from error
             with source, open(local, "wb") as target:
                 while data := source.read(1 << 20):
                     target.write(data)

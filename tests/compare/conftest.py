@@ -19,6 +19,7 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.models.profile import measure
 from batch_scorer.schema import predictions_schema
 from tests.conftest import REVIEWS, save_tiny
+from tests.finished_runs import seal
 from tests.jobs import score_here
 
 Rows = list[dict[str, Any]]
@@ -72,6 +73,7 @@ def write_run(tmp_path: Path, scored: tuple[str, str]) -> WriteRun:
         document = {**manifest, "run_id": "r", "model_id": "0" * 12, "parts": parts, "counts": counts, **changes}
         document["profile"] = {**manifest["profile"], **profile}
         (output / "manifest.json").write_text(json.dumps(document))
+        seal(output)
         names = [{"name": column, "output_name": column, "type": "string"} for column in kept]
         (output / "plan.json").write_text(json.dumps({**plan, "kept": names}))
         (output / "_SUCCESS").write_text("")

@@ -15,6 +15,7 @@ import pytest
 from batch_scorer.report import budget
 from batch_scorer.report.budget import TEXT, fit
 from batch_scorer.report.findings import LISTS, ListedWord, Review
+from tests.finished_runs import seal
 from tests.made_runs import write_run
 from tests.report.conftest import build
 
@@ -73,6 +74,7 @@ def test_words_and_ids_of_any_length_are_cut(folder: Path, tmp_path: Path) -> No
             for k, listed in enumerate(row[name]):
                 listed["token"] = "w" * (50 + 5_000 * (k == 0))
     pq.write_table(pa.Table.from_pylist(changed, table.schema), path)
+    seal(copy)
     findings = build(copy, reviews=5)
     assert {200} == {len(review.record_id) for review in findings.reviews}
     assert {50, 60} == {len(word.token) for review in findings.reviews for word in review.words}
@@ -88,6 +90,7 @@ def test_infinities_and_nan_do_not_reach_the_page(folder: Path, tmp_path: Path) 
     for place, value in ((1, math.inf), (2, -math.inf)):
         changed[place]["top_contributing"][0] |= {"contribution": value, "attention": value}
     pq.write_table(pa.Table.from_pylist(changed, table.schema), path)
+    seal(copy)
     findings = build(copy, reviews=300)
     assert 299 == len(findings.reviews)
     json.dumps(

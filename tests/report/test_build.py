@@ -14,6 +14,7 @@ import pytest
 
 from batch_scorer.errors import RefusedError
 from batch_scorer.report.findings import LISTS, Findings
+from tests.finished_runs import seal
 from tests.jobs import rows
 from tests.made_runs import BIAS, write_run
 from tests.report.conftest import build, listed
@@ -97,6 +98,7 @@ def test_reviews_with_equal_scores_are_ordered_by_id(folder: Path, tmp_path: Pat
     same = pa.repeat(pa.scalar(1.5, pa.float32()), len(table))
     shuffled = np.random.default_rng(0).permutation(len(table))
     pq.write_table(table.set_column(4, table.schema.field("logit"), same).take(shuffled), path)
+    seal(copy)
     assert [f"r{i:06d}" for i in range(5)] == listed(build(copy, reviews=5), "uncertain")
 
 
@@ -175,5 +177,5 @@ def test_damaged_part_is_refused(folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(folder / "old", tmp_path / "copy")
     path = copy / "predictions/part-00000.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(RefusedError, match=r"output of a run cannot be read[\s\S]*--resume"):
+    with pytest.raises(RefusedError, match=r"output of the run is damaged[\s\S]*--resume"):
         build(copy)

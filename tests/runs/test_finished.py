@@ -31,7 +31,8 @@ def damage(output: Path) -> str:
     with pytest.raises(RefusedError, match="the output of the run is damaged") as refused:
         open_run(str(output))
     assert str(output) == refused.value.where
-    assert "--resume" in str(refused.value.fix)
+    expected = "another --output" if "plan.json" in str(refused.value.got) else "--resume"
+    assert expected in str(refused.value.fix)
     return str(refused.value.got)
 
 
@@ -99,7 +100,15 @@ def test_nonsense_in_the_manifest_is_refused_with_the_field(changes: dict[str, A
 )
 def test_plan_whose_kept_columns_are_damaged_is_refused(kept: Any, output: Path) -> None:
     edit(output / "plan.json", kept=kept)
-    assert damage(output)
+    assert "plan.json, kept" in damage(output)
+
+
+@pytest.mark.parametrize("name", ["text_column", "id_column", "kept", "encoding", "delimiter", "max_text_bytes"])
+def test_plan_that_lacks_a_field_is_refused_with_the_field(name: str, output: Path) -> None:
+    plan = json.loads((output / "plan.json").read_text())
+    del plan[name]
+    (output / "plan.json").write_text(json.dumps(plan))
+    assert name in damage(output)
 
 
 @pytest.mark.parametrize(
