@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.analysis.views import literal, statements
+from batch_scorer.analysis.quoting import literal
+from batch_scorer.analysis.views import statements
 from batch_scorer.errors import JobError, RefusedError
 from batch_scorer.runs.finished import Run, check_contents, damaged, fetched
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from batch_scorer.analysis.views import literal
+from batch_scorer.analysis.quoting import literal
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import BLANK, VALUE_CHARACTERS, Labels

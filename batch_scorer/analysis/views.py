@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 
+from batch_scorer.analysis.quoting import identifier, literal, reference, shown_names
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
 from batch_scorer.runs.finished import Run
@@ -39,10 +39,20 @@ _NUMBER = re.compile(r"u?int\d+|halffloat|float|double|decimal.*")
 
 
 def script(runs: Sequence[Run], prefix: str = "") -> str:
-    """`statements` as a script for DuckDB, under a comment that describes the views."""
-    width = max(map(len, VIEWS)) + len(safe(prefix))
+    """`statements` as a script for DuckDB, under a comment that describes the views.
+
+    It has no control characters: it may be printed to a terminal.
+
+    Raises:
+        OptionError: as `statements`, or `prefix` has characters that cannot be shown.
+    """
+    if not prefix.isprintable():
+        raise OptionError(
+            "--prefix has a character that cannot be shown", got=safe(prefix), fix="use letters, digits and _"
+        )
+    width = max(map(len, VIEWS)) + len(prefix)
     lines = ["-- DuckDB views of these runs:", *(f"--   {safe(_run_id(run))}  {safe(run.output)}" for run in runs)]
-    lines += ["-- One row of", *(f"--   {safe(prefix + name):{width}}  is {row}" for name, row in VIEWS.items())]
+    lines += ["-- One row of", *(f"--   {prefix + name:{width}}  is {row}" for name, row in VIEWS.items())]
     lines += ["-- The views name files by path: after moving or repeating a run, run `batch-scorer sql` again."]
     for scheme, setup in _STORE_SETUP.items():
         if any(run.output.startswith(f"{scheme}://") for run in runs):
@@ -54,7 +64,8 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
     """The SQL statements that create the views, each over all of `runs`, each ending in a semicolon.
 
     A word that is in both lists of a review is one row of `tokens`. A kept column that has different types in
-    different runs gets the widest of them if all are numbers, and is text otherwise. DuckDB ignores case in names.
+    different runs gets the widest of them if all are numbers, and is text otherwise. DuckDB ignores case in names. In
+    `tokens`, a kept column whose name has control characters is called what a terminal would show of it.
 
     Args:
         prefix: what the names of the views begin with.
@@ -77,38 +88,6 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
         f"create or replace view {identifier(prefix + name)} as\n{body};"
         for name, body in zip(VIEWS, bodies, strict=True)
     ]
-
-
-def literal(value: object) -> str:
-    """A value as an SQL literal, on one line and in printable characters only.
-
-    Raises:
-        OptionError: the value is a path that is not valid UTF-8.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        # Without the type it would be a decimal, rounded.
-        return f"{value!r}::double" if math.isfinite(value) else f"'{value!r}'::double"
-    if isinstance(value, int):
-        return repr(value)
-    pieces = re.split("([^\x20-\x7e])", str(value).replace("'", "''"))
-    try:
-        quoted = [
-            piece if piece.isprintable() else f"' || chr({ord(piece.encode().decode())}) || '" for piece in pieces
-        ]
-    except UnicodeEncodeError as error:
-        raise OptionError(
-            "a path is not valid UTF-8, which SQL has to be", where=str(value), fix="rename the directory"
-        ) from error
-    return "'" + "".join(quoted) + "'"
-
-
-def identifier(name: str) -> str:
-    """A name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def temperature(run: Run, table: str = "") -> str:
@@ -140,7 +119,8 @@ def _predictions(runs: Sequence[Run]) -> str:
         return by_review and "temperature" not in {*run.columns, *_kept_columns(run)}
 
     def select(run: Run) -> str:
-        names = [identifier(name) for key, (name, _) in _kept_columns(run).items() if key in mixed]
+        kept = ((key, name) for key, (name, _) in _kept_columns(run).items() if name.isprintable())
+        names = [identifier(name) for key, name in kept if key in mixed]
         as_text = f" replace ({', '.join(f'{name}::varchar as {name}' for name in names)})" if names else ""
         constant = f", {temperature(run)} as temperature" if lacks_it(run) else ""
         return f"select *{as_text}{constant} from {_read(run.predictions)}"
@@ -191,9 +171,12 @@ def _empty(types: dict[str, str]) -> str:
 def _tokens(runs: Sequence[Run], prefix: str) -> str:
     # Where no word is listed, a list of one null keeps the review. There is no join, so rows stream through. Inside,
     # every column has a name of ours: a kept column called like the argument of a lambda would be hidden by it.
-    names = {f"_{at}": identifier(name) for at, name in enumerate((*_REVIEW_COLUMNS, *_kept_names(runs)))}
-    columns, words = ", ".join(names), ", ".join(f"_word.{name}" for name in (*_WORD_FIELDS, *_RANKS))
-    return f"""select {", ".join(f"{ours} as {name}" for ours, name in names.items())},
+    raw = (*_REVIEW_COLUMNS, *_kept_names(runs))
+    ours = [f"_{at}" for at in range(len(raw))]
+    names = zip(ours, map(identifier, shown_names(raw)), strict=True)
+    sources = ", ".join(f"{reference(name)} as {column}" for column, name in zip(ours, raw, strict=True))
+    columns, words = ", ".join(ours), ", ".join(f"_word.{name}" for name in (*_WORD_FIELDS, *_RANKS))
+    return f"""select {", ".join(f"{column} as {name}" for column, name in names)},
   {words}
 from (
   select {columns}, unnest(if(len(_words) = 0, [null], _words)) as _word
@@ -210,7 +193,7 @@ from (
       select *, list_transform(_attended, lambda w: w.position) as _attended_places,
         list_transform(_contributing, lambda w: w.position) as _contributing_places
       from (
-        select {", ".join(f"{name} as {ours}" for ours, name in names.items())},
+        select {sources},
           top_contributing as _contributing, top_attended as _attended
         from {identifier(prefix + "predictions")}
       )

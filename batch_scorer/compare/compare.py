@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer import storage
 from batch_scorer.analysis.database import connect
 from batch_scorer.analysis.labels import find_labels
+from batch_scorer.analysis.quoting import identifier
 from batch_scorer.analysis.statistics import proportion
-from batch_scorer.analysis.views import identifier, temperature
+from batch_scorer.analysis.views import temperature
 from batch_scorer.compare import sentences
 from batch_scorer.compare.export import check_output, export
 from batch_scorer.compare.pair_tables import (

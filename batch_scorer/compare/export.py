@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from batch_scorer import storage
-from batch_scorer.analysis.views import literal
+from batch_scorer.analysis.quoting import literal
 from batch_scorer.errors import OutputError
 from batch_scorer.runs.directory import unwritable
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batch_scorer.analysis.quoting import literal
 from batch_scorer.analysis.statistics import mcnemar, proportion
-from batch_scorer.analysis.views import literal
 from batch_scorer.compare.pair_tables import KEYS
 from batch_scorer.compare.result import (
     DISTRIBUTION,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batch_scorer.analysis.labels import truth
+from batch_scorer.analysis.quoting import identifier, literal
 from batch_scorer.analysis.statistics import Z
-from batch_scorer.analysis.views import identifier, literal
 from batch_scorer.compare.result import DISTRIBUTION, PLACE, RECORD_ID
 from batch_scorer.formats.labels import Labels
 

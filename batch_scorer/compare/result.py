@@ -162,8 +162,7 @@ class WordChange:
         contribution_a, contribution_b: the sum of its listed contributions, as in `predictions`.
         log_odds_a, log_odds_b: the same sum, each divided by the review's temperature, per 1,000 reviews.
         change: `log_odds_b - log_odds_a`.
-        margin: half the width of the 95 % interval of `change`: by distribution, A and B are two samples; by id, the
-            reviews in both are one. None for a single review.
+        margin: half the width of the 95 % interval of `change`; None for a single review.
     """
 
     token: str
@@ -229,8 +228,7 @@ class Comparison:
         story, notes: a summary in a few plain sentences, and caveats for whoever reads the figures.
         by: one of `WAYS`: how the runs were compared in the end.
         listed: how many words of each review count: the first so many of its list.
-        reviews: those that changed most, largest change first.
-        words: those that changed by more than their margin, most evidence first.
+        reviews, words: those that changed most; words by evidence, and only if by more than their margin.
         shifts: by distribution only; `pairs`, `changes` and `agreement`: by id only.
         tables: paths of the tables written.
     """

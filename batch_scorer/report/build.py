@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis import database
 from batch_scorer.analysis.labels import find_labels
-from batch_scorer.analysis.views import identifier, temperature
+from batch_scorer.analysis.quoting import identifier
+from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
 from batch_scorer.report import budget, drift, quality, selection, texts, words
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from batch_scorer.analysis.views import literal, statements
+from batch_scorer.analysis.quoting import literal
+from batch_scorer.analysis.views import statements
 from batch_scorer.cli.main import main
 from batch_scorer.errors import OptionError
 from batch_scorer.runs.finished import open_run
@@ -187,6 +188,29 @@ def test_kept_column_may_have_any_name_that_the_views_use(name: str, original: O
     assert "INTEGER" == columns(db, "predictions")[name]
     kind = "VARCHAR" if name == "token" else "FLOAT" if name == "Attention" else "INTEGER"  # two are the words' own
     assert kind == {key.lower(): kind for key, kind in columns(db, "tokens").items()}[name.lower()]
+
+
+def test_kept_column_with_escape_sequences_in_its_name_reaches_no_terminal_and_is_in_the_views(
+    original: Original, tmp_path: Path
+) -> None:
+    names = ("\x1b]0;owned\x07\x1b[2J", "\u202e'\"(a|b)*\\", "\u202d'\"(a|b)*\\", "two\nlines\tlong")
+    output = original.copy(tmp_path / "run", "run", {name: pa.scalar(at) for at, name in enumerate(names)})
+    result = CliRunner().invoke(main, ["sql", output])
+    assert (0, []) == (result.exit_code, [c for c in result.stdout if not (c.isprintable() or c == "\n")])
+    db = views(output)
+    assert set(names) <= columns(db, "predictions").keys()
+    shown = ("�]0;owned��[2J", "�'\"(a|b)*\\", "�'\"(a|b)*\\_2", "two lines long")
+    (row,) = {tuple(row[name] for name in shown) for row in dicts(db, "from tokens")}
+    assert (0, 1, 2, 3) == row
+    several = views(output, original.copy(tmp_path / "other", "other", {names[0]: pa.scalar(1.5)}))
+    assert 12 == len(dicts(several, "select distinct record_id, run_id from tokens"))
+
+
+@pytest.mark.parametrize("prefix", ["\x1b[2J", "a\nb", "\u202e"])
+def test_prefix_that_cannot_be_shown_is_refused(prefix: str, original: Original) -> None:
+    result = CliRunner().invoke(main, ["sql", str(original.output), "--prefix", prefix])
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert "--prefix has a character that cannot be shown" in result.stderr
 
 
 def test_kept_columns_may_differ_from_others_in_case_only(original: Original, tmp_path: Path) -> None:
