@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from batch_scorer.escape import counted
 from batch_scorer.report.budget import TEXT
 from batch_scorer.report.findings import Review
 from batch_scorer.report.quality import LABELLED
@@ -37,12 +38,11 @@ def note(texts: Texts, place: str) -> str:
     """A sentence or more: where the texts come from, and how many are missing."""
     sentences = [f"The texts come from {place}."]
     if texts.mismatched:
-        count = len(texts.mismatched)
-        are, scored = ("is", "text that was") if count == 1 else ("are", "texts that were")
-        sentences.append(f"{count:,} {are} left out for not being the {scored} scored.")
+        is_shown = "is not shown: it is" if len(texts.mismatched) == 1 else "are not shown: they are"
+        sentences.append(f"{counted(len(texts.mismatched), 'text')} {is_shown} not what was scored.")
     missing = len(texts.rows) - len(texts.matched) - len(texts.mismatched)
     if missing:
-        sentences.append(f"{missing:,} {'review was' if missing == 1 else 'reviews were'} not found there.")
+        sentences.append(f"{counted(missing, 'review')} {'was' if missing == 1 else 'were'} not found there.")
     return " ".join(sentences)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, Shard
+from batch_scorer.formats.table import FORMATS
 from batch_scorer.models.tokenizer import PATTERN, spans
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs.finished import Run
@@ -110,12 +111,14 @@ def from_inputs(run: Run, rows: Sequence[Row], inputs: tuple[str, ...], characte
     Raises:
         InputError: the inputs cannot be read, or lack the columns that the run read.
     """
-    fields, shards = _plan(run, inputs)
     texts, locations = Texts(rows, run.pattern, characters), Locations(rows)
-    _search(texts, (shard for shard in shards if locations.may_be_in(shard)), fields, locations.at)
-    if fields.id is not None:
-        by_id = group_by(rows, lambda row: row.record_id[:KEY])
-        _search(texts, shards, fields, lambda record_id, source, offset: by_id.get(record_id[:KEY], ()))
+    by_id = group_by(rows, lambda row: row.record_id[:KEY])
+    for fields, shards in _plans(run, inputs):
+        _search(texts, (shard for shard in shards if locations.may_be_in(shard)), fields, locations.at)
+        if fields.id is not None:
+            _search(texts, shards, fields, lambda record_id, source, offset: by_id.get(record_id[:KEY], ()))
+        if len(texts.matched) == len(rows):
+            break
     return texts
 
 
@@ -177,8 +180,15 @@ def group_by(rows: Sequence[Row], key: Callable[[Row], _T]) -> dict[_T, list[int
     return groups
 
 
-def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
-    """The columns and shards of the inputs, as the run would have read them."""
+def _plans(run: Run, inputs: tuple[str, ...]) -> Iterator[tuple[Fields, Iterable[Shard]]]:
+    """The columns and shards of the inputs as the run read them, then as their names say, if that is another way.
+
+    The run may have been told the format, with --input-format: a `.txt` of many lines is one review by its name. Or the
+    reviews may have been converted to another format since.
+
+    Raises:
+        InputError: neither is possible.
+    """
     plan = run.plan
     config = ScoreConfig.of(
         inputs=inputs,
@@ -189,17 +199,19 @@ def _plan(run: Run, inputs: tuple[str, ...]) -> tuple[Fields, Iterable[Shard]]:
         delimiter=plan["delimiter"],
         max_text_bytes=plan["max_text_bytes"],
     )
-    formats = _formats(run.manifest["inputs"])
-    try:
-        new_plan, shards = make_plan(config, run.manifest["model_id"])
-    except InputError as error:
-        if len(formats) != 1:
-            raise _unusable(error) from error
-        try:  # perhaps the run was told the format, with --input-format
-            new_plan, shards = make_plan(config.with_options(input_format=formats.pop()), run.manifest["model_id"])
-        except InputError:
-            raise _unusable(error) from error
-    return new_plan.fields, shards
+    formats, failure, is_planned = _formats(run.manifest["inputs"]), None, False
+    told = formats.pop() if len(formats) == 1 else None
+    for input_format in (told, None) if told in FORMATS else (None,):
+        try:
+            plan, shards = make_plan(config.with_options(input_format=input_format), run.manifest["model_id"])
+        except InputError as error:
+            failure = error
+            continue
+        if not (is_planned and _formats(plan.inputs) == {told}):
+            yield plan.fields, shards
+        is_planned = True
+    if not is_planned and failure is not None:
+        raise _unusable(failure) from failure
 
 
 def _formats(inputs: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,9 +37,7 @@ def test_texts_other_than_those_scored_are_left_out_and_counted(tmp_path: Path) 
     assert {r: t for r, t in zip(table["id"].to_pylist(), [None, None, others[2], None, *texts[4:]], strict=True)} == {
         review.record_id: review.text for review in findings.reviews
     }
-    assert (
-        "2 are left out for not being the texts that were scored. 1 review was not found there." in findings.texts_note
-    )
+    assert "2 texts are not shown: they are not what was scored. 1 review was not found there." in findings.texts_note
 
 
 def test_texts_are_left_out_unless_requested(folder: Path) -> None:
@@ -92,12 +91,33 @@ def test_hostile_texts_and_ids_are_unchanged(tmp_path: Path) -> None:
             assert (("product", review.record_id),) == review.kept
 
 
-@pytest.mark.parametrize("input_format", ["jsonl", "lines"])
-def test_run_of_a_real_model_gets_all_its_texts(input_format: str, tiny_model: Path, tmp_path: Path) -> None:
-    path = tmp_path / f"reviews.{'jsonl' if input_format == 'jsonl' else 'log'}"
-    lines = [json.dumps({"id": i, "text": text}) if input_format == "jsonl" else text for i, text in REVIEWS]
+# The name of a file, and the options that it is scored with.
+SCORED: dict[str, dict[str, Any]] = {
+    "reviews.jsonl": {},
+    "reviews.log": {"input_format": "lines"},
+    "reviews.txt": {"input_format": "lines"},  # one review, by its name
+    "ratings.txt": {"input_format": "csv", "delimiter": "\t", "text_column": "document", "id_column": "id"},
+    "reviews.json": {"input_format": "lines"},  # malformed JSON lines, by its name
+    "reviews.csv": {"input_format": "lines"},  # a file with a header, by its name
+}
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_run_of_a_real_model_gets_all_its_texts(name: str, tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / name
+    lines = [json.dumps({"id": i, "text": text}) if name == "reviews.jsonl" else text for i, text in REVIEWS]
+    if name == "ratings.txt":
+        lines = ["id\tdocument", *(f"{i}\t{text}" for i, text in REVIEWS)]
     path.write_text("".join(f"{line}\n" for line in lines))
-    job = ScoreConfig.of((str(path),), str(tmp_path / "out"), model=str(tiny_model), input_format=input_format)
-    score_here(job)
+    score_here(ScoreConfig.of((str(path),), str(tmp_path / "out"), model=str(tiny_model), **SCORED[name]))
     findings = build(tmp_path / "out", text_from=(str(path),))
-    assert {text for _, text in REVIEWS} == {review.text for review in findings.reviews}
+    assert ({text for _, text in REVIEWS}, f"The texts come from {path}.") == (
+        {review.text for review in findings.reviews},
+        findings.texts_note,
+    )
+    converted = tmp_path / "converted"
+    converted.mkdir()
+    texts = [{SCORED[name].get("text_column", "text"): text, "id": i} for i, text in REVIEWS]
+    pq.write_table(pa.Table.from_pylist(texts), converted / "reviews.parquet")
+    found = {r.text for r in build(tmp_path / "out", text_from=(str(converted),)).reviews}
+    assert ({text for _, text in REVIEWS} if name == "ratings.txt" else {None}) == found  # by the ids, if there are any
