@@ -20,7 +20,7 @@ from batch_scorer.api.run import Run, open_run
 from batch_scorer.config import PROGRAM, InputConfig, ScoreConfig, without_secrets
 from batch_scorer.errors import JobError, ScorerError
 from batch_scorer.events import Event, OnEvent, log, logged
-from batch_scorer.planning.options import check_options, kept_columns
+from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
 
 Path = str | os.PathLike[str]
 
@@ -109,7 +109,8 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
         OptionError: one has a value that it cannot have.
     """
     given = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
-    for name in given.keys() - JobOptions.__annotations__.keys() - {"model", "text_column", "id_column", "keep"}:
+    named = JobOptions.__annotations__.keys() | {"model", "text_column", "id_column", "keep"}
+    for name in given.keys() - named:
         near = difflib.get_close_matches(name, JobOptions.__annotations__, 1)
         raise TypeError(f"score_job has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
@@ -118,6 +119,7 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
     command = _command(paths, os.fspath(output), {**given, "keep": specs})
     del given["keep"]
     beam_options = tuple(given.pop("beam_options", ()))
+    check_beam_options(beam_options, {"--output", "--dry-run", *(f"--{name.replace('_', '-')}" for name in named)})
     if "no_excerpt" in given:
         given["excerpts"] = not given.pop("no_excerpt")
     if "worker_timeout" in given:

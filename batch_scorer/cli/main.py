@@ -32,7 +32,7 @@ from batch_scorer.config import (
     without_secrets,
 )
 from batch_scorer.errors import OptionError
-from batch_scorer.planning.options import check_options, kept_columns
+from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
 
 # The sections of the help of `score`.
 _FIRST, _INPUT, _OUTPUT = "Options that matter first", "Input", "Output"
@@ -137,6 +137,8 @@ def score(
       2  refused: an option, input, output or model is wrong; nothing was started
       3  finished, but too many records were rejected or something was unreadable
     """
+    beam_options = ctx.meta["beam_options"]
+    check_beam_options(beam_options, {name for param in ctx.command.get_params(ctx) for name in param.opts})
     config = ScoreConfig.of(
         **options,
         input_format=None if input_format == "auto" else input_format,
@@ -146,7 +148,7 @@ def score(
         verbosity=QUIET if quiet else VERBOSE if verbose else USUAL,
         program=program(),
         command=without_secrets(sys.argv),
-        beam_options=ctx.meta["beam_options"],
+        beam_options=beam_options,
     )
     check_options(config)
     if quiet and verbose:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 
-from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig
+from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig, without_secrets
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.table import FORMATS
 
@@ -74,6 +75,29 @@ def check_options(config: ScoreConfig) -> None:
     _check_range("max-error-rate", job.max_error_rate, 0, 1)
     if config.output.resume and config.output.overwrite:
         raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def check_beam_options(words: Sequence[str], ours: Collection[str]) -> None:
+    """Refuses options of ours among those for Beam, which would take them for its own and do without them.
+
+    Args:
+        words: what was given for Beam.
+        ours: the names of our options, as the command line has them: `--dry-run`, `-q`.
+
+    Raises:
+        OptionError: one of them is ours.
+    """
+    letters = {name[1] for name in ours if len(name) == 2}
+    for word in words:
+        name = word.partition("=")[0]
+        # Beam reads hyphens as underscores; its own --dry_run, for Dataflow, is told apart by its spelling.
+        spelt = name if name == "--dry_run" else name.replace("_", "-")
+        if spelt in ours or (re.fullmatch("-[a-zA-Z]+", name) and letters.issuperset(name[1:])):
+            raise OptionError(
+                f"{name} is an option of batch-scorer, not of Beam",
+                where=f"after --: {' '.join(without_secrets(words))}",
+                fix=f"put {spelt if spelt in ours else name} before --",
+            )
 
 
 def check_reading(reads: InputConfig) -> None:

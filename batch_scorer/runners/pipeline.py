@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TestOptions
 
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import ScoreConfig, without_secrets
 from batch_scorer.errors import OptionError, PipelineError, StoppedError, WorkerError
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners import dataflow, dataflow_job, local, portable
@@ -40,6 +40,14 @@ def options(config: ScoreConfig) -> PipelineOptions:
         )
     if dataflow.is_chosen(given):
         dataflow.check(config, given)
+    elif given.view_as(TestOptions).dry_run:
+        raise OptionError(
+            "the runner has no dry run: it would run the job",
+            where=f"after --: {' '.join(without_secrets(config.job.beam_options))}",
+            expected="Beam's --dry_run with --runner=DataflowRunner only",
+            got=f"--runner={given.view_as(StandardOptions).runner or 'DirectRunner'}",
+            fix="leave it out, and put --dry-run of batch-scorer before --",
+        )
     if not local.is_local(given):
         try:
             beam.Pipeline(options=given)  # checks that the runner and what it needs are there, on a copy of the options

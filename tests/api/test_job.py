@@ -127,6 +127,8 @@ def test_options_become_those_of_the_command_line() -> None:
         ({"delimiter": "::"}, "--delimiter"),
         ({"keep": ["logit"]}, "logit"),
         ({"resume": True, "overwrite": True}, "--resume and --overwrite"),
+        ({"beam_options": ["--dry-run"]}, "--dry-run is an option of batch-scorer"),
+        ({"beam_options": ["--runner=DirectRunner", "--limit=3"]}, "--limit is an option of batch-scorer"),
     ],
 )
 def test_value_that_no_job_can_have_is_refused_before_anything_starts(options: dict[str, Any], named: str) -> None:

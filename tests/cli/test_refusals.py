@@ -30,6 +30,41 @@ def test_wrong_option_before_the_dashes_is_exit_2_and_named(args: list[str], nam
     assert named in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--runner=DirectRunner --dry-run", "--dry-run"),
+        ("--limit=3", "--limit"),
+        ("--top_k 3", "--top-k"),
+        ("--output elsewhere", "--output"),
+        ("-q", "-q"),
+        ("-qv", "-qv"),
+        ("--s3_secret_access_key SECRET --resume", "--resume"),
+        ("--help", "--help"),
+    ],
+)
+def test_option_of_ours_after_the_dashes_is_refused_and_nothing_runs(
+    words: str, named: str, reviews_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    result = score(reviews_file, tiny_model, tmp_path / "out", "--", *words.split())
+
+    assert 2 == result.exit_code
+    assert f"to fix:   put {named} before --" in result.stderr
+    assert "SECRET" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_of_beam_is_refused_where_the_runner_would_run_the_job(
+    reviews_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    result = score(reviews_file, tiny_model, tmp_path / "out", "--", "--dry_run=True")
+
+    assert 2 == result.exit_code
+    assert "the runner has no dry run" in result.stderr
+    assert "got:      --runner=DirectRunner" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 # name of the case -> arguments after the input, and what the message must hold. {model} and {tmp} are filled in.
 REFUSED = {
     "missing input": (
