@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import InputError, OutputError
+from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
 from batch_scorer.formats.table import SUFFIXES, format_of
+from batch_scorer.planning.places import Places, is_inside, read_again
+from batch_scorer.planning.tables import Tables
 from batch_scorer.storage import StoredFile
 
 NAME_CHARACTERS = 60  # of a name, at most, in a message
@@ -44,45 +46,52 @@ def list_inputs(config: ScoreConfig) -> Listing:
     """Finds the files of each input, and their formats; an empty output directory stands for none.
 
     Raises:
-        InputError: an input matches nothing, or a file's format is not known.
+        InputError: an input matches nothing, a file's format is not known, or it is part of a Delta table or the like.
         OutputError: the output is inside an input, or an input inside the output.
     """
     files: list[StoredFile] = []
     formats: list[str] = []
     summaries, notices = [], []
     output = config.output.directory
-    places, earlier = _Places(output), set[str]()
+    places, tables, earlier = Places(output), Tables(), set[str]()
     for pattern in config.input.paths:
         whole_directory = storage.is_directory(pattern)
-        if whole_directory and output and _is_inside(output, pattern):
-            what = "the output is inside an input, where the next run would read it"
-            raise _overlap(what, output, pattern)
-        files_here, others = storage.match_all(pattern)
+        if whole_directory and output and is_inside(output, pattern):
+            raise read_again(output, pattern)
+        matched = storage.match_all(pattern)
         matches, here, twice = _Matches(), set[str](), 0
-        for file in files_here:
-            name, place = os.path.basename(file.path), places.of(file.path)
-            if whole_directory and name.startswith(("_", ".")):
+        for file in matched.files:
+            name, link = os.path.basename(file.path), matched.links.get(file.path)
+            place = places.of(file.path, link)
+            if storage.is_hidden(name) and (whole_directory or (file.path != pattern and format_of(name) is None)):
                 continue
             kind = config.input.format or format_of(name)
             matches.add(file, name, kind)
-            if kind is None or place in here:
+            if kind is None:
                 continue
+            if place in here:
+                matches.links["symlink" if os.path.islink(file.path) else "hard link"] += 1
+                continue
+            tables.refuse(file.path)
             here.add(place)
             if place in earlier:
                 twice += 1
             else:
                 files.append(file)
                 formats.append(kind)
-        del files_here
+        also, others = matched.also, matched.others
+        del matched
         skipped = ", ".join([*_count_endings(matches.endings), *_count_kinds(others)])
         _refuse_unknown(pattern, matches, others, skipped, whole_directory)
+        if also:
+            notices.append(f"{pattern}: read as the name of a file, though as a glob it matches {also:,} more")
         if skipped:
             notices.append(f"{pattern}: skipped {skipped}")
         if twice:
             are = "is in an earlier input too and is" if twice == 1 else "are in an earlier input too and are"
             notices.append(f"{pattern}: {counted(twice, 'file')} {are} scored once")
-        if links := matches.kinds.total() - len(here):
-            notices.append(f"{pattern}: skipped {counted(links, 'symlink')} to other files of this input")
+        for link, count in matches.links.items():
+            notices.append(f"{pattern}: skipped {counted(count, link)} to other files of this input")
         earlier |= here
         summaries.append(matches.summary(pattern))
     return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
@@ -95,6 +104,7 @@ class _Matches:
         self.kinds = Counter[str]()
         self.endings = Counter[str]()  # of files in no known format
         self.strange: str | None = None  # the first such file
+        self.links = Counter[str]()  # other names of the same files, by kind
         self._size_bytes, self._digest = 0, hashlib.sha256()
 
     def add(self, file: StoredFile, name: str, kind: str | None) -> None:
@@ -117,7 +127,9 @@ class _Matches:
         }
 
 
-def _refuse_unknown(pattern: str, matches: _Matches, others: dict[str, str], skipped: str, is_directory: bool) -> None:
+def _refuse_unknown(
+    pattern: str, matches: _Matches, others: Mapping[str, str], skipped: str, is_directory: bool
+) -> None:
     if matches.strange and not is_directory:
         raise InputError(
             "the name of an input does not show its format",
@@ -137,67 +149,6 @@ def _refuse_unknown(pattern: str, matches: _Matches, others: dict[str, str], ski
         )
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    """Whether `path` is `folder` or lies below it, links followed."""
-    if storage.is_remote(path) or storage.is_remote(folder):
-        return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.commonpath([folder, path]) == folder
-
-
-def _overlap(what: str, output: str, name: str) -> OutputError:
-    return OutputError(
-        what,
-        where=output,
-        got=f"input {name}",
-        fix="choose an --output outside the inputs",
-    )
-
-
-class _Places:
-    """Where paths lead, links followed: whether two name the same file, and whether one is inside the output."""
-
-    def __init__(self, output: str) -> None:
-        self._output = output
-        self._above, self._name = os.path.split(output if storage.is_remote(output) else os.path.realpath(output))
-        self._folders: dict[str, tuple[str, str | None]] = {}  # looked at once: each may hold a million files
-        self._named: dict[str, str] = {}
-
-    def of(self, path: str) -> str:
-        """One path that stands for all paths of a file; the same string object if that is `path` itself.
-
-        Raises:
-            OutputError: the file is inside the output.
-        """
-        if storage.is_remote(path):
-            if self._output and _is_inside(path, self._output):
-                raise _inside_output(self._output, path)
-            return path
-        real = os.path.realpath(path) if os.path.islink(path) else path
-        folder, name = os.path.split(real)
-        if folder not in self._folders:
-            self._folders[folder] = self._look_at(folder)
-        named, taken = self._folders[folder]
-        if taken is not None and taken in ("", name):
-            raise _inside_output(self._output, path)
-        place = os.path.join(named, name)
-        return real if place == real else place
-
-    def _look_at(self, folder: str) -> tuple[str, str | None]:
-        """The name that stands for a folder, and the name in it that is the output, "" if all is, or None."""
-        there = os.path.realpath(folder)
-        named = self._named.setdefault(there, folder)
-        if not self._output:
-            return named, None
-        if _is_inside(there, self._output):
-            return named, ""
-        return named, self._name if there == self._above else None
-
-
-def _inside_output(output: str, path: str) -> OutputError:
-    return _overlap("an input is inside the output, where --overwrite would delete it", output, path)
-
-
 def _not_a_file(pattern: str, kind: str) -> InputError:
     pipe = kind in ("named pipe", "socket", "device")
     return InputError(
@@ -212,9 +163,9 @@ def _count_endings(endings: Counter[str]) -> list[str]:
     return [counted(count, f"{short(ending)} file") for ending, count in endings.most_common(5)]
 
 
-def _count_kinds(others: dict[str, str]) -> list[str]:
+def _count_kinds(others: Mapping[str, str]) -> list[str]:
     """What is not a file, by kind: how many there are, and the name of one."""
-    examples = {kind: os.path.basename(path) for path, kind in reversed(others.items())}
+    examples = {kind: os.path.basename(path) for path, kind in reversed(list(others.items()))}
     kinds = Counter(others.values()).items()
     return [f"{counted(count, kind)} ({short(examples[kind])})" for kind, count in kinds]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 
 from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig, without_secrets
 from batch_scorer.errors import OptionError
-from batch_scorer.formats.table import FORMATS
+from batch_scorer.formats.table import FORMATS, format_of
+from batch_scorer.planning.places import is_inside, takes_in
 
 
 def kept_columns(specs: Iterable[str]) -> tuple[Kept, ...]:
@@ -73,8 +75,25 @@ def check_options(config: ScoreConfig) -> None:
     _check_range("shard-rows", job.shard_rows, 1)
     _check_range("worker-timeout", job.worker_timeout_s, 1)
     _check_range("max-error-rate", job.max_error_rate, 0, 1)
+    _check_log(config)
     if config.output.resume and config.output.overwrite:
         raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def _check_log(config: ScoreConfig) -> None:
+    """Refuses a log in a place where it would do harm, before anything is written to it."""
+    log = config.messages.log_file
+    if log is None:
+        return
+    output, where, fix = config.output.directory, f"--log-file {log}", "choose another --log-file"
+    if is_inside(log, output):
+        what, expected = "the log is inside the output, which must be new or empty", f"a file outside --output {output}"
+        raise OptionError(what, where=where, expected=expected, fix=fix)
+    is_read = bool(config.input.format or format_of(os.path.basename(log)))
+    for name in config.input.paths:
+        # A directory would not read every file in it.
+        if takes_in(name, log) and (is_read or not os.path.isdir(name)):
+            raise OptionError("the log is one of the inputs", where=where, got=f"input {name}", fix=fix)
 
 
 def check_beam_options(words: Sequence[str], ours: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from batch_scorer import storage
 from batch_scorer.config import OutputConfig
 from batch_scorer.errors import OutputError, StoreError, UnavailableError
+from batch_scorer.planning.places import read_again, takes_in
 from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
@@ -28,9 +29,13 @@ def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Sha
     """Checks that the output may be written, and returns the plan to run and its shards. Changes nothing.
 
     Raises:
-        OutputError: it is not empty, is not ours to overwrite, cannot be written, or holds another run to resume.
+        OutputError: it is not empty, is not ours to overwrite, cannot be written, or holds another run to resume; or
+            an input is a glob that would take in the run's own files.
     """
     output = config.directory
+    for name in (found["input"] for found in plan.inputs):
+        if any(takes_in(name, path) for path in layout.examples(output)):
+            raise read_again(output, name)
     has_run = _is_ours(layout.plan_path(output))
     if config.resume and has_run:
         return resumed(plan, shards, output)

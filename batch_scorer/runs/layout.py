@@ -69,6 +69,12 @@ def part_name(kind: str, shard: int) -> str:
     return f"{kind}/part-{shard:05d}.parquet"
 
 
+def examples(output: str) -> list[str]:
+    """One path of each kind of file that a run has, for a look at what it could be mistaken for."""
+    parts = (part_name(PREDICTIONS, 0), part_name(ERRORS, 0), piece_name(0), PLAN, MANIFEST, REPORT)
+    return [marker_path(output, 0), *(storage.join(output, name) for name in parts)]
+
+
 def is_part(path: str) -> bool:
     """Whether a relative path is the name of a part."""
     folder, _, name = path.partition("/")

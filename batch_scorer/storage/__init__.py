@@ -3,6 +3,7 @@
 from batch_scorer.storage.files import (
     DRAFT,
     Beat,
+    Matched,
     StoredFile,
     beating,
     delete,
@@ -21,15 +22,18 @@ from batch_scorer.storage.files import (
     read_bytes,
     use_options,
 )
+from batch_scorer.storage.names import is_hidden
 
 __all__ = [
     "DRAFT",
     "Beat",
+    "Matched",
     "StoredFile",
     "beating",
     "delete",
     "exists",
     "is_directory",
+    "is_hidden",
     "is_remote",
     "join",
     "look_at",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import io
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from batch_scorer.storage import local as local_files
 from batch_scorer.storage.stores import client, listing, objects, retry
@@ -30,6 +30,22 @@ class StoredFile:
     path: str
     size_bytes: int
     modified: float
+
+
+class Matched(NamedTuple):
+    """What a pattern names.
+
+    Args:
+        files: sorted by path.
+        others: path and kind of everything else.
+        links: for each file that has more than one name, what tells whether two names are of the same file.
+        also: how many files the pattern would match as a glob, where it is the name of a file and stands for that.
+    """
+
+    files: list[StoredFile]
+    others: Mapping[str, str]
+    links: Mapping[str, object]
+    also: int = 0
 
 
 def is_remote(path: str) -> bool:
@@ -65,24 +81,28 @@ def match(pattern: str) -> list[StoredFile]:
     Raises:
         StoreError, UnavailableError: a store refuses or keeps failing, as in all functions of this module.
     """
-    return match_all(pattern)[0]
+    return match_all(pattern).files
 
 
-def match_all(pattern: str) -> tuple[list[StoredFile], dict[str, str]]:
-    """The files that `match` would return, and the path and kind of everything else that `pattern` names."""
+def match_all(pattern: str) -> Matched:
+    """The files that `match` would return, and everything else that `pattern` names."""
     if is_remote(pattern):
-        return sorted(_remote_file(path, entry) for path, entry in listing.find(pattern)), {}
+        return Matched(sorted(_remote_file(path, entry) for path, entry in listing.find(pattern)), {}, {})
     # Not by Beam, which walks the entire directory that a glob is in, virtual environments included.
     matches = local_files.find(pattern)
-    # There may be a million, so each one is removed as its file is made.
-    return [StoredFile(path, *matches.files.pop(path)) for path in sorted(matches.files)], matches.others
+    return Matched(_taken_from(matches), matches.others, matches.links, matches.also)
+
+
+def _taken_from(matches: local_files.Matches) -> list[StoredFile]:
+    """The files of `matches`. There may be a million, so each one is removed there as its file is made."""
+    return [StoredFile(path, *matches.files.pop(path)) for path in sorted(matches.files)]
 
 
 def match_in(directory: str, pattern: str) -> list[StoredFile]:
     """The files directly in `directory` whose names match `pattern`; `directory` itself is taken literally."""
     if is_remote(directory):
         return sorted(_remote_file(path, entry) for path, entry in listing.find_in(directory, pattern))
-    return match(join(glob.escape(directory), pattern))
+    return _taken_from(local_files.find_in(directory, pattern))
 
 
 def _remote_file(path: str, entry: Entry) -> StoredFile:

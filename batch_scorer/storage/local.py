@@ -11,8 +11,10 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from batch_scorer.storage.names import is_hidden
 
 _KINDS = (
     (stat.S_ISDIR, "directory"),
@@ -30,10 +32,14 @@ class Matches:
     Args:
         files: each regular file, also behind a symlink, with its size in bytes and its date of modification.
         others: path and kind of everything that cannot be read as a file or is not searched.
+        links: device and inode of each file that has more than one name.
+        also: how many files the pattern would match as a glob, where it is the name of a file and stands for that.
     """
 
     files: dict[str, tuple[int, float]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
+    links: dict[str, tuple[int, int]] = field(default_factory=dict)
+    also: int = 0
 
     def add(self, path: str) -> None:
         """Adds a path, unless it is a directory or gone."""
@@ -49,6 +55,8 @@ class Matches:
             return
         if stat.S_ISREG(status.st_mode):
             self.files[path] = status.st_size, status.st_mtime
+            if status.st_nlink > 1:
+                self.links[path] = status.st_dev, status.st_ino
             return
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "special file")
         if kind != "directory":
@@ -79,10 +87,14 @@ def find(pattern: str) -> Matches:
     """
     matches = Matches()
     if os.path.isdir(pattern):
-        # Such names are not data, by convention: `_temporary`, `_delta_log`, `.git`.
-        paths = _below(pattern, matches, (".", "_"), hidden_files=True)
+        paths = _below(pattern, matches, is_hidden, hidden_files=True)
     elif os.path.lexists(pattern):
         paths = iter([pattern])
+        if glob.has_magic(pattern):
+            as_glob = Matches()
+            for path in _expand(pattern, as_glob):
+                as_glob.add(path)
+            matches.also = len(as_glob.files.keys() - {pattern})
     else:
         paths = _expand(pattern, matches)
     for path in paths:
@@ -90,14 +102,22 @@ def find(pattern: str) -> Matches:
     return matches
 
 
-def _below(folder: str, matches: Matches, hidden: tuple[str, ...], hidden_files: bool = False) -> Iterator[str]:
-    """All paths below `folder`, except below folders whose names begin with one of `hidden`."""
+def find_in(folder: str, pattern: str) -> Matches:
+    """The files directly in `folder` whose names match `pattern`, even if a file has the pattern for its name."""
+    matches = Matches()
+    for path in _expand(os.path.join(glob.escape(folder), pattern), matches):
+        matches.add(path)
+    return matches
+
+
+def _below(folder: str, matches: Matches, hidden: Callable[[str], bool], hidden_files: bool = False) -> Iterator[str]:
+    """All paths below `folder`, except below folders that are hidden."""
     left = [folder]  # rather than recursion: trees may be very deep
     while left:
         folder = left.pop()
         for entry in matches.entries(folder):
             path = os.path.join(folder, entry.name)
-            if entry.name.startswith(hidden):
+            if hidden(entry.name):
                 if hidden_files:
                     yield path
             elif not matches.skips(path, entry):
@@ -115,7 +135,7 @@ def _expand(pattern: str, matches: Matches) -> Iterator[str]:
         if name == "**":
             if os.path.isdir(folder or "."):
                 yield folder
-                yield from _below(folder, matches, (".",))
+                yield from _below(folder, matches, lambda name: name.startswith("."))
         elif glob.has_magic(name):
             for entry in matches.entries(folder):
                 if matches_name(entry.name) and (name.startswith(".") or not entry.name.startswith(".")):

@@ -347,8 +347,9 @@ def test_job_with_an_image_stages_nothing(store: gcs.Store) -> None:
 
 
 def test_request_does_not_grow_with_the_files(store: gcs.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def listed(pattern: str) -> tuple[list[storage.StoredFile], dict[str, str]]:
-        return [storage.StoredFile(f"gs://bucket/in/{i:06d}.txt", 1_000, 1.0) for i in range(count)], {}
+    def listed(pattern: str) -> storage.Matched:
+        files = [storage.StoredFile(f"gs://bucket/in/{i:06d}.txt", 1_000, 1.0) for i in range(count)]
+        return storage.Matched(files, {}, {})
 
     sizes = []
     for count in (100, 200_000):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import glob
 import re
 from collections.abc import Iterator, Sequence
 
+from batch_scorer.storage.names import is_hidden, matches
 from batch_scorer.storage.stores.client import Place, ask, no_bucket
 from batch_scorer.storage.stores.store import Entry, Page
 
@@ -46,7 +46,7 @@ def find(path: str) -> Iterator[tuple[str, Entry]]:
     """The objects that `path` stands for, with their paths: one, a glob, or everything below a folder.
 
     As on a disk: an object with exactly that name comes before any glob; a glob matches a leading dot only with a dot
-    of its own; folders that begin with a dot or an underscore are skipped, as they do not hold data.
+    of its own; hidden folders are skipped, as they do not hold data.
     """
     place = Place.of(path)
     entry = stat(path)
@@ -88,7 +88,7 @@ def _below(place: Place, folder: str) -> Iterator[Entry]:
     for page in _pages(place, folder, deep=True):
         for entry in page.entries:
             folders = entry.name[len(folder) :].split("/")[:-1]
-            if not any(name.startswith((".", "_")) for name in folders):
+            if not any(map(is_hidden, folders)):
                 yield entry
 
 
@@ -103,7 +103,7 @@ def _expand(place: Place, folder: str, patterns: Sequence[str]) -> Iterator[Entr
         yield from _expand(place, f"{folder}{first}/", rest)
     elif "**" in patterns:
         for page in _pages(place, start, deep=True):
-            yield from (e for e in page.entries if _matches(e.name[len(folder) :].split("/"), patterns))
+            yield from (e for e in page.entries if matches(e.name[len(folder) :].split("/"), patterns))
     elif not glob.has_magic(first):
         entry = stat(place.path(f"{folder}{first}"))
         yield from [entry] if entry else []
@@ -111,18 +111,7 @@ def _expand(place: Place, folder: str, patterns: Sequence[str]) -> Iterator[Entr
         for page in _pages(place, start, deep=False):
             if rest:
                 for name in page.folders:
-                    if _matches([name[len(folder) : -1]], [first]):
+                    if matches([name[len(folder) : -1]], [first]):
                         yield from _expand(place, name, rest)
             else:
-                yield from (e for e in page.entries if _matches([e.name[len(folder) :]], [first]))
-
-
-def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Whether a relative path matches a glob, both in parts; `**` is any number of folders that are not hidden."""
-    if not names or not patterns:
-        return not names and not patterns
-    (name, *names), (pattern, *rest) = names, patterns
-    hidden = name.startswith(".") and not pattern.startswith(".")
-    if pattern == "**":
-        return (not hidden and (_matches(names, patterns) or not (names or rest))) or _matches([name, *names], rest)
-    return not hidden and fnmatch.fnmatchcase(name, pattern) and _matches(names, rest)
+                yield from (e for e in page.entries if matches([e.name[len(folder) :]], [first]))
