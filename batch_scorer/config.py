@@ -45,6 +45,9 @@ class InputConfig:
         kept: columns to carry over.
         encoding: of CSV, line and one-review files.
         delimiter: of CSV files; None goes by the file name.
+        quote: around fields of CSV files; "none" if quotes stand for themselves.
+        escape: before a character of CSV files that stands for itself; None if there is no such character.
+        columns: the names of all columns of CSV files that have no header; none if they have one.
         limit: score only the first so many records.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
     """
@@ -58,6 +61,9 @@ class InputConfig:
     delimiter: str | None = None
     limit: int | None = None
     max_text_bytes: int = 1_000_000
+    quote: str = '"'
+    escape: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

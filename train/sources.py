@@ -33,7 +33,7 @@ _CURES = {
     "invalid_utf8": "name the encoding of the files, for instance --encoding cp1252",
     "text_too_large": "raise --max-text-bytes",
     "wrong_field_count": "repair these records, and check --delimiter",
-    "malformed_csv": "repair these records, and check --delimiter",
+    "malformed_csv": "repair these records, or give --quote none if quotes stand for themselves, or --escape",
 }
 
 
@@ -47,6 +47,9 @@ class ReadOptions:
     max_text_bytes: int = InputConfig.max_text_bytes
     max_error_rate: float = JobConfig.max_error_rate
     allow_unreadable: bool = JobConfig.allow_unreadable
+    quote: str = InputConfig.quote
+    escape: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def unlabelled(source: str, text_column: str, options: ReadOptions, account: Acc
 def _config(sources: tuple[str, ...], text_column: str, id_column: str | None, options: ReadOptions) -> InputConfig:
     return InputConfig(
         sources, options.input_format, text_column, id_column, (), options.encoding, options.delimiter,
-        max_text_bytes=options.max_text_bytes,
+        max_text_bytes=options.max_text_bytes, quote=options.quote, escape=options.escape, columns=options.columns,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from batch_scorer.api.run import Run, open_run
 from batch_scorer.config import PROGRAM, InputConfig, ScoreConfig, without_secrets
 from batch_scorer.errors import JobError, ScorerError
 from batch_scorer.events import Event, OnEvent, log, logged
+from batch_scorer.formats.table import column_names
 from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
 
 Path = str | os.PathLike[str]
@@ -32,6 +33,9 @@ class JobOptions(TypedDict, total=False):
     input_format: str
     encoding: str
     delimiter: str
+    quote: str
+    escape: str
+    columns: Sequence[str]
     max_text_bytes: int
     resume: bool
     overwrite: bool
@@ -116,6 +120,8 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
     paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
     keep = given["keep"]
     specs = [f"{name}={new}" for name, new in keep.items()] if isinstance(keep, Mapping) else list(keep)
+    if isinstance(given.get("columns"), str):
+        given["columns"] = column_names(given["columns"])
     command = _command(paths, os.fspath(output), {**given, "keep": specs})
     del given["keep"]
     beam_options = tuple(given.pop("beam_options", ()))
@@ -138,6 +144,8 @@ def _command(paths: Sequence[str], output: str, options: Mapping[str, Any]) -> t
         option = f"--{name.replace('_', '-')}"
         if name == "keep":
             words += [word for spec in value for word in (option, spec)]
+        elif name == "columns":
+            words += [option, ",".join(value)] if value else []
         elif value is True:
             words.append(option)
         elif name != "beam_options" and value not in (None, False) and value != getattr(InputConfig, name, None):

@@ -60,6 +60,9 @@ def _config(inputs: tuple[str, ...], ctx: click.Context) -> InputConfig:
         text_column=_NO_COLUMN,
         encoding=ctx.params.get("encoding") or InputConfig.encoding,
         delimiter=ctx.params.get("delimiter"),
+        quote=ctx.params.get("quote") or InputConfig.quote,
+        escape=ctx.params.get("escape"),
+        columns=ctx.params.get("columns") or (),
     )
 
 

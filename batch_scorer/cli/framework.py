@@ -18,7 +18,7 @@ from batch_scorer.config import JSON, PROGRAM, InputConfig
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import report, visible
 from batch_scorer.events import error_line
-from batch_scorer.formats.table import FORMATS
+from batch_scorer.formats.table import FORMATS, column_names
 
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
@@ -57,9 +57,19 @@ def reading_options(section: str) -> Callable[[Any], Any]:
         option(section, "--encoding", default=InputConfig.encoding, metavar="NAME",
                help="Encoding of CSV, line and one-review files."),
         option(section, "--delimiter", metavar="CHAR", help="Delimiter of CSV files.  [default: comma; tab for .tsv]"),
+        option(section, "--quote", default=InputConfig.quote, metavar="CHAR",
+               help="Quote around fields of CSV files; none: quotes stand for themselves."),
+        option(section, "--escape", metavar="CHAR",
+               help="Character before one that stands for itself in CSV files, such as \\."),
+        option(section, "--columns", metavar="NAME,...", callback=_names,
+               help="Names of all columns, for CSV files without a header."),
         option(section, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
                help="Reject texts larger than this."),
     )  # fmt: skip
+
+
+def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return () if value is None else column_names(value)
 
 
 def label_options(section: str | None) -> Callable[[Any], Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
+from batch_scorer.formats import shapes
 from batch_scorer.formats.records import Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection
@@ -14,7 +15,12 @@ from batch_scorer.storage import Beat, StoredFile
 def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Counts the first lines."""
     head = sample(file)
-    return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole)
+    lines = shapes.texts(head.lines)
+    remark = ""
+    if share := shapes.label_share(lines):
+        how = shapes.how_to_leave_labels_out(lines)
+        remark = f"{share:.0%} of the lines have a label beside a tab, scored as a word; to leave it out, {how}"
+    return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, remark=remark)
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:

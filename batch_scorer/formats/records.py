@@ -27,12 +27,14 @@ class Contents(NamedTuple):
         reviews: how many there are; an estimate from the first lines if `estimated`.
         row_groups: the number of rows in each row group, if the format has row groups.
         columns: the columns and their types, fields of structs as `a.b`; None if the format has no columns.
+        remark: what the user should know, or "".
     """
 
     reviews: int
     estimated: bool = False
     row_groups: tuple[int, ...] = ()
     columns: pa.Schema | None = None
+    remark: str = ""
 
 
 class InputFile(NamedTuple):
@@ -55,6 +57,7 @@ class InputFile(NamedTuple):
     partitions: Partitions = ()
     damage: str | None = None
     modified: float = 0.0
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Fields:
     Args:
         kept_schema: the output name and the type of each of `kept`, the same for all parts.
         max_text_bytes: the largest text that is scored, in UTF-8.
-        encoding, delimiter: as in `InputConfig`; formats that have no use for them ignore them.
+        encoding, delimiter, quote, escape, columns: as in `InputConfig`; formats that have no use for them ignore them.
         kept_option: the option that names the kept columns, for messages.
     """
 
@@ -120,12 +123,18 @@ class Fields:
     encoding: str = InputConfig.encoding
     delimiter: str | None = None
     kept_option: str = "--keep"
+    quote: str = InputConfig.quote
+    escape: str | None = None
+    columns: tuple[str, ...] = ()
 
     @staticmethod
     def of(config: InputConfig) -> Fields:
         """The fields that `config` asks for; the types of the kept ones come from the inputs."""
         c, no_types_yet = config, pa.schema([])
-        return Fields(c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter)
+        return Fields(
+            c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter,
+            quote=c.quote, escape=c.escape, columns=c.columns,
+        )  # fmt: skip
 
 
 class Record(NamedTuple):

@@ -83,6 +83,11 @@ def is_compressed(path: str) -> bool:
     return plain_name(path) != path
 
 
+def column_names(spec: str) -> tuple[str, ...]:
+    """The names in `--columns text,label`; an empty one is of a column that is not asked for."""
+    return tuple(name.strip() for name in spec.split(","))
+
+
 def format_of(name: str) -> str | None:
     """The format of a file by its name; None if the name does not tell."""
     plain = plain_name(name)

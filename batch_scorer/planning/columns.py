@@ -58,7 +58,10 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
         contents = FORMATS[kind].inspect(file, fields)
     except DAMAGE as error:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
-    inspected = InputFile(file.path, kind, file.size_bytes, *contents)
+    inspected = InputFile(
+        file.path, kind, file.size_bytes, contents.reviews, contents.estimated, contents.row_groups, contents.columns,
+        remark=contents.remark,
+    )  # fmt: skip
     asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
     if asked and "=" in file.path:
         names = contents.columns.names if contents.columns is not None else []
@@ -83,7 +86,9 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
                 where=file.path,
                 expected=f"a column {name!r}",
                 got=f"columns {_shown(columns.names)}",
-                fix=f"name another with {option}" + (f", for instance {option} {shlex.quote(near[0])}" if near else ""),
+                fix=f"name another with {option}"
+                + (f", for instance {option} {shlex.quote(near[0])}" if near else "")
+                + (f"; {file.remark}" if file.remark and count == 0 else ""),
             )
     kind = columns.field(fields.text).type
     if not is_text(kind):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_scorer import storage
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
 from batch_scorer.formats.table import SUFFIXES, format_of
@@ -65,7 +65,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
             place = places.of(file.path, link)
             if storage.is_hidden(name) and (whole_directory or (file.path != pattern and format_of(name) is None)):
                 continue
-            kind = config.input.format or format_of(name)
+            kind = _format(name, config.input)
             matches.add(file, name, kind)
             if kind is None:
                 continue
@@ -95,6 +95,25 @@ def list_inputs(config: ScoreConfig) -> Listing:
         earlier |= here
         summaries.append(matches.summary(pattern))
     return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
+
+
+def _format(name: str, reads: InputConfig) -> str | None:
+    """The format of a file; a text file is CSV where names are given for its columns.
+
+    Raises:
+        InputError: names are given, and the format is another one.
+    """
+    kind = reads.format or format_of(name)
+    if not reads.columns or kind in (None, "csv"):
+        return kind
+    if kind == "files" and reads.format is None:
+        return "csv"
+    raise InputError(
+        "--columns is for CSV files without a header",
+        where=name,
+        got=f"the format {kind}",
+        fix="leave --columns out for this file, or name its format: --input-format csv",
+    )
 
 
 class _Matches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig, without_secrets
@@ -135,8 +136,27 @@ def check_reading(reads: InputConfig) -> None:
     _check_range("limit", reads.limit, 1)
     _check_range("max-text-bytes", reads.max_text_bytes, 1)
     _check_encoding(reads.encoding)
-    if reads.delimiter is not None and (len(reads.delimiter) != 1 or reads.delimiter in '"\r\n'):
-        raise OptionError("--delimiter must be one character", got=repr(reads.delimiter), fix="for a tab: $'\\t'")
+    _check_csv(reads)
+
+
+def _check_csv(reads: InputConfig) -> None:
+    delimiter, quote, escape, columns = reads.delimiter, reads.quote, reads.escape, reads.columns
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise OptionError("--delimiter must be one character", got=repr(delimiter), fix="for a tab: $'\\t'")
+    if quote != "none" and (len(quote) != 1 or quote in "\r\n \t" or quote == delimiter):
+        expected = "one character other than the delimiter, or none where quotes stand for themselves"
+        raise OptionError("--quote must be one character", expected=expected, got=repr(quote))
+    if escape is not None and (len(escape) != 1 or escape in "\r\n" or escape in (delimiter, quote)):
+        expected = "one character other than the delimiter and the quote"
+        raise OptionError("--escape must be one character", expected=expected, got=repr(escape))
+    if not columns:
+        return
+    if repeated := [name for name, times in Counter(columns).items() if name and times > 1]:
+        raise OptionError("--columns names a column twice", got=repr(repeated[0]), fix="give each its own name")
+    if reads.text_column not in columns:
+        fix = "give it that name, or name another with --text-column"
+        got = f"--columns {','.join(columns)}"
+        raise OptionError("--columns lacks the text column", expected=repr(reads.text_column), got=got, fix=fix)
 
 
 def check_given(name: str, word: str | None) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.formats.records import Fields, Shard
-from batch_scorer.planning import columns
+from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.columns import Say, say_nothing
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.shards import Files, Shards
@@ -75,6 +75,8 @@ class Plan:
             "max_text_bytes": f.max_text_bytes,
             "encoding": f.encoding,
             "delimiter": f.delimiter,
+            # Only where they are given: runs of earlier versions have the same hash without them.
+            **{name: value for name, value, usual in _added(f) if value != usual},
             "top_k": self.top_k,
             "precision": self.precision,
             "excerpts": self.excerpts,
@@ -86,6 +88,13 @@ class Plan:
             "inputs": list(self.inputs),
             "notices": list(self.notices),
         }
+
+
+def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
+    """Settings that earlier versions did not have: their names, values and defaults."""
+    yield "quote", fields.quote, InputConfig.quote
+    yield "escape", fields.escape, InputConfig.escape
+    yield "columns", list(fields.columns), []
 
 
 def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tuple[Plan, Shards]:
@@ -120,7 +129,7 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
         reviews=files.reviews if config.input.limit is None else min(files.reviews, config.input.limit),
         estimated=files.estimated,
         inputs=listing.summaries,
-        notices=listing.notices,
+        notices=(*listing.notices, *text_files.notices(listing), *files.remarks),
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

@@ -15,6 +15,8 @@ from batch_scorer.formats.records import DAMAGE, Fields, InputFile, Partitions, 
 from batch_scorer.formats.table import BYTES, FILES, FORMATS, ROWS, is_compressed
 from batch_scorer.planning.listing import Listing
 
+REMARKS = 5  # on files, that are shown
+
 
 class Files:
     """The inspected files of a listing; iterating makes the `InputFile` objects again each time.
@@ -32,6 +34,7 @@ class Files:
         self._same_groups: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._same_partitions: dict[Partitions, Partitions] = {}
         self.estimated = False
+        self.remarks: list[str] = []  # of the first files that have one
 
     def add(self, file: InputFile) -> InputFile:
         """Adds the next file of the listing, and returns it."""
@@ -41,6 +44,8 @@ class Files:
         self._row_groups.append(self._same_groups.setdefault(file.row_groups, file.row_groups))
         self._partitions.append(self._same_partitions.setdefault(file.partitions, file.partitions))
         self.estimated = self.estimated or file.estimated
+        if file.remark and len(self.remarks) < REMARKS:
+            self.remarks.append(f"{file.path}: {file.remark}")
         return file
 
     def __iter__(self) -> Iterator[InputFile]:

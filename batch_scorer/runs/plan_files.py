@@ -130,8 +130,8 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         elif old != new:
             then, here = (f"{counted(one['bytes'], 'byte')} in {counted(one['files'], 'file')}" for one in (old, new))
             yield f"input {name} has changed: {then}; now {'with other names or times' if then == here else here}"
-    derived = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices")
-    for name, value in now.items():
-        if name not in derived and value != before.get(name):
+    derived = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces")
+    for name in dict.fromkeys([*now, *before]):
+        if name not in derived and now.get(name) != before.get(name):
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            yield f"{option} was {before.get(name)!r:.80} and is now {value!r:.80}"
+            yield f"{option} was {before.get(name)!r:.80} and is now {now.get(name)!r:.80}"

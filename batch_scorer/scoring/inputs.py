@@ -11,7 +11,7 @@ import pyarrow as pa
 from batch_scorer.config import InputConfig, Kept, OutputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, InputFile, Shard
-from batch_scorer.planning import columns
+from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.options import check_given, check_reading
 from batch_scorer.planning.plan import SHARD_ROWS_MAX
@@ -69,7 +69,8 @@ def open_inputs(reads: InputConfig, label_column: str | None = None) -> Inputs:
         if label_column is not None:
             _check_labels(file, label_column)
         files.add(file)
-    return Inputs(fields, Shards(files, SHARD_ROWS_MAX, fields, reads.limit), listing.notices)
+    notices = (*listing.notices, *text_files.notices(listing), *files.remarks)
+    return Inputs(fields, Shards(files, SHARD_ROWS_MAX, fields, reads.limit), notices)
 
 
 def _check_labels(file: InputFile, name: str) -> None:

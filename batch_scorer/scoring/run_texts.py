@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.formats.table import FORMATS
@@ -197,6 +197,9 @@ def _plans(run: Run, inputs: tuple[str, ...]) -> Iterator[tuple[Fields, Iterable
         id_column=plan["id_column"],
         encoding=plan["encoding"],
         delimiter=plan["delimiter"],
+        quote=plan.get("quote", InputConfig.quote),
+        escape=plan.get("escape"),
+        columns=plan.get("columns", ()),
         max_text_bytes=plan["max_text_bytes"],
     )
     formats, failure, is_planned = _formats(run.manifest["inputs"]), None, False

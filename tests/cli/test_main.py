@@ -25,6 +25,7 @@ OPTIONS = {
     *("--output", "--model", "--input-format", "--text-column", "--id-column", "--keep", "--top-k", "--workers"),
     *("--shard-rows", "--max-text-bytes", "--precision", "--max-error-rate", "--allow-unreadable", "--run-id"),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
+    *("--quote", "--escape", "--columns"),
     *("--no-excerpt", "--worker-timeout", "--log-file", "--price-per-vcpu-hour"),
     *("--quiet", "--verbose", "--log-format"),
 }

@@ -179,7 +179,9 @@ def csv_rows(case: Case, content: bytes) -> list[list[str] | None]:
         fields, end = _csv_record(decoded, at, case.delimiter or ",")
         tabs = len(next(filter(None, rows), [])) - 1  # between the fields of the header
         if end - at > 1 and case.delimiter == "\t" and tabs > 0:
-            fields = None if all(line.count("\t") == tabs for line in decoded[at:end]) else fields
+            filled = [line for line in decoded[at:end] if line.strip()]
+            records = len(fields or ()) != tabs + 1 or filled[0].count("\t") == filled[-1].count("\t") == tabs
+            fields = None if len(filled) > 1 and records else fields
         if fields is None or fields:
             rows.append(fields)
         at = at + 1 if fields is None else end

@@ -1,0 +1,130 @@
+"""The header of a CSV file: whether it is one, and whether its columns are separated as was said."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable
+
+from batch_scorer.config import InputConfig
+from batch_scorer.errors import InputError
+from batch_scorer.escape import counted
+from batch_scorer.formats.csv_rows import TAB, Dialect, Lines, Malformed, read_rows
+from batch_scorer.formats.records import Fields
+from batch_scorer.formats.table import plain_name
+from batch_scorer.schema import printable
+
+_TABS = (".tsv", ".tab")
+_DELIMITERS = f",;{TAB}|"  # nearly every file uses one of these
+_SHOWN = 200  # characters of a header
+_NAME_CHARACTERS, _NAME_WORDS = 60, 6  # the longest names of columns
+_VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
+
+
+def delimiter_of(path: str, fields: Fields) -> str:
+    """The delimiter of a file: as given, or by its name. Text files with columns have tabs between them."""
+    tabs = (*_TABS, ".txt") if fields.columns else _TABS
+    return fields.delimiter or (TAB if os.path.splitext(plain_name(path))[1].lower() in tabs else ",")
+
+
+def in_a_shell(character: str) -> str:
+    """A character as one writes it in a shell."""
+    return "$'\\t'" if character == TAB else shlex.quote(character)
+
+
+def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, line: str, text_column: str) -> None:
+    """Checks that the text column is not missing because the columns are separated by another usual character.
+
+    Raises:
+        InputError: it is.
+    """
+    if isinstance(header, list) and text_column in header:
+        return
+    names = {other: row for other, row in _split(line, dialect).items() if len(row) > 1}
+    with_text = [other for other, row in names.items() if text_column in row]
+    # A quote that is never closed makes a header malformed too; then only the name of the text column is evidence.
+    is_single = isinstance(header, list) and len(header) == 1
+    candidates = with_text or (sorted(names, key=lambda other: -len(names[other])) if is_single else [])
+    if candidates:
+        option, how = f"--delimiter {in_a_shell(candidates[0])}", how_to_name(names[candidates[0]], text_column)
+        raise InputError(
+            f"the columns are not separated by {'a tab' if dialect.delimiter == TAB else repr(dialect.delimiter)}"
+            if with_text
+            else f"the column {text_column!r} is missing: the header has a single column",
+            where=path,
+            expected=f"a column {text_column!r}",
+            got=f"the line {printable(line.strip())[:_SHOWN]}",
+            fix=f"give {option}" + ("" if with_text else f" if that separates the columns, and {how}"),
+        )
+
+
+def _split(line: str, dialect: Dialect) -> dict[str, list[str]]:
+    """The fields of a line by each of the other usual delimiters, where it is well-formed by that."""
+    others = [other for other in _DELIMITERS if other != dialect.delimiter]
+    dialects = [Dialect(other, dialect.quote, dialect.escape) for other in others]
+    rows = [next(read_rows(Lines(iter([line]), len(line)), other), None) for other in dialects]
+    return {other: row for other, row in zip(others, rows, strict=True) if isinstance(row, list)}
+
+
+def check_named(path: str, first: list[str] | Malformed, line: str, dialect: Dialect, fields: Fields) -> None:
+    """Checks that the first record of a file without a header has as many fields as there are names.
+
+    Raises:
+        InputError: it has not, or it is a header after all.
+    """
+    if isinstance(first, Malformed):
+        return  # and is rejected like any other
+    names = fields.columns
+    if [name.strip() for name in first] == list(names):
+        raise InputError(
+            "the first record holds the names of the columns: it is a header",
+            where=path,
+            got=f"--columns {','.join(names)}",
+            fix="leave --columns out",
+        )
+    fitting = [other for other, row in _split(line, dialect).items() if len(row) == len(names) > 1]
+    if len(first) == len(names) and TAB in fitting and fields.delimiter is None:
+        raise InputError(
+            "it is not clear what separates the columns: by commas and by tabs, there are as many as are named",
+            where=path,
+            fix=f"give --delimiter {in_a_shell(TAB)} or --delimiter ,",
+        )
+    if len(first) != len(names):
+        fix = f"give --delimiter {in_a_shell(fitting[0])}" if fitting else "name every column, in order"
+        raise InputError(
+            "the records have other columns than are named",
+            where=path,
+            expected=f"{counted(len(names), 'field')}: --columns {','.join(names)}",
+            got=f"{counted(len(first), 'field')} in the first record",
+            fix=fix,
+        )
+
+
+def is_record(header: Iterable[str]) -> bool:
+    """Whether a header looks like a record: a field is a number, or longer than names are."""
+    return any(
+        _VALUE.fullmatch(name.strip()) or len(name) > _NAME_CHARACTERS or len(name.split()) > _NAME_WORDS
+        for name in header
+    )
+
+
+def how_to_name(header: list[str], text_column: str) -> str:
+    """What to do about a header without the text column: it may be a record."""
+    return _columns(header, text_column) if is_record(header) else "name the review's column with --text-column"
+
+
+def _columns(header: list[str], text_column: str) -> str:
+    longest = max(range(len(header)), key=lambda at: len(header[at]))
+    rest = iter(["label", *(f"column_{number}" for number in range(2, len(header) + 1))])
+    names = [text_column if at == longest else next(rest) for at in range(len(header))]
+    return f"if the file has no header, name its columns: --columns {shlex.quote(','.join(names))}"
+
+
+def remark(header: list[str], fields: Fields) -> str:
+    """What to say of a header that looks like a record, where the text column is missing or has such a name; or ""."""
+    if fields.text not in map(printable, header):
+        return _columns(header, fields.text) if is_record(header) else ""
+    if not is_record([fields.text]):
+        return ""
+    return f"the header looks like a record, which is not scored; {_columns(header, InputConfig.text_column)}"

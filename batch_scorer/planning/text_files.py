@@ -1,0 +1,59 @@
+"""A look at some one-review files: those that hold many reviews, or none, are named in a notice."""
+
+from __future__ import annotations
+
+import heapq
+
+from batch_scorer import storage
+from batch_scorer.formats import shapes
+from batch_scorer.formats.records import DAMAGE
+from batch_scorer.formats.table import format_of
+from batch_scorer.formats.text_lines import Sample, sample
+from batch_scorer.planning.listing import Listing
+from batch_scorer.storage import StoredFile
+from batch_scorer.storage.parallel import read_ahead
+
+_LOOKED_AT = 100  # the largest ones: where most files are reviews, others are larger
+_SHOWN = 3
+
+
+def notices(listing: Listing) -> list[str]:
+    """What the user should know of files that are taken as one review each because of their names."""
+    named = [file for file, kind in listing if kind == "files" and format_of(file.path) == "files"]
+    largest = sorted(heapq.nlargest(_LOOKED_AT, named, key=lambda file: file.size_bytes))
+    remote = any(storage.is_remote(file.path) for file in largest)
+    several, lists, how = [], [], ""
+    for file, head in zip(largest, read_ahead(_head, largest, remote), strict=True):
+        if head is None:
+            continue
+        lines = shapes.texts(head.lines)
+        if shapes.is_list(lines):
+            lists.append(file.path)
+        elif shapes.is_review_per_line(head.lines):
+            about = "" if head.is_whole else "about "
+            several.append(f"{file.path} has {about}{head.estimate(len(lines)):,} lines")
+            how = how or _how(lines)
+    said = []
+    if several:
+        said.append(f"{_shown(several)} and is scored as one review; if each line is a review, {how}")
+    if lists:
+        said.append(f"{_shown(lists)}: taken as a review, but holds only addresses or numbers")
+    return said
+
+
+def _head(file: StoredFile) -> Sample | None:
+    try:
+        return sample(file)
+    except DAMAGE:
+        return None  # and is rejected when it is read
+
+
+def _how(lines: list[str]) -> str:
+    if shapes.label_share(lines):
+        return shapes.how_to_leave_labels_out(lines)
+    return "give --input-format lines"
+
+
+def _shown(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
