@@ -24,7 +24,7 @@ from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runners.progress import ShardCounter, followed, shard_event
 from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code
-from batch_scorer.runs import directory, layout, plan_files
+from batch_scorer.runs import directory, layout
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -130,12 +130,8 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     with directory.claimed(output):
         # Once more, now that nobody else can write there.
         plan, shards = directory.prepare(config.output, job.plan, job.shards)
-        try:
-            on_event(Event("step", "writing the plan"))
-            directory.begin(config.output)
-            plan_files.write_plan(plan, shards, output)
-        except OSError as error:
-            raise directory.unwritable(output, error) from error
+        on_event(Event("step", "writing the plan"))
+        directory.write(plan, shards, config.output)
 
         def on_shard(index: int) -> None:
             on_event(shard_event(plan, output, index))

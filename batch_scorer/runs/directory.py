@@ -13,13 +13,12 @@ from contextlib import contextmanager
 
 from batch_scorer import storage
 from batch_scorer.config import OutputConfig
-from batch_scorer.errors import OutputError, StoreError, UnavailableError
+from batch_scorer.errors import JobError, OutputError, StoreError, UnavailableError
 from batch_scorer.planning.places import read_again, takes_in
 from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.shards import Shards
-from batch_scorer.runs import layout
+from batch_scorer.runs import layout, plan_files
 from batch_scorer.runs.layout import OURS
-from batch_scorer.runs.plan_files import resumed
 
 REPORT_MARK = b'<meta name="generator" content="batch-scorer'  # near the beginning of every report
 _HEAD_BYTES = 1 << 16
@@ -38,9 +37,9 @@ def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Sha
             raise read_again(output, name)
     has_run = _is_ours(layout.plan_path(output))
     if config.resume and has_run:
-        return resumed(plan, shards, output)
+        return plan_files.resumed(plan, shards, output, config.run_id)
     names = storage.names_in(output) if storage.is_remote(output) else _names(output)
-    if config.resume:  # a crash before the plan was complete leaves these
+    if config.resume or config.overwrite:  # a crash before the plan was complete leaves these
         names = [name for name in names if name != layout.PIECES and not name.endswith(storage.DRAFT)]
     if names and not (config.overwrite and has_run):
         raise OutputError(
@@ -136,10 +135,20 @@ def unwritable(output: str, error: OSError) -> OutputError:
     )
 
 
-def begin(config: OutputConfig) -> None:
-    """Makes room: deletes an earlier run if it is to be overwritten, and what a crash left half-written."""
+def begin(config: OutputConfig, plan: Plan) -> None:
+    """Makes room: deletes an earlier run if it is to be overwritten, and what a crash left half-written.
+
+    The plan stays until the new one takes its place: without it, nobody could tell that the directory is ours.
+
+    Raises:
+        OSError: nothing can be written, and so nothing is deleted.
+    """
     if not (config.overwrite or config.resume):
         return
+    if config.overwrite:
+        probe = storage.join(config.directory, f".{layout.PLAN}{storage.DRAFT}")
+        storage.publish_bytes(json.dumps(plan.to_json()).encode(), probe)
+        storage.delete([probe])
     if not storage.is_remote(config.directory):
         storage.delete([storage.join(config.directory, layout.STAGING)])
         for folder in OURS:
@@ -152,7 +161,40 @@ def begin(config: OutputConfig) -> None:
         with contextlib.suppress(OSError):  # if it cannot be read, it may not be ours
             if storage.exists(report) and is_report(report):
                 storage.delete([report])  # else it could be taken for a report on the new run
-        _delete(config.directory, "", re.escape(layout.PLAN))
+    elif _plan_hash(config.directory) not in (None, plan.plan_hash):  # inputs were repaired, and all shards are others
+        _delete(config.directory, layout.MARKERS, OURS[layout.MARKERS])
+
+
+def _plan_hash(output: str) -> str | None:
+    """The hash of the plan in `output`, if there is one."""
+    path = layout.plan_path(output)
+    return json.loads(storage.read_bytes(path))["plan_hash"] if storage.exists(path) else None
+
+
+def write(plan: Plan, shards: Shards, config: OutputConfig) -> None:
+    """Makes room for a run, and writes its plan.
+
+    Raises:
+        OutputError: nothing can be written; an earlier run is as it was.
+        JobError: an earlier run is deleted, and the plan cannot be written.
+    """
+    try:
+        begin(config, plan)
+    except OSError as error:
+        raise unwritable(config.directory, error) from error
+    try:
+        plan_files.write_plan(plan, shards, config.directory)
+    except OSError as error:
+        if config.overwrite:
+            raise JobError(
+                "the plan cannot be written, after the earlier run was deleted",
+                where=config.directory,
+                got=str(error),
+                fix="free disk space or fix the permissions, then run the same command again",
+            ) from error
+        if not config.resume:  # else the next attempt would find a directory that is not empty
+            _delete(config.directory, layout.PIECES, OURS[layout.PIECES])
+        raise unwritable(config.directory, error) from error
 
 
 def is_report(path: str) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,28 @@ def is_part(path: str) -> bool:
     """Whether a relative path is the name of a part."""
     folder, _, name = path.partition("/")
     return folder in (PREDICTIONS, ERRORS) and re.fullmatch(OURS[folder], name) is not None
+
+
+def strays(output: str, parts: Collection[str], shard_count: int) -> list[str]:
+    """The parts and markers in an output that are not of a run: of an earlier attempt, before an input was repaired.
+
+    Args:
+        parts: the names of the run's parts.
+        shard_count: how many shards it has.
+    """
+    names = (f"{folder}/{name}" for folder in (PREDICTIONS, ERRORS) for name in _names_in(output, folder))
+    others = [storage.join(output, name) for name in names if is_part(name) and name not in parts]
+    return others + [marker_path(output, shard) for shard in finished_shards(output) if shard >= shard_count]
+
+
+def stray_pieces(output: str, pieces: Collection[str]) -> list[str]:
+    """The pieces in an output that its plan does not name: of an earlier plan, which was longer."""
+    names = (f"{PIECES}/{name}" for name in _names_in(output, PIECES) if re.fullmatch(OURS[PIECES], name))
+    return [storage.join(output, name) for name in names if name not in pieces]
+
+
+def _names_in(output: str, folder: str) -> list[str]:
+    return [os.path.basename(file.path) for file in storage.match_in(storage.join(output, folder), "*")]
 
 
 def parts_of(kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -197,6 +197,7 @@ def commit(
             expected=counted(plan.shard_count, "shard"),
             got=f"{summary.shards:,}",
         )
+    storage.delete(layout.strays(config.output.directory, {part.path for part in summary.parts}, plan.shard_count))
     manifest = {
         "schema_version": schema_version(artifact.optional_columns),
         "columns": predictions_schema(pa.schema([]), "", "", artifact.optional_columns).names,

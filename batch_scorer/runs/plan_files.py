@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from batch_scorer import storage
@@ -19,6 +19,7 @@ from batch_scorer.formats.records import Shard
 from batch_scorer.planning.plan import Plan, plan_hash
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
+from batch_scorer.runs.repaired import repaired
 from batch_scorer.storage.parallel import ahead
 
 PIECE_SHARDS = 1_000  # the most shards in one piece of the plan
@@ -26,6 +27,14 @@ PIECE_BYTES = 1 << 20  # roughly the most in one piece: a shard of one-review fi
 WRITERS = 8  # threads: a store is slow for one piece at a time, and all pieces at once may not fit into memory
 # The settings of a plan that are not named like their options.
 _OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
+
+
+_OTHER_SHARDS = (
+    "other shards of the same inputs: a file was written again with its old date, or another version of batch-scorer "
+    "planned the run"
+)
+# How a change begins that repairing an input may make: in its size or date, or in the types that its columns have.
+_OF_INPUTS = ("input ", "types of --keep ")
 
 
 def write_plan(plan: Plan, shards: Iterable[Shard], output: str) -> None:
@@ -39,6 +48,7 @@ def write_plan(plan: Plan, shards: Iterable[Shard], output: str) -> None:
     names = list(ahead(publish, enumerate(_pieces(shards)), WRITERS))
     document = json.dumps({**plan.to_json(), "pieces": names}, indent=2) + "\n"
     storage.publish_bytes(document.encode(), layout.plan_path(output))
+    storage.delete(layout.stray_pieces(output, names))
 
 
 def _pieces(shards: Iterable[Shard]) -> Iterator[bytes]:
@@ -86,27 +96,52 @@ def shard_at(output: str, index: int) -> Shard:
     raise AssertionError  # unreachable: reading a piece that is missing raises an OSError
 
 
-def resumed(plan: Plan, shards: Shards, output: str) -> tuple[Plan, Shards]:
+def resumed(plan: Plan, shards: Shards, output: str, run_id: str | None = None) -> tuple[Plan, Shards]:
     """The plan in `output`, to continue with, and its shards: they are `plan` and `shards`, at most in other words.
+
+    Args:
+        run_id: the name that was given for the run, if one was.
 
     Raises:
         OutputError: an input, the model or an option has changed since.
     """
     earlier = json.loads(storage.read_bytes(layout.plan_path(output)))
-    if earlier["plan_hash"] == plan.plan_hash:
+    changes = [*_changes(earlier, plan.to_json())]
+    if run_id not in (None, earlier["run_id"]):
+        changes.insert(0, f"--run-id was {earlier['run_id']!r:.80} and is now {run_id!r:.80}")
+    elif earlier["plan_hash"] == plan.plan_hash:
         return dataclasses.replace(plan, run_id=earlier["run_id"]), shards
-    changes = "; ".join(_changes(earlier, plan.to_json()))
     if not changes:
-        plan, shards = _in_words_of(earlier, output, plan, shards)
-        if earlier["plan_hash"] == plan_hash(plan, shards):
-            return dataclasses.replace(plan, run_id=earlier["run_id"], plan_hash=earlier["plan_hash"]), shards
+        same, as_before = _in_words_of(earlier, output, plan, shards)
+        if earlier["plan_hash"] == plan_hash(same, as_before):
+            return dataclasses.replace(same, run_id=earlier["run_id"], plan_hash=earlier["plan_hash"]), as_before
+    stored = _stored(earlier, output)
+    if stored is not None and all(change.startswith(_OF_INPUTS) for change in changes):
+        goes_on = repaired(earlier, stored, plan, shards, output)
+        if goes_on is not None:
+            return goes_on, shards
     raise OutputError(
         "the run cannot be resumed: it would not be the same run",
         where=layout.plan_path(output),
         expected="the inputs, model and options that it was planned with",
-        got=changes or "other shards: another version of batch-scorer planned it",
+        got="; ".join([*changes, *islice(_lost(stored or (), shards), 1)]) or _OTHER_SHARDS,
         fix="restore them, or start from scratch with --overwrite or another --output",
     )
+
+
+def _stored(earlier: dict[str, Any], output: str) -> list[Shard] | None:
+    """The shards of the plan in `output`; None if they are damaged."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return list(read_shards(output, earlier["shards"]))
+    return None
+
+
+def _lost(stored: Iterable[Shard], shards: Iterable[Shard]) -> Iterator[str]:
+    """Inputs that cannot be read now, and could be when the run was planned."""
+    known = {shard.paths[0]: shard.damage for shard in stored}
+    for shard in shards:
+        if shard.damage is not None and known.get(shard.paths[0], "") is None:
+            yield f"{shard.paths[0]} can no longer be read: {shard.damage}"
 
 
 def _in_words_of(earlier: dict[str, Any], output: str, plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
@@ -126,12 +161,21 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name in sorted(inputs_before.keys() | inputs_now.keys()):
         old, new = inputs_before.get(name), inputs_now.get(name)
         if old is None or new is None:
-            yield f"input {name} is {'new' if old is None else 'no longer given'}"
+            yield f"the input {name} is {'new' if old is None else 'no longer given'}"
         elif old != new:
             then, here = (f"{counted(one['bytes'], 'byte')} in {counted(one['files'], 'file')}" for one in (old, new))
-            yield f"input {name} has changed: {then}; now {'with other names or times' if then == here else here}"
+            if old["formats"] != new["formats"] and old["fingerprint"] == new["fingerprint"]:
+                then, here = (", ".join(one["formats"]) for one in (old, new))
+                yield f"the format of {name} (--input-format) was {then} and is now {here}"
+                continue
+            now_is = "with other names or times" if then == here else here
+            yield f"{_OF_INPUTS[0]}{name} has changed: {then}; now {now_is}"
     derived = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces")
+    kept_before, kept_now = ([{**kept, "type": ""} for kept in plan["kept"]] for plan in (before, now))
     for name in dict.fromkeys([*now, *before]):
-        if name not in derived and now.get(name) != before.get(name):
+        if name == "kept" and before[name] != now[name] and kept_before == kept_now:
+            types = (", ".join(f"{kept['name']} {kept['type']}" for kept in plan["kept"]) for plan in (before, now))
+            yield f"{_OF_INPUTS[1]}were {next(types):.200} and are now {next(types):.200}"
+        elif name not in derived and now.get(name) != before.get(name):
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
             yield f"{option} was {before.get(name)!r:.80} and is now {now.get(name)!r:.80}"

@@ -22,7 +22,7 @@ from batch_scorer.models import artifact, engine
 from batch_scorer.models.profile import measure
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runners.progress import ShardCounter
-from batch_scorer.runs import directory, manifest, plan_files
+from batch_scorer.runs import directory, manifest
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.manifest import STAGES, Counts, Summary
 from batch_scorer.silence import quieten
@@ -66,8 +66,7 @@ def plan(inputs: str, output: str) -> dict[str, Any]:
     planned, shards = make_plan(config, model.model_id, steps)
     planned, shards = directory.prepare(config.output, planned, shards)
     steps("write")
-    directory.begin(config.output)
-    plan_files.write_plan(planned, shards, output)
+    directory.write(planned, shards, config.output)
     costs = steps.end()
     return {"files": sum(summary["files"] for summary in planned.inputs), "shards": planned.shard_count, **costs}
 

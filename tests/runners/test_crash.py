@@ -209,8 +209,8 @@ def test_overwrite_deletes_what_the_contract_names_and_no_neighbour(source: Path
     for name in foreign:
         (output / name).parent.mkdir(exist_ok=True)
         (output / name).write_text("mine")
-    begin(job.output)
-    assert set(foreign) == {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    begin(job.output, make_plan(job, "model")[0])
+    assert {*foreign, "plan.json"} == {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
 
 
 def test_disk_that_is_full_while_a_marker_is_written_leaves_no_draft(

@@ -68,7 +68,9 @@ class Footer:
         """
         whole = _MAGIC + self._data + len(self._data).to_bytes(4, "little") + _MAGIC
         metadata = pq.read_metadata(pa.BufferReader(whole))
-        return pq.ParquetFile(stream, metadata=metadata, pre_buffer=False, buffer_size=buffer_bytes)
+        return pq.ParquetFile(
+            stream, metadata=metadata, pre_buffer=False, buffer_size=buffer_bytes, page_checksum_verification=True
+        )
 
     def row_group(self, number: int, wanted: Collection[int]) -> RowGroup:
         """The row group of this number.
