@@ -11,6 +11,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 QUOTE, NO_QUOTE = '"', "none"
 TAB = "\t"
@@ -33,7 +34,7 @@ class Dialect:
 
     def parser(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """The parser of the standard library, set up accordingly."""
-        quoting = csv.QUOTE_NONE if self.quote == NO_QUOTE else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if self.quote == NO_QUOTE else csv.QUOTE_MINIMAL
         quote = QUOTE if self.quote == NO_QUOTE else self.quote
         return csv.reader(
             lines, delimiter=self.delimiter, quotechar=quote, quoting=quoting, escapechar=self.escape, strict=True

@@ -72,7 +72,8 @@ def list_inputs(config: ScoreConfig) -> Listing:
             if place in here:
                 matches.links["symlink" if os.path.islink(file.path) else "hard link"] += 1
                 continue
-            tables.refuse(file.path)
+            if kind == "parquet":  # what a folder beside other files is called says nothing about them
+                tables.refuse(file.path)
             here.add(place)
             if place in earlier:
                 twice += 1

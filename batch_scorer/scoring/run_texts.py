@@ -206,12 +206,12 @@ def _plans(run: Run, inputs: tuple[str, ...]) -> Iterator[tuple[Fields, Iterable
     told = formats.pop() if len(formats) == 1 else None
     for input_format in (told, None) if told in FORMATS else (None,):
         try:
-            plan, shards = make_plan(config.with_options(input_format=input_format), run.manifest["model_id"])
+            planned, shards = make_plan(config.with_options(input_format=input_format), run.manifest["model_id"])
         except InputError as error:
             failure = error
             continue
-        if not (is_planned and _formats(plan.inputs) == {told}):
-            yield plan.fields, shards
+        if not (is_planned and _formats(planned.inputs) == {told}):
+            yield planned.fields, shards
         is_planned = True
     if not is_planned and failure is not None:
         raise _unusable(failure) from failure
