@@ -72,8 +72,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
             if place in here:
                 matches.links["symlink" if os.path.islink(file.path) else "hard link"] += 1
                 continue
-            if kind == "parquet":  # what a folder beside other files is called says nothing about them
-                tables.refuse(file.path)
+            tables.refuse(file.path, kind)
             here.add(place)
             if place in earlier:
                 twice += 1

@@ -38,14 +38,17 @@ class Tables:
         self._seen = set[str]()
         self._remote = 0
 
-    def refuse(self, file: str) -> None:
+    def refuse(self, file: str, kind: str) -> None:
         """Refuses a file that is part of a table: it may hold rows that the table no longer has.
+
+        Args:
+            kind: its format. Only Parquet is part of such a table, whatever a folder beside other files is called.
 
         Raises:
             InputError: it is.
         """
         folder = os.path.dirname(file)
-        if folder in self._seen:
+        if kind != "parquet" or folder in self._seen:
             return
         self._seen.add(folder)
         folder = folder if storage.is_remote(folder) else os.path.abspath(folder)
