@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import shutil
 from collections.abc import Callable
@@ -35,6 +36,8 @@ CHAINS = (
     (2, {"worker killed while loading": LOADING, "worker killed": STAY, "worker hangs": STAY, "memory limit": SCORING}),
 )  # fmt: skip
 KINDS = [name for _, moments in CHAINS for name in moments]
+# Those of one process are slow beside what they add: other tests let a part, a marker or a log fail to be written.
+MARKED = [pytest.param(name, marks=[pytest.mark.slow] * (name in CHAINS[0][1])) for name in KINDS]
 # The other kinds are the business of `python -m tests.chaos`: a cheaper test holds on every change what they are about.
 ELSEWHERE = {
     "all killed": "runners/test_interrupt.py::test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes",
@@ -73,30 +76,38 @@ def run_here(order: Order, output: Path, *more: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Struck]:
-    """What each kind of fault came to that can be tried here, by its name."""
+def struck(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Struck]:
+    """What a kind of fault came to, by its name. Its chain is run when one of its faults is first asked for."""
     folder = tmp_path_factory.mktemp("chaos")
     corpus, model = corpora.mixed(folder / "in", 1_200), save_tiny(folder / "model")
     corpus = dataclasses.replace(corpus, options=(*corpus.options, "--worker-timeout", str(PATIENT_S)))
     ground, rng = GroundHere(folder, folder / "kept", PATIENT_S), random.Random(7)
     whole = Order(corpus, model, shard_rows=20, workers=1)
     ground.take(whole, folder / "whole")
-    struck: list[Struck] = []
-    for workers, moments in CHAINS:
+
+    @functools.cache
+    def chain(at: int) -> dict[str, Struck]:
+        workers, moments = CHAINS[at]
         able = [name for name in moments if not FAULTS[name].lacking()]
         order = dataclasses.replace(whole, workers=workers)
-        struck += ground.trial(order, [FAULTS[name] for name in able], rng, [moments[name] for name in able])
-    return {one.fault: one for one in struck}
+        faults = [FAULTS[name] for name in able]
+        return {one.fault: one for one in ground.trial(order, faults, rng, [moments[name] for name in able])}
+
+    def find(name: str) -> Struck:
+        found = chain(next(at for at, (_, moments) in enumerate(CHAINS) if name in moments))
+        assert name in found, [(one.fault, one.code, one.said) for one in found.values()]
+        return found[name]
+
+    return find
 
 
 @needs_linux
-@pytest.mark.parametrize("name", KINDS)
-def test_fault_harms_no_row_and_is_told(name: str, struck: dict[str, Struck]) -> None:
+@pytest.mark.parametrize("name", MARKED)
+def test_fault_harms_no_row_and_is_told(name: str, struck: Callable[[str], Struck]) -> None:
     reason = FAULTS[name].lacking()
     if reason:
         pytest.skip(reason)
-    assert name in struck, [(one.fault, one.code, one.said) for one in struck.values()]
-    one = struck[name]
+    one = struck(name)
     assert () == one.problems, one.said
     assert (True, 0, 0) == (one.identical, one.lost, one.doubled)
     assert one.midway or name == "worker killed while loading"
@@ -109,8 +120,8 @@ def error_of(one: Struck) -> list[str]:
 
 
 @needs_linux
-def test_killed_worker_ends_the_job_and_is_named(struck: dict[str, Struck]) -> None:
-    error, where, got, fix = error_of(struck["worker killed"])
+def test_killed_worker_ends_the_job_and_is_named(struck: Callable[[str], Struck]) -> None:
+    error, where, got, fix = error_of(struck("worker killed"))
     assert "error: a worker died" == error
     assert where.startswith(("  where:    shard ", "  where:    between two shards"))
     assert "was killed by SIGKILL" in got
@@ -118,15 +129,15 @@ def test_killed_worker_ends_the_job_and_is_named(struck: dict[str, Struck]) -> N
 
 
 @needs_linux
-def test_worker_killed_while_it_loads_the_model_is_told_so(struck: dict[str, Struck]) -> None:
-    assert ["error: a worker died", "  where:    loading the model"] == error_of(struck["worker killed while loading"])[
+def test_worker_killed_while_it_loads_the_model_is_told_so(struck: Callable[[str], Struck]) -> None:
+    assert ["error: a worker died", "  where:    loading the model"] == error_of(struck("worker killed while loading"))[
         :2
     ]
 
 
 @needs_linux
-def test_hung_worker_ends_the_job_and_is_named(struck: dict[str, Struck]) -> None:
-    error, where, expected, got, fix = error_of(struck["worker hangs"])
+def test_hung_worker_ends_the_job_and_is_named(struck: Callable[[str], Struck]) -> None:
+    error, where, expected, got, fix = error_of(struck("worker hangs"))
     assert "error: a worker stopped responding" == error
     assert where.startswith(("  where:    shard ", "  where:    between two shards"))
     assert "--worker-timeout" in expected

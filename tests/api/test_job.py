@@ -217,7 +217,7 @@ except KeyboardInterrupt as interrupt:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     number: signal.Signals, tmp_path: Path, tiny_model: Path
 ) -> None:

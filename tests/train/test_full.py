@@ -92,6 +92,7 @@ def test_model_of_the_full_preset_reads_in_windows_ties_words_and_is_calibrated_
     assert len(examples()) - 1 == sum(model.manifest["training"][name] for name in ("reviews", "validation_reviews"))
 
 
+@pytest.mark.slow
 def test_full_training_killed_and_then_interrupted_ends_with_the_bits_of_an_undisturbed_one(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ def stopped_at(model: Path) -> tuple[str, int, bool]:
     return last["stage"], last["epoch"], last["measured"]
 
 
+@pytest.mark.slow
 def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(whole: Path, tmp_path: Path) -> None:
     kept = whole.with_name("whole.work") / "pretrained.npz"
     second = tmp_path / "second"

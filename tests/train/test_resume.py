@@ -135,6 +135,7 @@ def test_conicity_of_known_states_is_that_computed_by_hand() -> None:
     assert (np.sqrt(0.5) + 1) / 2 == pytest.approx(float(conicity(states, mask)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_diversity_term_lowers_conicity(trainer_of: Callable[[Recipe], Trainer]) -> None:
     ids = pad(REVIEWS)
     cones = []
