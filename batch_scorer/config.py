@@ -5,25 +5,46 @@ Made once, by the command line or the Python API, and passed on as it is. A defa
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from batch_scorer import escape
 
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
 LOG_FORMATS = TEXT, JSON = ("text", "json")
 PROGRAM = "batch-scorer"
+HIDDEN = escape.HIDDEN
 
 
 def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
-    """A command line that may be shown and kept: the secrets of stores among Beam's options are left out."""
-    hidden, shown = ("--s3_secret_access_key", "--s3_session_token"), []
+    """A command line that may be shown and kept: secrets among its options, and in addresses, are left out.
+
+    Example:
+        >>> without_secrets(["--s3_session_token", "x1", "--s3_endpoint_url=https://me:pw@host/"])
+        ('--s3_session_token', '***', '--s3_endpoint_url=https://***@host/')
+    """
+    shown = []
     for before, word in zip(("", *command), command, strict=False):
         name, sign, _ = word.partition("=")
-        shown.append("***" if before in hidden else f"{name}=***" if sign and name in hidden else word)
+        is_secret = escape.is_secret(before) and not word.startswith("--")
+        hidden = HIDDEN if is_secret else f"{name}={HIDDEN}" if sign and escape.is_secret(name) else word
+        shown.append(escape.without_secrets(hidden))
     return tuple(shown)
+
+
+def secrets_in(command: Sequence[str]) -> tuple[str, ...]:
+    """The secrets among the options of a command line, to be left out of whatever else is shown."""
+    values = []
+    for before, word in zip(("", *command), command, strict=False):
+        name, _, value = word.partition("=")
+        if value and escape.is_secret(name):
+            values.append(value)
+        elif escape.is_secret(before) and not word.startswith("--"):
+            values.append(word)
+    return tuple(values)
 
 
 @dataclass(frozen=True)
@@ -184,8 +205,10 @@ class ScoreConfig:
     def again(self, *more: str) -> str | None:
         """The command that was given, with --resume and `more` options; None if it is too long to be read."""
         words = [word for word in self.messages.command if word not in ("--overwrite", "--resume")]
+        if any(HIDDEN in word for word in words):
+            return None  # it would not work without its secrets
         at = words.index("--") if "--" in words else len(words)
-        command = f"{self.messages.program} {shlex.join([*words[1:at], '--resume', *more, *words[at:]])}"
+        command = f"{self.messages.program} {escape.command([*words[1:at], '--resume', *more, *words[at:]])}"
         return command if self.messages.command and len(command) <= COMMAND_CHARACTERS else None
 
     def how_to_resume(self) -> str:

@@ -6,9 +6,50 @@ Imports nothing heavy: a wrong option is answered at once.
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from batch_scorer.errors import ScorerError
+
+HIDDEN = "***"  # stands for a secret
+_SECRET = r"(?:secret|passw|credential|signature|private.?key|api.?key|token(?!s))"
+_SECRET_CHARACTERS = 4  # shorter ones are part of too many words
+_OPTION = re.compile(rf"-[\w-]*{_SECRET}[\w-]*", re.IGNORECASE)
+# What a secret stands behind: `//user:password@`, `Authorization: `, `--session_token `, `"session_token": "`.
+_IN_ADDRESS = re.compile(r"(://)(?:[^/\s@'\"]+|[^/\s@:'\"]*:[^\s@'\"]*)(?=@)")
+_IN_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*b?['\"]?)[^'\"\r\n]+", re.IGNORECASE)
+_BEHIND_NAME = re.compile(
+    rf"({_SECRET}[\w-]*(?:['\"]?\s*[:=]\s*b?['\"]?|\s*['\"]\s*,\s*['\"]))[^\s'\",;&]{{4,}}", re.IGNORECASE
+)
+_BEHIND_OPTION = re.compile(rf"(--[\w-]*{_SECRET}[\w-]*\s+)(?!-)\S+", re.IGNORECASE)
+
+
+def is_secret(option: str) -> bool:
+    """Whether the value of an option is a secret, by the name of the option.
+
+    Example:
+        >>> is_secret("--s3_secret_access_key"), is_secret("--s3_endpoint_url")
+        (True, False)
+    """
+    return _OPTION.fullmatch(option) is not None
+
+
+def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without `secrets`, and without whatever stands where secrets do: in addresses, headers and settings.
+
+    Example:
+        >>> without_secrets("http://me:pw@host/x refused 'session_token': 'abcdef'; key k123", ["k123"])
+        "http://***@host/x refused 'session_token': '***'; key ***"
+    """
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN) if len(secret) >= _SECRET_CHARACTERS else text
+    if "://" in text:
+        text = _IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
+    for pattern in (_IN_HEADER, _BEHIND_NAME, _BEHIND_OPTION):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -28,18 +69,52 @@ def safe(text: object, width: int | None = None, keep_end: bool = False) -> str:
     return "…" + shown[len(shown) - width + 1 :] if keep_end else shown[: width - 1] + "…"
 
 
+def quoted(word: str) -> str:
+    """A word as one types it in a shell (bash, zsh, ksh), on one line and in visible characters only.
+
+    Example:
+        >>> quoted("my file.csv"), quoted("\\t"), quoted("it's\\x1b[2J")
+        ("'my file.csv'", "$'\\\\t'", "$'it\\\\'s\\\\x1b[2J'")
+    """
+    return shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_ansi_c, word))}'"
+
+
+def command(words: Iterable[str]) -> str:
+    """Words as a command line to paste."""
+    return " ".join(map(quoted, words))
+
+
+def _ansi_c(character: str) -> str:
+    """A character between `$'` and `'`; half of a surrogate pair stands for a byte of a file name that is not UTF-8."""
+    number = ord(character)
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    if character in "\t\n\r":
+        return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}[character]
+    if number < 0x80 or 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number & 0xFF:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
 def counted(count: int, noun: str) -> str:
     """A number and its noun: `1 review`, `2,000 reviews`, `3 directories`."""
     plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
 
 
-def report(error: ScorerError) -> str:
-    """`str(error)`, in which every line break is ours: nothing it quotes can end a line or begin one."""
+def per_second(rate: float) -> str:
+    """A rate, in as many digits as it has a use for, and never as none: `1,234/s`, `0.4/s`, `under 0.1/s`."""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else "under 0.1/s"
+
+
+def report(error: ScorerError, secrets: Iterable[str] = ()) -> str:
+    """`str(error)` without secrets, in which every line break is ours: nothing it quotes ends a line or begins one."""
     fields = (error.what, error.where, error.expected, error.got, error.fix)
     what, *details = (None if field is None else visible(field) for field in fields)
     where, expected, got, fix = details
-    return str(ScorerError(what or "", where=where, expected=expected, got=got, fix=fix))
+    return without_secrets(str(ScorerError(what or "", where=where, expected=expected, got=got, fix=fix)), secrets)
 
 
 def as_json(value: Any, encoding: str = "utf-8") -> str:

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from batch_scorer.config import JSON, QUIET, USUAL, VERBOSE, MessageConfig
 from batch_scorer.errors import OptionError, ScorerError
-from batch_scorer.escape import as_json, safe
+from batch_scorer.escape import as_json, safe, without_secrets
 from batch_scorer.silence import quieten
 
 DETAIL, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
@@ -56,17 +56,20 @@ def log(event: Event) -> None:
 
 
 @contextmanager
-def logged(config: MessageConfig) -> Iterator[None]:
+def logged(config: MessageConfig, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Sends the events of the body where the config says; its log file gets whatever else is logged, too.
+
+    Args:
+        secrets: what is left out of everything that is logged; so is what looks like a secret.
 
     Raises:
         OptionError: the log file cannot be written.
     """
     with ExitStack() as stack:
         if config.log_file is not None:
-            stack.enter_context(_log_file(config.log_file, config.log_format))
+            stack.enter_context(_log_file(config.log_file, config.log_format, secrets))
         if config.log_format == JSON or config.verbosity != USUAL:
-            stack.enter_context(_screen(config))
+            stack.enter_context(_screen(config, secrets))
         level = _log.level
         _log.setLevel(DETAIL if config.log_file is not None or _log.handlers else logging.NOTSET)
         stack.callback(_log.setLevel, level)
@@ -74,18 +77,18 @@ def logged(config: MessageConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _screen(config: MessageConfig) -> Iterator[None]:
+def _screen(config: MessageConfig, secrets: Sequence[str]) -> Iterator[None]:
     """Logs to standard error, whatever others do to it in the meantime."""
     with _own_standard_error() as stream:
         handler = _Screen(stream)
         if config.log_format == JSON:
-            handler.setFormatter(_AsJson())
+            handler.setFormatter(_AsJson(secrets))
             handler.setLevel({QUIET: WARNING, USUAL: INFO, VERBOSE: DETAIL}[config.verbosity])
         elif config.verbosity == QUIET:
-            handler.setFormatter(_Plain("%(level)s: %(message)s"))
+            handler.setFormatter(_Plain(secrets, "%(level)s: %(message)s"))
             handler.setLevel(WARNING)
         else:
-            handler.setFormatter(_Plain("%(asctime)s  %(message)s", "%H:%M:%S"))
+            handler.setFormatter(_Plain(secrets, "%(asctime)s  %(message)s", "%H:%M:%S"))
             handler.addFilter(lambda record: record.levelno == DETAIL)  # the rest is on standard output
         _log.addHandler(handler)
         try:
@@ -116,14 +119,14 @@ def _own_standard_error() -> Iterator[TextIO]:
 
 
 @contextmanager
-def _log_file(path: str, log_format: str) -> Iterator[None]:
+def _log_file(path: str, log_format: str, secrets: Sequence[str]) -> Iterator[None]:
     """Writes everything that is logged while the body runs, by Beam's workers too, to the file `path`."""
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OptionError("the log cannot be written", where=f"--log-file {path}", got=str(error)) from error
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(_AsJson() if log_format == JSON else text)
+    text = _Discreet(secrets, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(_AsJson(secrets) if log_format == JSON else text)
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
@@ -140,7 +143,21 @@ def _log_file(path: str, log_format: str) -> Iterator[None]:
         quieten()  # the log is closed to what Beam says as it shuts down
 
 
-class _Plain(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Leaves out `secrets`, and what looks like one."""
+
+    def __init__(self, secrets: Sequence[str], *args: Any) -> None:
+        super().__init__(*args)
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._discreet(super().format(record))
+
+    def _discreet(self, text: str) -> str:
+        return without_secrets(text, self._secrets)
+
+
+class _Plain(_Discreet):
     """Events for people, one per line whatever is in them."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -148,7 +165,7 @@ class _Plain(logging.Formatter):
         return safe(super().format(record))
 
 
-class _AsJson(logging.Formatter):
+class _AsJson(_Discreet):
     """One object per line: time, level, event, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -159,13 +176,23 @@ class _AsJson(logging.Formatter):
         line |= getattr(record, "fields", None) or {"logger": record.name}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return as_json(line)
+        return as_json(_each_text(line, self._discreet))
 
 
-def error_line(error: ScorerError) -> str:
+def error_line(error: ScorerError, secrets: Sequence[str] = ()) -> str:
     """An error that ends the command, as the line that `logged` would make of it."""
     details = {name: getattr(error, name) for name in ("where", "expected", "got", "fix") if getattr(error, name)}
-    return as_json(_line(time.time(), "error", "error", error.what) | details | {"exit_code": error.exit_code})
+    line = _line(time.time(), "error", "error", error.what) | details | {"exit_code": error.exit_code}
+    return as_json(_each_text(line, lambda text: without_secrets(text, secrets)))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value in which each text, but no name of a field, is changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _each_text(inner, change) for name, inner in value.items()}
+    return [_each_text(inner, change) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _line(seconds: float, level: str, event: str, message: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Heavy modules are imported where they are used: `batch-scorer --help` has to be 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ def inspect(path: str | None, rows: int, program: str) -> None:
     from batch_scorer.runs import layout
     from batch_scorer.ui import cards, terminal
 
-    given = "" if path is None else f" --model {shlex.quote(path)}"
+    given = "" if path is None else f" --model {escape.quoted(path)}"
     console = terminal.console()
     path = path or artifact.SHIPPED
     if storage.exists(storage.join(path, artifact_files.MODEL_ID)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -14,12 +14,13 @@ from typing import Any
 
 import click
 
-from batch_scorer.config import JSON, PROGRAM, InputConfig
+from batch_scorer.config import JSON, PROGRAM, InputConfig, secrets_in
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import report, visible
+from batch_scorer.escape import quoted, report, visible
 from batch_scorer.events import error_line
 from batch_scorer.formats.table import FORMATS, column_names
 
+_SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
 
@@ -168,7 +169,13 @@ def _from_here(path: Path) -> str:
         return path.name
     with suppress(ValueError):  # it is not below the working directory
         path = path.absolute().relative_to(Path.cwd())
-    return shlex.quote(str(path))
+    return quoted(str(path))
+
+
+def secrets() -> tuple[str, ...]:
+    """What nothing may show: the secrets of the command line and of the environment."""
+    names = [name for name in os.environ if re.search("secret|token|passw", name, re.IGNORECASE)]
+    return *secrets_in(sys.argv), *(os.environ[name] for name in names if len(os.environ[name]) >= _SECRET_CHARACTERS)
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -180,10 +187,10 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except ScorerError as error:
             if kwargs.get("log_format") == JSON:
-                click.echo(error_line(error), err=True)
+                click.echo(error_line(error, secrets()), err=True)
             else:
                 click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-                click.echo(report(error), err=True)
+                click.echo(report(error, secrets()), err=True)
             if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
                 os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print that they are gone

@@ -9,6 +9,7 @@ import time
 
 import click
 
+from batch_scorer.cli.framework import secrets
 from batch_scorer.config import QUIET, TEXT, VERBOSE, ScoreConfig
 from batch_scorer.escape import safe
 from batch_scorer.events import Event, logged
@@ -28,7 +29,7 @@ def score(config: ScoreConfig) -> int:
 
     messages = config.messages
     speaks = messages.log_format == TEXT and messages.verbosity != QUIET
-    with Interruption() as interruption, logged(messages):
+    with Interruption() as interruption, logged(messages, secrets()):
         quieten()
         from batch_scorer.runners.job import run_job
         from batch_scorer.ui import summary, terminal
@@ -57,7 +58,7 @@ def dry_run(config: ScoreConfig) -> int:
 
     What it shows is its result, and so it is on standard output whatever the format of the log is.
     """
-    with logged(config.messages):
+    with logged(config.messages, secrets()):
         quieten()
         start = time.monotonic()
         from batch_scorer.runners import dataflow

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import quoted
 from batch_scorer.formats.labels import BLANK, NUMBER, VALUE_CHARACTERS, Labels, clean, listed, number_of, ordered
 
 # What means positive and negative without telling, in any case.
@@ -121,7 +121,7 @@ class LabelRule:
                         "a label would mean both positive and negative",
                         where=f"--label-column {column}",
                         expected="values and ranges that have no label in common",
-                        got=f"--positive-value {shlex.quote(one.text)} --negative-value {shlex.quote(other.text)}",
+                        got=f"--positive-value {quoted(one.text)} --negative-value {quoted(other.text)}",
                         fix="narrow one of the two: '>4' begins where '<=4' ends",
                     )
         return LabelRule(column, yes, no)
@@ -152,7 +152,7 @@ class LabelRule:
         if values and True not in told and not (negative and told):
             raise self._absent(values)
         remarks = tuple(
-            f"{option} {shlex.quote(term.text)} does not occur among the labels in {self.column}."
+            f"{option} {quoted(term.text)} does not occur among the labels in {self.column}."
             for option, terms in (("--positive-value", self.positive), ("--negative-value", self.negative))
             for term in terms
             if values and not any(map(term.holds, values))
@@ -216,6 +216,6 @@ def _how_to_tell(values: Mapping[str, int]) -> str:
     for yes, no in pairs:
         options = f"--positive-value {yes} --negative-value {no}"
         return f"say which mean positive and which negative, for instance {options}; what is neither is left out"
-    usable = [shlex.quote(label) for label in labels if label.isprintable() and len(label) <= VALUE_CHARACTERS]
+    usable = [quoted(label) for label in labels if label.isprintable() and len(label) <= VALUE_CHARACTERS]
     instance = f", for instance --positive-value {usable[0]}" if usable else ""
     return f"name each value that means positive with --positive-value{instance}; all others then mean negative"

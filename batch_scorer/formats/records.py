@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from batch_scorer.config import InputConfig, Kept
+from batch_scorer.escape import counted
 from batch_scorer.formats.table import FORMATS
 
 EXCERPT_BYTES = 1_000  # of a record shown to a person; far more than an excerpt's characters need
@@ -88,9 +89,9 @@ class Shard:
     stamps: tuple[tuple[int, float], ...] = ()
 
     def __str__(self) -> str:
-        name, more = self.paths[0], len(self.paths) - 1
+        more = counted(len(self.paths) - 1, "more file")
         part = f", {FORMATS[self.format].cut} {self.start:,} to {self.stop:,}" if self.stop is not None else ""
-        return f"shard {self.index}: {name}{part}{f' and {more:,} files more' if more else ''}"
+        return f"shard {self.index}: {self.paths[0]}{part}{f' and {more}' if len(self.paths) > 1 else ''}"
 
     def to_json(self) -> str:
         """One line of the plan."""

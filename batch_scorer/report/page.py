@@ -20,7 +20,7 @@ from typing import Any
 from markupsafe import Markup
 
 from batch_scorer import __version__
-from batch_scorer.escape import visible
+from batch_scorer.escape import counted, visible
 from batch_scorer.report import charts, page_data
 from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
 
@@ -133,7 +133,7 @@ def _score(f: Findings) -> dict[str, Any]:
         f"{percent(outer / total)} of the reviews have a probability below {SURE[0]} or of at least {SURE[1]}; "
         f"{percent(inner / total)} are between {UNSURE[0]} and {UNSURE[1]}, where the model is unsure."
     )
-    label = f"Histogram of the probabilities of {total:,} reviews. {sentence}"
+    label = f"Histogram of the probabilities of {counted(total, 'review')}. {sentence}"
     wide, narrow = (
         Markup(charts.score_chart(f.score, f.threshold, width, label)) for width in (charts.WIDE, charts.NARROW)
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from batch_scorer import storage
 from batch_scorer.errors import StoreError, UnavailableError
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, per_second
 from batch_scorer.events import DETAIL, Event, OnEvent
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout, plan_files
@@ -96,11 +96,11 @@ def _polls(counter: Callable[[], int], every_s: float, stop: threading.Event) ->
 
 
 def _progress(plan: Plan, done: int, reviews_per_s: float) -> Event:
-    left_s = max(plan.reviews - done, 0) / reviews_per_s if reviews_per_s else None
+    left_s = max(plan.reviews - done, 0) / reviews_per_s if reviews_per_s > 0 else None
     about = "about " if plan.estimated else ""
     message = f"{done:,} of {about}{counted(plan.reviews, 'review')}"
     if left_s is not None:
-        message += f", {reviews_per_s:,.0f}/s, {left_s:,.0f} s left"
+        message += f", {per_second(reviews_per_s)}, {left_s:,.0f} s left"
     fields = {
         "done": done,
         "total": plan.reviews,

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, per_second
 from batch_scorer.events import ERROR, WARNING, Event
 from batch_scorer.models.profile import SHARE_EDGES
 from batch_scorer.runs import layout
@@ -70,7 +70,7 @@ class JobResult:
         counts, before = self.manifest["counts"], self.reviews_before
         earlier = f", {before:,} of them earlier," if before else ""
         # A job that found everything done has no rate.
-        rate = f" ({self.reviews_per_s:,.0f}/s)" if counts["scored"] > before else ""
+        rate = f" ({per_second(self.reviews_per_s)})" if counts["scored"] > before else ""
         took = f"{self.seconds:,.1f} s" if self.seconds < 600 else duration(self.seconds)
         return (
             f"{counted(counts['scored'], 'review')} scored{earlier} in {took}{rate}, "

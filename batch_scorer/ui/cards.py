@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from batch_scorer.escape import safe
+from batch_scorer.escape import counted, safe
 from batch_scorer.formats.labels import described
 from batch_scorer.models.profile import LENGTH_SHIFT, Profile, grade_of, stability_index
 from batch_scorer.models.windows import in_words
@@ -28,9 +28,10 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
         ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
     ]  # fmt: skip
     if found:
+        held_out = f"{counted(found['reviews'], 'review')} held out of training"
         rows += [
             ("accuracy", f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f} at "
-                         f"95%), AUC {found['auc']:.3f}, on {found['reviews']:,} reviews held out of training"),
+                         f"95%), AUC {found['auc']:.3f}, on {held_out}"),
             ("calibration", f"probabilities are off by {found['ece']:.1%} on average (ECE); {_calibration(manifest)}"),
         ]  # fmt: skip
     else:
@@ -39,7 +40,7 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
             ("calibration", _calibration(manifest)),
         ]
     rows += [
-        ("trained on", f"{training['reviews']:,} reviews (sha256 {training['data_sha256'][:12]}), "
+        ("trained on", f"{counted(training['reviews'], 'review')} (sha256 {training['data_sha256'][:12]}), "
                        f"epoch {training['epoch']} of {recipe['epochs']}"),
         *([("labels", described(training["labels"]))] if "labels" in training else []),
         ("those texts", _kind(Profile.from_json(manifest["training_profile"]))),
@@ -81,7 +82,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
         ("read", f"{counts['read']:,}"),
         ("scored", f"{counts['scored']:,} ({counts['scored'] / read:.1%})"),
         ("rejected", f"{counts['rejected']:,} ({counts['rejected'] / read:.1%})"),
-        ("unreadable", f"{counts['unreadable']:,} files or ranges"),
+        ("unreadable", "1 file or range" if counts["unreadable"] == 1 else f"{counts['unreadable']:,} files or ranges"),
     ]
     if run.reviews:
         rows += [

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.status import Status
 from rich.text import Text
 
-from batch_scorer.escape import safe
+from batch_scorer.escape import counted, per_second, safe
 from batch_scorer.events import Event, log
 
 LINE_SECONDS = 10.0
@@ -98,7 +98,7 @@ class JobScreen:
             bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn(f"{{task.completed:,.0f}} of {about}{total:,} reviews"),
+                TextColumn(f"{{task.completed:,.0f}} of {about}{counted(total, 'review')}"),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
                 console=self._console,
@@ -108,7 +108,7 @@ class JobScreen:
             bar.start()
         bar, task = self._bar
         if rate:
-            bar.update(task, completed=done, description="scoring", rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
+            bar.update(task, completed=done, description="scoring", rate=per_second(rate))  # type: ignore[arg-type]
 
     def _end_status(self) -> None:
         if self._status:

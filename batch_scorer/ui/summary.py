@@ -5,16 +5,15 @@ from __future__ import annotations
 import glob
 import math
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from batch_scorer import storage
+from batch_scorer import escape, storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, quoted
 from batch_scorer.runners.result import OTHER, JobResult, positive_share
 from batch_scorer.runs import layout
 from batch_scorer.ui import terminal
@@ -56,7 +55,7 @@ def _shares(result: JobResult) -> str:
 def _codes(rejected: Mapping[str, int]) -> str:
     shown = [f"{count:,} {code}" for code, count in list(rejected.items())[:CODES_SHOWN]]
     more = len(rejected) - len(shown)
-    return ", ".join([*shown, *([f"and {more} other codes"] if more else [])])
+    return ", ".join([*shown, *([f"and {counted(more, 'other code')}"] if more else [])])
 
 
 def next_steps(config: ScoreConfig, manifest: Mapping[str, Any]) -> list[str]:
@@ -73,10 +72,10 @@ def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = 
         program: how this program is called.
         inspected: whether the reader is already looking at `inspect`.
     """
-    at = shlex.quote(output)
+    at = quoted(output)
     commands = [] if inspected else [f"{program} inspect {at}"]
     if inputs:
-        texts = "".join(f" --text-from {shlex.quote(name)}" for name in inputs)
+        texts = "".join(f" --text-from {quoted(name)}" for name in inputs)
         there = len(inputs) <= INPUTS_SHOWN and all(map(_is_there, inputs))
         commands += [f"{program} report {at}{texts if there else ''}", f"{program} sql {at}"]
     return commands
@@ -99,5 +98,5 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, 
     if rate > config.job.max_error_rate:
         more += ["--max-error-rate", f"{min(math.ceil(rate * 100) / 100, 1):g}"]
         accepts.append("records that are rejected")
-    command = config.again(*more) or f"the same command with {shlex.join(['--resume', *more])}"
+    command = config.again(*more) or f"the same command with {escape.command(['--resume', *more])}"
     return [*ways, (f"accept {' and '.join(accepts)}, without scoring again:", command)]

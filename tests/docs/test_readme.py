@@ -62,7 +62,7 @@ def own_reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lines_without_times(text: str) -> list[str]:
     """The lines of a run's output; what depends on the machine and on the dates of files is replaced by `?`."""
-    text = re.sub(r"in [\d.]+ s \(\d+/s\)", "in ? s (?/s)", text)
+    text = re.sub(r"in [\d.]+ s \([\d.]+/s\)", "in ? s (?/s)", text)
     return [re.sub(r"; run \w{12}$", "; run ?", line.rstrip()) for line in text.splitlines()]
 
 

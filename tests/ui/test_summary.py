@@ -88,6 +88,22 @@ def test_summary_of_a_resumed_run_counts_the_speed_of_this_try_and_no_start() ->
     assert "  worker time  read 14%, score 86% (2 processes)" in lines
 
 
+@pytest.mark.parametrize(
+    ("before", "seconds", "expected"),
+    [
+        (0, 0.5, "1,000 reviews scored in 0.5 s (2,000/s)"),
+        (997, 5.0, "1,000 reviews scored, 997 of them earlier, in 5.0 s (0.6/s)"),
+        (999, 5.0, "1,000 reviews scored, 999 of them earlier, in 5.0 s (0.2/s)"),
+        (999, 500.0, "1,000 reviews scored, 999 of them earlier, in 500.0 s (under 0.1/s)"),
+        (1_000, 5.0, "1,000 reviews scored, 1,000 of them earlier, in 5.0 s"),
+        (1_200, 5.0, "1,000 reviews scored, 1,200 of them earlier, in 5.0 s"),  # as planned, which was an estimate
+    ],
+)
+def test_speed_is_never_none(before: int, seconds: float, expected: str) -> None:
+    sentence = finished(manifest(), seconds, before, 2, None).sentence
+    assert expected == sentence.partition(", 2 rejected")[0]
+
+
 def test_summary_of_a_run_elsewhere_has_the_shares_of_its_workers_alone() -> None:
     assert "  worker time  read 14%, score 86%" in shown(CONFIG, finished(manifest(), 5.0, 0, None, None))
 
