@@ -88,6 +88,47 @@ def test_debug_log_and_terminal_of_one_process_hold_no_word_of_the_reviews(
     assert [] == secrets_in(log.read_text(), shown)
 
 
+# CSV files whose text stands where no text is expected.
+STRAY = {
+    "headerless": 'a Quixotic film\n"Umbrella, and very long","Zanzibar, and very long"\n',
+    "headerless with numbers": "1,a Zanzibar film\n2,a Quixotic film\n",
+    "headerless with labels": "Zanzibar film,negative\nQuixotic film,negative\n",
+    "headerless by semicolons": "Zanzibar film; a Quixotic one\ngood;bad\n",
+    "a sentence as a header": "id,Vermouth was rude.\n1,good\n",
+}
+
+
+@pytest.mark.parametrize("case", STRAY)
+def test_refusal_of_a_file_without_a_header_shows_no_review(
+    case: str, tiny_model: Path, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "r.csv").write_text(STRAY[case])
+    log = tmp_path / "log"
+    words = ["score", str(tmp_path / "r.csv"), "--output", str(tmp_path / "out"), "--model", str(tiny_model)]
+    code, shown = run([*words, "--log-file", str(log), "--id-column", "id"])
+    assert (2, True, []) == (code, "'text' is missing" in shown, secrets_in(shown, log.read_text()))
+
+
+def test_errors_without_excerpts_hold_no_text_where_fields_cannot_be_told_apart(
+    tiny_model: Path, tmp_path: Path, run: Run
+) -> None:
+    lines = [
+        "text,id",
+        "a good film,1",
+        "My Zanzibar, said I have Umbrella,2",
+        "Quixotic, Vermouth",
+        'a "Wisteria,3',
+        "x",
+    ]
+    (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
+    words = ["score", str(tmp_path / "r.csv"), "--output", str(tmp_path / "out"), "--model", str(tiny_model)]
+    code, _ = run([*words, "--id-column", "id", "--no-excerpt", "--max-error-rate", "1"])
+    errors = rows(tmp_path / "out", "errors")
+    assert (0, {"wrong_field_count"}) == (code, {row["code"] for row in errors})
+    assert {(None, None)} == {(row["record_id"], row["excerpt"]) for row in errors}
+    assert [] == secrets_in(*map(str, errors))
+
+
 @dataclass(frozen=True)
 class Watched:
     """A job of two workers that is over.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
 _LISTED_COLUMNS = 100_000
+_COMPARED_ROWS = 100  # with the header, to see whether it is one of them
 _SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
 
@@ -39,7 +41,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         with open_text(file.path) as (stream, _):
             first_lines = _first_lines(stream, fields.encoding, longest)
             header = next(read_rows(Lines(first_lines, longest), dialect), None)
-    reviews = head.estimate(sum(1 for _ in rows) + bool(fields.columns and header is not None))
+    compared = list(islice(rows, _COMPARED_ROWS))
+    reviews = head.estimate(len(compared) + sum(1 for _ in rows) + bool(fields.columns and header is not None))
     first = next((_text(line, fields.encoding) for line in head.lines if line.strip()), "")
     if fields.columns and header is not None:
         check_named(file.path, header, first, dialect, fields)
@@ -52,7 +55,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     if header is None:
         return Contents(reviews, estimated=not head.is_whole)
     columns = pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
-    return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=remark(header, fields))
+    said = remark(header, fields, [row for row in compared if isinstance(row, list)])
+    return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said)
 
 
 def _listed(header: list[str], fields: Fields) -> Iterator[str]:
@@ -83,12 +87,14 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
             if isinstance(row, Malformed):
                 yield Rejection(path, offset, None, row.code, row.message, row.line[:EXCERPT_BYTES])
                 continue
-            record_id = (row[id_at] or None) if id_at is not None and id_at < len(row) else None
             if len(row) != len(header):
                 message = f"{counted(len(row), 'field')} where {has} {len(header)}"
                 excerpt = " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES]
-                yield Rejection(path, offset, record_id, "wrong_field_count", message, excerpt)
-            elif has_surrogates(row[text_at]):
+                # Nobody knows which field is the id: what stands in its place may be the text.
+                yield Rejection(path, offset, None, "wrong_field_count", message, excerpt)
+                continue
+            record_id = (row[id_at] or None) if id_at is not None else None
+            if has_surrogates(row[text_at]):
                 message = f"the text is not {fields.encoding}"
                 yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])
             else:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.csv_rows import TAB, Dialect, Lines, Malformed, read_rows
 from batch_scorer.formats.records import Fields
 from batch_scorer.formats.table import plain_name
@@ -19,6 +18,8 @@ _TABS = (".tsv", ".tab")
 _DELIMITERS = f",;{TAB}|"  # nearly every file uses one of these
 _SHOWN = 200  # characters of a header
 _NAME_CHARACTERS, _NAME_WORDS = 60, 6  # the longest names of columns
+_SURE_CHARACTERS, _SURE_WORDS = 40, 4  # of what is shown of a line that may be a review
+_SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
@@ -30,7 +31,7 @@ def delimiter_of(path: str, fields: Fields) -> str:
 
 def in_a_shell(character: str) -> str:
     """A character as one writes it in a shell."""
-    return "$'\\t'" if character == TAB else shlex.quote(character)
+    return quoted(character)
 
 
 def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, line: str, text_column: str) -> None:
@@ -54,7 +55,7 @@ def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, 
             else f"the column {text_column!r} is missing: the header has a single column",
             where=path,
             expected=f"a column {text_column!r}",
-            got=f"the line {printable(line.strip())[:_SHOWN]}",
+            got=_line(line, names[candidates[0]], is_header=bool(with_text)),
             fix=f"give {option}" + ("" if with_text else f" if that separates the columns, and {how}"),
         )
 
@@ -101,12 +102,34 @@ def check_named(path: str, first: list[str] | Malformed, line: str, dialect: Dia
         )
 
 
-def is_record(header: Iterable[str]) -> bool:
-    """Whether a header looks like a record: a field is a number, or longer than names are."""
-    return any(
+def _line(line: str, header: list[str], is_header: bool) -> str:
+    """What a message shows of the first line, which may hold a review if it is not a header."""
+    if is_header or (all(is_name(name) and name == name.strip() for name in header) and not is_record(header)):
+        return f"the line {printable(line.strip())[:_SHOWN]}"
+    return f"a line of {counted(len(header), 'field')}"
+
+
+def is_record(header: Iterable[str], records: Sequence[Sequence[str]] = ()) -> bool:
+    """Whether a header looks like a record.
+
+    A field is a number, or longer than names are, or has a value that its column has again.
+
+    Args:
+        records: some of those that follow.
+    """
+    header = list(header)
+    if any(
         _VALUE.fullmatch(name.strip()) or len(name) > _NAME_CHARACTERS or len(name.split()) > _NAME_WORDS
         for name in header
-    )
+    ):
+        return True
+    others = [row for row in records if list(row) != header]  # where files were joined, a header occurs again
+    return any(name.strip() and name == row[at] for row in others for at, name in enumerate(header[: len(row)]))
+
+
+def is_name(text: str) -> bool:
+    """Whether a field of the first line can be nothing but the name of a column: a text is longer, or a sentence."""
+    return len(text) <= _SURE_CHARACTERS and len(text.split()) <= _SURE_WORDS and not _SENTENCE.search(text)
 
 
 def how_to_name(header: list[str], text_column: str) -> str:
@@ -118,13 +141,17 @@ def _columns(header: list[str], text_column: str) -> str:
     longest = max(range(len(header)), key=lambda at: len(header[at]))
     rest = iter(["label", *(f"column_{number}" for number in range(2, len(header) + 1))])
     names = [text_column if at == longest else next(rest) for at in range(len(header))]
-    return f"if the file has no header, name its columns: --columns {shlex.quote(','.join(names))}"
+    return f"if the file has no header, name its columns: --columns {quoted(','.join(names))}"
 
 
-def remark(header: list[str], fields: Fields) -> str:
-    """What to say of a header that looks like a record, where the text column is missing or has such a name; or ""."""
+def remark(header: list[str], fields: Fields, records: Sequence[Sequence[str]] = ()) -> str:
+    """What to say of a header that looks like a record, where the text column is missing or has such a name; or "".
+
+    Args:
+        records: some of those that follow.
+    """
     if fields.text not in map(printable, header):
-        return _columns(header, fields.text) if is_record(header) else ""
+        return _columns(header, fields.text) if is_record(header, records) else ""
     if not is_record([fields.text]):
         return ""
     return f"the header looks like a record, which is not scored; {_columns(header, InputConfig.text_column)}"

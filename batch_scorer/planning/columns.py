@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -17,13 +15,13 @@ from batch_scorer.escape import counted
 from batch_scorer.formats.partitions import columns_in
 from batch_scorer.formats.records import DAMAGE, Fields, InputFile, first_line
 from batch_scorer.formats.table import FORMATS
-from batch_scorer.planning.listing import Listing, short
+from batch_scorer.planning.listing import Listing
+from batch_scorer.planning.missing import missing
 from batch_scorer.storage import StoredFile
 from batch_scorer.storage.parallel import read_ahead
 
 Say = Callable[[str], None]  # gets a few words about what is being done
 _SAY_FILES = 1_000  # between two of its calls
-_SHOWN_NAMES, _COMPARED_NAMES = 20, 1_000
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
@@ -80,16 +78,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
             continue
         count = columns.names.count(name)
         if count != 1:
-            near = difflib.get_close_matches(name, columns.names[:_COMPARED_NAMES], 1)
-            raise InputError(
-                f"the column {name!r} is missing" if count == 0 else f"the column {name!r} appears {count} times",
-                where=file.path,
-                expected=f"a column {name!r}",
-                got=f"columns {_shown(columns.names)}",
-                fix=f"name another with {option}"
-                + (f", for instance {option} {shlex.quote(near[0])}" if near else "")
-                + (f"; {file.remark}" if file.remark and count == 0 else ""),
-            )
+            raise missing(file, option, name, count)
     kind = columns.field(fields.text).type
     if not is_text(kind):
         raise InputError(
@@ -121,13 +110,6 @@ def check_as_text(path: str, column: pa.Field, fix: str) -> None:
             got=str(kind),
             fix=fix,
         ) from error
-
-
-def _shown(names: list[str]) -> str:
-    """Some of the names, each shortened; fields of structs only if there is nothing else."""
-    names = [name for name in names if "." not in name] or names
-    more = len(names) - _SHOWN_NAMES
-    return ", ".join(map(short, names[:_SHOWN_NAMES])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_text(kind: pa.DataType) -> bool:

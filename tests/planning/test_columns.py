@@ -41,6 +41,58 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
     assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
 
 
+# Header and first records of a CSV file, the name asked for, what is shown of the columns, and the advice.
+HEADERS = {
+    "dotted": ("address,categories,city,name,reviews.date,reviews.rating,reviews.text,reviews.title\na,b,c,d,e,1,f,g\n",
+               "columns address, categories, city, name, reviews.date, reviews.rating, reviews.text, reviews.title",
+               "name another with --text-column, for instance --text-column reviews.text"),
+    "words": (",Clothing ID,Review Text\n0,1,A film\n", "columns , Clothing ID, Review Text",
+              "name another with --text-column, for instance --text-column 'Review Text'"),
+    "tab in a name": ('id,"text\t"\n1,a film\n', "columns id, text\t",
+                      "name another with --text-column, for instance --text-column $'text\\t'"),
+    "a number": ("1,My doctor Smith in Leeds said so\n2,good\n", "2 columns",
+                 "name another with --text-column; if the file has no header, name its columns: --columns label,text"),
+    "a label that recurs": ("awful film,negative\nlovely film,positive\ndull,negative\n", "2 columns",
+                            "name another with --text-column; if the file has no header, name its columns: "
+                            "--columns text,label"),
+    "a sentence": ("id,Smith was rude.\na,good\n", "columns id, and 1 other that may be text",
+                   "name another with --text-column"),
+    "five words": ("id,Smith was rude to me\na,good\n", "columns id, and 1 other that may be text",
+                   "name another with --text-column"),
+    "a header that recurs": ("id,body\n1,good\nid,body\n2,bad\n", "columns id, body",
+                             "name another with --text-column"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_names_of_columns_are_shown_and_what_may_be_a_review_is_not(
+    case: str, folder: Path, config: MakeConfig
+) -> None:
+    content, got, fix = HEADERS[case]
+    (folder / "a.csv").write_text(content)
+    with pytest.raises(InputError) as refused:
+        look(config(folder))
+    assert (got, fix) == (refused.value.got, refused.value.fix)
+    assert "Smith" not in str(refused.value)
+
+
+def test_line_that_may_be_a_review_is_not_shown_with_the_delimiter_that_it_may_have(
+    folder: Path, config: MakeConfig
+) -> None:
+    (folder / "a.csv").write_text("Smith was rude; to me\ngood;bad\n")
+    with pytest.raises(InputError, match="the header has a single column") as refused:
+        look(config(folder))
+    assert "a line of 2 fields" == refused.value.got
+    assert str(refused.value.fix).startswith("give --delimiter ';' if that separates the columns")
+
+
+def test_column_that_occurs_twice_is_not_advised(folder: Path, config: MakeConfig) -> None:
+    (folder / "a.csv").write_text("text,rating,rating\ngood,1,2\n")
+    with pytest.raises(InputError, match="the column 'rating' appears 2 times") as refused:
+        look(config(folder, kept=(Kept("rating", "rating"),)))
+    assert "rename all but one of them, or name another with --keep" == refused.value.fix
+
+
 @pytest.mark.parametrize(
     ("name", "content", "what", "option"),
     [

@@ -1,0 +1,77 @@
+"""A column that a file does not have -> what to say: which it has, and which of them may be meant.
+
+The first line of a CSV file may be a review, if it has no header: what looks like one is counted and not shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from batch_scorer.errors import InputError
+from batch_scorer.escape import counted, quoted
+from batch_scorer.formats.csv_header import is_name
+from batch_scorer.formats.records import InputFile
+from batch_scorer.planning.listing import short
+
+_SHOWN, _COMPARED = 20, 1_000  # names
+_FREE = ("csv", "xlsx")  # formats in which the names of columns are whatever stands in the first line
+
+
+def missing(file: InputFile, option: str, name: str, count: int = 0) -> InputError:
+    """The error to raise if a file, whose columns are known, has no column `name`, or `count` of them.
+
+    Args:
+        option: the one that names the column.
+    """
+    assert file.columns is not None
+    names = [] if file.remark else [known for known in file.columns.names if file.format not in _FREE or is_name(known)]
+    near = _near(name, names) if count == 0 else None
+    if file.format in _FREE and len(file.columns.names) == 1 and near is None and " " in "".join(names):
+        names = []  # a line of a few words may be a short review
+    advice = (
+        f"name another with {option}" if count == 0 else f"rename all but one of them, or name another with {option}"
+    )
+    if near is not None:
+        advice += f", for instance {option} {quoted(near)}"
+    if file.remark and count == 0:
+        advice += f"; {file.remark}"
+    return InputError(
+        f"the column {name!r} is missing" if count == 0 else f"the column {name!r} appears {count} times",
+        where=file.path,
+        expected=f"a column {name!r}" if count == 0 else f"one column {name!r}",
+        got=_shown(file.columns, names),
+        fix=advice,
+    )
+
+
+def _near(name: str, names: Sequence[str]) -> str | None:
+    """The column that is most likely meant: by its letters, or because `name` is one of its words."""
+    compared = [known for known in names[:_COMPARED] if known != name]
+    plain = {known: known.strip().casefold() for known in compared}
+    same = [known for known in compared if plain[known] == name.strip().casefold()]
+    close = same or difflib.get_close_matches(name, compared, 1)
+    with_word = [known for known in compared if name.casefold() in re.split(r"[\W_]+", plain[known])]
+    return next(iter([*close, *with_word]), None)
+
+
+def _shown(columns: pa.Schema, names: Sequence[str]) -> str:
+    """Some of the names, each shortened; of many, those of fields within other columns are left to the reader."""
+    if not names:
+        return counted(len(columns.names), "column")
+    hidden = len(columns.names) - len(names)
+    if len(names) > _SHOWN:
+        known = set(names)
+        names = [name for name in names if not any(outer in known for outer in _outer(name))]
+    more = len(names) - _SHOWN
+    listed = ", ".join(map(short, names[:_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+    return f"columns {listed}" + (f", and {counted(hidden, 'other')} that may be text" if hidden else "")
+
+
+def _outer(name: str) -> list[str]:
+    """The columns that `name` may be a field of: of `a.b.c`, these are `a` and `a.b`."""
+    places = [at for at, character in enumerate(name) if character == "."]
+    return [name[:at] for at in places]
