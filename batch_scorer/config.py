@@ -204,12 +204,24 @@ class ScoreConfig:
 
     def again(self, *more: str) -> str | None:
         """The command that was given, with --resume and `more` options; None if it is too long to be read."""
-        words = [word for word in self.messages.command if word not in ("--overwrite", "--resume")]
-        if any(HIDDEN in word for word in words):
-            return None  # it would not work without its secrets
+        return self._command("--resume", *more)
+
+    def afresh(self, *more: str) -> str | None:
+        """The command that was given, with `more` options and --overwrite; None as for `again`."""
+        return self._command(*more, "--overwrite")
+
+    def _command(self, *more: str) -> str | None:
+        words, flags = [*self.messages.command], {"--overwrite", "--resume", "--allow-unreadable"}
         at = words.index("--") if "--" in words else len(words)
-        command = f"{self.messages.program} {escape.command([*words[1:at], '--resume', *more, *words[at:]])}"
-        return command if self.messages.command and len(command) <= COMMAND_CHARACTERS else None
+        kept, left = [], iter(words[1:at])
+        for word in left:
+            name, sign, _ = word.partition("=")
+            if name not in {*more, "--overwrite", "--resume"}:
+                kept.append(word)
+            elif not sign and name not in flags:
+                next(left, None)  # the value of an option that is given anew
+        command = f"{self.messages.program} {escape.command([*kept, *more, *words[at:]])}"
+        return command if words and HIDDEN not in command and len(command) <= COMMAND_CHARACTERS else None
 
     def how_to_resume(self) -> str:
         """How to go on with a run that was interrupted: the command, or what it would be."""

@@ -13,16 +13,20 @@ from batch_scorer.cli import completion as complete
 from batch_scorer.cli.framework import SETTINGS, Command, label_options, program, reports_errors
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import quoted
 
 
 class _TextCommand(Command):
     """A command whose argument may begin with a dash, and then looks like an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [*args]  # which click takes away
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hint = "A TEXT that begins with a dash goes after --."
+            text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
+            example = f" So: {program()} explain -- {quoted(text)}" if text else ""
+            hint = f"A TEXT that begins with a dash goes after --.{example}"
             raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
 
 

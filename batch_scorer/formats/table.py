@@ -37,6 +37,7 @@ class Format:
         cut: how a file is cut into shards: `ROWS`, ranges of rows within a row group; `BYTES`, ranges of bytes;
             `WHOLE`, not at all; `FILES`, a shard is several files with one record each.
         compressible: whether a file may be compressed as a whole; a compressed file is never cut.
+        takes_encoding: whether --encoding applies to it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Format:
     module: str
     cut: str
     compressible: bool = True
+    takes_encoding: bool = False
 
     def inspect(self, file: StoredFile, fields: Fields) -> Contents:
         """Looks into a file; raises one of `records.DAMAGE`, or `InputError` for what the user has to fix."""
@@ -64,9 +66,11 @@ FORMATS = {
     for entry in (
         Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False),
         Format("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl", BYTES),
-        Format("csv", (".csv", ".tsv", ".tab"), "csv", WHOLE),  # a quoted field may contain line ends
-        Format("lines", (), "lines", BYTES),
-        Format("files", (".txt",), "text_files", FILES),
+        Format(
+            "csv", (".csv", ".tsv", ".tab"), "csv", WHOLE, takes_encoding=True
+        ),  # a quoted field may contain line ends
+        Format("lines", (), "lines", BYTES, takes_encoding=True),
+        Format("files", (".txt",), "text_files", FILES, takes_encoding=True),
     )
 }
 SUFFIXES = {suffix: entry.name for entry in FORMATS.values() for suffix in entry.suffixes}

@@ -23,7 +23,13 @@ from batch_scorer.planning.options import check_kept
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runners.progress import ShardCounter, followed, shard_event
-from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code
+from batch_scorer.runners.result import (
+    JobResult,
+    badly_encoded_input,
+    finished_events,
+    rejected_by_code,
+    unreadable_files,
+)
 from batch_scorer.runs import directory, layout
 
 if TYPE_CHECKING:
@@ -151,7 +157,12 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))
     before = min(before, manifest["counts"]["scored"])
     rejected = rejected_by_code(output, manifest)
-    result = JobResult(output, manifest, time.monotonic() - start, before, job.processes, rejected)
+    seconds = time.monotonic() - start
+    result = JobResult(
+        *(output, manifest, seconds, before, job.processes, rejected),
+        unreadable=unreadable_files(output, manifest),
+        badly_encoded=badly_encoded_input(output, manifest, rejected),
+    )
     for event in finished_events(result):
         on_event(event)
     return result

@@ -16,6 +16,7 @@ from batch_scorer.models.profile import SHARE_EDGES
 from batch_scorer.runs import layout
 from batch_scorer.storage.parallel import read_ahead
 
+UNREADABLE_SHOWN = 3  # files and ranges
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 OTHER = "start-up and other"
 
@@ -31,6 +32,8 @@ class JobResult:
         reviews_before: reviews that an earlier attempt had already scored.
         processes: local ones that scored; None where a runner has its own.
         rejected: records by code; None where they were not counted.
+        unreadable: the first files and ranges that could not be read, and why.
+        badly_encoded: the first input with texts that are not in the encoding they were read in, if there is one.
     """
 
     output: str
@@ -39,6 +42,8 @@ class JobResult:
     reviews_before: int
     processes: int | None
     rejected: Mapping[str, int] | None
+    unreadable: Sequence[str] = ()
+    badly_encoded: str | None = None
 
     @property
     def is_success(self) -> bool:
@@ -117,6 +122,40 @@ def rejected_by_code(output: str, manifest: Mapping[str, Any]) -> dict[str, int]
     except (OSError, ValueError, LookupError):
         return None  # the run is over all the same, and `inspect` says what is wrong
     return {code: count for (_, code), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+
+
+def unreadable_files(output: str, manifest: Mapping[str, Any], most: int = UNREADABLE_SHOWN) -> list[str]:
+    """The first files and ranges that could not be read, and why: in a sentence each."""
+    if not manifest["counts"]["unreadable"]:
+        return []
+    return [cannot_be_read(*row) for row in _rejections(output, manifest, "unreadable", most)]
+
+
+def badly_encoded_input(output: str, manifest: Mapping[str, Any], rejected: Mapping[str, int] | None) -> str | None:
+    """The first input with texts that are not in the encoding they were read in."""
+    if not (rejected or {}).get("invalid_utf8"):
+        return None
+    return next((source for source, _ in _rejections(output, manifest, "invalid_utf8", 1)), None)
+
+
+def _rejections(output: str, manifest: Mapping[str, Any], code: str, most: int) -> list[tuple[str, str]]:
+    """Source and message of the first rejections with a code."""
+    found: list[tuple[str, str]] = []
+    for part in layout.parts_of(layout.ERRORS, manifest["parts"])[:PARTS_COUNTED]:
+        try:
+            with storage.open_read(storage.join(output, part["path"])) as file:
+                table = pq.read_table(file, columns=["source", "message"], filters=[("code", "=", code)])
+        except (OSError, ValueError, LookupError):
+            continue  # the run is over all the same, and `inspect` says what is wrong
+        found += [(row["source"], row["message"]) for row in table.slice(0, most).to_pylist()]
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def cannot_be_read(path: str, why: str) -> str:
+    """That a file cannot be read, as a sentence."""
+    return f"{path} cannot be read: {why}"
 
 
 def finished_events(result: JobResult) -> list[Event]:

@@ -98,7 +98,7 @@ class JobScreen:
             bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn(f"{{task.completed:,.0f}} of {about}{counted(total, 'review')}"),
+                TextColumn(f"{{task.completed:,.0f}} of {about}{counted(total, 'review')}"),  # type: ignore[arg-type]
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
                 console=self._console,

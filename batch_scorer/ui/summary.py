@@ -14,6 +14,8 @@ from rich.text import Text
 from batch_scorer import escape, storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import counted, quoted
+from batch_scorer.formats.encodings import encoding_of
+from batch_scorer.formats.table import FORMATS, format_of, is_compressed
 from batch_scorer.runners.result import OTHER, JobResult, positive_share
 from batch_scorer.runs import layout
 from batch_scorer.ui import terminal
@@ -38,8 +40,15 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
         terminal.row(console, "errors", layout.part_glob(output, layout.ERRORS), fold=False)
         if result.rejected:
             terminal.row(console, "", _codes(result.rejected))
+        for sentence in result.unreadable:
+            terminal.row(console, "", sentence)
+        if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:
+            terminal.row(console, "", f"and {more:,} more")
     for at, command in enumerate(next_steps(config, manifest)):
         terminal.row(console, "" if at else "next", command, fold=False)
+    if result.badly_encoded is not None:
+        for at, line in enumerate(encoding_advice(config, result.badly_encoded)):
+            terminal.row(console, "" if at else "encoding", line, fold=not at)
     if not result.is_success:
         for at, (what, command) in enumerate(ways_out(config, counts)):
             terminal.row(console, "" if at else "or", what)
@@ -84,6 +93,22 @@ def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = 
 def _is_there(name: str) -> bool:
     """Whether an input can be read from here, which may not be where it was given."""
     return storage.is_remote(name) or os.path.exists(name) or any(glob.iglob(name))
+
+
+def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
+    """Which encoding would read all of a file, and the command that does so; nothing if none is known."""
+    name = encoding_of(path)
+    kind = config.input.format or format_of(os.path.basename(path))
+    if name is None or name == config.input.encoding or kind is None:
+        return []
+    if FORMATS[kind].takes_encoding:
+        command = config.afresh("--encoding", name) or f"the same command with --encoding {name} --overwrite"
+        return [f"{path} is not {config.input.encoding}; {name} would read all of it:", command]
+    if kind != "jsonl" or is_compressed(path):
+        return []
+    converted = f"utf-8-{os.path.basename(path)}"
+    iconv = f"iconv -f {name.upper().replace('_', '-')} -t UTF-8 {quoted(path)} > {quoted(converted)}"
+    return [f"{path} is not UTF-8, as JSON has to be; from {name}, all of it can be converted:", iconv]
 
 
 def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, str]]:

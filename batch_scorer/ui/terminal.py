@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from batch_scorer.escape import safe
+from batch_scorer.escape import counted, safe
 from batch_scorer.schema import ERROR_CODES
 
 if TYPE_CHECKING:  # `explain` shows a review at once, and has no use for what plans and runs need
@@ -86,6 +86,16 @@ def plan_card(console: Console, output: str, plan: Plan) -> None:
         ("output", output),
     ]
     card(console, "plan", rows)
+
+
+def damage(console: Console, files: Sequence[tuple[str, str]]) -> None:
+    """Files that a run could not read, each with the reason."""
+    from batch_scorer.runners.result import UNREADABLE_SHOWN, cannot_be_read
+
+    for path, why in files[:UNREADABLE_SHOWN]:
+        _folded(console, Text.assemble(("unreadable", "yellow"), " ", safe(cannot_be_read(path, why))))
+    if len(files) > UNREADABLE_SHOWN:
+        _folded(console, Text(f"and {counted(len(files) - UNREADABLE_SHOWN, 'more file')}"))
 
 
 def estimate_line(console: Console, estimate: Estimate) -> None:

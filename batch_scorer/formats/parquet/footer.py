@@ -21,12 +21,12 @@ SCHEMA_ELEMENTS = 100_000
 ROW_GROUPS = 100_000  # each is a shard at least
 ROWS_ANYWAY, ROWS_A_BYTE = 10_000_000, 8  # the most rows in a file: this many, or this many per byte if that is more
 _TAIL_BYTES = 1 << 16
-_MAGIC = b"PAR1"
+_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 # Fields of FileMetaData, SchemaElement, RowGroup, ColumnChunk and ColumnMetaData (parquet.thrift).
 _SCHEMA, _ROW_GROUPS = 2, 4
 _CHILDREN = 5
 _COLUMNS, _ROWS = 1, 3
-_META = 3
+_META, _CRYPTO = 3, 8
 _CODEC, _VALUES, _STORED, _DATA_AT, _DICTIONARY_AT = 4, 5, 7, 9, 11
 _CODECS = {0: "", 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # as pyarrow calls them
 
@@ -88,6 +88,8 @@ class Footer:
             for place in range(min(count, max(wanted, default=-1) + 1)):
                 fields, at = thrift.fields(data, at)
                 if place in wanted:
+                    if any(field.number == _CRYPTO for field in fields):
+                        raise OSError("a column is encrypted: write the file without encryption")
                     meta = {field.number: field.start for field in fields if field.kind == thrift.STRUCT}[_META]
                     chunks[place] = _chunk(thrift.numbers(data, thrift.fields(data, meta)[0]))
             return RowGroup(thrift.numbers(data, group)[_ROWS], chunks)
@@ -150,6 +152,8 @@ def _footer_bytes(stream: BinaryIO) -> bytes:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _TAIL_BYTES))
     tail = stream.read(_TAIL_BYTES)
+    if tail[-4:] == _ENCRYPTED:
+        raise OSError("the file is encrypted: write it without encryption, or decrypt it with what wrote it")
     if size < 12 or tail[-4:] != _MAGIC:
         raise OSError("not a Parquet file, or one that was cut short: its last four bytes are not PAR1")
     length = int.from_bytes(tail[-8:-4], "little")

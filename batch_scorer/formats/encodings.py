@@ -1,0 +1,84 @@
+"""Bytes that are not in the expected encoding -> the encoding that they may be in, for advice.
+
+A guess, and said to be one: nearly every encoding of one byte a character reads everything. The likeliest is the one by
+which most characters are common ones.
+"""
+
+from __future__ import annotations
+
+from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.records import DAMAGE
+
+_READ_BYTES = 16 << 20  # of a file, at most
+_FEW = 0.4  # of the letters of a text in Latin letters lie beyond ASCII, at most
+_ENOUGH = 0.15  # of what lies beyond ASCII are common characters, at least
+# Encoding -> the characters beyond ASCII that are common in the languages it is used for.
+_LATIN = {
+    "cp1252": "éèàçêâîôûùëïäöüßáíóúñãõåøæ’‘“”–—…€£°«»¡¿",
+    "cp1250": "ąćęłńóśźżěščřžýáíéúůőűöüäâîţş’“”„–—…",
+}
+_CYRILLIC = "оеаинтсрвлкмдпуяыьгзбчйх"
+_KANA = "のにはをがでとてたしれいるなもあっかすうくらまさよりそだーンスルトアイラッ"
+_OTHERS = {
+    "gb18030": "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子得着下自年用电影好看，。！",
+    "cp932": _KANA,
+    "euc_jp": _KANA,
+    "cp949": "이다는에의고가을지하로한은기도를서리사나자그대시어아정일인라해거만보스들있제수부게면요습니영화좋",
+    "big5": "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子得著下自年用電影好看，。！",
+    "cp1251": _CYRILLIC,
+    "koi8-r": _CYRILLIC,
+    "cp1253": "αοιεστνηρκπλμάίόέήύώς",
+    "cp1255": "יוהלארתבשמנםכחדפטקע",
+    "cp1256": "اليمونرتبهدعفسحقكجةى",
+    "cp874": "านรอกเงมยลวดทสต่้ี",
+}
+
+
+def encoding_of(path: str) -> str | None:
+    """The encoding that a file may be in, which reads all of it; None if most of it is UTF-8, or it cannot be read.
+
+    Example:
+        >>> guessed("Un film très drôle".encode("latin-1")), guessed("Скучный фильм".encode("cp1251"))
+        ('cp1252', 'cp1251')
+    """
+    try:
+        with open_text(path) as (stream, _):
+            data = stream.read(_READ_BYTES + 1)
+    except DAMAGE:
+        return None
+    if len(data) > _READ_BYTES:  # at the end of a line: it may be in the middle of a character
+        data = data[: data.rfind(b"\n") + 1] or data
+    return guessed(data)
+
+
+def guessed(data: bytes) -> str | None:
+    """The encoding that `data` may be in, if it is not UTF-8; None too if most of its lines beyond ASCII are UTF-8."""
+    beyond = [line for line in data.split(b"\n") if not line.isascii()]
+    if 2 * sum(_reads(line, "utf-8") for line in beyond) >= len(beyond):
+        return None
+    sample = b"\n".join(beyond)
+    high = sum(byte >= 0x80 for byte in sample)
+    letters = sum(byte >= 0x80 or chr(byte).isalpha() for byte in sample)
+    known = _LATIN if high <= _FEW * letters else _OTHERS
+    score, likeliest = max((_share(sample, name, common), name) for name, common in reversed(known.items()))
+    names = (likeliest,) if score >= _ENOUGH else ()
+    # The last one reads everything, the one before all but five bytes.
+    candidates: tuple[str, ...] = (*names, "cp1252", "latin-1")
+    return next(name for name in candidates if _reads(data, name))
+
+
+def _reads(data: bytes, name: str) -> bool:
+    try:
+        data.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _share(data: bytes, name: str, common: str) -> float:
+    """The share of what lies beyond ASCII that are common characters; 0 if it is in another encoding."""
+    try:
+        characters = [character for character in data.decode(name) if not character.isascii()]
+    except UnicodeDecodeError:
+        return 0.0
+    return sum(character in common for character in characters) / max(len(characters), 1)
