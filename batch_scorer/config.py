@@ -17,6 +17,9 @@ QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
 LOG_FORMATS = TEXT, JSON = ("text", "json")
 PROGRAM = "batch-scorer"
 HIDDEN = escape.HIDDEN
+# Of anything that is counted in memory: what Arrow's 32-bit offsets and NumPy's integers can hold.
+LARGEST_COUNT = 2**31 - 1
+LARGEST_TOTAL = 2**53 - 1  # of records in all: what JSON and floats can hold
 
 
 def without_secrets(command: Sequence[str]) -> tuple[str, ...]:

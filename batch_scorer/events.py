@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -97,6 +97,17 @@ def _screen(config: MessageConfig, secrets: Sequence[str]) -> Iterator[None]:
             _log.removeHandler(handler)
 
 
+class _File(logging.FileHandler):
+    """A log that ends where its disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Ignores it: the job continues."""
+
+    def close(self) -> None:
+        with suppress(OSError):  # of what could not be written before
+            super().close()
+
+
 class _Screen(logging.StreamHandler[TextIO]):
     """A handler that stays silent once nobody is listening."""
 
@@ -122,7 +133,7 @@ def _own_standard_error() -> Iterator[TextIO]:
 def _log_file(path: str, log_format: str, secrets: Sequence[str]) -> Iterator[None]:
     """Writes everything that is logged while the body runs, by Beam's workers too, to the file `path`."""
     try:
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _File(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OptionError("the log cannot be written", where=f"--log-file {path}", got=str(error)) from error
     text = _Discreet(secrets, "%(asctime)s %(levelname)s %(name)s: %(message)s")

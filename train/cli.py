@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Group, option, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Count, Group, Number, option, reports_errors
 from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.escape import safe
 from batch_scorer.silence import greet_tensorflow
@@ -53,9 +53,9 @@ FEW_CORES = 4
         help="default: this project's network, from the labelled reviews alone; full: the same network, pre-trained "
              "on all texts; notebook: for comparison, the network that this project grew out of.")  # fmt: skip
 @option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people to read.")
-@option(_RECIPE, "--epochs", type=click.IntRange(1), metavar="N",
+@option(_RECIPE, "--epochs", type=Count(1), metavar="N",
         help="Maximum number of epochs.  [default: the recipe's]")  # fmt: skip
-@option(_RECIPE, "--batch-size", type=click.IntRange(1), metavar="N", help="Reviews per step.  [default: the recipe's]")
+@option(_RECIPE, "--batch-size", type=Count(1), metavar="N", help="Reviews per step.  [default: the recipe's]")
 @option(_RECIPE, "--seed", type=int, metavar="N",
         help="Seed of the initial weights, the order and the dropout.  [default: the recipe's]")  # fmt: skip
 @option(_RECIPE, "--set", "settings", multiple=True, metavar="NAME=VALUE",
@@ -74,7 +74,7 @@ FEW_CORES = 4
              "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
         help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
-@option(_RUN, "--checkpoint-seconds", type=click.FloatRange(0), default=120.0, metavar="SECONDS",
+@option(_RUN, "--checkpoint-seconds", type=Number(0), default=120.0, metavar="SECONDS",
         help="Seconds between checkpoints (presets default and full).")  # fmt: skip
 @option(_RUN, "--deterministic", is_flag=True,
         help="Restrict TensorFlow to deterministic kernels. Slower; on a CPU the usual ones have given the same "

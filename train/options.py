@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import click
-
-from batch_scorer.cli.framework import label_options, option, reading_options, together
+from batch_scorer.cli.framework import Number, label_options, option, reading_options, together
 from batch_scorer.config import InputConfig, JobConfig
 from train.data import Columns
 from train.sources import ReadOptions
@@ -27,7 +25,7 @@ def read_options(section: str) -> Callable[[Any], Any]:
     """How to read files, and how much of them may be bad."""
     return together(
         reading_options(section),
-        option(section, "--max-error-rate", type=click.FloatRange(0, 1), default=JobConfig.max_error_rate, metavar="X",
+        option(section, "--max-error-rate", type=Number(0, 1), default=JobConfig.max_error_rate, metavar="X",
                help="Share of bad records above which nothing is started; up to it, they are left out."),
         option(section, "--allow-unreadable", is_flag=True, help="Take what can be read of damaged files."),
     )  # fmt: skip

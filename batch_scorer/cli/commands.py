@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from batch_scorer.cli import completion as complete
-from batch_scorer.cli.framework import SETTINGS, Command, label_options, program, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, Count, label_options, program, reports_errors
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import quoted
@@ -40,7 +40,7 @@ class _TextCommand(Command):
               "[default: the run's own inputs]")  # fmt: skip
 @click.option("--model", metavar="DIR", shell_complete=complete.directories,
               help="Model artefact.  [default: the shipped model; with --run, the run's]")  # fmt: skip
-@click.option("--top-k", type=click.IntRange(0), metavar="N",
+@click.option("--top-k", type=Count(0), metavar="N",
               help=f"Words to list.  [default: {ScoringConfig.top_k}; with --run, as many as it lists]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
 @reports_errors
@@ -98,7 +98,7 @@ def _refuse_with_text(options: dict[str, object]) -> None:
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Show what a model or the output of a run contains.")
 @click.argument("path", metavar="MODEL|OUT", required=False, shell_complete=complete.directories)
-@click.option("--rows", type=click.IntRange(0), default=8, metavar="N", help="Predictions to show from a run.")
+@click.option("--rows", type=Count(0), default=8, metavar="N", help="Predictions to show from a run.")
 @reports_errors
 def inspect(path: str | None, rows: int) -> None:
     """Show what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
@@ -164,7 +164,7 @@ def report(
 )
 @click.option("--by", type=click.Choice(["record_id", "source,offset", "distribution"]), default="record_id",
               help="How to match the reviews of the two runs.")  # fmt: skip
-@click.option("--rows", type=click.IntRange(0), default=10, metavar="N", help="Reviews and words to show.")
+@click.option("--rows", type=Count(0), default=10, metavar="N", help="Reviews and words to show.")
 @click.option("--label-column", metavar="NAME", help="Column with the true label, kept in both runs.")
 @label_options(None)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -14,7 +15,8 @@ from typing import Any
 
 import click
 
-from batch_scorer.config import JSON, PROGRAM, InputConfig, secrets_in
+from batch_scorer.cli import streams
+from batch_scorer.config import JSON, LARGEST_COUNT, LARGEST_TOTAL, PROGRAM, InputConfig, secrets_in
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import quoted, report, visible
 from batch_scorer.events import error_line
@@ -22,6 +24,39 @@ from batch_scorer.formats.table import FORMATS, column_names
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
+
+
+_LARGEST = (LARGEST_COUNT, LARGEST_TOTAL)  # so large that the help need not show them
+
+
+class Count(click.IntRange):
+    """A whole number that every part of the program can hold; the help shows the least one only.
+
+    Args:
+        least, most: the range.
+    """
+
+    def __init__(self, least: int, most: int = LARGEST_COUNT) -> None:
+        super().__init__(least, most)
+
+    def _describe_range(self) -> str:
+        return f"x>={self.min}" if self.max in _LARGEST else super()._describe_range()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        with suppress(ValueError):  # which the next line reports
+            if self.max in _LARGEST and int(value) > self.max:
+                self.fail(f"{value} is more than {self.max:,}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number that is one: neither NaN nor an infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a number that can be used.", param, ctx)
+        return number
 
 
 class _Option(click.Option):
@@ -64,7 +99,7 @@ def reading_options(section: str) -> Callable[[Any], Any]:
                help="Character before one that stands for itself in CSV files, such as \\."),
         option(section, "--columns", metavar="NAME,...", callback=_names,
                help="Names of all columns, for CSV files without a header."),
-        option(section, "--max-text-bytes", type=click.IntRange(1), default=InputConfig.max_text_bytes, metavar="N",
+        option(section, "--max-text-bytes", type=Count(1), default=InputConfig.max_text_bytes, metavar="N",
                help="Reject texts larger than this."),
     )  # fmt: skip
 
@@ -110,6 +145,14 @@ class Group(Command, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        streams.prepare()
+        try:
+            return super().main(*args, **kwargs)
+        except ScorerError as error:  # from a help that could not be printed
+            show_error(error, None)
+            sys.exit(error.exit_code)
 
 
 class BeamCommand(Command):
@@ -178,19 +221,30 @@ def secrets() -> tuple[str, ...]:
     return *secrets_in(sys.argv), *(os.environ[name] for name in names if len(os.environ[name]) >= _SECRET_CHARACTERS)
 
 
+def shown_error(error: ScorerError, log_format: str | None) -> str:
+    """An error as it is printed: a line of JSON, or a few lines for people, with colours."""
+    if log_format == JSON:
+        return error_line(error, secrets())
+    return click.style("error: ", fg="red", bold=True) + report(error, secrets())
+
+
+def show_error(error: ScorerError, log_format: str | None) -> None:
+    """Prints an error on standard error."""
+    click.echo(shown_error(error, log_format), err=True)
+
+
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turns our errors into a message, or a line of JSON if the command's --log-format says so, and an exit code."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            try:
+                command(*args, **kwargs)
+            finally:
+                sys.stdout.flush()  # at the end of the process, an error would be too late
         except ScorerError as error:
-            if kwargs.get("log_format") == JSON:
-                click.echo(error_line(error, secrets()), err=True)
-            else:
-                click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-                click.echo(report(error, secrets()), err=True)
+            show_error(error, kwargs.get("log_format"))
             if isinstance(error, (StoppedError, WorkerError)):
                 sys.stdout.flush()
                 os._exit(error.exit_code)  # Beam's threads would wait for the workers, and print that they are gone

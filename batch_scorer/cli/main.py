@@ -12,13 +12,16 @@ from batch_scorer.cli import commands, completion
 from batch_scorer.cli.framework import (
     SETTINGS,
     BeamCommand,
+    Count,
     EscapingGroup,
+    Number,
     option,
     program,
     reading_options,
     reports_errors,
 )
 from batch_scorer.config import (
+    LARGEST_TOTAL,
     LOG_FORMATS,
     PRECISIONS,
     QUIET,
@@ -64,7 +67,11 @@ def main() -> None:
 @option(_FIRST, "--keep", multiple=True, metavar="NAME[=NEW]", shell_complete=completion.columns,
         help="Column to copy to the output; may be repeated.")  # fmt: skip
 @option(
-    _FIRST, "--limit", type=click.IntRange(1), metavar="N", help="Score only the first N records, to try things out."
+    _FIRST,
+    "--limit",
+    type=Count(1, LARGEST_TOTAL),
+    metavar="N",
+    help="Score only the first N records, to try things out.",
 )
 @option(_FIRST, "--dry-run", is_flag=True,
         help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
@@ -74,7 +81,7 @@ def main() -> None:
 @option(
     _OUTPUT,
     "--top-k",
-    type=click.IntRange(0),
+    type=Count(0),
     default=ScoringConfig.top_k,
     metavar="N",
     help="Words to list per review; 0 for none.",
@@ -85,16 +92,16 @@ def main() -> None:
         help="Model artefact.  [default: the shipped model]")  # fmt: skip
 @option(_MODEL, "--precision", type=click.Choice(PRECISIONS), default=ScoringConfig.precision,
         help="Precision of the network's products; bfloat16 is faster where the processor supports it.")  # fmt: skip
-@option(_RUN, "--workers", type=click.IntRange(1), metavar="N",
+@option(_RUN, "--workers", type=Count(1), metavar="N",
         help="Local processes.  [default: one per core, fewer for few reviews]")  # fmt: skip
-@option(_RUN, "--max-error-rate", type=click.FloatRange(0, 1), default=JobConfig.max_error_rate, metavar="X",
+@option(_RUN, "--max-error-rate", type=Number(0, 1), default=JobConfig.max_error_rate, metavar="X",
         help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @option(_RUN, "--allow-unreadable", is_flag=True, help="Do not count damaged files as a failure (exit code 3).")
-@option(_RUN, "--shard-rows", type=click.IntRange(1), metavar="N",
+@option(_RUN, "--shard-rows", type=Count(1), metavar="N",
         help="Approximate reviews per shard.  [default: from the plan]")  # fmt: skip
-@option(_RUN, "--worker-timeout", type=click.FloatRange(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",
+@option(_RUN, "--worker-timeout", type=Number(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",
         help="End the job if a local worker takes longer for one step.")  # fmt: skip
-@option(_RUN, "--price-per-vcpu-hour", type=click.FloatRange(0), metavar="X", help="Let --dry-run show costs as well.")
+@option(_RUN, "--price-per-vcpu-hour", type=Number(0), metavar="X", help="Let --dry-run show costs as well.")
 @option(_MESSAGES, "-q", "--quiet", is_flag=True,
         help="Print only warnings and errors, on standard error.")  # fmt: skip
 @option(_MESSAGES, "-v", "--verbose", is_flag=True,

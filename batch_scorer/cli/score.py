@@ -5,14 +5,17 @@ Heavy modules are imported where they are used: `batch-scorer --help` has to be 
 
 from __future__ import annotations
 
+import json
 import time
 
 import click
 
-from batch_scorer.cli.framework import secrets
+from batch_scorer.cli import streams
+from batch_scorer.cli.framework import secrets, shown_error
 from batch_scorer.config import QUIET, TEXT, VERBOSE, ScoreConfig
-from batch_scorer.escape import safe
-from batch_scorer.events import Event, logged
+from batch_scorer.errors import JobError
+from batch_scorer.escape import as_json, safe
+from batch_scorer.events import Event, error_line, logged
 from batch_scorer.silence import quieten
 
 
@@ -27,9 +30,10 @@ def score(config: ScoreConfig) -> int:
     """
     from batch_scorer.runners.interruption import Interruption
 
+    streams.forgive_output()  # the run is the result: its outcome decides, whoever reads of it
     messages = config.messages
     speaks = messages.log_format == TEXT and messages.verbosity != QUIET
-    with Interruption() as interruption, logged(messages, secrets()):
+    with Interruption() as interruption, logged(messages, secrets()), streams.spoken_for(_last_words(config)):
         quieten()
         from batch_scorer.runners.job import run_job
         from batch_scorer.ui import summary, terminal
@@ -51,6 +55,19 @@ def score(config: ScoreConfig) -> int:
         click.secho("not a success: ", fg="yellow", bold=True, err=True, nl=False)
         click.echo(safe(result.manifest["not_a_success"]), err=True)
     return 0 if result.is_success else 3
+
+
+def _last_words(config: ScoreConfig) -> str:
+    """What to say if this process dies and cannot say anything itself."""
+    error = JobError(
+        "the process of the job has died",
+        where=config.output.directory,
+        got="nothing from itself: it was killed, perhaps because memory ran out, or native code crashed",
+        fix=f"if memory ran out, use fewer --workers; then {config.how_to_resume()}",
+    )
+    if config.messages.log_format == TEXT:
+        return f"{click.unstyle(shown_error(error, TEXT))}\n"
+    return f"{as_json({**json.loads(error_line(error, secrets())), 'time': streams.NOW})}\n"
 
 
 def dry_run(config: ScoreConfig) -> int:

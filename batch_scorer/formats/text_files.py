@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.records import DAMAGE, Contents, Fields, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
+
+_PIECE_BYTES = 1 << 20
 
 
 def inspect(file: StoredFile, fields: Fields) -> Contents:
@@ -22,7 +25,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
     for path in shard.paths:
         try:
             with open_text(path, beat) as (stream, _):
-                data = stream.read(fields.max_text_bytes + len(codecs.BOM_UTF8) + 1)
+                data = _read(stream, fields.max_text_bytes + len(codecs.BOM_UTF8) + 1)
         except MemoryError:
             raise
         except DAMAGE as error:
@@ -37,3 +40,11 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
             yield Record(path, 0, None, data.decode(fields.encoding), kept)
         except UnicodeDecodeError as error:
             yield Rejection(path, 0, None, "invalid_utf8", encoding_problem(error), shown(data))
+
+
+def _read(stream: BinaryIO, most: int) -> bytes:
+    """All that is left of a stream, up to a number of bytes for which there may be no memory."""
+    data = bytearray()
+    while len(data) < most and (piece := stream.read(min(most - len(data), _PIECE_BYTES))):
+        data += piece
+    return bytes(data)

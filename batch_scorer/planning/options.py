@@ -8,7 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from batch_scorer.config import LOG_FORMATS, PRECISIONS, InputConfig, Kept, ScoreConfig, without_secrets
+from batch_scorer.config import (
+    LARGEST_COUNT,
+    LARGEST_TOTAL,
+    LOG_FORMATS,
+    PRECISIONS,
+    InputConfig,
+    Kept,
+    ScoreConfig,
+    without_secrets,
+)
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.table import FORMATS, format_of
 from batch_scorer.planning.places import is_inside, takes_in
@@ -71,11 +80,12 @@ def check_options(config: ScoreConfig) -> None:
         check_given(name, word)
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
-    _check_range("top-k", config.scoring.top_k, 0)
-    _check_range("workers", job.workers, 1)
-    _check_range("shard-rows", job.shard_rows, 1)
+    _check_range("top-k", config.scoring.top_k, 0, LARGEST_COUNT)
+    _check_range("workers", job.workers, 1, LARGEST_COUNT)
+    _check_range("shard-rows", job.shard_rows, 1, LARGEST_COUNT)
     _check_range("worker-timeout", job.worker_timeout_s, 1)
     _check_range("max-error-rate", job.max_error_rate, 0, 1)
+    _check_range("price-per-vcpu-hour", job.price_per_vcpu_hour, 0)
     _check_log(config)
     if config.output.resume and config.output.overwrite:
         raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
@@ -133,8 +143,8 @@ def check_reading(reads: InputConfig) -> None:
     ):
         check_given(name, word)
     _check_choice("input-format", reads.format, (None, *FORMATS))
-    _check_range("limit", reads.limit, 1)
-    _check_range("max-text-bytes", reads.max_text_bytes, 1)
+    _check_range("limit", reads.limit, 1, LARGEST_TOTAL)
+    _check_range("max-text-bytes", reads.max_text_bytes, 1, LARGEST_COUNT)
     _check_encoding(reads.encoding)
     _check_csv(reads)
 
@@ -176,8 +186,8 @@ def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...])
 
 
 def _check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    if value is not None and not least <= value <= most:
-        expected = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+    if value is not None and not (least <= value <= most and math.isfinite(value)):
+        expected = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:,}"
         raise OptionError(f"--{name} is out of range", expected=expected, got=repr(value))
 
 

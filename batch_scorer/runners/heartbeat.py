@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from batch_scorer.errors import WorkerError
+from batch_scorer.runners.private_folder import PrivateFolder
 
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
@@ -116,9 +116,8 @@ class Watch:
     """
 
     def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str], awaits: bool = False) -> None:
-        if base:
-            os.makedirs(base, mode=0o700, exist_ok=True)
-        self.directory = tempfile.mkdtemp(prefix="workers-", dir=base)
+        self._folder = PrivateFolder(base)
+        self.directory = self._folder.path
         os.mkdir(temporary(self.directory))
         self._timeout_s, self._name_of = timeout_s, name_of
         self._awaits, self._awaited_s = awaits, 0.0
@@ -138,7 +137,7 @@ class Watch:
         else:
             threading.excepthook = self._hook
         tempfile.tempdir = self._place_before
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._folder.delete()
 
     def _hear(self, told: threading.ExceptHookArgs) -> None:
         """Remembers the exit codes that Beam's threads would print, with tracebacks, as they lose their workers."""

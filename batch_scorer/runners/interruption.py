@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a job alike, and none of them gets lost."""
+"""Ctrl-C, SIGTERM and SIGHUP end a job alike, and none of them gets lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """Lets SIGTERM end the body as Ctrl-C does, and remembers both: an import may swallow either.
+    """Lets SIGTERM and SIGHUP end the body as Ctrl-C does, and remembers all: an import may swallow one.
 
     A process of its own (the command line, or the child process of `score_job`) uses it: signal handlers belong to the
     whole process.
@@ -18,6 +18,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         numbers = [signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # `nohup` ignores it
+            numbers.append(signal.SIGHUP)
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a background job ignores it
             numbers.append(signal.SIGINT)
         self._before = {number: signal.signal(number, self._stop) for number in numbers}

@@ -26,10 +26,10 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def command(directory: str) -> str:
     """The shell command that starts a worker of this process, watched in `directory`."""
     python = f"exec {shlex.quote(sys.executable)} -m batch_scorer.runners.worker {os.getpid()} {shlex.quote(directory)}"
-    # Ctrl-C reaches every process of the terminal: the driver decides, and the workers end with it. The file exists
-    # before Python starts, so that even a worker that never gets that far is missed.
+    # Ctrl-C and SIGHUP reach every process of the terminal: the driver decides, and the workers end with it. The file
+    # exists before Python starts, so that even a worker that never gets that far is missed.
     place = f"export TMPDIR={shlex.quote(temporary(directory))}"
-    return f"trap '' INT; {place}; : > {shlex.quote(directory)}/$$; {python}"
+    return f"trap '' INT HUP; {place}; : > {shlex.quote(directory)}/$$; {python}"
 
 
 def main(driver: int, directory: str) -> None:

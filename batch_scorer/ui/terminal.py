@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # `explain` shows a review at once, and has no use for what p
 
 LABEL_WIDTH = 15
 WIDE = 60  # columns, from which tables are shown in full
+_USUAL_WIDTH, _WIDEST = 80, 1_000
 _BLOCKS, _ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " _.-:=+*#"
 
 
@@ -38,7 +39,10 @@ def console(quiet: bool = False) -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     terminal = False if quiet else None  # no animation if nobody sees it
-    return Console(quiet=quiet, force_terminal=terminal, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    made = Console(quiet=quiet, force_terminal=terminal, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    if not 0 < made.width <= _WIDEST:  # as COLUMNS has it
+        made.width = _USUAL_WIDTH if made.width < 1 else _WIDEST
+    return made
 
 
 def row(console: Console, label: str, text: Text | str, fold: bool = True) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Command, option, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, Count, option, reports_errors
 from batch_scorer.errors import InputError, OutputError
 from batch_scorer.escape import safe
 from batch_scorer.models.artifact import SHIPPED
@@ -33,9 +33,9 @@ DIGITS = 7  # significant digits of each figure in the JSON; the last digits of 
 @column_options(_FIRST)
 @option(_FIRST, "--id-column", metavar="NAME", help="Column that holds its id.  [default: a hash of the text]")
 @read_options("Data")
-@option(_MEASURES, "--faithfulness-reviews", type=click.IntRange(0), default=1000, metavar="N",
+@option(_MEASURES, "--faithfulness-reviews", type=Count(0), default=1000, metavar="N",
         help="How many reviews, drawn at random, to measure explanations on; 0 skips this.")  # fmt: skip
-@option(_MEASURES, "--seed", type=click.IntRange(0), default=20, metavar="N",
+@option(_MEASURES, "--seed", type=Count(0), default=20, metavar="N",
         help="Seed of random draws and simulations.")  # fmt: skip
 @reports_errors
 def evaluate(

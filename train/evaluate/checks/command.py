@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, Count, reports_errors
 from batch_scorer.errors import InputError, OptionError
 
 
@@ -23,11 +23,11 @@ from batch_scorer.errors import InputError, OptionError
 @click.option("--long", "long_files", multiple=True, metavar="FILE",
               help="Labelled reviews, of which those longer than one window count; may be repeated.")  # fmt: skip
 @click.option("--rationales", metavar="FILE", help="Documents with the passages that people marked.")
-@click.option("--sentences", type=click.IntRange(0), default=500, metavar="N",
+@click.option("--sentences", type=Count(0), default=500, metavar="N",
               help="Sentences of each kind to make by grammar; 0 skips this.")  # fmt: skip
-@click.option("--swaps", type=click.IntRange(0), default=100, metavar="N",
+@click.option("--swaps", type=Count(0), default=100, metavar="N",
               help="Sentences to swap the people of, for each class; 0 skips this.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=20, metavar="N", help="Seed of random draws.")
+@click.option("--seed", type=Count(0), default=20, metavar="N", help="Seed of random draws.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the JSON here.  [default: print it]")  # fmt: skip
 @reports_errors
