@@ -76,12 +76,12 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
         rows = read_rows(lines, _dialect(path, fields), len(fields.columns))
         header: list[str] | Malformed = list(fields.columns) or next(rows, [])
         header = header if isinstance(header, Malformed) else [printable(name) for name in header]
-        wanted = {fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)}
+        wanted = {fields.text, *([fields.id] if fields.id else [])}
         if isinstance(header, Malformed) or not wanted <= set(header):
             missing = wanted if isinstance(header, Malformed) else wanted - set(header)
             raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(missing))}")
         text_at, id_at = header.index(fields.text), header.index(fields.id) if fields.id else None
-        kept_at = [header.index(kept.name) for kept in fields.kept]
+        kept_at = [header.index(kept.name) if kept.name in header else None for kept in fields.kept]
         has = "--columns names" if fields.columns else "the header has"
         for offset, row in enumerate(rows):
             if isinstance(row, Malformed):
@@ -98,7 +98,9 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
                 message = f"the text is not {fields.encoding}"
                 yield Rejection(path, offset, record_id, "invalid_utf8", message, row[text_at][:EXCERPT_BYTES])
             else:
-                yield Record(path, offset, record_id, row[text_at], tuple(printable(row[i]) for i in kept_at))
+                yield Record(
+                    path, offset, record_id, row[text_at], tuple(i if i is None else printable(row[i]) for i in kept_at)
+                )
 
 
 def _dialect(path: str, fields: Fields) -> Dialect:

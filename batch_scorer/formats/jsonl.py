@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_scorer.formats.arrow_types import DOUBLE_INTEGER, WIDE
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection, has_surrogates, printable
@@ -113,13 +114,16 @@ def _objects(lines: list[bytes]) -> list[dict[str, Any]]:
 
 
 def infer_columns(objects: list[dict[str, Any]]) -> pa.Schema:
-    """Column types from a sample: bool, int64, double or string; other or mixed values become strings of JSON."""
+    """Column types from a sample: bool, int64, double or string; null without any value.
+
+    Other or mixed values become strings of JSON.
+    """
     values: dict[str, list[Any]] = {}
     for record in objects:
         for name in dict.fromkeys(_names(record)):
             value = value_of(record, name)
             values.setdefault(name, []).extend([] if value is None else [value])
-    return pa.schema([pa.field(name, _infer(seen)) for name, seen in values.items()])
+    return pa.schema([_infer(name, seen) for name, seen in values.items()])
 
 
 def _names(record: dict[str, Any], depth: int = 3) -> Iterator[str]:
@@ -132,17 +136,19 @@ def _names(record: dict[str, Any], depth: int = 3) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _names(value, depth - 1))
 
 
-def _infer(values: list[Any]) -> pa.DataType:
+def _infer(name: str, values: list[Any]) -> pa.Field:
     kinds = {type(value) for value in values}
+    whole = [value for value in values if type(value) is int]
+    wide = any(abs(value) > DOUBLE_INTEGER for value in whole)
+    if not kinds:
+        return pa.field(name, pa.null())
     if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int} and all(-(1 << 63) <= value < 1 << 63 for value in values):
-        return pa.int64()
-    if kinds == {int}:
-        return pa.string()  # some are larger than any integer type: kept as digits
-    if kinds and kinds <= {int, float}:
-        return pa.float64()
-    return pa.string()
+        return pa.field(name, pa.bool_())
+    if kinds == {int} and all(-(1 << 63) <= value < 1 << 63 for value in whole):
+        return pa.field(name, pa.int64(), metadata=WIDE if wide else None)
+    if kinds <= {int, float} and not wide:
+        return pa.field(name, pa.float64())
+    return pa.field(name, pa.string())  # of JSON; the digits of integers that no number type holds
 
 
 def fit(value: Any, kind: pa.DataType) -> Any:

@@ -54,4 +54,4 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
 
 
 def _typed(value: str | None, kind: pa.DataType) -> Any:
-    return value if value is None else pa.scalar(printable(value)).cast(kind).as_py()
+    return value if value is None else pa.array([printable(value)]).cast(kind)

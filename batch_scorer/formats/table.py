@@ -38,6 +38,7 @@ class Format:
             `WHOLE`, not at all; `FILES`, a shard is several files with one record each.
         compressible: whether a file may be compressed as a whole; a compressed file is never cut.
         takes_encoding: whether --encoding applies to it.
+        is_typed: whether its columns have types. Others have values alone, which can be kept as text.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Format:
     cut: str
     compressible: bool = True
     takes_encoding: bool = False
+    is_typed: bool = False
 
     def inspect(self, file: StoredFile, fields: Fields) -> Contents:
         """Looks into a file; raises one of `records.DAMAGE`, or `InputError` for what the user has to fix."""
@@ -64,7 +66,7 @@ class Format:
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False),
+        Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False, is_typed=True),
         Format("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl", BYTES),
         Format(
             "csv", (".csv", ".tsv", ".tab"), "csv", WHOLE, takes_encoding=True

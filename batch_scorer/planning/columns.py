@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pyarrow as pa
 
 from batch_scorer import storage
-from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
 from batch_scorer.formats.partitions import columns_in
@@ -22,7 +20,6 @@ from batch_scorer.storage.parallel import read_ahead
 
 Say = Callable[[str], None]  # gets a few words about what is being done
 _SAY_FILES = 1_000  # between two of its calls
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 def say_nothing(_: str) -> None:
@@ -77,7 +74,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
         if name is None or name in dict(file.partitions):
             continue
         count = columns.names.count(name)
-        if count != 1:
+        if count > 1 or (count == 0 and option != fields.kept_option):  # `planning.kept` looks at all files together
             raise missing(file, option, name, count)
     kind = columns.field(fields.text).type
     if not is_text(kind):
@@ -98,7 +95,9 @@ def check_as_text(path: str, column: pa.Field, fix: str) -> None:
     Raises:
         InputError: they cannot.
     """
-    kind = column.type
+    kind = column.type.storage_type if isinstance(column.type, pa.BaseExtensionType) else column.type
+    if pa.types.is_fixed_size_binary(kind):
+        return
     try:
         # Arrow notices an unknown time zone only if there is a value.
         pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
@@ -114,87 +113,9 @@ def check_as_text(path: str, column: pa.Field, fix: str) -> None:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold reviews. An all-null column can; all its rows are rejected."""
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
-             pa.types.is_large_binary, pa.types.is_null)  # fmt: skip
+             pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_null)  # fmt: skip
     return any(test(kind) for test in tests)
-
-
-def kept_schema(looked_into: Iterable[InputFile], fields: Fields) -> pa.Schema:
-    """The type of each kept column in the output: the type in the inputs, or one that can hold all their types.
-
-    Args:
-        looked_into: is iterated once.
-
-    Raises:
-        InputError: no type can hold all of them, or no input has the column.
-    """
-    seen, damaged = [_Seen(kept) for kept in fields.kept], False
-    for file in looked_into:
-        damaged = damaged or file.damage is not None
-        for column in seen:
-            column.add(file)
-    return pa.schema([column.field(damaged) for column in seen])
-
-
-def _without_views(kind: pa.DataType) -> pa.DataType:
-    """`kind` with views of strings and bytes replaced by plain ones at any depth: Arrow cannot `take` from views."""
-    t = pa.types
-    if t.is_struct(kind):
-        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
-    if t.is_map(kind):
-        return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type), kind.keys_sorted)
-    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        inner = kind.value_field.with_type(_without_views(kind.value_type))
-        if t.is_large_list(kind):
-            return pa.large_list(inner)
-        return pa.list_(inner, kind.list_size if t.is_fixed_size_list(kind) else -1)
-    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
-
-
-class _Seen:
-    """A kept column, as seen in the files so far."""
-
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-        self._kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
-        self._in_paths = False
-        self._whole_numbers = True  # so far, all values in paths are
-
-    def add(self, file: InputFile) -> None:
-        name = self._kept.name
-        if file.columns is not None and name in file.columns.names:
-            kind = file.columns.field(name).type
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            self._kinds[_without_views(kind)] = None
-        for key, value in file.partitions:
-            if key == name:
-                self._in_paths = True
-                self._whole_numbers = self._whole_numbers and (value is None or bool(_INTEGER.fullmatch(value)))
-
-    def field(self, damaged: bool) -> pa.Field:
-        """The column in the output; `damaged` says whether there are files that cannot be read."""
-        kept, kinds = self._kept, [*self._kinds]
-        if self._in_paths:
-            kind = pa.int64() if self._whole_numbers else pa.string()
-            kinds += [] if kind in kinds else [kind]
-        if not kinds and damaged:
-            return pa.field(kept.output_name, pa.null())
-        if not kinds:
-            raise InputError(
-                f"no input has a column {kept.name!r} to keep",
-                where=f"--keep {kept.name}",
-                expected="a column, or a directory `NAME=VALUE` in the path",
-                fix="check the name, or leave --keep out: not every format has columns",
-            )
-        try:
-            schemas = [pa.schema([pa.field(kept.output_name, kind)]) for kind in kinds]
-            return pa.unify_schemas(schemas, promote_options="permissive").field(0)
-        except pa.ArrowException as error:
-            raise InputError(
-                f"the kept column {kept.name!r} has types that cannot be combined",
-                where=f"--keep {kept.name}",
-                got=", ".join(str(kind) for kind in kinds),
-                fix="score the inputs in separate runs, or leave the column out",
-            ) from error

@@ -17,6 +17,7 @@ from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.columns import Say, say_nothing
+from batch_scorer.planning.kept import KeptColumns
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.shards import Files, Shards
 
@@ -110,8 +111,10 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
     say("listing the inputs")
     listing = list_inputs(config)
     fields, files = Fields.of(config.input), Files(listing)
-    looked_into = (files.add(file) for file in columns.look_into(listing, fields, say))
-    fields = dataclasses.replace(fields, kept_schema=columns.kept_schema(looked_into, fields))
+    kept = KeptColumns(fields)
+    for file in columns.look_into(listing, fields, say):
+        files.add(kept.add(file))
+    fields = dataclasses.replace(fields, kept_schema=kept.schema())
     rows = config.job.shard_rows or min(max(files.reviews // SHARDS_AT_LEAST, SHARD_ROWS_MIN), SHARD_ROWS_MAX)
     say("cutting the inputs into shards")
     shards = Shards(files, rows, fields, config.input.limit)
@@ -129,7 +132,7 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
         reviews=files.reviews if config.input.limit is None else min(files.reviews, config.input.limit),
         estimated=files.estimated,
         inputs=listing.summaries,
-        notices=(*listing.notices, *text_files.notices(listing), *files.remarks),
+        notices=(*listing.notices, *text_files.notices(listing), *files.remarks, *kept.notices()),
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

@@ -85,4 +85,6 @@ def _check_labels(file: InputFile, name: str) -> None:
             got=f"the format {file.format}",
             fix="give a file with a column of labels, or a directory with pos/*.txt and neg/*.txt",
         )
+    if name not in file.columns.names:
+        raise missing(file, "--label-column", name)
     columns.check_as_text(file.path, file.columns.field(name), "name another with --label-column")

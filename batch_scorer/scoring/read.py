@@ -65,7 +65,7 @@ def _size(value: Any) -> int:
     """Characters of a kept value, or its bytes where it is not text."""
     if isinstance(value, (str, bytes)):
         return len(value)
-    if isinstance(value, pa.Array):  # a list or a struct: an array of one
+    if isinstance(value, pa.Array) and not pa.types.is_temporal(value.type):  # of one value
         from batch_scorer.formats.arrow_sizes import row_bytes
 
         return int(row_bytes(value)[0])
@@ -146,9 +146,10 @@ def _rejected(record: Record, code: str, message: str) -> Rejection:
 
 
 def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_nested(kind) and values:
-        return pa.concat_arrays([pa.nulls(1, kind) if value is None else value for value in values])
-    return pa.array(values, kind)
+    if not any(isinstance(value, pa.Array) for value in values):
+        return pa.array(values, kind) if any(value is not None for value in values) else pa.nulls(len(values), kind)
+    arrays = [value if isinstance(value, pa.Array) else pa.nulls(1, kind) for value in values]
+    return pa.concat_arrays([array if array.type.equals(kind) else array.cast(kind) for array in arrays])
 
 
 def _chunk(draft: _Draft, fields: Fields) -> Chunk:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from hypothesis import strategies as st
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.formats import compression
 from batch_scorer.formats.parquet import footer, limits, pages, reader, thrift
+from batch_scorer.formats.parquet.arrow import places
+from batch_scorer.formats.parquet.lists import Lists, lists
 from batch_scorer.formats.text_lines import read_lines
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.schema import Rejection
@@ -345,13 +348,17 @@ def test_rows_begun_in_the_pages_of_a_column_of_lists_add_up(options: dict[str, 
     )
     file = pq.ParquetFile(sink)
     read_footer = footer.read_footer(sink)
-    (chunk,) = read_footer.row_group(0, limits.places(file.schema, ["tags"])).chunks.values()
+    (chunk,) = read_footer.row_group(0, places(file.schema_arrow, ["tags"])).chunks.values()
     column = pages.Column("tags", chunk, 0, 1, file.schema.column(1).max_definition_level)
 
     found = [page for page in pages.walk(sink, column, None) if page.is_data]
 
     assert len(found) > 20
-    assert 3_000 == sum(pages.rows_begun(sink, column, page) for page in found)
+    *_, last = counts = list(
+        itertools.accumulate(found, lambda last, page: lists(sink, column, page, last), initial=Lists())
+    )
+    assert 3_000 == sum(after.begun for after in counts)
+    assert (10, 7) == (last.longest, last.open)  # of 2 999: an empty list and a null have one level as well
 
 
 def test_dictionary_is_looked_into_so_that_batches_are_no_smaller_than_they_must_be(
@@ -363,8 +370,9 @@ def test_dictionary_is_looked_into_so_that_batches_are_no_smaller_than_they_must
 
     with open(tmp_path / "in.parquet", "rb") as stream:
         found = footer.read_footer(stream)
-        schema = found.open(stream).schema
-        rows = limits.reach(stream, schema, found.row_group(0, limits.places(schema, ["text"])), None).rows
+        file = found.open(stream)
+        group = found.row_group(0, places(file.schema_arrow, ["text"]))
+        rows = limits.reach(stream, file.schema, group, None).rows
 
     assert 1_024 == rows  # of 50 bytes each; the dictionary of 270 000 bytes could be one value
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.formats.parquet import reader
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.schema import Rejection
@@ -110,7 +111,6 @@ KEPT = {
     "large_string": pa.array(["é", None], pa.large_string()),
     "list": pa.array([["a", None], None]),
     "list_of_nanoseconds": pa.array([[1_700_000_000_123_456_789], None], pa.list_(pa.timestamp("ns"))),
-    "fixed_list": pa.array([[1, 2], [3, None]], pa.list_(pa.int64(), 2)),
     "struct": pa.array([{"a": 1, "b": ["x"]}, None]),
     "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
     "null": pa.nulls(2),
@@ -154,8 +154,8 @@ def test_kept_column_of_two_files_takes_the_wider_type(tmp_path: Path, config: M
         (pa.array([7, -(2**62), None]), ["7", str(-(2**62)), "#2"]),
         (pa.array(["x", "", None]), ["x", "", "#2"]),
         (pa.array(["x", None, "x"]).dictionary_encode(), ["x", "#1", "x"]),
-        (pa.array([b"ok", NOT_UTF8, None]), ["ok", "caf\ufffd", "#2"]),
-        (pa.array([b"ok", NOT_UTF8, None]).view(pa.string()), ["ok", "caf\ufffd", "#2"]),
+        (pa.array([b"ok", NOT_UTF8, None]), ["ok", "0x636166e9", "#2"]),
+        (pa.array([b"ok", NOT_UTF8, None]).view(pa.string()), ["ok", "0x636166e9", "#2"]),
     ],
     ids=["int64", "string", "dictionary", "binary", "not_utf8"],
 )
@@ -169,15 +169,6 @@ def test_id_column_of_any_type_comes_out_as_text(
 
     assert [] == rejected
     assert [f"{path}{i}" if i.startswith("#") else i for i in ids] == chunks[0].reviews["record_id"].to_pylist()
-
-
-def test_kept_string_that_is_not_utf8_is_repaired_and_its_review_kept(tmp_path: Path, config: MakeConfig) -> None:
-    path = tmp_path / "kept.parquet"
-    pq.write_table(pa.table({"text": ["a", "b"], "k": pa.array([b"ok", NOT_UTF8]).view(pa.string())}), path)
-
-    chunks, rejected = read_all(config(path, kept=(Kept("k", "k"),)))
-
-    assert ([], ["ok", "caf\ufffd"]) == (rejected, chunks[0].reviews["k"].to_pylist())
 
 
 @pytest.mark.parametrize("damage", ["truncated", "fake", "empty", "footer"])
@@ -254,14 +245,14 @@ def test_row_group_shorter_than_its_plan_is_unreadable_at_its_end(tmp_path: Path
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of rows in each batch that is decoded from now on."""
     rows: list[int] = []
-    iter_batches = pq.ParquetFile.iter_batches
+    batches = reader._batches
 
-    def counted(self: pq.ParquetFile, *args: Any, **kwargs: Any) -> Iterator[pa.RecordBatch]:
-        for batch in iter_batches(self, *args, **kwargs):
+    def counted(*args: Any) -> Iterator[pa.RecordBatch]:
+        for batch in batches(*args):
             rows.append(batch.num_rows)
             yield batch
 
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    monkeypatch.setattr(reader, "_batches", counted)
     return rows
 
 

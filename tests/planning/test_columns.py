@@ -13,7 +13,8 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.planning import columns
-from batch_scorer.planning.columns import inspect, is_text, kept_schema, look_into
+from batch_scorer.planning.columns import inspect, is_text, look_into
+from batch_scorer.planning.kept import kept_schema
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.storage.parallel import read_ahead
 from tests.conftest import write
@@ -160,8 +161,10 @@ def test_inspect_missing_other_column_names_its_option(
 ) -> None:
     write(folder, "a.jsonl")
 
+    settings = config(folder, **changes)
+
     with pytest.raises(InputError, match="is missing") as refused:
-        look(config(folder, **changes))
+        kept_schema(look(settings), Fields.of(settings.input))
     assert f"name another with {option}" == refused.value.fix
 
 

@@ -5,8 +5,9 @@ Its numbers are read here and not through pyarrow, which ends the process if som
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scorer.formats.parquet import thrift
+from batch_scorer.formats.parquet.arrow_schema import with_plain_types
 
 FOOTER_BYTES = 64 << 20  # Arrow needs six times as much memory for it
 SCHEMA_DEPTH = 100  # Arrow recurses through a schema, and crashes when the stack is full
@@ -27,6 +29,7 @@ _SCHEMA, _ROW_GROUPS = 2, 4
 _CHILDREN = 5
 _COLUMNS, _ROWS = 1, 3
 _META, _CRYPTO = 3, 8
+_STATISTICS, _EXTREMES = 12, (1, 2, 5, 6)
 _CODEC, _VALUES, _STORED, _DATA_AT, _DICTIONARY_AT = 4, 5, 7, 9, 11
 _CODECS = {0: "", 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # as pyarrow calls them
 
@@ -61,15 +64,27 @@ class Footer:
         return len(self._groups)
 
     def open(self, stream: BinaryIO, buffer_bytes: int = 1 << 20) -> pq.ParquetFile:
-        """Opens the file that this footer belongs to.
+        """Opens the file that this footer belongs to, to be read with the types of `arrow_types.plain`.
 
         Args:
             buffer_bytes: how much of a column to read at a time; a whole column may not fit into memory.
+
+        Raises:
+            OSError: the footer is damaged.
         """
-        whole = _MAGIC + self._data + len(self._data).to_bytes(4, "little") + _MAGIC
-        metadata = pq.read_metadata(pa.BufferReader(whole))
+        try:
+            data = with_plain_types(self._data)
+        except (thrift.Malformed, IndexError) as error:
+            raise OSError(f"the footer is damaged: {error}") from None
+        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + data + len(data).to_bytes(4, "little") + _MAGIC))
+        # The times of INT96 are nanoseconds, which end in 2262; the writers that still use it mean any year.
         return pq.ParquetFile(
-            stream, metadata=metadata, pre_buffer=False, buffer_size=buffer_bytes, page_checksum_verification=True
+            stream,
+            metadata=metadata,
+            pre_buffer=False,
+            buffer_size=buffer_bytes,
+            coerce_int96_timestamp_unit="us",
+            page_checksum_verification=True,
         )
 
     def row_group(self, number: int, wanted: Collection[int]) -> RowGroup:
@@ -83,18 +98,37 @@ class Footer:
         data, chunks = self._data, {}
         try:
             group, _ = thrift.fields(data, self._groups[number])
-            columns = {field.number: field.start for field in group if field.kind == thrift.LIST}[_COLUMNS]
-            count, _, at = thrift.items(data, columns)
-            for place in range(min(count, max(wanted, default=-1) + 1)):
-                fields, at = thrift.fields(data, at)
-                if place in wanted:
-                    if any(field.number == _CRYPTO for field in fields):
-                        raise OSError("a column is encrypted: write the file without encryption")
-                    meta = {field.number: field.start for field in fields if field.kind == thrift.STRUCT}[_META]
-                    chunks[place] = _chunk(thrift.numbers(data, thrift.fields(data, meta)[0]))
+            for place, meta in self._columns(group, wanted):
+                chunks[place] = _chunk(thrift.numbers(data, meta))
             return RowGroup(thrift.numbers(data, group)[_ROWS], chunks)
         except (thrift.Malformed, KeyError):
             raise OSError(f"row group {number} is damaged in the footer") from None
+
+    def _columns(self, group: list[thrift.Field], wanted: Collection[int]) -> Iterator[tuple[int, list[thrift.Field]]]:
+        """The metadata of the wanted columns in a row group."""
+        data = self._data
+        columns = {field.number: field.start for field in group if field.kind == thrift.LIST}[_COLUMNS]
+        count, _, at = thrift.items(data, columns)
+        for place in range(min(count, max(wanted, default=-1) + 1)):
+            fields, at = thrift.fields(data, at)
+            if place in wanted:
+                if any(field.number == _CRYPTO for field in fields):
+                    raise OSError("a column is encrypted: write the file without encryption")
+                meta = {field.number: field.start for field in fields if field.kind == thrift.STRUCT}[_META]
+                yield place, thrift.fields(data, meta)[0]
+
+    def extremes(self, column: int, signed: bool) -> tuple[int, int]:
+        """The least and the largest value of a column of 64-bit integers, by its statistics; 0 and 0 without any."""
+        data, seen = self._data, [0]
+        with contextlib.suppress(thrift.Malformed, KeyError, IndexError, OSError):
+            for at in self._groups:
+                for _, meta in self._columns(thrift.fields(data, at)[0], (column,)):
+                    for inner in (f for f in meta if f.number == _STATISTICS and f.kind == thrift.STRUCT):
+                        for field in thrift.fields(data, inner.start)[0]:
+                            value = data[thrift.varint(data, field.start)[1] : field.end]
+                            if field.kind == thrift.BINARY and field.number in _EXTREMES and len(value) == 8:
+                                seen.append(int.from_bytes(value, "little", signed=signed))
+        return min(seen), max(seen)
 
     def rows(self, column: int | None, size_bytes: int) -> tuple[int, ...]:
         """The number of rows in each row group, if these numbers are plausible.

@@ -7,7 +7,6 @@ In: the headers of the pages. Out: a `Reach`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from batch_scorer.formats.parquet import pages
 from batch_scorer.formats.parquet.footer import Chunk, RowGroup
+from batch_scorer.formats.parquet.lists import Lists, lists
 from batch_scorer.formats.parquet.pages import Column, Page
 from batch_scorer.storage import Beat
 
@@ -28,6 +28,7 @@ _SCANNED_BYTES = (
     16 << 20,
 )  # dictionaries to search for their longest value
 _ENTRY_BYTES = 20  # what Arrow needs for each value of a dictionary, beside the value
+_FEW_BYTES = BATCH_BYTES // 8  # for all values of a page of lists
 _LEVEL_BYTES = 8  # what it needs for each value in a list
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 
@@ -83,12 +84,6 @@ class _Costs:
         total = np.concatenate([[0], np.cumsum(self.batch)])
         sums: Numbers = total[np.searchsorted(self.first, self.last + rows - 1)] - total[:-1]
         return sums
-
-
-def places(schema: Any, names: Sequence[str]) -> list[int]:
-    """The places of the columns that hold the values of `names`, which may be columns, structs or lists."""
-    paths = [schema.column(i).path for i in range(len(schema))]
-    return [i for i, path in enumerate(paths) if any(path == name or path.startswith(f"{name}.") for name in names)]
 
 
 def reach(stream: BinaryIO, schema: Any, group: RowGroup, beat: Beat | None) -> Reach:
@@ -163,6 +158,7 @@ class _Walk:
         self._column, self._rows = column, rows
         self._pages = array("q", [0, 1, 0, 0])  # first, last, page and batch of each
         self._dictionary = self._longest = self._each = 0
+        self._lists, self._listed = Lists(), 0  # and the largest value in a list that comes from a dictionary
         self.row = 0
         self.stop, self.why = rows, ""
 
@@ -175,7 +171,7 @@ class _Walk:
             self._dictionary = memory + page.inflated + _ENTRY_BYTES * page.values
             self._longest = page.inflated
             least, most = _SCANNED_BYTES
-            if exact and least < page.inflated <= most and not column.width:
+            if exact and page.inflated <= most and not column.width and (column.repetition or page.inflated > least):
                 self._longest = pages.longest_value(stream, column, page)
         if not page.is_data:
             return
@@ -184,18 +180,24 @@ class _Walk:
             if memory <= PAGE_BYTES:
                 pages.check_lengths(stream, column, page)
         first, last, begun = self.row, self.row + page.values, page.values
+        is_counted = exact and memory + self._dictionary <= PAGE_BYTES
         if column.repetition:
             first, last, begun = 0, self._rows, 0  # the header does not say which rows
             if exact:
                 first = max(0, self.row - 1)  # its first values may belong to the previous row
-            if exact and memory + self._dictionary <= PAGE_BYTES:
-                begun = pages.rows_begun(stream, column, page)
+            if is_counted:
+                self._lists = lists(stream, column, page, self._lists)
+                begun = self._lists.begun
                 last = self.row + begun
-        self._pages.extend((first, last, memory + self._dictionary, self._batch_bytes(page)))
+        self._pages.extend((first, last, memory + self._dictionary, self._batch_bytes(page, is_counted)))
         self.row += begun
 
-    def _batch_bytes(self, page: Page) -> int:
-        """What the values of a page together add to a batch; sets what each row may add on top of that."""
+    def _batch_bytes(self, page: Page, is_counted: bool) -> int:
+        """What the values of a page together add to a batch; sets what each row may add on top of that.
+
+        Args:
+            is_counted: whether the lengths of the lists in the page are known.
+        """
         value, together = self._column.width, 0
         if not value and page.encoding in pages.BY_DICTIONARY:
             value = self._longest
@@ -204,11 +206,16 @@ class _Walk:
         elif not value:
             together = page.inflated
         if self._column.repetition:
-            return together + page.values * (value + _LEVEL_BYTES)
+            listed = page.values * (value + _LEVEL_BYTES)
+            if not is_counted or listed <= _FEW_BYTES:
+                return together + listed
+            self._listed = max(self._listed, value + _LEVEL_BYTES)  # most rows take much less than all of this
+            return together
         self._each = max(self._each, value)
         return together
 
     def costs(self) -> _Costs:
+        each = max(self._each, self._listed * max(self._lists.longest, self._lists.open))
         first, last, page, batch = np.frombuffer(self._pages, np.int64).reshape(-1, 4).T
         starts, at = np.unique(first, return_index=True)
         return _Costs(
@@ -217,7 +224,7 @@ class _Walk:
             np.maximum.reduceat(last, at),
             np.maximum.reduceat(page, at),
             np.add.reduceat(batch, at),
-            self._each,
+            each,
             self.stop,
             self.why,
         )

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from batch_scorer.formats.parquet import thrift
@@ -19,11 +18,10 @@ from batch_scorer.storage import Beat
 
 DATA, DICTIONARY, DATA_V2 = 0, 2, 3  # PageType
 BY_DICTIONARY, DELTA_LENGTHS, DELTA_STRINGS = (2, 8), 6, 7  # Encoding
-_LEVELS = 3  # Encoding of levels: runs, and packed bits
+LEVELS = 3  # Encoding of levels: runs, and packed bits
 _HEADER_BYTES = (1 << 9, 1 << 14, 1 << 24)  # tried in this order; Arrow refuses a longer header
 _FILE_BYTES = 1 << 62  # larger than any file
 _MAX_PAGES = 1 << 20
-_PACKED_GROUPS = 1 << 17  # groups of eight levels that are unpacked at a time
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Page:
     inflated: int
     values: int = 0
     encoding: int = 0
-    levels_encoding: int = _LEVELS
+    levels_encoding: int = LEVELS
     levels: tuple[int, int] | None = None
     is_compressed: bool = True
 
@@ -128,54 +126,12 @@ def _made(kind: int, body: int, stored: int, inflated: int, header: dict[int, in
 
 def longest_value(stream: BinaryIO, column: Column, page: Page) -> int:
     """The bytes of the longest value in a dictionary of strings."""
-    body, at, longest = _inflated(stream, column, page, 0), 0, 0
+    body, at, longest = inflated(stream, column, page, 0), 0, 0
     while at < len(body):
         length = int.from_bytes(body[at : at + 4], "little")
         at += 4 + length
         longest = max(longest, length)
     return min(longest, len(body))
-
-
-def rows_begun(stream: BinaryIO, column: Column, page: Page) -> int:
-    """How many rows begin in a page of a column of lists.
-
-    Raises:
-        OSError: the page is damaged.
-    """
-    if page.levels is not None:
-        stream.seek(page.body)
-        data = stream.read(min(page.levels[0], page.stored))
-    else:
-        if page.levels_encoding != _LEVELS:
-            raise OSError("levels in a form that is no longer in use")
-        body = _inflated(stream, column, page, 0)
-        data = body[4 : 4 + int.from_bytes(body[:4], "little")]
-    return _zeros(data, column.repetition.bit_length(), page.values)
-
-
-def _zeros(data: bytes, bits: int, count: int) -> int:
-    """How many of the `count` levels in `data`, of this many `bits`, are 0; they are runs or packed groups of eight."""
-    zeros, at = 0, 0
-    try:
-        while count > 0:
-            head, at = thrift.varint(data, at)
-            if head & 1:
-                size = min((head >> 1) * bits, len(data) - at)
-                for start in range(at, at + size, _PACKED_GROUPS * bits):
-                    groups = np.frombuffer(data, np.uint8, min(_PACKED_GROUPS * bits, at + size - start), start)
-                    packed = np.unpackbits(groups, bitorder="little").reshape(-1, bits)
-                    zeros += int(np.count_nonzero(~packed[: max(0, count)].any(axis=1)))
-                    count -= len(packed)
-                if size < (head >> 1) * bits:
-                    break
-            else:
-                size = (bits + 7) // 8
-                zeros += 0 if any(data[at : at + size]) else min(count, head >> 1)
-                count -= head >> 1
-            at += size
-    except (thrift.Malformed, IndexError, ValueError):
-        raise OSError("the levels of a page are damaged") from None
-    return zeros
 
 
 def check_lengths(stream: BinaryIO, column: Column, page: Page) -> None:
@@ -186,7 +142,7 @@ def check_lengths(stream: BinaryIO, column: Column, page: Page) -> None:
     Raises:
         OSError: it has more, or is damaged.
     """
-    body = _inflated(stream, column, page, sum(page.levels or ()))
+    body = inflated(stream, column, page, sum(page.levels or ()))
     at = 0
     if page.levels is None:
         for highest in (column.repetition, column.definition):
@@ -221,8 +177,12 @@ def _delta_count(data: bytes, at: int) -> tuple[int, int]:
     return count, at
 
 
-def _inflated(stream: BinaryIO, column: Column, page: Page, skipped: int) -> bytes:
-    """The bytes of a page after the first `skipped`, decompressed."""
+def inflated(stream: BinaryIO, column: Column, page: Page, skipped: int) -> bytes:
+    """The bytes of a page after the first `skipped`, decompressed.
+
+    Raises:
+        OSError: they cannot be.
+    """
     stream.seek(page.body + skipped)
     data = stream.read(max(0, page.stored - skipped))
     if not column.chunk.codec or not page.is_compressed:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from batch_scorer import storage
 from batch_scorer.formats.arrow_sizes import row_bytes, table_bytes
-from batch_scorer.formats.parquet.arrow import column, decoded_column, flat, strings, values
-from batch_scorer.formats.parquet.footer import read_footer
-from batch_scorer.formats.parquet.limits import places, reach
+from batch_scorer.formats.arrow_types import DOUBLE_INTEGER, WIDE
+from batch_scorer.formats.parquet.arrow import Unfit, column, flat, has_column, id_texts, kept_values, places, strings
+from batch_scorer.formats.parquet.footer import Footer, read_footer
+from batch_scorer.formats.parquet.limits import reach
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import max_line_bytes
 from batch_scorer.schema import Rejection
@@ -29,16 +31,31 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     with storage.open_read(file.path) as stream:
         footer = read_footer(stream)
         with footer.open(stream) as parquet:
-            rows = footer.rows(next(iter(places(parquet.schema, [fields.text])), None), file.size_bytes)
-            columns = pa.schema(list(flat(parquet.schema_arrow)))
+            schema = parquet.schema_arrow
+            rows = footer.rows(next(iter(places(schema, [fields.text])), None), file.size_bytes)
+            kept = [k.name for k in fields.kept]
+            columns = pa.schema(
+                [_seen(field, schema, footer) if field.name in kept else field for field in flat(schema)]
+            )
     return Contents(sum(rows), row_groups=rows, columns=columns)
+
+
+def _seen(field: pa.Field, schema: pa.Schema, footer: Footer) -> pa.Field:
+    """A field, marked if it has integers that are not doubles."""
+    if field.type in (pa.int64(), pa.uint64()):
+        (place,) = places(schema, [field.name])
+        least, largest = footer.extremes(place, signed=field.type == pa.int64())
+        if max(-least, largest) > DOUBLE_INTEGER:
+            return field.with_metadata(WIDE)
+    return field
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:
     """The rows `shard.start` to `shard.stop`; offsets are rows of the file."""
     path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
-    wanted = list(dict.fromkeys([fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]))
-    file = _OpenFile.at(shard, wanted, beat)
+    needed = [fields.text, *([fields.id] if fields.id else [])]
+    wanted = list(dict.fromkeys([*needed, *(k.name for k in fields.kept)]))
+    file = _OpenFile.at(shard, wanted, needed, beat)
     try:
         for offset, batch in file.rows(shard):
             for first, piece, excess in _pieces(batch, longest):
@@ -62,8 +79,10 @@ class _OpenFile:
 
     _kept: ClassVar[dict[tuple[object, ...], _OpenFile]] = {}
 
-    def __init__(self, key: tuple[object, ...], path: str, wanted: list[str], beat: Beat | None) -> None:
-        self._key, self._wanted, self._beat = key, wanted, beat
+    def __init__(
+        self, key: tuple[object, ...], path: str, wanted: list[str], needed: Collection[str], beat: Beat | None
+    ) -> None:
+        self._key, self._beat = key, beat
         self._group = -1  # none yet
         self._start = self._stop = 0  # the rows of the file that are in `_batch`
         self._batch: Any = None
@@ -77,9 +96,11 @@ class _OpenFile:
             at_once = max(_READ_BYTES, _FETCHED_BYTES // len(wanted)) if remote else _READ_BYTES
             self._footer = read_footer(self._headers)
             self._parquet = opened.enter_context(self._footer.open(stream, at_once))
-            missing = set(wanted) - {field.name for field in flat(self._parquet.schema_arrow)}
+            schema = self._parquet.schema_arrow
+            missing = set(needed) - {field.name for field in flat(schema)}
             if missing:
                 raise OSError(f"the file has changed since it was planned: no column {', '.join(sorted(missing))}")
+            self._places = places(schema, wanted)
             self._opened = opened.pop_all()
 
     def _tick(self) -> None:
@@ -87,7 +108,7 @@ class _OpenFile:
             self._beat()
 
     @classmethod
-    def at(cls, shard: Shard, wanted: list[str], beat: Beat | None) -> _OpenFile:
+    def at(cls, shard: Shard, wanted: list[str], needed: Collection[str], beat: Beat | None) -> _OpenFile:
         """The file of `shard`: the one that was kept, if it is the same."""
         # Size and time are part of the key, so that a file that has been replaced is opened again.
         path = shard.paths[0]
@@ -95,7 +116,7 @@ class _OpenFile:
         kept = cls._kept.pop(key, None)
         if kept:
             kept._beat = beat
-        return kept or cls(key, path, wanted, beat)
+        return kept or cls(key, path, wanted, needed, beat)
 
     def keep(self) -> None:
         """Keeps this file, and no other, for later shards."""
@@ -127,9 +148,9 @@ class _OpenFile:
     def _begin(self, shard: Shard) -> None:
         self._group, self._batch = shard.row_group, None
         self._first = self._start = self._stop = shard.row_group_start
-        group = self._footer.row_group(self._group, places(self._parquet.schema, self._wanted))
+        group = self._footer.row_group(self._group, self._places)
         self._reach = reach(self._headers, self._parquet.schema, group, self._tick)
-        self._batches = self._parquet.iter_batches(self._reach.rows, row_groups=[self._group], columns=self._wanted)
+        self._batches = _batches(self._parquet, self._reach.rows, self._group, self._places)
 
     def _decode(self, stop: int) -> None:
         """Decodes the next batch."""
@@ -144,6 +165,12 @@ class _OpenFile:
     def _stopped(self) -> OSError:
         row = self._first + cast(int, self._reach.stop)
         return OSError(f"row group {self._group}, row {row:,} of the file: {self._reach.why}")
+
+
+def _batches(parquet: pq.ParquetFile, rows: int, group: int, columns: list[int]) -> Iterator[pa.RecordBatch]:
+    """The batches of a row group. `ParquetFile.iter_batches` has only names, and takes `a` for every `a.b` as well."""
+    batches: Iterator[pa.RecordBatch] = parquet.reader.iter_batches(rows, row_groups=[group], column_indices=columns)
+    return batches
 
 
 def _pieces(batch: pa.RecordBatch, longest: int) -> Iterator[tuple[int, pa.RecordBatch, int]]:
@@ -162,23 +189,33 @@ def _too_large(path: str, offset: int, row: pa.RecordBatch, fields: Fields, size
     """Rejects a row; no more of it than an excerpt is turned into a string."""
     record_id = None
     if fields.id and row_bytes(column(row, fields.id))[0] <= EXCERPT_BYTES:
-        (record_id,) = values(row, fields.id, pa.string())
+        (record_id,) = id_texts(column(row, fields.id))
     text = column(row, fields.text)[0]
-    text = text.value if isinstance(text, pa.DictionaryScalar) else text
+    text = text.value if isinstance(text, (pa.DictionaryScalar, pa.ExtensionScalar)) else text
     excerpt = shown(text.as_buffer()[:EXCERPT_BYTES].to_pybytes()) if text.is_valid else None
     message = f"a row of {size:,} bytes, more than {longest:,}"
     return Rejection(path, offset, record_id, "text_too_large", message, excerpt)
 
 
 def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iterator[Record | Rejection]:
-    ids = values(batch, fields.id, pa.string()) if fields.id else itertools.repeat(None)
-    kept = [values(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
+    ids = id_texts(column(batch, fields.id)) if fields.id else itertools.repeat(None)
+    kept = [_kept(batch, k.name, f.type) for k, f in zip(fields.kept, fields.kept_schema, strict=True)]
     rest = zip(*kept, strict=True) if kept else itertools.repeat(())
-    texts = strings(decoded_column(batch, fields.text))
+    texts = strings(column(batch, fields.text))
     for at, text, record_id, others in zip(itertools.count(offset), texts, ids, rest, strict=False):
-        if isinstance(text, str):
-            yield Record(path, at, record_id, text, others)
-        elif text is None:
+        if text is None:
             yield Rejection(path, at, record_id, "missing_text", "the text is null")
-        else:
+        elif not isinstance(text, str):
             yield Rejection(path, at, record_id, "invalid_utf8", encoding_problem(text), shown(text.object))
+        elif unfit := [(k.name, v.why) for k, v in zip(fields.kept, others, strict=True) if isinstance(v, Unfit)]:
+            message = f"the column {unfit[0][0]!r}: {unfit[0][1]}"
+            yield Rejection(path, at, record_id, "kept_value_mismatch", message, text[:EXCERPT_BYTES])
+        else:
+            yield Record(path, at, record_id, text, others)
+
+
+def _kept(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> Iterable[Any]:
+    """The values of a kept column, nulls if this file has none: it may be newer than the file."""
+    if not has_column(batch.schema, name):
+        return itertools.repeat(None, batch.num_rows)
+    return kept_values(column(batch, name), kind)

@@ -108,6 +108,15 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     raise Malformed("a number of more than ten bytes")
 
 
+def as_varint(value: int) -> bytes:
+    """The inverse of `varint`."""
+    data = bytearray()
+    while value > 127:
+        data.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*data, value])
+
+
 def _signed(data: bytes, at: int, mask: int) -> tuple[int, int]:
     value, at = varint(data, at)
     value &= mask
