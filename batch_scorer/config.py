@@ -74,6 +74,7 @@ class InputConfig:
         columns: the names of all columns of CSV files that have no header; none if they have one.
         limit: score only the first so many records.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
+        null_values: texts that stand for none, `n/a` for instance; blanks around a text do not count.
     """
 
     paths: tuple[str, ...]
@@ -88,6 +89,7 @@ class InputConfig:
     quote: str = '"'
     escape: str | None = None
     columns: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ ERROR_CODES = {
     "lone_surrogate": ("decode", "the text holds half of a surrogate pair, which no encoding can write"),
     "malformed_json": ("decode", "the line is not one JSON value"),
     "not_an_object": ("decode", "the line is JSON, but not an object with fields"),
-    "missing_text": ("decode", "the text is absent or null"),
+    "missing_text": ("decode", "the text is absent, null, or one of --null-values"),
     "text_not_a_string": ("decode", "the text is a number, a list or an object"),
     "text_too_large": ("decode", "the text is larger than the limit"),
     "kept_value_mismatch": ("decode", "a kept value does not fit its column's type"),
@@ -119,7 +119,12 @@ EXCERPT_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Rejection:
-    """A record that could not be scored, or, with the offset None, a file or range that could not be read."""
+    """A record that could not be scored, or, with the offset None, a file or range that could not be read.
+
+    Args:
+        is_empty: whether there is nothing to score, because the text is blank, null or without words: no fault of the
+            file. A text that is absent is not empty.
+    """
 
     source: str
     offset: int | None
@@ -127,6 +132,7 @@ class Rejection:
     code: str
     message: str
     excerpt: str | None = None
+    is_empty: bool = False
 
 
 def predictions_schema(kept: pa.Schema, run_id: str, model_id: str, optional: Collection[str] = ()) -> pa.Schema:

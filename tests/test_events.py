@@ -106,7 +106,7 @@ Job = Callable[..., Result]
 def job(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Job:
     """Runs `score` over seven reviews, one of strange words, and one of none, in two shards; options may be added."""
     folder = tmp_path_factory.mktemp("told")
-    records = [{"id": name, "text": text} for name, text in (*REVIEWS, ("r7", "?!"), ("r8", "unheard " * 19))]
+    records = [{"id": name, "text": text} for name, text in (*REVIEWS, ("r7", 7), ("r8", "unheard " * 19))]
     (folder / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
     def start(*more: object) -> Result:
@@ -126,8 +126,8 @@ def test_json_job_tells_all_on_standard_error_and_nothing_on_standard_output(job
     lines = {line["event"]: line for line in told(result)}
     # Where a job takes long, there are lines about its progress as well.
     assert ["planned", "warning", "finished"] == [name for name in lines if name not in ("step", "progress")]
-    assert {"read": 8, "scored": 7, "rejected": 1, "unreadable": 0} == lines["finished"]["counts"]
-    assert {"no_words": 1} == lines["finished"]["rejected"] and lines["finished"]["success"]
+    assert {"read": 8, "scored": 7, "rejected": 1, "unreadable": 0, "empty": 0} == lines["finished"]["counts"]
+    assert {"text_not_a_string": 1} == lines["finished"]["rejected"] and lines["finished"]["success"]
 
 
 def test_verbose_job_tells_of_each_shard_once(job: Job) -> None:

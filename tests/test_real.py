@@ -40,7 +40,7 @@ def job(imdb: Path, folder: Path) -> ScoreConfig:
         code = process.wait(GUARD_S)
     assert 0 == code, (folder / "said").read_text()
     counts = json.loads((output / "manifest.json").read_text())["counts"]
-    assert {"read": REVIEWS, "scored": REVIEWS, "rejected": 0, "unreadable": 0} == counts
+    assert {"read": REVIEWS, "scored": REVIEWS, "rejected": 0, "unreadable": 0, "empty": 0} == counts
     kept = (Kept("label", "true_label"),)
     return ScoreConfig.of(inputs=(str(source),), output=str(output), id_column="review_id", kept=kept)
 

@@ -177,7 +177,7 @@ def from_texts(
         encoded(validation, tokenizer),
         examples.fingerprint(),
         {"training": training.texts, "validation": validation.texts},
-        [text for text in unlabelled if has_words(text, tokenizer.pattern)],
+        [text for text in unlabelled if has_words(text)],
         reading.ties,
         split.by,
         examples.labelling,

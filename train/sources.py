@@ -50,6 +50,7 @@ class ReadOptions:
     quote: str = InputConfig.quote
     escape: str | None = None
     columns: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,13 @@ def labelled(
         return
     for folder in FOLDERS:
         files = storage.join(root if storage.is_remote(root) else glob.escape(root), folder, "*.txt")
-        reads = InputConfig((files,), "files", encoding=options.encoding, max_text_bytes=options.max_text_bytes)
+        reads = InputConfig(
+            (files,),
+            "files",
+            encoding=options.encoding,
+            max_text_bytes=options.max_text_bytes,
+            null_values=options.null_values,
+        )
         yield from _reviews(reads, None, account, folder)
 
 
@@ -164,6 +171,7 @@ def _config(sources: tuple[str, ...], text_column: str, id_column: str | None, o
     return InputConfig(
         sources, options.input_format, text_column, id_column, (), options.encoding, options.delimiter,
         max_text_bytes=options.max_text_bytes, quote=options.quote, escape=options.escape, columns=options.columns,
+        null_values=options.null_values,
     )  # fmt: skip
 
 

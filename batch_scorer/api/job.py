@@ -37,6 +37,7 @@ class JobOptions(TypedDict, total=False):
     escape: str
     columns: Sequence[str]
     max_text_bytes: int
+    null_values: Sequence[str]
     resume: bool
     overwrite: bool
     top_k: int
@@ -126,6 +127,8 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
     del given["keep"]
     beam_options = tuple(given.pop("beam_options", ()))
     check_beam_options(beam_options, {"--output", "--dry-run", *(f"--{name.replace('_', '-')}" for name in named)})
+    if "null_values" in given:
+        given["null_values"] = tuple(given["null_values"])
     if "no_excerpt" in given:
         given["excerpts"] = not given.pop("no_excerpt")
     if "worker_timeout" in given:
@@ -146,6 +149,8 @@ def _command(paths: Sequence[str], output: str, options: Mapping[str, Any]) -> t
             words += [word for spec in value for word in (option, spec)]
         elif name == "columns":
             words += [option, ",".join(value)] if value else []
+        elif name == "null_values":
+            words += [option, ",".join(value)]
         elif value is True:
             words.append(option)
         elif name != "beam_options" and value not in (None, False) and value != getattr(InputConfig, name, None):

@@ -99,6 +99,8 @@ def reading_options(section: str) -> Callable[[Any], Any]:
                help="Character before one that stands for itself in CSV files, such as \\."),
         option(section, "--columns", metavar="NAME,...", callback=_names,
                help="Names of all columns, for CSV files without a header."),
+        option(section, "--null-values", multiple=True, metavar="A,B", callback=_split,
+               help="Texts that stand for none, separated by commas; may be repeated."),
         option(section, "--max-text-bytes", type=Count(1), default=InputConfig.max_text_bytes, metavar="N",
                help="Reject texts larger than this."),
     )  # fmt: skip
@@ -106,6 +108,11 @@ def reading_options(section: str) -> Callable[[Any], Any]:
 
 def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
     return () if value is None else column_names(value)
+
+
+def _split(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    values = (value.strip() for words in given for value in words.split(","))
+    return tuple(dict.fromkeys(value for value in values if value))
 
 
 def label_options(section: str | None) -> Callable[[Any], Any]:

@@ -54,8 +54,9 @@ def _record(path: str, offset: int, line: bytes, fields: Fields) -> Record | Rej
     record_id = identity if isinstance(identity, str) or identity is None else json.dumps(identity)
     text = value_of(value, fields.text)
     if text is None:
-        state = "null" if fields.text in _names(value) else "missing"
-        return Rejection(path, offset, record_id, "missing_text", f"the field {fields.text!r} is {state}")
+        is_null = has_null(value, fields.text)
+        message = f"the field {fields.text!r} is {'null' if is_null else 'missing'}"
+        return Rejection(path, offset, record_id, "missing_text", message, is_empty=is_null)
     if not isinstance(text, str):
         message = f"the field {fields.text!r} is a {type(text).__name__}"
         return Rejection(path, offset, record_id, "text_not_a_string", message, json.dumps(text)[:EXCERPT_BYTES])
@@ -99,6 +100,17 @@ def value_of(record: dict[str, Any], name: str) -> Any:
     outer, _, inner = name.partition(".")
     nested = record.get(outer) if inner else None
     return value_of(nested, inner) if isinstance(nested, dict) else None
+
+
+def has_null(record: dict[str, Any], name: str) -> bool:
+    """Whether a field is null, or is in an object that is null, rather than absent."""
+    if name in record:
+        return record[name] is None
+    outer, _, inner = name.partition(".")
+    if not inner or outer not in record:
+        return False
+    nested = record[outer]
+    return nested is None or (isinstance(nested, dict) and has_null(nested, inner))
 
 
 def _objects(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ MAX_WORDS = MAX_IDS - 1  # and the start mark
 
 _BLANK = " " * len(LINE_BREAK)  # of the same length, so that offsets are valid in the original text
 _TYPOGRAPHIC, _PLAIN = "\u2019", "'"
+_letter_or_digit = re.compile(r"[^\W_]").search
 # Letters other than Latin and its extensions, which end at U+024F and continue at U+1E00 (Unicode blocks).
 _foreign = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 
@@ -74,14 +75,24 @@ def words(text: str, pattern: str = PATTERN) -> list[str]:
     return [word.lower().replace(_TYPOGRAPHIC, _PLAIN) for word in rule.word.findall(text)]
 
 
-def has_words(text: str, pattern: str = PATTERN) -> bool:
-    """Whether `words` finds any, without the time that it takes to find all.
+def is_word(token: str) -> bool:
+    """Whether a token of `words` has a letter or a digit: `_` and `'` alone are none, though models have ids for them.
 
     Example:
-        >>> has_words("?! <br /> ..."), has_words("?! well")
+        >>> is_word("o'clock"), is_word("___"), is_word("'")
+        (True, False, False)
+    """
+    return bool(token.strip("_'"))
+
+
+def has_words(text: str) -> bool:
+    """Whether `words` finds any that `is_word`, without the time that it takes to find all, by either pattern.
+
+    Example:
+        >>> has_words("?! <br /> ... ___ '"), has_words("?! well")
         (False, True)
     """
-    return _rules[pattern].word.search(text.replace(LINE_BREAK, _BLANK)) is not None
+    return _letter_or_digit(text.replace(LINE_BREAK, _BLANK)) is not None
 
 
 def foreign_words(text: str, tokens: list[str]) -> int:

@@ -96,6 +96,7 @@ def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
     yield "quote", fields.quote, InputConfig.quote
     yield "escape", fields.escape, InputConfig.escape
     yield "columns", list(fields.columns), []
+    yield "null_values", list(fields.null_values), []
 
 
 def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tuple[Plan, Shards]:

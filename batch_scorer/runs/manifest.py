@@ -34,12 +34,16 @@ STAGES = ("read", "encode", "score", "explain", "write")
 
 @dataclass(frozen=True)
 class Counts:
-    """``read = scored + rejected``; a damaged file or range only counts in `unreadable`."""
+    """``read = scored + rejected``; a damaged file or range only counts in `unreadable`.
+
+    Of `rejected`, `empty` had nothing to score: the text is blank, null or without words.
+    """
 
     read: int = 0
     scored: int = 0
     rejected: int = 0
     unreadable: int = 0
+    empty: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -47,6 +51,7 @@ class Counts:
             self.scored + other.scored,
             self.rejected + other.rejected,
             self.unreadable + other.unreadable,
+            self.empty + other.empty,
         )
 
 
@@ -145,13 +150,21 @@ def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: 
     if unreadable and not allow_unreadable:
         were = "1 file or range was" if unreadable == 1 else f"{unreadable:,} files or ranges were"
         return f"{were} unreadable (see {layout.ERRORS}/; --allow-unreadable accepts this)"
-    rate = counts["rejected"] / counts["read"] if counts["read"] else 0.0
+    empty = counts.get("empty", 0)  # which older versions did not count
+    faults, rate = counts["rejected"] - empty, error_rate(counts)
     if rate > max_error_rate:
         return (
-            f"{counts['rejected']:,} of {counted(counts['read'], 'record')} ({rate:.1%}) "
-            f"{'was' if counts['rejected'] == 1 else 'were'} rejected, more than --max-error-rate {max_error_rate:.1%}"
+            f"{faults:,} of {counted(counts['read'], 'record')} ({rate:.1%}) "
+            f"{'was' if faults == 1 else 'were'} rejected, more than --max-error-rate {max_error_rate:.1%}"
         )
+    if empty and not counts["scored"] and max_error_rate < 1:
+        return f"nothing was scored: {empty:,} of {counted(counts['read'], 'record')} had no text, or none with words"
     return None
+
+
+def error_rate(counts: Mapping[str, int]) -> float:
+    """The share of the records that were rejected for a fault: empty ones have none."""
+    return (counts["rejected"] - counts.get("empty", 0)) / (counts["read"] or 1)
 
 
 def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:

@@ -44,7 +44,13 @@ _ALWAYS: Json = {
     "max_words": COUNT,
     "top_k": COUNT,
     "precision": {"enum": list(PRECISIONS), "description": "of the network's products"},
-    "counts": object_of({name: COUNT for name in ("read", "scored", "rejected", "unreadable")}),
+    "counts": object_of(
+        {
+            **{name: COUNT for name in ("read", "scored", "rejected", "unreadable")},
+            "empty": {**COUNT, "description": "of the rejected: with a text that is blank, null or without words"},
+        },
+        required=["read", "scored", "rejected", "unreadable"],
+    ),
     "parts": list_of(object_of({"path": TEXT, "rows": COUNT, "sha256": SHA256})),
     "inputs": list_of(
         object_of({"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256})

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer, foreign_words
+from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer, foreign_words, is_word
 from batch_scorer.models.windows import Windows
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.read import CHUNK_REVIEWS, Chunk
@@ -63,11 +63,11 @@ class Encoded:
             self.rejected,
         )
 
-    def rejection(self, index: int, code: str, message: str) -> Rejection:
+    def rejection(self, index: int, code: str, message: str, is_empty: bool = False) -> Rejection:
         """Review `index` as a rejection."""
         row = self.reviews.slice(index, 1)
         source, offset, record_id = (row[name][0].as_py() for name in ("source", "offset", "record_id"))
-        return Rejection(source, offset, record_id, code, message, self.texts[index])
+        return Rejection(source, offset, record_id, code, message, self.texts[index], is_empty)
 
 
 def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
@@ -80,22 +80,29 @@ def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
         >>> encoded.n_tokens.tolist(), encoded.windows.review.tolist(), encoded.rejected[0].code
         ([1, 3], [0, 1, 1], 'no_words')
     """
-    start, windows, ids, n_tokens, foreign = 0, 0, list[list[Ids]](), list[int](), list[int]()
+    start, windows, ids, n_tokens, foreign, wordless = 0, 0, list[list[Ids]](), list[int](), list[int](), list[bool]()
     for text in chunk.texts:
         tokens = tokenizer.words(text)
         read = tokenizer.windows(tokens)
         if ids and windows + len(read) > PIECE_WINDOWS:
-            yield _piece(chunk, start, ids, n_tokens, foreign, tokenizer)
-            start, windows, ids, n_tokens, foreign = start + len(ids), 0, [], [], []
+            yield _piece(chunk, start, ids, n_tokens, foreign, wordless, tokenizer)
+            start, windows, ids, n_tokens, foreign, wordless = start + len(ids), 0, [], [], [], []
         windows += len(read)
         ids.append(read)
         n_tokens.append(len(tokens))
         foreign.append(foreign_words(text, tokens))
-    yield _piece(chunk, start, ids, n_tokens, foreign, tokenizer)
+        wordless.append(not any(map(is_word, tokens)))
+    yield _piece(chunk, start, ids, n_tokens, foreign, wordless, tokenizer)
 
 
 def _piece(
-    chunk: Chunk, start: int, ids: list[list[Ids]], n_tokens: list[int], foreign: list[int], tokenizer: Tokenizer
+    chunk: Chunk,
+    start: int,
+    ids: list[list[Ids]],
+    n_tokens: list[int],
+    foreign: list[int],
+    wordless: list[bool],
+    tokenizer: Tokenizer,
 ) -> Encoded:
     """The reviews of a chunk from number `start` on, as many as there are `ids`."""
     stop, windows = start + len(ids), Windows.join(ids, n_tokens, tokenizer)
@@ -116,5 +123,6 @@ def _piece(
         [*chunk.rejected] if start == 0 else [],
     )
     message = "no letter or digit, and so no word, in the text"
-    encoded.rejected.extend(encoded.rejection(int(i), "no_words", message) for i in np.flatnonzero(found == 0))
-    return encoded.rows(found > 0)
+    nothing = np.array(wordless, np.bool_)
+    encoded.rejected.extend(encoded.rejection(int(i), "no_words", message, True) for i in np.flatnonzero(nothing))
+    return encoded.rows(~nothing)

@@ -13,6 +13,7 @@ from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, InputFile, Shard
 from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.listing import list_inputs
+from batch_scorer.planning.missing import missing
 from batch_scorer.planning.options import check_given, check_reading
 from batch_scorer.planning.plan import SHARD_ROWS_MAX
 from batch_scorer.planning.shards import Files, Shards

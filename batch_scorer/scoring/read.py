@@ -98,7 +98,7 @@ def _of_no_file(index: int, text: Any) -> Record | Rejection:
     if isinstance(text, str):
         return Record("-", index, None, text, ())
     if text is None:
-        return Rejection("-", index, None, "missing_text", "the text is None")
+        return Rejection("-", index, None, "missing_text", "the text is None", is_empty=True)
     return Rejection("-", index, None, "text_not_a_string", f"the text is of type {type(text).__name__}")
 
 
@@ -137,12 +137,15 @@ def _checked(record: Record, fields: Fields) -> Record | Rejection:
     if size_bytes > fields.max_text_bytes:
         message = f"{size_bytes:,} bytes of text, more than {fields.max_text_bytes:,}"
         return _rejected(record, "text_too_large", message)
+    if fields.null_values and record.text.strip() in fields.null_values:
+        return _rejected(record, "missing_text", "the text is one of --null-values", is_empty=True)
     return record
 
 
-def _rejected(record: Record, code: str, message: str) -> Rejection:
+def _rejected(record: Record, code: str, message: str, is_empty: bool = False) -> Rejection:
     # Not the whole text: a chunk of rejections would hold gigabytes of it.
-    return Rejection(record.source, record.offset, record.record_id, code, message, record.text[:EXCERPT_BYTES])
+    excerpt = record.text[:EXCERPT_BYTES]
+    return Rejection(record.source, record.offset, record.record_id, code, message, excerpt, is_empty)
 
 
 def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -83,7 +83,7 @@ def check(text: str, where: str, tokenizer: Tokenizer) -> None:
         ) from error
     if size_bytes > MAX_TEXT_BYTES:
         raise too_large(where, f"{size_bytes:,} bytes")
-    if not has_words(text, tokenizer.pattern):
+    if not has_words(text):
         raise InputError(
             "there is nothing to score",
             where=where,

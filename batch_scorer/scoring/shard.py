@@ -28,7 +28,7 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
         OSError: the output cannot be written.
     """
     clock, profile = Clock(beat), EMPTY
-    scored = rejected = unreadable = 0
+    scored = rejected = empty = unreadable = 0
     with ShardWriter(output, shard.index, plan, scorer.artifact.optional_columns) as writer:
         chunks = clock.each("read", read(shard, plan.fields, beat))
         for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k, clock)):
@@ -48,11 +48,12 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
             damage = sum(r.offset is None for r in explained.rejected)
             scored += len(explained)
             rejected += len(explained.rejected) - damage
+            empty += sum(r.is_empty for r in explained.rejected)
             unreadable += damage
         _refuse_changed(shard)
         with clock("write"):
             parts = writer.publish(beat)
-    counts = Counts(scored + rejected, scored, rejected, unreadable)
+    counts = Counts(scored + rejected, scored, rejected, unreadable, empty)
     summary = Summary(1, counts, parts, profile, {stage: clock.seconds[stage] for stage in STAGES})
     write_marker(summary, shard.index, plan, output)
     return summary

@@ -82,6 +82,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
         ("read", f"{counts['read']:,}"),
         ("scored", f"{counts['scored']:,} ({counts['scored'] / read:.1%})"),
         ("rejected", f"{counts['rejected']:,} ({counts['rejected'] / read:.1%})"),
+        *([("empty", f"{counts['empty']:,} of the rejected")] if counts.get("empty") else []),
         ("unreadable", "1 file or range" if counts["unreadable"] == 1 else f"{counts['unreadable']:,} files or ranges"),
     ]
     if run.reviews:

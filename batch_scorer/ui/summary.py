@@ -18,6 +18,7 @@ from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
 from batch_scorer.runners.result import OTHER, JobResult, positive_share
 from batch_scorer.runs import layout
+from batch_scorer.runs.manifest import error_rate
 from batch_scorer.ui import terminal
 
 INPUTS_SHOWN = 3
@@ -119,7 +120,9 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, 
         ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
-    rate = counts["rejected"] / (counts["read"] or 1)
+    rate = error_rate(counts)
+    if not counts["scored"] and counts["rejected"] and rate <= config.job.max_error_rate:
+        rate = 1.0  # all were empty
     if rate > config.job.max_error_rate:
         more += ["--max-error-rate", f"{min(math.ceil(rate * 100) / 100, 1):g}"]
         accepts.append("records that are rejected")

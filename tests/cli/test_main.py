@@ -23,7 +23,15 @@ Jsonl = Callable[..., Path]
 
 OPTIONS = {
     *("--output", "--model", "--input-format", "--text-column", "--id-column", "--keep", "--top-k", "--workers"),
-    *("--shard-rows", "--max-text-bytes", "--precision", "--max-error-rate", "--allow-unreadable", "--run-id"),
+    *(
+        "--shard-rows",
+        "--max-text-bytes",
+        "--null-values",
+        "--precision",
+        "--max-error-rate",
+        "--allow-unreadable",
+        "--run-id",
+    ),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
     *("--quote", "--escape", "--columns"),
     *("--no-excerpt", "--worker-timeout", "--log-file", "--price-per-vcpu-hour"),
@@ -135,7 +143,7 @@ def test_run_with_too_many_rejected_is_exit_3_until_resumed_with_a_higher_limit(
     jsonl_file: Jsonl, tiny_model: Path, tmp_path: Path
 ) -> None:
     source, output = (
-        jsonl_file({"text": "good film"}, {"text": "?!"}, {"text": None}, {"text": "bad"}),
+        jsonl_file({"text": "good film"}, {"text": 7}, {"body": "?"}, {"text": "bad"}),
         tmp_path / "out",
     )
     result = score(source, tiny_model, output)

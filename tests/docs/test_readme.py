@@ -118,7 +118,7 @@ def test_python_of_the_readme_scores_explains_and_runs_a_job(
     assert negative < 0.5 < positive
     said = capsys.readouterr().out
     assert "lovely" in said
-    assert said.rstrip().endswith("{'read': 3, 'scored': 3, 'rejected': 0, 'unreadable': 0} 3")
+    assert said.rstrip().endswith("{'read': 3, 'scored': 3, 'rejected': 0, 'unreadable': 0, 'empty': 0} 3")
 
 
 def test_explain_prints_what_the_readme_shows() -> None:

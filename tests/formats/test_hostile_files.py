@@ -235,7 +235,7 @@ def test_files_with_confusing_names_are_all_scored(whole_directory: bool, folder
     )
     counts = score_here(job)["counts"]
 
-    assert {"read": 28, "scored": 14, "rejected": 14, "unreadable": 0} == counts
+    assert {"read": 28, "scored": 14, "rejected": 14, "unreadable": 0, "empty": 0} == counts
     shown = {str(number): f"{folder}/{name}".replace("\udce9", "\ufffd") for number, name in enumerate(NAMES)}
     assert shown == {row["record_id"]: row["source"] for row in rows(job.output.directory)}
     assert sorted(shown.values()) == sorted(row["source"] for row in rows(job.output.directory, "errors"))

@@ -140,7 +140,7 @@ def test_file_that_could_not_be_read_for_a_while_is_read_on_resume(
     counts = score_here(job)["counts"]
     assert (0, 3) == (counts["read"], counts["unreadable"])
     monkeypatch.undo()
-    assert {"read": 60, "scored": 60, "rejected": 0, "unreadable": 0} == score_here(
+    assert {"read": 60, "scored": 60, "rejected": 0, "unreadable": 0, "empty": 0} == score_here(
         config(source, shard_rows=20, resume=True)
     )["counts"]
 

@@ -92,7 +92,7 @@ def test_job_in_other_processes_gives_the_same_bytes_and_counts(
     assert 8 < len(expected)
     for name, manifest in zip(ways, manifests, strict=True):
         assert expected == part_bytes(tmp_path / name)
-        assert {"read": 363, "scored": 360, "rejected": 3, "unreadable": 1} == manifest["counts"]
+        assert {"read": 363, "scored": 360, "rejected": 3, "unreadable": 1, "empty": 1} == manifest["counts"]
         assert manifests[0]["profile"] == manifest["profile"]
     started = (logs / "worker-pool.log").read_text().count("Starting worker with command")
     assert 2 == started

@@ -175,10 +175,15 @@ def test_total_adds_in_place_and_leaves_what_it_adds_alone(done: Summary) -> Non
         ((0, 0, 0, 1), 0.01, True, None),
         ((100, 50, 50, 1), 0.01, True, "50 of 100 records (50.0%) were rejected"),
         ((100, 50, 50, 1), 0.01, False, "1 file or range was unreadable"),
+        ((100, 42, 58, 0, 58), 0.0, False, None),
+        ((100, 40, 60, 0, 58), 0.01, False, "2 of 100 records (2.0%) were rejected"),
+        ((2, 0, 2, 0, 2), 0.5, False, "nothing was scored: 2 of 2 records had no text, or none with words"),
+        ((100, 0, 100, 0, 99), 0.01, False, "nothing was scored: 99 of 100 records had no text"),
+        ((2, 0, 2, 0, 2), 1.0, False, None),
     ],
 )
 def test_verdict_on_counts_says_why_a_run_is_not_a_success(
-    counts: tuple[int, int, int, int], max_error_rate: float, allow_unreadable: bool, said: str | None
+    counts: tuple[int, ...], max_error_rate: float, allow_unreadable: bool, said: str | None
 ) -> None:
     why = verdict(dataclasses.asdict(Counts(*counts)), max_error_rate, allow_unreadable)
 
@@ -196,7 +201,7 @@ def test_commit_of_every_shard_writes_the_manifest_and_success(
     manifest = finish(fold([done] * 3), plan, tiny, config(max_error_rate=0.5))
 
     assert json.dumps(manifest, indent=2) + "\n" == (output / "manifest.json").read_text()
-    assert {"read": 9, "scored": 6, "rejected": 3, "unreadable": 0} == manifest["counts"]
+    assert {"read": 9, "scored": 6, "rejected": 3, "unreadable": 0, "empty": 0} == manifest["counts"]
     assert ["errors"] * 3 + ["predictions"] * 3 == [part["path"].split("/")[0] for part in manifest["parts"]]
     assert (plan.run_id, 0.75) == (manifest["run_id"], manifest["timings"]["read"])
     assert (output / "_SUCCESS").exists()

@@ -166,7 +166,7 @@ def assert_only_these_are_lost(
     assert {("score", "engine_failed")} == {(row["stage"], row["code"]) for row in errors}
     # Row by row, in the order of the input, all of each: floats that are equal here have the same bits.
     assert [row for row in undisturbed[1] if row["record_id"] not in lost] == scored
-    counts = {"read": REVIEWS, "scored": REVIEWS - len(bad), "rejected": len(bad), "unreadable": 0}
+    counts = {"read": REVIEWS, "scored": REVIEWS - len(bad), "rejected": len(bad), "unreadable": 0, "empty": 0}
     assert counts == manifest["counts"]
     assert manifest["not_a_success"] is None
 

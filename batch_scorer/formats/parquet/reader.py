@@ -204,7 +204,7 @@ def _rows(path: str, offset: int, batch: pa.RecordBatch, fields: Fields) -> Iter
     texts = strings(column(batch, fields.text))
     for at, text, record_id, others in zip(itertools.count(offset), texts, ids, rest, strict=False):
         if text is None:
-            yield Rejection(path, at, record_id, "missing_text", "the text is null")
+            yield Rejection(path, at, record_id, "missing_text", "the text is null", is_empty=True)
         elif not isinstance(text, str):
             yield Rejection(path, at, record_id, "invalid_utf8", encoding_problem(text), shown(text.object))
         elif unfit := [(k.name, v.why) for k, v in zip(fields.kept, others, strict=True) if isinstance(v, Unfit)]:

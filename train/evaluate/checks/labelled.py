@@ -71,7 +71,7 @@ def domain(model: Model, table: pa.Table, draws: int = 500, seed: int = 20) -> d
         InputError: all have the same label.
     """
     texts, labels = two_sides(table)
-    readable = np.array([has_words(text, model.artifact.tokenizer.pattern) for text in texts], np.bool_)
+    readable = np.array([has_words(text) for text in texts], np.bool_)
     texts, labels = [text for text, good in zip(texts, readable, strict=True) if good], labels[readable]
     if len(set(labels.tolist())) != 2:
         raise InputError(
