@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -11,11 +12,22 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scorer.formats.arrow_types import DOUBLE_INTEGER, WIDE
-from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard, encoding_problem, shown
-from batch_scorer.formats.text_lines import sample, shard_lines
+from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.records import (
+    DAMAGE,
+    EXCERPT_BYTES,
+    Contents,
+    Fields,
+    Record,
+    Shard,
+    encoding_problem,
+    shown,
+)
+from batch_scorer.formats.text_lines import BLANK, max_line_bytes, read_lines, sample, shard_lines
 from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
+SEARCHED_BYTES = 16 << 20  # of a file, for fields that its first records lack
 NAME_MAX = 1_000  # characters in the name of a field
 NESTING_MAX = 200  # levels of lists and objects
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -23,15 +35,43 @@ _string_or_bracket = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 def inspect(file: StoredFile, fields: Fields) -> Contents:
-    """Reads the first lines, for the columns and the mean size of a record."""
+    """Reads the first lines, for the columns and the mean size of a record; more of them where fields appear later."""
     head = sample(file)
     objects = _objects(head.lines)
+    if not head.is_whole and not head.is_damaged:
+        objects += _later(file, fields, objects)
     columns = infer_columns(objects) if objects else None
     if columns is not None and head.is_damaged:  # columns that are missing may be in the part that cannot be read
         asked = [fields.text, *([fields.id] if fields.id else []), *(kept.name for kept in fields.kept)]
         for name in dict.fromkeys(asked):
             columns = columns if name in columns.names else columns.append(pa.field(name, pa.null()))
     return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, columns=columns)
+
+
+def _later(file: StoredFile, fields: Fields, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first records with the fields that `objects` lack, or have only null; of a kept one, a value tells its type.
+
+    Looks no further than `SEARCHED_BYTES`.
+    """
+    kept = {column.name for column in fields.kept}
+    wanted = {fields.text, *([fields.id] if fields.id else [])} | kept
+    later: list[dict[str, Any]] = []
+
+    def settle(record: dict[str, Any]) -> bool:
+        names = {n for n in wanted if value_of(record, n) is not None or (n not in kept and has_null(record, n))}
+        wanted.difference_update(names)
+        return bool(names)
+
+    for record in objects:
+        settle(record)
+    if not wanted:
+        return later
+    with contextlib.suppress(*DAMAGE), open_text(file.path) as (stream, _):
+        for offset, line in read_lines(stream, 0, None, max_line_bytes(fields.max_text_bytes), BLANK):
+            later += filter(settle, _objects([] if line is None else [line]))
+            if not wanted or offset > SEARCHED_BYTES:
+                break
+    return later
 
 
 def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Record | Rejection]:

@@ -18,7 +18,7 @@ from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
 SAMPLE_BYTES = 1 << 18  # read to estimate the size of a record and to find the columns
-_BLANK = b" \t\r"
+BLANK = b" \t\r"
 _BLANK_BYTES = 16  # the longest line that counts towards a run of blank ones
 _BLANK_LINES = 64  # after this many in a row, those that follow are taken in one piece
 _SKIP_BYTES = 1 << 20
@@ -44,7 +44,7 @@ class Sample:
 
     def count_filled(self) -> int:
         """How many of the lines are not blank."""
-        return sum(1 for line in self.lines if line.strip(_BLANK))
+        return sum(1 for line in self.lines if line.strip(BLANK))
 
     def estimate(self, records: int) -> int:
         """How many records the file has if its first lines have `records`."""
@@ -139,10 +139,10 @@ def shard_lines(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[tup
     """The lines that begin in a shard's bytes, with their offsets; blank ones are skipped, too long ones rejected."""
     path, longest = shard.paths[0], max_line_bytes(fields.max_text_bytes)
     with open_text(path, beat) as (stream, _):
-        for offset, line in read_lines(stream, shard.start, shard.stop, longest, _BLANK):
+        for offset, line in read_lines(stream, shard.start, shard.stop, longest, BLANK):
             if line is None:
                 yield Rejection(path, offset, None, "text_too_large", f"a line of more than {longest:,} bytes")
-            elif (line if offset else line.removeprefix(codecs.BOM_UTF8)).strip(_BLANK + b"\n"):
+            elif (line if offset else line.removeprefix(codecs.BOM_UTF8)).strip(BLANK + b"\n"):
                 yield offset, line
 
 
