@@ -58,6 +58,7 @@ setup(
         "rich>=13.0",
         "safetensors>=0.4.3",
         "tensorflow>=2.18",
+        "zstandard>=0.18",
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]>=2.70"],

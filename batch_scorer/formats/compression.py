@@ -8,22 +8,17 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import Any, BinaryIO
 
 from batch_scorer import storage
 from batch_scorer.formats.table import is_compressed
+from batch_scorer.formats.zstd import Zstd
 from batch_scorer.storage import Beat
 
 # A compressed file may inflate to this many bytes, or to this many times its stored size, whichever is more.
 INFLATED_BYTES, INFLATION = 1 << 30, 100
 _BUFFER_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 16
-
-
-def _zstd(raw: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(cast(Any, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"))))
 
 
 class _Bzip2(io.RawIOBase):
@@ -56,11 +51,11 @@ class _Bzip2(io.RawIOBase):
         return len(data)
 
 
-# The standard library's readers return everything before damage; Arrow's may hold back the last few kilobytes.
+# All of these return everything before damage.
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
     ".bz2": lambda raw: io.BufferedReader(_Bzip2(raw)),
-    ".zst": _zstd,
+    ".zst": lambda raw: io.BufferedReader(Zstd(raw)),
 }
 
 
