@@ -16,6 +16,7 @@ from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.csv_header import check_delimiter, check_named, delimiter_of, remark
 from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows
+from batch_scorer.formats.foreign import check_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import max_line_bytes, read_lines, sample
 from batch_scorer.schema import Rejection, has_surrogates, printable
@@ -35,6 +36,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         OSError: the header is malformed.
     """
     head, longest, dialect = sample(file), max_line_bytes(fields.max_text_bytes), _dialect(file.path, fields)
+    check_text(file.path, head)
     rows = read_rows(Lines((_text(line, fields.encoding) for line in head.lines), longest), dialect)
     header = next(rows, None)
     if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off

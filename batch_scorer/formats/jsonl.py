@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from batch_scorer.formats.arrow_types import DOUBLE_INTEGER, WIDE
 from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.foreign import check_json, check_text
 from batch_scorer.formats.records import (
     DAMAGE,
     EXCERPT_BYTES,
@@ -37,6 +38,8 @@ _string_or_bracket = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the first lines, for the columns and the mean size of a record; more of them where fields appear later."""
     head = sample(file)
+    check_text(file.path, head)
+    check_json(file.path, head)
     objects = _objects(head.lines)
     if not head.is_whole and not head.is_damaged:
         objects += _later(file, fields, objects)

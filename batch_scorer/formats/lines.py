@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator
 
 from batch_scorer.formats import shapes
+from batch_scorer.formats.foreign import check_text
 from batch_scorer.formats.records import Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection
@@ -15,6 +16,7 @@ from batch_scorer.storage import Beat, StoredFile
 def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Counts the first lines."""
     head = sample(file)
+    check_text(file.path, head)
     lines = shapes.texts(head.lines)
     remark = ""
     if share := shapes.label_share(lines):

@@ -13,7 +13,8 @@ from batch_scorer import storage
 from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
-from batch_scorer.formats.table import SUFFIXES, format_of
+from batch_scorer.formats import foreign
+from batch_scorer.formats.table import FORMATS, SUFFIXES, format_of
 from batch_scorer.planning.places import Places, is_inside, read_again
 from batch_scorer.planning.tables import Tables
 from batch_scorer.storage import StoredFile
@@ -59,7 +60,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
         if whole_directory and output and is_inside(output, pattern):
             raise read_again(output, pattern)
         matched = storage.match_all(pattern)
-        matches, here, twice = _Matches(), set[str](), 0
+        matches, here, twice = _Matches(whole_directory), set[str](), 0
         for file in matched.files:
             name, link = os.path.basename(file.path), matched.links.get(file.path)
             place = places.of(file.path, link)
@@ -119,7 +120,8 @@ def _format(name: str, reads: InputConfig) -> str | None:
 class _Matches:
     """What an input has matched: only counts, since there may be a million files."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole_directory: bool) -> None:
+        self._skips = whole_directory  # what it does not read
         self.kinds = Counter[str]()
         self.endings = Counter[str]()  # of files in no known format
         self.strange: str | None = None  # the first such file
@@ -127,6 +129,8 @@ class _Matches:
         self._size_bytes, self._digest = 0, hashlib.sha256()
 
     def add(self, file: StoredFile, name: str, kind: str | None) -> None:
+        if not self._skips and (ending := foreign.ending_of(name)):
+            raise foreign.refusal(file.path, ending)
         if kind is None:
             self.strange = self.strange or file.path
             self.endings[os.path.splitext(name)[1] or name] += 1
@@ -154,7 +158,7 @@ def _refuse_unknown(
             "the name of an input does not show its format",
             where=matches.strange,
             expected=f"a name that ends in {', '.join(SUFFIXES)}",
-            fix="name the format with --input-format",
+            fix=f"name the format with --input-format: {', '.join(FORMATS)}",
         )
     if pattern in others:
         raise _not_a_file(pattern, others[pattern])
@@ -164,8 +168,17 @@ def _refuse_unknown(
             where=pattern,
             expected=f"files ending in {', '.join(SUFFIXES)}" if is_directory else "a file, directory or glob",
             got=skipped or "nothing",
-            fix="check the path; quote globs, so that the shell does not expand them",
+            fix=_how_to_match(matches),
         )
+
+
+def _how_to_match(matches: _Matches) -> str:
+    """What to do where a directory, or a pattern, has no file of a known format."""
+    if matches.strange is None:
+        return "check the path; quote globs, so that the shell does not expand them"
+    if ending := foreign.ending_of(os.path.basename(matches.strange)):
+        return foreign.refusal(matches.strange, ending).fix or ""
+    return f"name the format of the files with --input-format: {', '.join(FORMATS)}"
 
 
 def _not_a_file(pattern: str, kind: str) -> InputError:

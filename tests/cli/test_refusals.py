@@ -71,13 +71,13 @@ REFUSED = {
         "{tmp}/no.jsonl --output {tmp}/out",
         ["where:    {tmp}/no.jsonl", "expected:", "got:", "to fix:"],
     ),
-    "unknown format": ("{tmp}/in.xml --output {tmp}/out", ["where:    {tmp}/in.xml", "--input-format"]),
+    "unknown format": ("{tmp}/in.log --output {tmp}/out", ["where:    {tmp}/in.log", "--input-format"]),
     "missing text column": (
         "{tmp}/in.parquet --output {tmp}/out --text-column txet",
         ["'txet'", "where:    {tmp}/in.parquet", "got:      columns id, text", "--text-column text"],
     ),
     "output not empty": ("{tmp}/in.parquet --output {tmp}/full", ["where:    {tmp}/full", "not a run", "to fix:"]),
-    "output is a file": ("{tmp}/in.parquet --output {tmp}/in.xml", ["not a directory", "where:    {tmp}/in.xml"]),
+    "output is a file": ("{tmp}/in.parquet --output {tmp}/in.log", ["not a directory", "where:    {tmp}/in.log"]),
     "output inside input": ("{tmp}/folder --output {tmp}/folder/out", ["inside", "got:      input {tmp}/folder"]),
     "broken model": (
         "{tmp}/in.parquet --output {tmp}/out --model {tmp}/broken",
@@ -110,7 +110,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_job_is_exit_2_says_why_and_leaves_nothing_behind(case: str, tmp_path: Path, tiny_model: Path) -> None:
     pq.write_table(pa.table({"id": ["1"], "text": ["good"]}), tmp_path / "in.parquet")
-    for name in ("in.xml", "folder/in.txt", "full/notes.txt"):
+    for name in ("in.log", "folder/in.txt", "full/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("good")
     broken = shutil.copytree(tiny_model, tmp_path / "broken")

@@ -85,15 +85,15 @@ def test_list_inputs_of_changed_files_has_another_fingerprint(change: str, folde
     [
         ("missing.jsonl", "no input file matches", "nothing"),
         ("*.jsonl", "no input file matches", "nothing"),
-        ("", "no input file matches", "1 .xml file"),
-        ("a.xml", "the name of an input does not show its format", None),
+        ("", "no input file matches", "1 .log file"),
+        ("a.log", "the name of an input does not show its format", None),
         ("*", "the name of an input does not show its format", None),
     ],
 )
 def test_list_inputs_that_name_nothing_known_are_refused(
     pattern: str, what: str, got: str | None, folder: Path, config: MakeConfig
 ) -> None:
-    write(folder, "a.xml")
+    write(folder, "a.log")
 
     with pytest.raises(InputError, match=what) as refused:
         list_inputs(config(f"{folder}/{pattern}"))

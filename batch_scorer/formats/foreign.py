@@ -1,0 +1,180 @@
+"""Files that are not read, or not as they are: by their names and first bytes -> a refusal with the command that cures.
+
+The commands run in a POSIX shell, where batch-scorer is installed, and leave the file as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable
+
+from batch_scorer import storage
+from batch_scorer.errors import InputError
+from batch_scorer.formats.table import plain_name
+from batch_scorer.formats.text_lines import Sample
+
+_PYTHON = "python3 -c"
+_READERS = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".zst": "zstd -dc"}
+_EXCEL = "import sys, pandas; pandas.read_excel(sys.argv[1], engine='calamine').to_csv(sys.argv[2], index=False)"
+_XML = (
+    "import sys, pandas; "
+    "pandas.read_xml(sys.argv[1], parser='etree').to_json(sys.argv[2], orient='records', lines=True)"
+)
+_TO_PARQUET = "import sys, pyarrow as pa, pyarrow.parquet as pq; pq.write_table({}, sys.argv[2])"
+_ORC = _TO_PARQUET.format("__import__('pyarrow.orc').orc.read_table(sys.argv[1])")
+_FEATHER = _TO_PARQUET.format("__import__('pyarrow.feather').feather.read_table(sys.argv[1])")
+_AVRO = _TO_PARQUET.format("pa.Table.from_pylist(list(__import__('fastavro').reader(open(sys.argv[1], 'rb'))))")
+_DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin if line.strip()]"
+
+
+def _converted(program: str, ending: str) -> Callable[[str, str], str]:
+    return lambda path, stem: f"{_PYTHON} {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
+
+
+def _unpacked(command: str) -> Callable[[str, str], str]:
+    """Into a folder of its own; `{}` twice, for the file and for the folder."""
+    return lambda path, stem: command.format(_word(path), _word(f"{stem}.unpacked"))
+
+
+def _beside(command: str) -> Callable[[str, str], str]:
+    return lambda path, stem: command.format(_word(path))
+
+
+_TAR = _unpacked("python3 -m tarfile -e {} {}")
+# Ending -> what such a file is, and the command for its path, and its path without the ending.
+_FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
+    ".zip": ("a ZIP archive", _unpacked("python3 -m zipfile -e {} {}")),
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"), ("a tar archive", _TAR)),
+    ".7z": ("a 7z archive", _unpacked("7z x {} -o{}")),
+    ".rar": ("a RAR archive", _unpacked("mkdir {1} && unrar x {0} {1}")),
+    ".xz": ("compressed with xz", _beside("xz -dk {}")),
+    ".lz4": ("compressed with lz4", _beside("lz4 -dk {}")),
+    ".xls": ("an old Excel workbook", _converted(_EXCEL, ".csv")),
+    ".xlsb": ("a binary Excel workbook", _converted(_EXCEL, ".csv")),
+    ".ods": ("a spreadsheet of LibreOffice", _converted(_EXCEL, ".csv")),
+    ".xml": ("XML", _converted(_XML, ".jsonl")),
+    ".orc": ("an ORC file", _converted(_ORC, ".parquet")),
+    **dict.fromkeys((".arrow", ".feather"), ("an Arrow file", _converted(_FEATHER, ".parquet"))),
+    ".avro": ("an Avro file", _converted(_AVRO, ".parquet")),
+}
+_CALAMINE = (".xls", ".xlsb", ".ods")
+# How files begin that no text begins like -> the ending that they should have, and of `_FOREIGN` or the formats.
+_MAGIC = {
+    b"PK\x03\x04": ".zip",
+    b"\x1f\x8b\x08": ".gz",
+    b"BZh": ".bz2",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"\xfd7zXZ\0": ".xz",
+    b"7z\xbc\xaf\x27\x1c": ".7z",
+    b"Rar!\x1a\x07": ".rar",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ".xls",
+    b"<?xml": ".xml",
+    b"Obj\x01": ".avro",
+    b"ARROW1\0\0": ".arrow",
+    b"PAR1": ".parquet",
+}
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_HEAD_BYTES = 512
+_FEW_RETURNS = 2  # in a line that is longer than the sample
+_is_dict = re.compile(rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:").match
+
+
+def ending_of(name: str) -> str | None:
+    """The ending of a file that is not read, by its name; None for all others."""
+    lower = name.lower()
+    return next((e for e in sorted(_FOREIGN, key=len, reverse=True) if lower.endswith(e) and len(lower) > len(e)), None)
+
+
+def refusal(path: str, ending: str) -> InputError:
+    """The refusal of a file with one of the endings that `ending_of` gives."""
+    what, command = _FOREIGN[ending]
+    here, before = _here(path)
+    stem = here[: -len(ending)] if here.lower().endswith(ending) else here
+    if ending in _CALAMINE:
+        before += "python3 -m pip install python-calamine && "
+    return InputError(
+        f"the input is {what}, which is not read as it is",
+        where=path,
+        expected="Parquet, JSON, CSV, a workbook (.xlsx) or text, compressed with gzip, bzip2 or zstd or not",
+        fix=f"run `{before}{command(here, stem)}` and score what it writes",
+    )
+
+
+def check_text(path: str, head: Sample) -> None:
+    """Checks that a file is text in lines, as its format has it.
+
+    Raises:
+        InputError: it is something else, in UTF-16, without line ends, or made of Python's dicts.
+    """
+    start = head.lines[0][:_HEAD_BYTES] if head.lines else b""
+    for magic, ending in _MAGIC.items():
+        if start.startswith(magic):
+            raise _by_content(path, ending)
+    encoding = _encoding(b"\n".join(head.lines[:20])[:_HEAD_BYTES])
+    if encoding:
+        raise _rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
+    if len(head.lines) == 1 and head.lines[0].strip().count(b"\r") > (0 if head.is_whole else _FEW_RETURNS):
+        what = "has no line ends but the carriage returns of old Macs"
+        raise _rewritten(path, what, r"tr '\r' '\n'", "line ends: \\n or \\r\\n")
+
+
+def check_json(path: str, head: Sample) -> None:
+    """Checks that the lines of a file are JSON rather than Python's dicts.
+
+    Raises:
+        InputError: they are dicts.
+    """
+    filled = [line for line in head.lines if line.strip()][:3]
+    if filled and all(map(_is_dict, filled)):
+        command = f"{_PYTHON} {shlex.quote(_DICTS)}"
+        raise _rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
+
+
+def _encoding(start: bytes) -> str | None:
+    """UTF-16 or UTF-32, by the mark at the beginning, or by every other byte being zero."""
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name
+    half = len(start) // 2
+    for first, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
+        if half >= 4 and start[first::2].count(0) > 0.8 * half and start[1 - first :: 2].count(0) < 0.2 * half:
+            return name
+    return None
+
+
+def _rewritten(path: str, what: str, command: str, expected: str) -> InputError:
+    here, before = _here(path)
+    plain = plain_name(here)
+    stem, ending = os.path.splitext(plain)
+    reader = _READERS.get(here[len(plain) :].lower())
+    source = f"{reader} {_word(here)} | {command}" if reader else f"{command} < {_word(here)}"
+    fix = f"run `{before}{source} > {_word(f'{stem}.new{ending}')}` and score what it writes"
+    return InputError(f"the input {what}", where=path, expected=expected, fix=fix)
+
+
+def _by_content(path: str, ending: str) -> InputError:
+    if ending in _FOREIGN:
+        return refusal(path, ending)
+    if ending == ".parquet":
+        what, fix = "is Parquet", "give --input-format parquet"
+    else:
+        here, before = _here(path)
+        what = f"is compressed, which its name does not say: {ending}"
+        fix = f"run `{before}cp {_word(here)} {_word(here + ending)}` and score that"
+    return InputError(f"the input {what}", where=path, expected="text", fix=fix)
+
+
+def _here(path: str) -> tuple[str, str]:
+    """The name of a file on this machine, and what copies it here from a store."""
+    if not storage.is_remote(path):
+        return path, ""
+    name = os.path.basename(path)
+    copy = "gcloud storage cp" if path.startswith("gs://") else "aws s3 cp"
+    return name, f"{copy} {_word(path)} {_word(name)} && "
+
+
+def _word(path: str) -> str:
+    """A path as a word of a shell, and not as an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)

@@ -1,0 +1,177 @@
+"""Files that are not read are refused before anything runs, with a command that works and cures."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import fastavro
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.orc
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import InputError
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.scoring.read import read
+
+MakeConfig = Callable[..., ScoreConfig]
+TEXTS = ["a good café", "a bad film"]
+CSV = "text,id\na good café,1\na bad film,2\n"
+TABLE = pa.table({"text": TEXTS, "id": [1, 2]})
+DICTS = "{'text': 'a good café', 'id': None}\n{'text': \"a bad film\", 'id': True}\n"
+XML = f"<rows>{''.join(f'<row><text>{text}</text><id>{i}</id></row>' for i, text in enumerate(TEXTS))}</rows>"
+
+
+def texts(settings: ScoreConfig) -> list[str]:
+    plan, shards = make_plan(settings, "model")
+    return [text for shard in shards for chunk in read(shard, plan.fields) for text in chunk.texts]
+
+
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("reviews.csv", CSV)
+
+
+def _tar(path: Path) -> None:
+    (path.parent / "reviews.csv").write_text(CSV)
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        archive.add(path.parent / "reviews.csv", "reviews.csv")
+    (path.parent / "reviews.csv").unlink()
+
+
+def _avro(path: Path) -> None:
+    fields = [{"name": "text", "type": "string"}, {"name": "id", "type": "long"}]
+    with path.open("wb") as file:
+        fastavro.writer(file, {"type": "record", "name": "row", "fields": fields}, TABLE.to_pylist())
+
+
+MADE: dict[str, Callable[[Path], object]] = {
+    "a b.csv.zip": _zip,
+    "-reviews.zip": _zip,
+    "it's.tar": _tar,
+    "reviews.tar.gz": _tar,
+    "reviews.csv.xz": lambda path: path.write_bytes(lzma.compress(CSV.encode())),
+    "reviews.xml": lambda path: path.write_text(f'<?xml version="1.0" encoding="utf-8"?>{XML}', encoding="utf-8"),
+    "REVIEWS.ORC": lambda path: pyarrow.orc.write_table(TABLE, str(path)),
+    "reviews.feather": lambda path: pyarrow.feather.write_feather(TABLE, str(path)),
+    "reviews.avro": _avro,
+    "utf16.csv": lambda path: path.write_text(CSV, encoding="utf-16"),
+    "unmarked utf16.csv": lambda path: path.write_text(CSV, encoding="utf-16-le"),
+    "utf16.jsonl.gz": lambda path: path.write_bytes(gzip.compress('{"text": "a good café"}\n'.encode("utf-16"))),
+    "mac.csv": lambda path: path.write_bytes(CSV.replace("\n", "\r").encode()),
+    "mac.csv.bz2": lambda path: path.write_bytes(bz2.compress(CSV.replace("\n", "\r").encode())),
+    "large mac.csv": lambda path: path.write_bytes(CSV.replace("\n", "\r").encode() + b"a bad film,3\r" * 30_000),
+    "dicts.json": lambda path: path.write_text(DICTS, encoding="utf-8"),
+    "dicts.jsonl.gz": lambda path: path.write_bytes(gzip.compress(DICTS.encode())),
+    "really gzip.csv": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
+    "really xml.csv": lambda path: path.write_text(f'<?xml version="1.0"?>{XML}', encoding="utf-8"),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_file_that_is_not_read_is_refused_with_a_command_that_cures(
+    name: str, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / name
+    MADE[name](path)
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(InputError) as refused:
+        make_plan(config(name if name.startswith("-") else path), "model")
+
+    assert (name if name.startswith("-") else str(path)) == refused.value.where
+    command = re.search("`(.*)`", refused.value.fix or "")
+    assert command, refused.value.fix
+    if shutil.which(command[1].split()[0]):  # every command but xz comes with Python, or with every system
+        before = path.read_bytes()
+        subprocess.run(command[1], shell=True, check=True, executable="/bin/bash", timeout=120)
+        assert before == path.read_bytes()
+        path.unlink()
+        (made,) = (entry for entry in os.scandir(folder))
+        assert TEXTS == texts(config(made.path))[:2] or TEXTS[:1] == texts(config(made.path))
+
+
+@pytest.mark.parametrize("kind", ["csv", "lines", "jsonl"])
+def test_archive_is_refused_whatever_the_format_is_said_to_be(kind: str, folder: Path, config: MakeConfig) -> None:
+    _zip(folder / "reviews.csv.zip")
+    with pytest.raises(InputError, match="a ZIP archive"):
+        make_plan(config(folder / "reviews.csv.zip", input_format=kind), "model")
+    (folder / "reviews.csv.zip").rename(folder / "000000_0")
+    with pytest.raises(InputError, match="a ZIP archive"):
+        make_plan(config(folder, input_format=kind), "model")
+
+
+def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else(
+    folder: Path, config: MakeConfig
+) -> None:
+    _zip(folder / "reviews.zip")
+    with pytest.raises(InputError, match="no input file matches") as refused:
+        make_plan(config(folder), "model")
+    assert "python3 -m zipfile -e" in (refused.value.fix or "")
+    (folder / "reviews.csv").write_text(CSV)
+
+    plan, _ = make_plan(config(folder), "model")
+    assert [f"{folder}: skipped 1 .zip file"] == list(plan.notices)
+
+
+@pytest.mark.parametrize(
+    ("names", "fix"),
+    [(["000000_0"], "name the format of the files with --input-format: parquet, jsonl, csv"),
+     (["a.xml"], "run `python3 -c 'import sys, pandas; pandas.read_xml("), ([], "check the path; quote globs")],
+)  # fmt: skip
+def test_directory_without_known_endings_says_how_to_name_the_format(
+    names: list[str], fix: str, folder: Path, config: MakeConfig
+) -> None:
+    for name in names:
+        (folder / name).write_text(CSV)
+    with pytest.raises(InputError, match="no input file matches") as refused:
+        make_plan(config(folder), "model")
+    assert (refused.value.fix or "").startswith(fix)
+    if names == ["000000_0"]:
+        assert TEXTS == texts(config(folder, input_format="csv"))
+
+
+def test_file_in_a_store_is_copied_here_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from batch_scorer.formats import foreign
+
+    assert "run `gcloud storage cp 'gs://b/a b.zip' 'a b.zip' && python3 -m zipfile -e 'a b.zip' 'a b.unpacked'` " in (
+        foreign.refusal("gs://b/a b.zip", ".zip").fix or ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.csv", b'text,id\r\n"one\rtwo",1\r\n', ["one\rtwo"]),
+        ("a.jsonl", b'{"text": "a PK\\u0003\\u0004"}', ["a PK\x03\x04"]),
+        ("a.jsonl", b'{"text": "{\'a\': 1}"}\n', ["{'a': 1}"]),
+        ("a.csv", b"text\r", []),
+        ("a.txt", b"one\rtwo", ["one\rtwo"]),
+        ("a.csv", "text\n本当に良い映画\n".encode(), ["本当に良い映画"]),
+    ],
+)
+def test_text_that_only_resembles_such_files_is_read(
+    name: str, data: bytes, expected: list[str], folder: Path, config: MakeConfig
+) -> None:
+    (folder / name).write_bytes(data)
+    assert expected == texts(config(folder))
+
+
+def test_table_of_parquet_under_another_name_is_named(folder: Path, config: MakeConfig) -> None:
+    pq.write_table(TABLE, folder / "a.csv")
+    with pytest.raises(InputError, match="the input is Parquet") as refused:
+        make_plan(config(folder), "model")
+    assert "give --input-format parquet" == refused.value.fix
+    assert TEXTS == texts(config(folder, input_format="parquet"))
