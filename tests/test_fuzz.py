@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
-from batch_scorer.formats import jsonl
+from batch_scorer.formats import json_records
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runners.progress import ShardCounter
 from batch_scorer.runs import layout, manifest
@@ -206,7 +206,7 @@ def test_json_nested_to_any_depth_means_the_same_however_deep_the_caller_stands(
 
     def outcome() -> str:
         try:
-            return type(jsonl.parse(line)).__name__
+            return type(json_records.parse(line)).__name__
         except ValueError as error:
             return str(error)
 
@@ -256,13 +256,13 @@ def test_json_key_with_half_a_character_does_not_end_the_plan(
 def test_json_of_many_keys_is_planned_in_linear_time() -> None:
     records = [{f"key {i}": 1, "text": "a"} for i in range(20_000)]
     start = time.process_time()
-    assert 20_001 == len(jsonl.infer_columns(records))
+    assert 20_001 == len(json_records.infer_columns(records))
     assert time.process_time() - start < 15  # it took a minute
 
 
 def test_json_key_of_endless_length_is_no_column() -> None:
     records = [{"x" * 100_000: {str(i): 1 for i in range(100)}, "text": "a"}]
-    assert ["text"] == jsonl.infer_columns(records).names
+    assert ["text"] == json_records.infer_columns(records).names
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".log", ".log.gz"])

@@ -29,6 +29,7 @@ class Contents(NamedTuple):
         row_groups: the number of rows in each row group, if the format has row groups.
         columns: the columns and their types, fields of structs as `a.b`; None if the format has no columns.
         remark: what the user should know, or "".
+        format: the one that it turned out to have, or "" if it is the one that was expected.
     """
 
     reviews: int
@@ -36,6 +37,7 @@ class Contents(NamedTuple):
     row_groups: tuple[int, ...] = ()
     columns: pa.Schema | None = None
     remark: str = ""
+    format: str = ""
 
 
 class InputFile(NamedTuple):

@@ -68,9 +68,9 @@ FORMATS = {
     for entry in (
         Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False, is_typed=True),
         Format("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl", BYTES),
-        Format(
-            "csv", (".csv", ".tsv", ".tab"), "csv", WHOLE, takes_encoding=True
-        ),  # a quoted field may contain line ends
+        Format("json", (), "json_values", WHOLE),  # what is not in lines, as looking into it shows
+        # A quoted field may contain line ends.
+        Format("csv", (".csv", ".tsv", ".tab"), "csv", WHOLE, takes_encoding=True),
         Format("lines", (), "lines", BYTES, takes_encoding=True),
         Format("files", (".txt",), "text_files", FILES, takes_encoding=True),
     )

@@ -53,10 +53,10 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
         contents = FORMATS[kind].inspect(file, fields)
     except DAMAGE as error:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
+    c = contents
     inspected = InputFile(
-        file.path, kind, file.size_bytes, contents.reviews, contents.estimated, contents.row_groups, contents.columns,
-        remark=contents.remark,
-    )  # fmt: skip
+        file.path, c.format or kind, file.size_bytes, c.reviews, c.estimated, c.row_groups, c.columns, remark=c.remark
+    )
     asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
     if asked and "=" in file.path:
         names = contents.columns.names if contents.columns is not None else []

@@ -29,7 +29,8 @@ class Files:
         self._reviews = array("q")  # of each file, like the next two
         self._row_groups: list[tuple[int, ...]] = []
         self._partitions: list[Partitions] = []
-        self._damage: dict[int, str] = {}  # by the file's place
+        self._damage: dict[int, str] = {}  # by the file's place, like the next
+        self._formats: dict[int, str] = {}  # where it is not what the listing says
         # Thousands of files have equal ones, which share one tuple.
         self._same_groups: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._same_partitions: dict[Partitions, Partitions] = {}
@@ -40,6 +41,8 @@ class Files:
         """Adds the next file of the listing, and returns it."""
         if file.damage is not None:
             self._damage[len(self._reviews)] = file.damage
+        if file.format != self._listing.formats[len(self._reviews)]:
+            self._formats[len(self._reviews)] = file.format
         self._reviews.append(file.reviews)
         self._row_groups.append(self._same_groups.setdefault(file.row_groups, file.row_groups))
         self._partitions.append(self._same_partitions.setdefault(file.partitions, file.partitions))
@@ -52,7 +55,7 @@ class Files:
         known = zip(self._reviews, self._row_groups, self._partitions, strict=True)
         for i, ((file, kind), (reviews, row_groups, partitions)) in enumerate(zip(self._listing, known, strict=True)):
             yield InputFile(
-                file.path, kind, file.size_bytes, reviews, False, row_groups, None, partitions,
+                file.path, self._formats.get(i, kind), file.size_bytes, reviews, False, row_groups, None, partitions,
                 self._damage.get(i), file.modified,
             )  # fmt: skip
 

@@ -220,7 +220,7 @@ def test_inspect_of_a_finished_run_shows_counts_reviews_and_rejected(finished: t
     expected = ("run the-run", "state complete", "read 8", "scored 6 (75.0%)", "rejected 2 (25.0%)",
                 f"positive {share:.1%}")  # fmt: skip
     assert [] == [line for line in expected if line not in lines]
-    for rejected in ("decode malformed_json 1 the line is", "encode no_words 1 the text holds"):
+    for rejected in ("decode malformed_json 1 the line or", "encode no_words 1 the text holds"):
         assert [rejected] == [line[: len(rejected)] for line in lines if line.startswith(rejected[:12])]
     assert ["r1", "r2", "r3"] == [line.split()[0] for line in lines if line[:1] == "r" and line[1:2].isdigit()]
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from batch_scorer.formats import compression
-from batch_scorer.formats.jsonl import NAME_MAX, NESTING_MAX
+from batch_scorer.formats.json_records import NAME_MAX, NESTING_MAX
 from batch_scorer.formats.parquet import footer, limits
 from batch_scorer.formats.table import FORMATS, SUFFIXES
 from batch_scorer.models.profile import CHANCE, FOREIGN_SHARE, LEAST_INCREASE, LENGTH_SHIFT, OOV_SHARE
