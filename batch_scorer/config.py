@@ -17,9 +17,7 @@ QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
 LOG_FORMATS = TEXT, JSON = ("text", "json")
 PROGRAM = "batch-scorer"
 HIDDEN = escape.HIDDEN
-# Of anything that is counted in memory: what Arrow's 32-bit offsets and NumPy's integers can hold.
-LARGEST_COUNT = 2**31 - 1
-LARGEST_TOTAL = 2**53 - 1  # of records in all: what JSON and floats can hold
+LARGEST_COUNT, LARGEST_TOTAL = 2**31 - 1, 2**53 - 1  # in memory (Arrow's 32-bit offsets), and of records in all
 
 
 def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
@@ -186,7 +184,6 @@ class ScoreConfig:
     @staticmethod
     def of(inputs: Sequence[str], output: str, model: str | None = None, **options: Any) -> ScoreConfig:
         """The config for some inputs and an output directory; `options` are the fields of all sections, by name.
-
         `input_format` names the field `format` of the section `input`.
 
         Raises:

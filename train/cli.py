@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Count, Group, Number, option, reports_errors
+from batch_scorer.cli.framework import SETTINGS, JobGroup, option, reports_errors
+from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.escape import safe
 from batch_scorer.silence import greet_tensorflow
@@ -30,7 +31,7 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 FEW_CORES = 4
 
 
-@click.group(cls=Group, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
+@click.group(cls=JobGroup, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
 @option(_FIRST, "--data", "sources", multiple=True, metavar="INPUT",
         help="Labelled reviews: files, directories and globs as `score` reads them, a directory laid out like aclImdb, "
              "or 'imdb' to download that data set; may be repeated.")  # fmt: skip
@@ -245,6 +246,5 @@ def draw_curves(run: Run, say: Say) -> None:
     say(f"log and curves in {run.directory}")
 
 
-main.add_command(evaluate)
-main.add_command(card)
-main.add_command(check)
+for command in (evaluate, card, check):
+    main.add_command(command)

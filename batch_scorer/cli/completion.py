@@ -97,7 +97,7 @@ def _candidates(config: InputConfig) -> Iterator[tuple[str, str]]:
     paths, seen = [path], set()
     if os.path.isdir(path):
         with os.scandir(path) as entries:
-            paths = sorted(entry.path for entry in islice(entries, _NAMES) if not entry.name.startswith((".", "_")))
+            paths = sorted(entry.path for entry in islice(entries, _NAMES) if not storage.is_hidden(entry.name))
     for path in paths:
         kind = config.format or format_of(path)
         if kind and kind not in seen and os.path.isfile(path):

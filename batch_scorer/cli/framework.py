@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -16,7 +15,8 @@ from typing import Any
 import click
 
 from batch_scorer.cli import streams
-from batch_scorer.config import JSON, LARGEST_COUNT, LARGEST_TOTAL, PROGRAM, InputConfig, secrets_in
+from batch_scorer.cli.numbers import Count
+from batch_scorer.config import JSON, PROGRAM, InputConfig, secrets_in
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
 from batch_scorer.escape import quoted, report, visible
 from batch_scorer.events import error_line
@@ -24,39 +24,6 @@ from batch_scorer.formats.table import FORMATS, column_names
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
-
-
-_LARGEST = (LARGEST_COUNT, LARGEST_TOTAL)  # so large that the help need not show them
-
-
-class Count(click.IntRange):
-    """A whole number that every part of the program can hold; the help shows the least one only.
-
-    Args:
-        least, most: the range.
-    """
-
-    def __init__(self, least: int, most: int = LARGEST_COUNT) -> None:
-        super().__init__(least, most)
-
-    def _describe_range(self) -> str:
-        return f"x>={self.min}" if self.max in _LARGEST else super()._describe_range()
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        with suppress(ValueError):  # which the next line reports
-            if self.max in _LARGEST and int(value) > self.max:
-                self.fail(f"{value} is more than {self.max:,}.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Number(click.FloatRange):
-    """A number that is one: neither NaN nor an infinity."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{number} is not a number that can be used.", param, ctx)
-        return number
 
 
 class _Option(click.Option):
@@ -146,6 +113,8 @@ class Command(click.Command):
 class Group(Command, click.Group):
     """A group whose help shows options by section, and commands in the order in which people need them."""
 
+    prints_results = True
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
@@ -155,11 +124,19 @@ class Group(Command, click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         streams.prepare()
+        if not self.prints_results:
+            streams.forgive_output()
         try:
             return super().main(*args, **kwargs)
         except ScorerError as error:  # from a help that could not be printed
             show_error(error, None)
             sys.exit(error.exit_code)
+
+
+class JobGroup(Group):
+    """A group of commands whose results are files: what becomes of their output changes no exit code."""
+
+    prints_results = False
 
 
 class BeamCommand(Command):

@@ -12,14 +12,13 @@ from batch_scorer.cli import commands, completion
 from batch_scorer.cli.framework import (
     SETTINGS,
     BeamCommand,
-    Count,
     EscapingGroup,
-    Number,
     option,
     program,
     reading_options,
     reports_errors,
 )
+from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.config import (
     LARGEST_TOTAL,
     LOG_FORMATS,

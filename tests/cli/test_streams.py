@@ -78,6 +78,17 @@ def test_command_whose_result_cannot_be_printed_fails_with_a_message(words: list
     assert 3 == len(result.stderr.splitlines())
 
 
+def test_job_whose_output_cannot_be_printed_is_not_kept_from_its_result(tmp_path: Path) -> None:
+    job = GROUP.replace("EscapingGroup", "JobGroup").replace(
+        'click.echo("x" * 100)', 'click.echo("x"); open("done", "w")'
+    )
+    line = f'cd {tmp_path} && PYTHONPATH={os.getcwd()}:$PYTHONPATH "$@" > /dev/full'
+
+    result = shell(line, sys.executable, "-c", job, "sql")
+    assert (0, "") == (result.returncode, result.stderr)
+    assert (tmp_path / "done").exists()
+
+
 def test_command_whose_reader_has_gone_ends_without_a_word() -> None:
     result = shell('(sleep 1; "$@"; echo "code $?" >&2) | true', sys.executable, "-c", GROUP, "sql")
 

@@ -27,6 +27,7 @@ from tests.stubs.gcs import Fault, Request
 MB = 1 << 20
 NAMES = (
     *("a.txt", "b.txt", "sub/c.txt", "sub/deep/d.txt", ".git/e.txt", ".hidden", "_log/x.txt", "sub/_tmp/y.txt"),
+    *("_day=1/k.txt", "sub/_day=2/_x=3.txt"),
     *("what?.txt", "whats.txt", "set[ab].txt", "seta.txt", "part[1]/f.txt", "part1/g.txt", "naïve слово/h i.txt"),
 )
 PATTERNS = (

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Command, Count, option, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, option, reports_errors
+from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OutputError
 from batch_scorer.escape import safe
 from batch_scorer.models.artifact import SHIPPED

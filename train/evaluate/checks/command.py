@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from batch_scorer.cli.framework import SETTINGS, Command, Count, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
+from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OptionError
 
 
