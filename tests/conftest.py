@@ -22,6 +22,7 @@ from batch_scorer.models.tokenizer import APOSTROPHES, RESERVED
 from batch_scorer.runners import heartbeat
 from tests.engines import plain_engines
 from tests.finished_runs import Original
+from tests.hints import collected
 from tests.processes import GUARD_S
 from tests.stubs.environment import Environment, install
 
@@ -133,6 +134,13 @@ def engines() -> Iterator[None]:
     """Small models score without TensorFlow; on a busy machine, loading may take as long as it likes."""
     with plain_engines(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "LOADING_SECONDS", GUARD_S)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hints() -> Iterator[None]:
+    """Whatever errors advise in this session is a command or an option that there is."""
+    with collected():
         yield
 
 
