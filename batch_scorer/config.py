@@ -10,42 +10,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from batch_scorer import escape
+from batch_scorer.escape import HIDDEN
 
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
 LOG_FORMATS = TEXT, JSON = ("text", "json")
 PROGRAM = "batch-scorer"
-HIDDEN = escape.HIDDEN
 LARGEST_COUNT, LARGEST_TOTAL = 2**31 - 1, 2**53 - 1  # in memory (Arrow's 32-bit offsets), and of records in all
-
-
-def without_secrets(command: Sequence[str]) -> tuple[str, ...]:
-    """A command line that may be shown and kept: secrets among its options, and in addresses, are left out.
-
-    Example:
-        >>> without_secrets(["--s3_session_token", "x1", "--s3_endpoint_url=https://me:pw@host/"])
-        ('--s3_session_token', '***', '--s3_endpoint_url=https://***@host/')
-    """
-    shown = []
-    for before, word in zip(("", *command), command, strict=False):
-        name, sign, _ = word.partition("=")
-        is_secret = escape.is_secret(before) and not word.startswith("--")
-        hidden = HIDDEN if is_secret else f"{name}={HIDDEN}" if sign and escape.is_secret(name) else word
-        shown.append(escape.without_secrets(hidden))
-    return tuple(shown)
-
-
-def secrets_in(command: Sequence[str]) -> tuple[str, ...]:
-    """The secrets among the options of a command line, to be left out of whatever else is shown."""
-    values = []
-    for before, word in zip(("", *command), command, strict=False):
-        name, _, value = word.partition("=")
-        if value and escape.is_secret(name):
-            values.append(value)
-        elif escape.is_secret(before) and not word.startswith("--"):
-            values.append(word)
-    return tuple(values)
 
 
 @dataclass(frozen=True)

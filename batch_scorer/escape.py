@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from batch_scorer.errors import ScorerError
@@ -50,6 +50,34 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in (_IN_HEADER, _BEHIND_NAME, _BEHIND_OPTION):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def command_without_secrets(command: Sequence[str]) -> tuple[str, ...]:
+    """A command line that may be shown and kept: secrets among its options, and in addresses, are left out.
+
+    Example:
+        >>> command_without_secrets(["--s3_session_token", "x1", "--s3_endpoint_url=https://me:pw@host/"])
+        ('--s3_session_token', '***', '--s3_endpoint_url=https://***@host/')
+    """
+    shown = []
+    for before, word in zip(("", *command), command, strict=False):
+        name, sign, _ = word.partition("=")
+        follows = is_secret(before) and not word.startswith("--")
+        hidden = HIDDEN if follows else f"{name}={HIDDEN}" if sign and is_secret(name) else word
+        shown.append(without_secrets(hidden))
+    return tuple(shown)
+
+
+def secrets_in(command: Sequence[str]) -> tuple[str, ...]:
+    """The secrets among the options of a command line, to be left out of whatever else is shown."""
+    values = []
+    for before, word in zip(("", *command), command, strict=False):
+        name, _, value = word.partition("=")
+        if value and is_secret(name):
+            values.append(value)
+        elif is_secret(before) and not word.startswith("--"):
+            values.append(word)
+    return tuple(values)
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -17,8 +17,9 @@ from typing import Any, TypedDict, Unpack
 from batch_scorer.api.process import Child, caller
 from batch_scorer.api.progress import shown
 from batch_scorer.api.run import Run, open_run
-from batch_scorer.config import PROGRAM, InputConfig, ScoreConfig, without_secrets
+from batch_scorer.config import PROGRAM, InputConfig, ScoreConfig
 from batch_scorer.errors import JobError, ScorerError
+from batch_scorer.escape import command_without_secrets
 from batch_scorer.events import Event, OnEvent, log, logged
 from batch_scorer.formats.table import column_names
 from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
@@ -156,7 +157,7 @@ def _command(paths: Sequence[str], output: str, options: Mapping[str, Any]) -> t
         elif name != "beam_options" and value not in (None, False) and value != getattr(InputConfig, name, None):
             words += [option, str(value)]
     beam_options = options.get("beam_options", ())
-    return without_secrets([*words, *(("--", *beam_options) if beam_options else ())])
+    return command_without_secrets([*words, *(("--", *beam_options) if beam_options else ())])
 
 
 def _run(config: ScoreConfig, on_event: OnEvent | None, describe_shards: bool) -> None:

@@ -16,9 +16,9 @@ import click
 
 from batch_scorer.cli import streams
 from batch_scorer.cli.numbers import Count
-from batch_scorer.config import JSON, PROGRAM, InputConfig, secrets_in
+from batch_scorer.config import JSON, PROGRAM, InputConfig
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import quoted, report, visible
+from batch_scorer.escape import quoted, report, secrets_in, visible
 from batch_scorer.events import error_line
 from batch_scorer.formats.table import FORMATS, column_names
 

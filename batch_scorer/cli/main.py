@@ -31,9 +31,9 @@ from batch_scorer.config import (
     MessageConfig,
     ScoreConfig,
     ScoringConfig,
-    without_secrets,
 )
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import command_without_secrets
 from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
 
 # The sections of the help of `score`.
@@ -153,7 +153,7 @@ def score(
         worker_timeout_s=worker_timeout,
         verbosity=QUIET if quiet else VERBOSE if verbose else USUAL,
         program=program(),
-        command=without_secrets(sys.argv),
+        command=command_without_secrets(sys.argv),
         beam_options=beam_options,
     )
     check_options(config)

@@ -16,9 +16,9 @@ from batch_scorer.config import (
     InputConfig,
     Kept,
     ScoreConfig,
-    without_secrets,
 )
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import command_without_secrets
 from batch_scorer.formats.table import FORMATS, format_of
 from batch_scorer.planning.places import is_inside, takes_in
 
@@ -125,7 +125,7 @@ def check_beam_options(words: Sequence[str], ours: Collection[str]) -> None:
         if spelt in ours or (re.fullmatch("-[a-zA-Z]+", name) and letters.issuperset(name[1:])):
             raise OptionError(
                 f"{name} is an option of batch-scorer, not of Beam",
-                where=f"after --: {' '.join(without_secrets(words))}",
+                where=f"after --: {' '.join(command_without_secrets(words))}",
                 fix=f"put {spelt if spelt in ours else name} before --",
             )
 

@@ -7,8 +7,9 @@ import tempfile
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TestOptions
 
-from batch_scorer.config import ScoreConfig, without_secrets
+from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, StoppedError, WorkerError
+from batch_scorer.escape import command_without_secrets
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners import dataflow, dataflow_job, local, portable
 from batch_scorer.runners.dataflow_job import FailedJobError, OnLine
@@ -43,7 +44,7 @@ def options(config: ScoreConfig) -> PipelineOptions:
     elif given.view_as(TestOptions).dry_run:
         raise OptionError(
             "the runner has no dry run: it would run the job",
-            where=f"after --: {' '.join(without_secrets(config.job.beam_options))}",
+            where=f"after --: {' '.join(command_without_secrets(config.job.beam_options))}",
             expected="Beam's --dry_run with --runner=DataflowRunner only",
             got=f"--runner={given.view_as(StandardOptions).runner or 'DirectRunner'}",
             fix="leave it out, and put --dry-run of batch-scorer before --",

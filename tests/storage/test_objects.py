@@ -14,8 +14,8 @@ from typing import BinaryIO, cast
 import pytest
 
 from batch_scorer import storage
-from batch_scorer.config import without_secrets
 from batch_scorer.errors import StoreError, UnavailableError
+from batch_scorer.escape import command_without_secrets
 from batch_scorer.storage.stores import client, retry
 from batch_scorer.storage.stores import gcs as gcs_client
 from batch_scorer.storage.stores import s3 as s3_client
@@ -378,4 +378,4 @@ def test_path_with_an_impossible_bucket_name_is_refused(path: str, message: str)
 def test_command_line_is_recorded_without_the_secrets_of_stores() -> None:
     given = ["x", "--", "--s3_secret_access_key=hush", "--s3_session_token", "hush", "--s3_region_name=eu", "hush.csv"]
     kept = ("x", "--", "--s3_secret_access_key=***", "--s3_session_token", "***", "--s3_region_name=eu", "hush.csv")
-    assert kept == without_secrets(given)
+    assert kept == command_without_secrets(given)
