@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
-from batch_scorer.config import MessageConfig, secrets_in
+from batch_scorer.config import MessageConfig
 from batch_scorer.errors import StoreError
-from batch_scorer.escape import command_without_secrets, quoted, report, without_secrets
+from batch_scorer.escape import command_without_secrets, quoted, report, secrets_in, without_secrets
 from batch_scorer.events import error_line, logged
 from tests.conftest import REVIEWS
 
