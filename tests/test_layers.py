@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "__main__": "cli",
 }
 # With `scoring`, since it reads what `score` reads, and judges models by the answers that users get.
-TRAIN = "top storage formats models scoring cli.framework cli.numbers"
+TRAIN = "top storage formats models scoring cli.framework cli.inputs cli.numbers"
 
 
 def paths(folder: str) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from batch_scorer.cli.framework import label_options, option, reading_options, together
+from batch_scorer.cli.framework import option, together
+from batch_scorer.cli.inputs import label_options, reading_options
 from batch_scorer.cli.numbers import Number
 from batch_scorer.config import InputConfig, JobConfig
 from train.data import Columns

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from batch_scorer.cli import completion as complete
-from batch_scorer.cli.framework import SETTINGS, Command, label_options, program, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, program, reports_errors
+from batch_scorer.cli.inputs import label_options
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError

@@ -15,9 +15,9 @@ from batch_scorer.cli.framework import (
     EscapingGroup,
     option,
     program,
-    reading_options,
     reports_errors,
 )
+from batch_scorer.cli.inputs import reading_options
 from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.config import (
     LARGEST_TOTAL,

@@ -144,7 +144,7 @@ def test_array_without_the_text_column_is_refused_with_its_columns(folder: Path,
     (folder / "a.json").write_text(json.dumps(REVIEWS, indent=1))
     with pytest.raises(InputError, match="the column 'body' is missing") as refused:
         make_plan(config(folder, text_column="body"), "model")
-    assert "columns id, text, stars, tags, author" == refused.value.got
+    assert "columns id, text, stars, tags, author, author.name" == refused.value.got
 
 
 def test_job_over_an_array_gives_each_record_its_offset(folder: Path, config: MakeConfig, tmp_path: Path) -> None:
