@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import BinaryIO
 
 import pyarrow as pa
 
 from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.csv_header import check_delimiter, check_named, delimiter_of, remark
+from batch_scorer.formats.csv_header import check_delimiter, check_named, delimiter_in, delimiter_of, remark
 from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows
 from batch_scorer.formats.foreign import check_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
@@ -35,17 +35,20 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
             given for them.
         OSError: the header is malformed.
     """
-    head, longest, dialect = sample(file), max_line_bytes(fields.max_text_bytes), _dialect(file.path, fields)
+    head, longest = sample(file), max_line_bytes(fields.max_text_bytes)
     check_text(file.path, head)
-    rows = read_rows(Lines((_text(line, fields.encoding) for line in head.lines), longest), dialect)
+    texts: list[str] = [_text(line, fields.encoding) for line in head.lines]
+    lines, dialect = _begun(iter(texts), file.path, fields)
+    rows = read_rows(Lines(lines, longest), dialect)
     header = next(rows, None)
-    if len(head.lines) == 1 and not head.is_whole:  # and so the header may be cut off
+    is_marked = bool(texts) and delimiter_in(texts[0]) is not None
+    if len(texts) == 1 and not head.is_whole:  # and so the header may be cut off
         with open_text(file.path) as (stream, _):
-            first_lines = _first_lines(stream, fields.encoding, longest)
-            header = next(read_rows(Lines(first_lines, longest), dialect), None)
+            lines, _ = _begun(_first_lines(stream, fields.encoding, longest), file.path, fields)
+            header = next(read_rows(Lines(lines, longest), dialect), None)
     compared = list(islice(rows, _COMPARED_ROWS))
     reviews = head.estimate(len(compared) + sum(1 for _ in rows) + bool(fields.columns and header is not None))
-    first = next((_text(line, fields.encoding) for line in head.lines if line.strip()), "")
+    first = next((line for line in texts[is_marked:] if line.strip()), "")
     if fields.columns and header is not None:
         check_named(file.path, header, first, dialect, fields)
         columns = pa.schema([pa.field(name, pa.string()) for name in fields.columns])
@@ -74,8 +77,8 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
     path = shard.paths[0]
     longest = max_line_bytes(fields.max_text_bytes)
     with open_text(path, beat) as (stream, _):
-        lines = Lines(_decoded(stream, fields.encoding, longest), longest)
-        rows = read_rows(lines, _dialect(path, fields), len(fields.columns))
+        lines, dialect = _begun(_decoded(stream, fields.encoding, longest), path, fields)
+        rows = read_rows(Lines(lines, longest), dialect, len(fields.columns))
         header: list[str] | Malformed = list(fields.columns) or next(rows, [])
         header = header if isinstance(header, Malformed) else [printable(name) for name in header]
         wanted = {fields.text, *([fields.id] if fields.id else [])}
@@ -105,8 +108,12 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
                 )
 
 
-def _dialect(path: str, fields: Fields) -> Dialect:
-    return Dialect(delimiter_of(path, fields), fields.quote, fields.escape)
+def _begun(lines: Iterator[str | None], path: str, fields: Fields) -> tuple[Iterator[str | None], Dialect]:
+    """The lines without the one that tells Excel the delimiter, and how their fields are written."""
+    first = next(lines, "")
+    told = None if first is None else delimiter_in(first)
+    delimiter = fields.delimiter or told or delimiter_of(path, fields)
+    return lines if told else chain([first], lines), Dialect(delimiter, fields.quote, fields.escape)
 
 
 def _decoded(stream: BinaryIO, encoding: str, longest: int) -> Iterator[str | None]:

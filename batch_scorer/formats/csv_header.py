@@ -20,6 +20,7 @@ _SHOWN = 200  # characters of a header
 _NAME_CHARACTERS, _NAME_WORDS = 60, 6  # the longest names of columns
 _SURE_CHARACTERS, _SURE_WORDS = 40, 4  # of what is shown of a line that may be a review
 _SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
+_SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[ \t]*[\r\n]*', re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
@@ -27,6 +28,12 @@ def delimiter_of(path: str, fields: Fields) -> str:
     """The delimiter of a file: as given, or by its name. Text files with columns have tabs between them."""
     tabs = (*_TABS, ".txt") if fields.columns else _TABS
     return fields.delimiter or (TAB if os.path.splitext(plain_name(path))[1].lower() in tabs else ",")
+
+
+def delimiter_in(line: str) -> str | None:
+    """The delimiter that a line tells Excel, which is not part of the table: ``sep=;``; None if it tells none."""
+    match = _SEPARATOR.fullmatch(line)
+    return match[1] if match else None
 
 
 def in_a_shell(character: str) -> str:

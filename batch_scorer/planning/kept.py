@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 
 import pyarrow as pa
 
 from batch_scorer.config import Kept
 from batch_scorer.errors import InputError
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.arrow_types import WIDE, common, plain
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
@@ -102,7 +101,7 @@ class _Seen:
         if not kinds:
             raise InputError(
                 f"no input has a column {self.name!r} to keep",
-                where=f"{self._option} {shlex.quote(self.name)}",
+                where=f"{self._option} {quoted(self.name)}",
                 expected="a column, or a directory `NAME=VALUE` in the path",
                 fix=f"check the name, or leave {self._option} out: not every format has columns",
             )
@@ -112,7 +111,7 @@ class _Seen:
         if kind is None:
             raise InputError(
                 f"the kept column {self.name!r} has types that cannot be combined",
-                where=f"{self._option} {shlex.quote(self.name)}",
+                where=f"{self._option} {quoted(self.name)}",
                 got=", ".join(str(kind) for kind in kinds),
                 fix="score the inputs in separate runs, or leave the column out",
             )
