@@ -32,6 +32,7 @@ class InputConfig:
         paths, format: files, directories and globs, as given; the name of a format, or None to go by the file names.
         text_column, id_column: columns of the review and its id; `id_column` None makes ids of source and offset.
         kept: columns to carry over.
+        sheet: of Excel workbooks; None is the first.
         encoding: of CSV, line and one-review files; `delimiter` of CSV files, where None goes by the file name.
         quote, escape: around fields of CSV files, and before a character that stands for itself; "none", None for none.
         columns: the names of all columns of CSV files that have no header; none if they have one.
@@ -53,6 +54,7 @@ class InputConfig:
     escape: str | None = None
     columns: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)

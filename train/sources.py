@@ -51,6 +51,7 @@ class ReadOptions:
     escape: str | None = None
     columns: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _config(sources: tuple[str, ...], text_column: str, id_column: str | None, o
     return InputConfig(
         sources, options.input_format, text_column, id_column, (), options.encoding, options.delimiter,
         max_text_bytes=options.max_text_bytes, quote=options.quote, escape=options.escape, columns=options.columns,
-        null_values=options.null_values,
+        null_values=options.null_values, sheet=options.sheet,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class JobOptions(TypedDict, total=False):
     columns: Sequence[str]
     max_text_bytes: int
     null_values: Sequence[str]
+    sheet: str
     resume: bool
     overwrite: bool
     top_k: int

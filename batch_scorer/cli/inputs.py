@@ -27,6 +27,7 @@ def reading_options(section: str) -> Callable[[Any], Any]:
                help="Character before one that stands for itself in CSV files, such as \\."),
         option(section, "--columns", metavar="NAME,...", callback=_names,
                help="Names of all columns, for CSV files without a header."),
+        option(section, "--sheet", metavar="NAME", help="Sheet of Excel workbooks.  [default: the first]"),
         option(section, "--null-values", multiple=True, metavar="A,B", callback=_split,
                help="Texts that stand for none, separated by commas; may be repeated."),
         option(section, "--max-text-bytes", type=Count(1), default=InputConfig.max_text_bytes, metavar="N",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
-from batch_scorer.formats.table import plain_name
+from batch_scorer.formats.table import format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
 
 _PYTHON = "python3 -c"
@@ -155,9 +155,11 @@ def _rewritten(path: str, what: str, command: str, expected: str) -> InputError:
 
 
 def _by_content(path: str, ending: str) -> InputError:
-    if ending in _FOREIGN:
+    if ending == ".zip" and format_of(path) == "xlsx":
+        what, fix = "is an Excel workbook", "give --input-format xlsx, or leave it out"
+    elif ending in _FOREIGN:
         return refusal(path, ending)
-    if ending == ".parquet":
+    elif ending == ".parquet":
         what, fix = "is Parquet", "give --input-format parquet"
     else:
         here, before = _here(path)

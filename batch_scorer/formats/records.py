@@ -114,8 +114,8 @@ class Fields:
     Args:
         kept_schema: the output name and the type of each of `kept`, the same for all parts.
         max_text_bytes: the largest text that is scored, in UTF-8.
-        encoding, delimiter, quote, escape, columns, null_values: as in `InputConfig`; formats that have no use for them
-            ignore them.
+        encoding, delimiter, quote, escape, columns, null_values, sheet: as in `InputConfig`; formats that have no use
+            for them ignore them.
         kept_option: the option that names the kept columns, for messages.
     """
 
@@ -131,6 +131,7 @@ class Fields:
     escape: str | None = None
     columns: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
+    sheet: str | None = None
 
     @staticmethod
     def of(config: InputConfig) -> Fields:
@@ -138,7 +139,7 @@ class Fields:
         c, no_types_yet = config, pa.schema([])
         return Fields(
             c.text_column, c.id_column, c.kept, no_types_yet, c.max_text_bytes, c.encoding, c.delimiter,
-            quote=c.quote, escape=c.escape, columns=c.columns, null_values=c.null_values,
+            quote=c.quote, escape=c.escape, columns=c.columns, null_values=c.null_values, sheet=c.sheet,
         )  # fmt: skip
 
 

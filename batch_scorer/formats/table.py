@@ -69,6 +69,7 @@ FORMATS = {
         Format("parquet", (".parquet", ".pq"), "parquet.reader", ROWS, compressible=False, is_typed=True),
         Format("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl", BYTES),
         Format("json", (), "json_values", WHOLE),  # what is not in lines, as looking into it shows
+        Format("xlsx", (".xlsx", ".xlsm"), "xlsx", WHOLE, compressible=False),
         # A quoted field may contain line ends.
         Format("csv", (".csv", ".tsv", ".tab"), "csv", WHOLE, takes_encoding=True),
         Format("lines", (), "lines", BYTES, takes_encoding=True),

@@ -140,6 +140,7 @@ def check_reading(reads: InputConfig) -> None:
         ("text-column", reads.text_column),
         ("id-column", reads.id_column),
         ("encoding", reads.encoding),
+        ("sheet", reads.sheet),
     ):
         check_given(name, word)
     _check_choice("input-format", reads.format, (None, *FORMATS))

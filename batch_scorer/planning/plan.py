@@ -97,6 +97,7 @@ def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
     yield "escape", fields.escape, InputConfig.escape
     yield "columns", list(fields.columns), []
     yield "null_values", list(fields.null_values), []
+    yield "sheet", fields.sheet, None
 
 
 def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tuple[Plan, Shards]:

@@ -27,6 +27,7 @@ OPTIONS = {
         "--shard-rows",
         "--max-text-bytes",
         "--null-values",
+        "--sheet",
         "--precision",
         "--max-error-rate",
         "--allow-unreadable",

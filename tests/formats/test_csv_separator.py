@@ -56,7 +56,7 @@ def test_line_that_only_looks_like_it_is_a_line_like_any_other(content: str, fol
     settings = config(folder, kept=(Kept("k", "k"),))
 
     if content.startswith("sep="):
-        with pytest.raises(InputError, match="is missing|not separated"):
+        with pytest.raises(InputError, match="is missing"):
             make_plan(settings, "model")
     else:
         assert [(0, "sep=;", "1")] == rows(settings)

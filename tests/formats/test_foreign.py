@@ -113,6 +113,13 @@ def test_archive_is_refused_whatever_the_format_is_said_to_be(kind: str, folder:
         make_plan(config(folder, input_format=kind), "model")
 
 
+def test_workbook_read_as_text_is_refused(folder: Path, config: MakeConfig) -> None:
+    _zip(folder / "a.xlsx")
+    with pytest.raises(InputError, match="is an Excel workbook") as refused:
+        make_plan(config(folder, input_format="csv"), "model")
+    assert "give --input-format xlsx, or leave it out" == refused.value.fix
+
+
 def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else(
     folder: Path, config: MakeConfig
 ) -> None:
