@@ -1,4 +1,7 @@
-"""What the user asked for, cut by concern. Made once and passed on; a default is written here and nowhere else."""
+"""What the user asked for, cut by concern: what to read, how to score, where to write, how to run, how to speak.
+
+Made once, by the command line or the Python API, and passed on as it is. A default is written here and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from batch_scorer import escape
 from batch_scorer.escape import HIDDEN
 
 COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
@@ -29,16 +33,19 @@ class InputConfig:
     """What to read.
 
     Args:
-        paths, format: files, directories and globs, as given; the name of a format, or None to go by the file names.
+        paths: files, directories and globs, as given.
+        format: the name of a format, or None to go by the file names.
         text_column, id_column: columns of the review and its id; `id_column` None makes ids of source and offset.
         kept: columns to carry over.
-        sheet: of Excel workbooks; None is the first.
-        encoding: of CSV, line and one-review files; `delimiter` of CSV files, where None goes by the file name.
-        quote, escape: around fields of CSV files, and before a character that stands for itself; "none", None for none.
+        encoding: of CSV, line and one-review files.
+        delimiter: of CSV files; None goes by the file name.
+        quote: around fields of CSV files; "none" if quotes stand for themselves.
+        escape: before a character of CSV files that stands for itself; None if there is no such character.
         columns: the names of all columns of CSV files that have no header; none if they have one.
         limit: score only the first so many records.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
         null_values: texts that stand for none, `n/a` for instance; blanks around a text do not count.
+        sheet: of Excel workbooks; None is the first.
     """
 
     paths: tuple[str, ...]

@@ -135,7 +135,7 @@ def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else
 
 @pytest.mark.parametrize(
     ("names", "fix"),
-    [(["000000_0"], "name the format of the files with --input-format: parquet, jsonl, json, csv"),
+    [(["000000_0"], "name the format of the files with --input-format: parquet, jsonl, json, xlsx"),
      (["a.xml"], "run `python3 -c 'import sys, pandas; pandas.read_xml("), ([], "check the path; quote globs")],
 )  # fmt: skip
 def test_directory_without_known_endings_says_how_to_name_the_format(
