@@ -152,9 +152,10 @@ def report(
       batch-scorer report out --label-column stars --positive-value '>=4' --negative-value '<=2'
       batch-scorer report out/june --reference out/may
     """
-    from batch_scorer.cli import report
+    from batch_scorer.cli import report, streams
     from batch_scorer.report.question import Question
 
+    streams.forgive_output()  # the page is the result
     report.report(Question(run, text_from=text_from, slice_columns=slice_column, **rest), output)
 
 

@@ -27,6 +27,8 @@ def prepare() -> None:
 
     Standard output raises what says that it cannot be written, once. Streams that somebody has replaced stay.
     """
+    if not os.environ.get("COLUMNS", "1").strip("0"):
+        del os.environ["COLUMNS"]  # at no width, nothing would be printed
     for number in range(3):
         try:
             os.fstat(number)

@@ -121,11 +121,21 @@ def read_rows(lines: Lines, dialect: Dialect, width: int = 0) -> Iterator[list[s
             code = "text_too_large" if too_long else "malformed_csv"
             for number, line in enumerate(lines.give_back()):
                 if number == 0 or line is None or line.strip():
-                    yield Malformed(code, message.rstrip(": "), line or "")
+                    advice = "" if too_long else _advice(line or "", dialect)
+                    yield Malformed(code, message.rstrip(": ") + advice, line or "")
             continue
         if row:
             width = width or len(row)
             yield row
+
+
+def _advice(line: str, dialect: Dialect) -> str:
+    """Which option would read a malformed line, where it tells."""
+    if dialect.escape is None and f"\\{dialect.quote}" in line:
+        return "; for backslashes before quotes, give --escape '\\'"
+    if dialect.delimiter == TAB and dialect.quote != NO_QUOTE:
+        return "; if quotes stand for themselves, give --quote none"
+    return ""
 
 
 def _holds_records(lines: list[str | None], row: list[str], width: int) -> bool:

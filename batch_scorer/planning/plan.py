@@ -134,7 +134,12 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
         reviews=files.reviews if config.input.limit is None else min(files.reviews, config.input.limit),
         estimated=files.estimated,
         inputs=listing.summaries,
-        notices=(*listing.notices, *text_files.notices(listing), *files.remarks, *kept.notices()),
+        notices=(
+            *listing.notices,
+            *text_files.notices(listing, config.input.format),
+            *files.remarks,
+            *kept.notices(),
+        ),
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

@@ -17,8 +17,14 @@ _LOOKED_AT = 100  # the largest ones: where most files are reviews, others are l
 _SHOWN = 3
 
 
-def notices(listing: Listing) -> list[str]:
-    """What the user should know of files that are taken as one review each because of their names."""
+def notices(listing: Listing, asked: str | None) -> list[str]:
+    """What the user should know of files that are taken as one review each because of their names.
+
+    Args:
+        asked: the format that was asked for, if one was; then names say nothing.
+    """
+    if asked is not None:
+        return []
     named = [file for file, kind in listing if kind == "files" and format_of(file.path) == "files"]
     largest = sorted(heapq.nlargest(_LOOKED_AT, named, key=lambda file: file.size_bytes))
     remote = any(storage.is_remote(file.path) for file in largest)

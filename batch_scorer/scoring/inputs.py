@@ -70,7 +70,7 @@ def open_inputs(reads: InputConfig, label_column: str | None = None) -> Inputs:
         if label_column is not None:
             _check_labels(file, label_column)
         files.add(file)
-    notices = (*listing.notices, *text_files.notices(listing), *files.remarks)
+    notices = (*listing.notices, *text_files.notices(listing, reads.format), *files.remarks)
     return Inputs(fields, Shards(files, SHARD_ROWS_MAX, fields, reads.limit), notices)
 
 

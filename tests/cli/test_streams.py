@@ -205,6 +205,14 @@ def test_terminal_of_any_width_is_printed_to(columns: str, width: int, monkeypat
     assert width == terminal.console().width
 
 
+def test_group_of_commands_forgets_a_width_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = f"{PREPARED}print(os.environ.get('COLUMNS'))"
+    for columns, expected in (("0", "None"), ("00", "None"), ("", "None"), ("80", "80"), ("wide", "wide")):
+        monkeypatch.setenv("COLUMNS", columns)
+        result = shell('"$@"', sys.executable, "-c", code)
+        assert (f"{expected}\n", "") == (result.stdout, result.stderr)
+
+
 NUMBERS: dict[str, tuple[object, object]] = {
     "limit": (LARGEST_TOTAL, LARGEST_TOTAL + 1),
     "max_text_bytes": (LARGEST_COUNT, 10**12),

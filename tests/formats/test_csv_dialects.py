@@ -102,7 +102,23 @@ def test_stray_quote_among_tabs_costs_its_own_line_only(
     found, damage = read(file("a.tsv", f"text\tlabel\n{content}"))
 
     assert texts == found
+    assert all("give --quote none" in str(r.message) for r in damage if r.code == "malformed_csv")
     assert rejected == [str(r.excerpt).split(TAB)[0].split(" | ")[0].strip() for r in damage]
+
+
+def test_backslashes_before_quotes_are_answered_by_the_option_that_reads_them(file: File) -> None:
+    path = file("a.csv", 'text,n\n"She said \\"no\\", twice",1\nfine,2\n')
+
+    _, (rejection,) = read(path)
+    assert "give --escape '\\'" in str(rejection.message)
+    assert ['She said "no", twice', "fine"] == read(path, escape="\\")[0]
+
+
+def test_format_that_was_asked_for_gets_no_hint_at_another(file: File) -> None:
+    path = str(file("a.txt", HEADERLESS))
+
+    assert 1 == len(open_inputs(InputConfig((path,))).notices)
+    assert () == open_inputs(InputConfig((path,), format="files")).notices
 
 
 @pytest.mark.parametrize(
@@ -148,7 +164,9 @@ def test_names_that_do_not_fit_the_file_are_refused_with_the_cure(case: str, fil
 
 
 def test_missing_column_of_a_file_without_a_header_is_answered_by_options_that_read_it(file: File) -> None:
-    for path in (file("a.tsv", HEADERLESS), file("a.csv", HEADERLESS.replace(", ", " "))):
+    words = HEADERLESS.replace(", ", " ").replace(TAB, ",").replace("1", "positive").replace("0", "negative")
+    files = {"a.tsv": HEADERLESS, "a.csv": HEADERLESS.replace(", ", " "), "b.csv": words}
+    for path in (file(name, content) for name, content in files.items()):
         with pytest.raises(InputError) as refused:
             read(path)
         options = options_in(str(refused.value.fix))

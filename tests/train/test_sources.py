@@ -90,6 +90,11 @@ ODD = {
     "not the encoding": Odd(written("a.csv", CSV.replace("good", "café").encode("latin-1")), 2, 1),
     "tsv": Odd(written("a.tsv", TSV)),
     "quotes in tsv": Odd(written("a.tsv", TSV.replace("A good", '"A good').replace("wonderful", 'wonderful"')), 2, 1),
+    "quotes of their own in tsv": Odd(
+        written("a.tsv", TSV.replace("A good", '"A good').replace("wonderful", 'wonderful"')), 3, 0, {"quote": "none"}
+    ),
+    "escaped quotes": Odd(written("a.csv", CSV.replace("bad, very", '\\"bad\\", very')), 3, 0, {"escape": "\\"}),
+    "no header": Odd(written("a.txt", TSV.partition("\n")[2]), 3, 0, {"columns": ("id", "text", "label")}),
     "gz": Odd(written("a.csv.gz", gzip.compress(CSV.encode()))),
     "bz2": Odd(written("a.jsonl.bz2", bz2.compress(JSONL.encode()))),
     "zst": Odd(written("a.jsonl.zst", pa.compress(JSONL.encode(), "zstd", asbytes=True))),
