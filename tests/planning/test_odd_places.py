@@ -44,12 +44,13 @@ def test_partition_whose_name_is_not_utf8_is_kept_as_far_as_it_can_be_shown(tmp_
     assert ["v�"] == [row["k"] for row in rows(job.output.directory)]
 
 
-def test_large_integers_beside_a_file_of_floats_lose_no_row(tmp_path: Path, config: Config) -> None:
+def test_large_integers_beside_a_file_of_floats_keep_their_digits(tmp_path: Path, config: Config) -> None:
     pq.write_table(pa.table({"text": ["good"], "n": [2**60 + 1]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": ["bad"], "n": [0.5]}), tmp_path / "b.parquet")
-    job = config(tmp_path / "a.parquet", tmp_path / "b.parquet", kept=(Kept("n", "n"),))
-    assert 0 == score_here(job)["counts"]["unreadable"]
-    assert [2.0**60, 0.5] == [row["n"] for row in rows(job.output.directory)]
+    job = config(tmp_path / "a.parquet", tmp_path / "b.parquet", kept=(Kept("n", "n"),), max_error_rate=1.0)
+    counts = score_here(job)["counts"]
+    assert (1, 1, 0) == (counts["scored"], counts["rejected"], counts["unreadable"])
+    assert [2**60 + 1] == [row["n"] for row in rows(job.output.directory)]  # 0.5 would not fit beside it
 
 
 def test_kept_integers_beyond_64_bits_come_as_their_digits(jsonl_file: Callable[..., Path], config: Config) -> None:
@@ -58,15 +59,15 @@ def test_kept_integers_beyond_64_bits_come_as_their_digits(jsonl_file: Callable[
     assert [str(2**63), "1"] == [row["n"] for row in rows(job.output.directory)]
 
 
-def test_csv_file_that_lost_a_kept_column_since_planning_is_unreadable(tmp_path: Path, config: Config) -> None:
+def test_csv_file_that_lost_a_kept_column_since_planning_has_none_of_its_values(tmp_path: Path, config: Config) -> None:
     from batch_scorer.planning import plan
     from batch_scorer.scoring.read import read
 
     (tmp_path / "in.csv").write_text("text,who\ngood,ann\n")
     made, (shard,) = plan.make_plan(config(tmp_path / "in.csv", kept=(Kept("who", "who"),)), "m")
     (tmp_path / "in.csv").write_text("text\ngood\n")
-    (rejected,) = [r for chunk in read(shard, made.fields) for r in chunk.rejected]
-    assert ("unreadable", True) == (rejected.code, "no column who" in rejected.message)
+    (chunk,) = read(shard, made.fields)
+    assert ([], [[None]]) == ([*chunk.rejected], [column.to_pylist() for column in chunk.kept_columns])
 
 
 def test_progress_counts_in_an_output_with_brackets_and_passes_over_what_is_no_marker(tmp_path: Path) -> None:

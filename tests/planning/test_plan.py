@@ -167,7 +167,7 @@ def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
             "".join(json.dumps({"id": i, "text": "x" * i, "n": i}) + "\n" for i in range(300))
         )
         (here / "b.csv").write_text("id,text,n\n1,good,2\n2,bad,3\n")
-        (here / "bad.parquet").write_bytes(b"PAR1")
+        (here / "bad.parquet").write_bytes(b"good")
         (here / "left_out.xml").touch()
     Path("in/year=2024/link.jsonl").symlink_to("a.jsonl")
     for path in Path("in").rglob("*.*"):
