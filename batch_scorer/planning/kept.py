@@ -30,8 +30,8 @@ class KeptColumns:
     def add(self, file: InputFile) -> InputFile:
         """Looks at the columns of one more file, and returns it."""
         self._damaged = self._damaged or file.damage is not None
-        if self._seen and file.damage is None and file.reviews:
-            self._files += 1
+        if self._seen and file.damage is None:
+            self._files += file.reviews > 0
             for column in self._seen:
                 column.add(file)
         return file
@@ -85,7 +85,7 @@ class _Seen:
             self._kinds[plain(column.type)] = None
             self._wide = self._wide or WIDE.items() <= (column.metadata or {}).items()
             self._untyped = self._untyped and not FORMATS[file.format].is_typed
-        else:
+        elif file.reviews:  # an empty file needs no columns
             self.lacking += 1
             self._without = self._without or (file if file.columns is not None else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import random
 import uuid
 from collections.abc import Callable
@@ -145,3 +146,41 @@ def test_kept_column_that_older_files_lack_is_null_there_and_said(folder: Path, 
         "the kept column 'stars' is missing in 2 of 3 files: null there",
         "the kept column 'more.x' is missing in 2 of 3 files: null there",
     ) == make_plan(settings, "model")[0].notices
+
+
+def without_precision(data: bytes) -> bytes:
+    """A decimal of 0 digits, which stands in the schema twice."""
+    return data.replace(b"\x15\x4c\x2c\x5c\x15\x00\x15\x4c", b"\x15\x00\x2c\x5c\x15\x00\x15\x00")
+
+
+def without_name(data: bytes) -> bytes:
+    """A column whose name is not UTF-8."""
+    return data.replace(b"decimal", b"decima\xff")
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+@pytest.mark.parametrize("text", ["text", "a.y"])
+@pytest.mark.parametrize("damage", [without_precision, without_name])
+def test_column_of_an_unknown_type_that_nobody_asked_for_does_no_harm(
+    damage: Callable[[bytes], bytes], store_schema: bool, text: str, tmp_path: Path, config: MakeConfig
+) -> None:
+    path = tmp_path / "in.parquet"
+    structs = [{"x": i, "y": f"film {i}"} for i in range(3)]
+    columns = {
+        "a": structs,
+        "d": [decimal.Decimal(i) for i in range(3)],
+        "text": ["x", "y", "z"],
+        "k": [[1], None, [3]],
+    }
+    decimals = pa.array([decimal.Decimal(i) for i in range(3)], pa.decimal128(38, 0))
+    table = pa.table({"first": [1, 2, 3], "decimal": decimals, **columns})
+    pq.write_table(table, path, store_schema=store_schema, row_group_size=2)
+    data = path.read_bytes()
+    path.write_bytes(damage(data))
+    with pytest.raises((pa.ArrowException, OSError, UnicodeDecodeError)):
+        _ = pq.ParquetFile(path).schema_arrow
+
+    scored, texts, rejected = read_all(config(path, text_column=text, kept=(Kept("k", "k"), Kept("a.x", "x"))))
+
+    assert ([], ["x", "y", "z"] if text == "text" else ["film 0", "film 1", "film 2"]) == (rejected, texts)
+    assert [([1], 0), (None, 1), ([3], 2)] == [(row["k"], row["x"]) for row in scored]

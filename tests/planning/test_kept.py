@@ -224,3 +224,13 @@ def test_kept_times_of_int96_are_those_of_any_year(folder: Path, config: MakeCon
     kind, values, codes = values_of(config(folder, kept=(Kept("k", "k"),), id_column="k"))
 
     assert (pa.timestamp("us"), years, []) == (kind, values, codes)
+
+
+def test_kept_column_of_a_file_without_rows_has_its_type(folder: Path, config: MakeConfig) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "k": pa.array([], pa.int8())}), folder / "a.parquet")
+    settings = config(folder, kept=(Kept("k", "k"),))
+    assert (pa.int8(), [], []) == values_of(settings)
+
+    pq.write_table(pa.table({"text": ["good film"]}), folder / "b.parquet")
+    assert (pa.int8(), [None], []) == values_of(settings)
+    assert ("the kept column 'k' is missing in 1 of 1 file: null there",) == make_plan(settings, "model")[0].notices

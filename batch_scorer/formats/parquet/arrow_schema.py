@@ -37,6 +37,18 @@ def with_plain_types(footer: bytes) -> bytes:
     return footer
 
 
+def without(footer: bytes) -> bytes:
+    """The footer, its Arrow types ignored.
+
+    Raises:
+        thrift.Malformed: it is damaged.
+    """
+    for key, _ in _key_values(footer):
+        if footer[slice(*key)] == _NAME:
+            footer = footer[: key[0]] + _IGNORED + footer[key[1] :]
+    return footer
+
+
 def _key_values(footer: bytes) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Where the keys and the values of the file's metadata begin and end."""
     places = []

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scorer.formats.parquet import thrift
-from batch_scorer.formats.parquet.arrow_schema import with_plain_types
+from batch_scorer.formats.parquet import pruned, thrift
+from batch_scorer.formats.parquet.arrow_schema import with_plain_types, without
 
 FOOTER_BYTES = 64 << 20  # Arrow needs six times as much memory for it
 SCHEMA_DEPTH = 100  # Arrow recurses through a schema, and crashes when the stack is full
@@ -86,6 +86,17 @@ class Footer:
             coerce_int96_timestamp_unit="us",
             page_checksum_verification=True,
         )
+
+    def only(self, names: Collection[str]) -> Footer:
+        """The same without the columns that hold none of `names`.
+
+        Raises:
+            OSError: the footer is damaged.
+        """
+        try:
+            return _parsed(pruned.only(without(self._data), names))
+        except (thrift.Malformed, IndexError) as error:
+            raise OSError(f"the footer is damaged: {error}") from None
 
     def row_group(self, number: int, wanted: Collection[int]) -> RowGroup:
         """The row group of this number.
@@ -167,7 +178,10 @@ def read_footer(stream: BinaryIO) -> Footer:
     Raises:
         OSError: the file is not Parquet, or its footer is damaged, not plausible or too large.
     """
-    data = _footer_bytes(stream)
+    return _parsed(_footer_bytes(stream))
+
+
+def _parsed(data: bytes) -> Footer:
     groups: list[int] = []
     try:
         for field in thrift.fields(data)[0]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,9 @@ _READ_BYTES, _FETCHED_BYTES = 1 << 20, 16 << 20  # of a column that are read at 
 def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the footer."""
     with storage.open_read(file.path) as stream:
-        footer = read_footer(stream)
-        with footer.open(stream) as parquet:
+        names = [fields.text, *([fields.id] if fields.id else []), *(k.name for k in fields.kept)]
+        footer, parquet = _opened(read_footer(stream), stream, names)
+        with parquet:
             schema = parquet.schema_arrow
             rows = footer.rows(next(iter(places(schema, [fields.text])), None), file.size_bytes)
             kept = [k.name for k in fields.kept]
@@ -94,8 +95,8 @@ class _OpenFile:
             # Not in a store, where it takes long to open a file.
             self._headers = stream if remote else opened.enter_context(storage.open_read(path))
             at_once = max(_READ_BYTES, _FETCHED_BYTES // len(wanted)) if remote else _READ_BYTES
-            self._footer = read_footer(self._headers)
-            self._parquet = opened.enter_context(self._footer.open(stream, at_once))
+            self._footer, parquet = _opened(read_footer(self._headers), stream, wanted, at_once)
+            self._parquet = opened.enter_context(parquet)
             schema = self._parquet.schema_arrow
             missing = set(needed) - {field.name for field in flat(schema)}
             if missing:
@@ -165,6 +166,28 @@ class _OpenFile:
     def _stopped(self) -> OSError:
         row = self._first + cast(int, self._reach.stop)
         return OSError(f"row group {self._group}, row {row:,} of the file: {self._reach.why}")
+
+
+def _opened(
+    footer: Footer, stream: BinaryIO, names: Sequence[str], buffer_bytes: int = 1 << 20
+) -> tuple[Footer, pq.ParquetFile]:
+    """A file whose schema can be read, if necessary without the columns that are not in `names`, and its footer.
+
+    Args:
+        names: that of the text column first.
+    """
+    try:
+        parquet = footer.open(stream, buffer_bytes)
+        _ = parquet.schema_arrow  # which raises
+        return footer, parquet
+    except MemoryError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError, OSError):
+        footer = footer.only(names)
+        parquet = footer.open(stream, buffer_bytes)
+        if not has_column(parquet.schema_arrow, names[0]):
+            raise
+        return footer, parquet
 
 
 def _batches(parquet: pq.ParquetFile, rows: int, group: int, columns: list[int]) -> Iterator[pa.RecordBatch]:
