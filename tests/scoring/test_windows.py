@@ -21,7 +21,7 @@ from batch_scorer.models.engine import load_engine
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.network import forward, sigmoid
 from batch_scorer.models.protocol import Engine, Scores
-from batch_scorer.models.tokenizer import Ids
+from batch_scorer.models.tokenizer import Ids, has_words
 from batch_scorer.scoring import encode
 from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.explain import Explained
@@ -33,7 +33,11 @@ from tests.plain_model import expected
 
 WORD = st.sampled_from(["Good", "bad", "film", "Movie", "plot", "it\u2019s", "it's", "strange", "\u2019", "İ", "ΑΣ"])
 BETWEEN = st.sampled_from([" ", ", ", "<br />", "\n"])
-TEXT = st.lists(st.tuples(WORD, BETWEEN), min_size=1, max_size=40).map(lambda pairs: "".join(map("".join, pairs)))
+TEXT = (
+    st.lists(st.tuples(WORD, BETWEEN), min_size=1, max_size=40)
+    .map(lambda pairs: "".join(map("".join, pairs)))
+    .filter(has_words)
+)
 LONG = " ".join(f"{word} film" for word in ("good", "bad", "very", "boring", "it's", "naïve", "10", "plot", "a", "not"))
 
 
