@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
-from batch_scorer.formats.table import format_of, plain_name
+from batch_scorer.formats.table import FORMATS, format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
 
 _PYTHON = "python3 -c"
@@ -42,6 +42,14 @@ def _beside(command: str) -> Callable[[str, str], str]:
     return lambda path, stem: command.format(_word(path))
 
 
+# A file of these formats has its own compression, and is not read as a compressed one.
+_COMPRESSED = {
+    suffix + ending: ("compressed as a whole", _beside(command))
+    for entry in FORMATS.values()
+    if not entry.compressible
+    for suffix in entry.suffixes
+    for ending, command in ((".gz", "gzip -dk {}"), (".bz2", "bzip2 -dk {}"), (".zst", "zstd -dk {}"))
+}
 _TAR = _unpacked("python3 -m tarfile -e {} {}")
 # Ending -> what such a file is, and the command for its path, and its path without the ending.
 _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
@@ -58,6 +66,7 @@ _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     ".orc": ("an ORC file", _converted(_ORC, ".parquet")),
     **dict.fromkeys((".arrow", ".feather"), ("an Arrow file", _converted(_FEATHER, ".parquet"))),
     ".avro": ("an Avro file", _converted(_AVRO, ".parquet")),
+    **_COMPRESSED,
 }
 _CALAMINE = (".xls", ".xlsb", ".ods")
 # How files begin that no text begins like -> the ending that they should have, and of `_FOREIGN` or the formats.
@@ -77,6 +86,8 @@ _MAGIC = {
 }
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _HEAD_BYTES = 512
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+_SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
 _is_dict = re.compile(rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:").match
 
@@ -111,7 +122,9 @@ def check_text(path: str, head: Sample) -> None:
     start = head.lines[0][:_HEAD_BYTES] if head.lines else b""
     for magic, ending in _MAGIC.items():
         if start.startswith(magic):
-            raise _by_content(path, ending)
+            raise _by_content(path, ".xlsx" if ending == ".zip" and any(map(_SHEETS, head.lines)) else ending)
+    if start.startswith(_TAR_MARK, _TAR_MARK_AT):
+        raise _by_content(path, ".tar")
     encoding = _encoding(b"\n".join(head.lines[:20])[:_HEAD_BYTES])
     if encoding:
         raise _rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
@@ -155,8 +168,9 @@ def _rewritten(path: str, what: str, command: str, expected: str) -> InputError:
 
 
 def _by_content(path: str, ending: str) -> InputError:
-    if ending == ".zip" and format_of(path) == "xlsx":
-        what, fix = "is an Excel workbook", "give --input-format xlsx, or leave it out"
+    if ending == ".xlsx" or (ending == ".zip" and format_of(path) == "xlsx"):
+        named = ", or leave it out" if format_of(path) == "xlsx" else ""
+        what, fix = "is an Excel workbook", f"give --input-format xlsx{named}"
     elif ending in _FOREIGN:
         return refusal(path, ending)
     elif ending == ".parquet":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import re
@@ -51,6 +52,11 @@ def _tar(path: Path) -> None:
     (path.parent / "reviews.csv").unlink()
 
 
+def _parquet() -> bytes:
+    pq.write_table(TABLE, sink := io.BytesIO())
+    return sink.getvalue()
+
+
 def _avro(path: Path) -> None:
     fields = [{"name": "text", "type": "string"}, {"name": "id", "type": "long"}]
     with path.open("wb") as file:
@@ -73,6 +79,10 @@ MADE: dict[str, Callable[[Path], object]] = {
     "mac.csv": lambda path: path.write_bytes(CSV.replace("\n", "\r").encode()),
     "mac.csv.bz2": lambda path: path.write_bytes(bz2.compress(CSV.replace("\n", "\r").encode())),
     "large mac.csv": lambda path: path.write_bytes(CSV.replace("\n", "\r").encode() + b"a bad film,3\r" * 30_000),
+    "reviews.parquet.gz": lambda path: path.write_bytes(gzip.compress(_parquet())),
+    "reviews.PQ.bz2": lambda path: path.write_bytes(bz2.compress(_parquet())),
+    "really tar.csv.gz": _tar,
+    "really tar.csv": _tar,
     "dicts.json": lambda path: path.write_text(DICTS, encoding="utf-8"),
     "dicts.jsonl.gz": lambda path: path.write_bytes(gzip.compress(DICTS.encode())),
     "really gzip.csv": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
@@ -118,6 +128,18 @@ def test_workbook_read_as_text_is_refused(folder: Path, config: MakeConfig) -> N
     with pytest.raises(InputError, match="is an Excel workbook") as refused:
         make_plan(config(folder, input_format="csv"), "model")
     assert "give --input-format xlsx, or leave it out" == refused.value.fix
+
+
+@pytest.mark.parametrize("name", ["survey.csv", "survey.json", "survey.xlsx.csv"])
+def test_workbook_under_the_name_of_text_is_not_taken_for_an_archive(
+    name: str, folder: Path, config: MakeConfig
+) -> None:
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(InputError, match="is an Excel workbook") as refused:
+        make_plan(config(folder / name), "model")
+    assert "give --input-format xlsx" == refused.value.fix
 
 
 def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else(
