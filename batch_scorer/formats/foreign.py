@@ -15,7 +15,7 @@ from batch_scorer.errors import InputError
 from batch_scorer.formats.table import FORMATS, format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
 
-_PYTHON = "python3 -c"
+PYTHON = "python3 -c"
 _READERS = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".zst": "zstd -dc"}
 _EXCEL = "import sys, pandas; pandas.read_excel(sys.argv[1], engine='calamine').to_csv(sys.argv[2], index=False)"
 _XML = (
@@ -30,7 +30,7 @@ _DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for 
 
 
 def _converted(program: str, ending: str) -> Callable[[str, str], str]:
-    return lambda path, stem: f"{_PYTHON} {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
+    return lambda path, stem: f"{PYTHON} {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
 
 
 def _unpacked(command: str) -> Callable[[str, str], str]:
@@ -127,10 +127,10 @@ def check_text(path: str, head: Sample) -> None:
         raise _by_content(path, ".tar")
     encoding = _encoding(b"\n".join(head.lines[:20])[:_HEAD_BYTES])
     if encoding:
-        raise _rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
+        raise rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
     if len(head.lines) == 1 and head.lines[0].strip().count(b"\r") > (0 if head.is_whole else _FEW_RETURNS):
         what = "has no line ends but the carriage returns of old Macs"
-        raise _rewritten(path, what, r"tr '\r' '\n'", "line ends: \\n or \\r\\n")
+        raise rewritten(path, what, r"tr '\r' '\n'", "line ends: \\n or \\r\\n")
 
 
 def check_json(path: str, head: Sample) -> None:
@@ -141,8 +141,8 @@ def check_json(path: str, head: Sample) -> None:
     """
     filled = [line for line in head.lines if line.strip()][:3]
     if filled and all(map(_is_dict, filled)):
-        command = f"{_PYTHON} {shlex.quote(_DICTS)}"
-        raise _rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
+        command = f"{PYTHON} {shlex.quote(_DICTS)}"
+        raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
 
 
 def _encoding(start: bytes) -> str | None:
@@ -157,13 +157,22 @@ def _encoding(start: bytes) -> str | None:
     return None
 
 
-def _rewritten(path: str, what: str, command: str, expected: str) -> InputError:
+def rewritten(path: str, what: str, command: str, expected: str, after: str = "") -> InputError:
+    """The refusal of a file that a command which reads it from standard input makes right.
+
+    Args:
+        path: of the file.
+        what: the file is, or holds.
+        command: the command.
+        expected: what the file should be.
+        after: with which options to score what the command writes.
+    """
     here, before = _here(path)
     plain = plain_name(here)
     stem, ending = os.path.splitext(plain)
     reader = _READERS.get(here[len(plain) :].lower())
     source = f"{reader} {_word(here)} | {command}" if reader else f"{command} < {_word(here)}"
-    fix = f"run `{before}{source} > {_word(f'{stem}.new{ending}')}` and score what it writes"
+    fix = f"run `{before}{source} > {_word(f'{stem}.new{ending}')}` and score what it writes{after}"
     return InputError(f"the input {what}", where=path, expected=expected, fix=fix)
 
 

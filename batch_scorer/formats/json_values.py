@@ -21,6 +21,7 @@ from batch_scorer.formats.json_records import (
     value_of,
 )
 from batch_scorer.formats.json_scanner import Scanner
+from batch_scorer.formats.json_tables import check_objects
 from batch_scorer.formats.records import DAMAGE, Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import SAMPLE_BYTES, Sample, max_line_bytes, sample
 from batch_scorer.schema import Rejection
@@ -64,6 +65,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     head = sample(file)
     check_text(file.path, head)
     check_json(file.path, head)
+    check_objects(file.path, head, fields)
     values, end = list[bytes](), 1
     for offset, value in _until_damage(file.path, fields, SAMPLE_BYTES):
         values += [] if value is None else [value]

@@ -11,6 +11,7 @@ from batch_scorer.formats import json_values
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.foreign import check_json, check_text
 from batch_scorer.formats.json_records import SEARCHED_BYTES, columns_of, objects, record
+from batch_scorer.formats.json_tables import check_objects
 from batch_scorer.formats.records import Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import BLANK, max_line_bytes, read_lines, sample, shard_lines
 from batch_scorer.schema import Rejection
@@ -24,6 +25,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     check_json(file.path, head)
     if json_values.is_other_than_lines(head, fields):
         return json_values.inspect(file, fields)
+    check_objects(file.path, head, fields)
     later = [] if head.is_whole else _lines(file, fields)
     columns = columns_of(objects(head.lines), later, fields, head.is_damaged)
     return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, columns=columns)
