@@ -125,8 +125,12 @@ def _own_standard_error() -> Iterator[TextIO]:
     if shown is None:
         yield ours
         return
-    with open(shown, "w", 1, ours.encoding, "backslashreplace") as stream:
+    stream = open(shown, "w", 1, ours.encoding, "backslashreplace")  # noqa: SIM115
+    try:
         yield stream
+    finally:
+        with suppress(OSError):  # of what could not be written before
+            stream.close()
 
 
 @contextmanager

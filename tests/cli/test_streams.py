@@ -69,6 +69,21 @@ for _ in range(3):
     assert ("err" * 10_000 + "\n") * 3 * (redirected == "> /dev/full") == result.stderr
 
 
+@pytest.mark.parametrize("setting", ["log_format='json'", "verbosity='verbose'", "verbosity='quiet'"])
+def test_log_on_standard_error_that_is_full_is_lost_and_nothing_else(setting: str) -> None:
+    code = f"""{PREPARED}
+from batch_scorer.config import MessageConfig
+from batch_scorer.events import WARNING, DETAIL, Event, log, logged
+streams.forgive_output()
+with logged(MessageConfig({setting})):
+    for level in (WARNING, DETAIL):
+        log(Event("shard", "done", level))
+print("done")
+"""
+    result = shell('"$@" 2> /dev/full', sys.executable, "-c", code)
+    assert (0, "done\n") == (result.returncode, result.stdout)
+
+
 @pytest.mark.parametrize("words", [["sql"], ["--help"], ["sql", "--help"]])
 def test_command_whose_result_cannot_be_printed_fails_with_a_message(words: list[str]) -> None:
     result = shell('"$@" > /dev/full', sys.executable, "-c", GROUP, *words)
