@@ -23,6 +23,13 @@ PAIRS = (
     *(("1", "0"), ("1", "-1"), ("true", "false"), ("yes", "no"), ("positive", "negative"), ("pos", "neg")),
     *(("t", "f"), ("y", "n"), ("p", "n"), ("+", "-")),
 )
+# What an example of a positive value should not be; "5 stars" comes after "1 star", and "good" after "bad".
+_UNLIKELY = frozenset(
+    (
+        *("bad", "sad", "neg", "negative", "no", "n", "false", "poor", "terrible", "unhappy", "worst", "0", "-1"),
+        *("neutral", "mixed", "none", "other", "unknown", "nan", "null"),
+    )
+)
 _WORDS = frozenset(word for pair in PAIRS for word in pair)
 _OPPOSITES = {yes: no for yes, no in PAIRS if yes.isalpha()}
 _is_bound = re.compile(rf"(>=|<=|>|<)\s*({NUMBER})").fullmatch
@@ -216,6 +223,8 @@ def _how_to_tell(values: Mapping[str, int]) -> str:
     for yes, no in pairs:
         options = f"--positive-value {yes} --negative-value {no}"
         return f"say which mean positive and which negative, for instance {options}; what is neither is left out"
-    usable = [quoted(label) for label in labels if label.isprintable() and len(label) <= VALUE_CHARACTERS]
-    instance = f", for instance --positive-value {usable[0]}" if usable else ""
-    return f"name each value that means positive with --positive-value{instance}; all others then mean negative"
+    usable = [label for label in labels if label.isprintable() and len(label) <= VALUE_CHARACTERS]
+    likely = [label for label in usable if label.lower() not in _UNLIKELY] or usable
+    instance = f", for instance --positive-value {quoted(likely[-1])}" if likely else ""
+    others = "all others then mean negative, unless --negative-value names those that do"
+    return f"name each value that means positive with --positive-value{instance}; {others}"

@@ -88,6 +88,22 @@ def test_refusal_of_numbers_proposes_both_ends_of_the_scale(labels: str, options
     assert f"for instance {options};" in str(refused.value.fix)
 
 
+@pytest.mark.parametrize(
+    ("labels", "example"),
+    [
+        (["bad", "good", "neutral"], "good"),
+        (["1 star", "5 stars"], "'5 stars'"),
+        (["happy", "sad"], "happy"),
+    ],
+)
+def test_example_of_a_positive_value_is_not_one_that_turns_the_model_upside_down(
+    labels: list[str], example: str
+) -> None:
+    with pytest.raises(OptionError) as refused:
+        read(labels)
+    assert f", for instance --positive-value {example}; all others then mean negative" in str(refused.value.fix)
+
+
 def test_refusal_shows_a_few_of_many_labels_without_control_characters() -> None:
     with pytest.raises(OptionError) as refused:
         read([*(f"label {i}" for i in range(40)), "\x1b[31mred\x1b[0m" + "x" * 90] * 2)
