@@ -7,9 +7,11 @@ which most characters are common ones.
 from __future__ import annotations
 
 from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.foreign import wide_encoding
 from batch_scorer.formats.records import DAMAGE
 
 _READ_BYTES = 16 << 20  # of a file, at most
+_HEAD_BYTES = 512
 _FEW = 0.4  # of the letters of a text in Latin letters lie beyond ASCII, at most
 _ENOUGH = 0.15  # of what lies beyond ASCII are common characters, at least
 # Encoding -> the characters beyond ASCII that are common in the languages it is used for.
@@ -53,6 +55,8 @@ def encoding_of(path: str) -> str | None:
 
 def guessed(data: bytes) -> str | None:
     """The encoding that `data` may be in, if it is not UTF-8; None too if most of its lines beyond ASCII are UTF-8."""
+    if wide := wide_encoding(data[:_HEAD_BYTES]):
+        return wide
     beyond = [line for line in data.split(b"\n") if not line.isascii()]
     if 2 * sum(_reads(line, "utf-8") for line in beyond) >= len(beyond):
         return None

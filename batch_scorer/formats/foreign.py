@@ -26,6 +26,7 @@ _TO_PARQUET = "import sys, pyarrow as pa, pyarrow.parquet as pq; pq.write_table(
 _ORC = _TO_PARQUET.format("__import__('pyarrow.orc').orc.read_table(sys.argv[1])")
 _FEATHER = _TO_PARQUET.format("__import__('pyarrow.feather').feather.read_table(sys.argv[1])")
 _AVRO = _TO_PARQUET.format("pa.Table.from_pylist(list(__import__('fastavro').reader(open(sys.argv[1], 'rb'))))")
+_DICT_LIST = "import ast, json, sys; [print(json.dumps(row)) for row in ast.literal_eval(sys.stdin.read())]"
 _DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin if line.strip()]"
 
 
@@ -89,7 +90,8 @@ _HEAD_BYTES = 512
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
-_is_dict = re.compile(rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:").match
+_DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
+_is_dict, _is_dict_list = re.compile(_DICT).match, re.compile(rb"\s*\[" + _DICT).match
 
 
 def ending_of(name: str) -> str | None:
@@ -125,28 +127,29 @@ def check_text(path: str, head: Sample) -> None:
             raise _by_content(path, ".xlsx" if ending == ".zip" and any(map(_SHEETS, head.lines)) else ending)
     if start.startswith(_TAR_MARK, _TAR_MARK_AT):
         raise _by_content(path, ".tar")
-    encoding = _encoding(b"\n".join(head.lines[:20])[:_HEAD_BYTES])
+    encoding = wide_encoding(b"\n".join(head.lines[:20])[:_HEAD_BYTES])
     if encoding:
-        raise rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
+        raise in_wide_encoding(path, encoding)
     if len(head.lines) == 1 and head.lines[0].strip().count(b"\r") > (0 if head.is_whole else _FEW_RETURNS):
         what = "has no line ends but the carriage returns of old Macs"
         raise rewritten(path, what, r"tr '\r' '\n'", "line ends: \\n or \\r\\n")
 
 
 def check_json(path: str, head: Sample) -> None:
-    """Checks that the lines of a file are JSON rather than Python's dicts.
+    """Checks that a file is JSON rather than Python's dicts, one on each line or all in one list.
 
     Raises:
-        InputError: they are dicts.
+        InputError: it holds dicts.
     """
     filled = [line for line in head.lines if line.strip()][:3]
-    if filled and all(map(_is_dict, filled)):
-        command = f"{PYTHON} {shlex.quote(_DICTS)}"
+    is_list = _is_dict_list(b"\n".join(filled))
+    if is_list or (filled and all(map(_is_dict, filled))):
+        command = f"{PYTHON} {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
         raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
 
 
-def _encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32, by the mark at the beginning, or by every other byte being zero."""
+def wide_encoding(start: bytes) -> str | None:
+    """UTF-16 or UTF-32, if a text that begins so is in one: by its mark, or by every other byte being zero."""
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name
@@ -155,6 +158,11 @@ def _encoding(start: bytes) -> str | None:
         if half >= 4 and start[first::2].count(0) > 0.8 * half and start[1 - first :: 2].count(0) < 0.2 * half:
             return name
     return None
+
+
+def in_wide_encoding(path: str, encoding: str) -> InputError:
+    """The refusal of a file in UTF-16 or UTF-32."""
+    return rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
 
 
 def rewritten(path: str, what: str, command: str, expected: str, after: str = "") -> InputError:

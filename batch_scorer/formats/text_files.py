@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from batch_scorer.formats.compression import open_text
+from batch_scorer.formats.foreign import wide_encoding
 from batch_scorer.formats.records import DAMAGE, Contents, Fields, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile
 
 _PIECE_BYTES = 1 << 20
+_HEAD_BYTES = 512
 
 
 def inspect(file: StoredFile, fields: Fields) -> Contents:
@@ -35,6 +37,11 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
         if len(data) > fields.max_text_bytes:
             message = f"more than {fields.max_text_bytes:,} bytes of text"
             yield Rejection(path, 0, None, "text_too_large", message, shown(data))
+            continue
+        if wide := wide_encoding(
+            data[:_HEAD_BYTES]
+        ):  # half of whose bytes are zero, which other encodings read as well
+            yield Rejection(path, 0, None, "invalid_utf8", f"the text is in {wide}", shown(data))
             continue
         try:
             yield Record(path, 0, None, data.decode(fields.encoding), kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from batch_scorer import storage
-from batch_scorer.formats import shapes
+from batch_scorer.formats import foreign, shapes
 from batch_scorer.formats.records import DAMAGE
 from batch_scorer.formats.table import format_of
 from batch_scorer.formats.text_lines import Sample, sample
@@ -15,6 +15,7 @@ from batch_scorer.storage.parallel import read_ahead
 
 _LOOKED_AT = 100  # the largest ones: where most files are reviews, others are larger
 _SHOWN = 3
+_HEAD_BYTES = 512
 
 
 def notices(listing: Listing, asked: str | None) -> list[str]:
@@ -22,6 +23,9 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
 
     Args:
         asked: the format that was asked for, if one was; then names say nothing.
+
+    Raises:
+        InputError: there is one file, and it is in UTF-16 or UTF-32.
     """
     if asked is not None:
         return []
@@ -32,6 +36,9 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
     for file, head in zip(largest, read_ahead(_head, largest, remote), strict=True):
         if head is None:
             continue
+        wide = foreign.wide_encoding(b"\n".join(head.lines)[:_HEAD_BYTES])
+        if wide and len(listing.files) == 1:  # among others, it is rejected when it is read
+            raise foreign.in_wide_encoding(file.path, wide)
         lines = shapes.texts(head.lines)
         if shapes.is_list(lines):
             lists.append(file.path)

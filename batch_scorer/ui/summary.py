@@ -102,13 +102,16 @@ def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
     kind = config.input.format or format_of(os.path.basename(path))
     if name is None or name == config.input.encoding or kind is None:
         return []
-    if FORMATS[kind].takes_encoding:
+    is_wide = name.startswith("UTF-")
+    if FORMATS[kind].takes_encoding and not is_wide:
         command = config.afresh("--encoding", name) or f"the same command with --encoding {name} --overwrite"
         return [f"{path} is not {config.input.encoding}; {name} would read all of it:", command]
-    if kind != "jsonl" or is_compressed(path):
+    if (kind != "jsonl" and not is_wide) or is_compressed(path):
         return []
     converted = f"utf-8-{os.path.basename(path)}"
     iconv = f"iconv -f {name.upper().replace('_', '-')} -t UTF-8 {quoted(path)} > {quoted(converted)}"
+    if is_wide:
+        return [f"{path} is in {name}; to convert it:", iconv]
     return [f"{path} is not UTF-8, as JSON has to be; from {name}, all of it can be converted:", iconv]
 
 

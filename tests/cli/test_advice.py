@@ -111,6 +111,22 @@ def test_json_lines_in_another_encoding_come_with_the_command_that_converts_them
     assert (0, 2) == (second.exit_code, len(rows("out 2")))
 
 
+def test_one_of_many_files_in_utf_16_comes_with_the_command_that_converts_it(score: Score) -> None:
+    Path("in").mkdir()
+    Path("in/a.txt").write_text("a good film")
+    Path("in/b.txt").write_text("a bad film", encoding="utf-16")
+    first = score("score", "in", "--output", "out", "--model", "model", "--max-error-rate", "1")
+    assert (0, 1, "the text is in UTF-16") == (
+        first.exit_code,
+        len(rows("out")),
+        *(row["message"] for row in rows("out", "errors")),
+    )
+    (iconv,) = re.findall(r"^ +(iconv .+)$", first.output, re.MULTILINE)
+    subprocess.run(["bash", "-c", iconv], check=True)
+    second = score("score", "utf-8-b.txt", "--output", "out 2", "--model", "model")
+    assert (0, 1) == (second.exit_code, len(rows("out 2")))
+
+
 @pytest.mark.parametrize("text", ["-1 out of 10, awful film", "-1 it's $5, 'good'", "--never again"])
 def test_text_that_begins_with_a_dash_comes_with_the_command_that_explains_it(text: str, score: Score) -> None:
     first = score("explain", text, "--model", "model")

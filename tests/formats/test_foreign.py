@@ -85,6 +85,12 @@ MADE: dict[str, Callable[[Path], object]] = {
     "really tar.csv": _tar,
     "dicts.json": lambda path: path.write_text(DICTS, encoding="utf-8"),
     "dicts.jsonl.gz": lambda path: path.write_bytes(gzip.compress(DICTS.encode())),
+    "list.json": lambda path: path.write_text(f"[{DICTS.strip().replace(chr(10), ', ')}]", encoding="utf-8"),
+    "long list.json": lambda path: path.write_text(
+        f"[{DICTS.strip().replace(chr(10), ',' + chr(10))}]", encoding="utf-8"
+    ),
+    "utf16.txt": lambda path: path.write_text(TEXTS[0], encoding="utf-16"),
+    "unmarked utf16.txt": lambda path: path.write_text(TEXTS[0], encoding="utf-16-le"),
     "really gzip.csv": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "really xml.csv": lambda path: path.write_text(f'<?xml version="1.0"?>{XML}', encoding="utf-8"),
 }

@@ -188,6 +188,8 @@ FILES = {
     "empty": (b"", ""),
     "at_the_limit": (BOM + b"x" * 20, "x" * 20),
     "not_utf8": (NOT_UTF8, "invalid_utf8"),
+    "utf16": ("a film".encode("utf-16"), "invalid_utf8"),
+    "utf16_without_mark": ("bad film".encode("utf-16-le"), "invalid_utf8"),  # and yet it is UTF-8, of single letters
     "too_large": (b"x" * 21, "text_too_large"),
     "too_large_by_bytes": ("é".encode() * 11, "text_too_large"),
     "missing": (None, "unreadable"),
@@ -206,7 +208,7 @@ def test_files_each_kind_in_one_shard_is_told_apart(tmp_path: Path) -> None:
     assert [expected for _, expected in FILES.values()] == [
         r.text if isinstance(r, Record) else r.code for r in records
     ]
-    assert [0] * 7 + [None] == [record.offset for record in records]
+    assert [0] * 9 + [None] == [record.offset for record in records]
 
 
 QUOTES_THAT_MERGE = {
