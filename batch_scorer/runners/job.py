@@ -27,6 +27,7 @@ from batch_scorer.runners.result import (
     JobResult,
     badly_encoded_input,
     finished_events,
+    first_rejected,
     rejected_by_code,
     unreadable_files,
 )
@@ -162,6 +163,7 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         *(output, manifest, seconds, before, job.processes, rejected),
         unreadable=unreadable_files(output, manifest),
         badly_encoded=badly_encoded_input(output, manifest, rejected),
+        first_rejected=first_rejected(output, manifest, rejected),
     )
     for event in finished_events(result):
         on_event(event)

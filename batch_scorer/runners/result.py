@@ -19,6 +19,7 @@ from batch_scorer.storage.parallel import read_ahead
 UNREADABLE_SHOWN = 3  # files and ranges
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 OTHER = "start-up and other"
+_TOLD = ("unreadable", "invalid_utf8", "no_words")  # codes that are explained elsewhere, or by themselves
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class JobResult:
         processes: local ones that scored; None where a runner has its own.
         rejected: records by code; None where they were not counted.
         unreadable: the first files and ranges that could not be read, and why.
+        first_rejected: for a run that is no success, a record with the most frequent code, and what is wrong with it.
         badly_encoded: the first input with texts that are not in the encoding they were read in, if there is one.
     """
 
@@ -44,6 +46,7 @@ class JobResult:
     rejected: Mapping[str, int] | None
     unreadable: Sequence[str] = ()
     badly_encoded: str | None = None
+    first_rejected: str | None = None
 
     @property
     def is_success(self) -> bool:
@@ -131,6 +134,14 @@ def unreadable_files(output: str, manifest: Mapping[str, Any], most: int = UNREA
     if not manifest["counts"]["unreadable"]:
         return []
     return [cannot_be_read(*row) for row in _rejections(output, manifest, "unreadable", most)]
+
+
+def first_rejected(output: str, manifest: Mapping[str, Any], rejected: Mapping[str, int] | None) -> str | None:
+    """The first record with the most frequent code, and what is wrong with it, if that is in no other line."""
+    if manifest["not_a_success"] is None:
+        return None
+    code = next((code for code in rejected or {} if code not in _TOLD), None)
+    return code and next((f"{code} in {path}: {why}" for path, why in _rejections(output, manifest, code, 1)), None)
 
 
 def badly_encoded_input(output: str, manifest: Mapping[str, Any], rejected: Mapping[str, int] | None) -> str | None:

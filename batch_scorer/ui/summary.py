@@ -41,6 +41,8 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
         terminal.row(console, "errors", layout.part_glob(output, layout.ERRORS), fold=False)
         if result.rejected:
             terminal.row(console, "", _codes(result.rejected))
+        if result.first_rejected:
+            terminal.row(console, "", result.first_rejected)
         for sentence in result.unreadable:
             terminal.row(console, "", sentence)
         if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:

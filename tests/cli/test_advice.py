@@ -102,6 +102,19 @@ def test_texts_in_another_encoding_come_with_the_command_that_reads_all_of_them(
     assert "encoding" not in second.output
 
 
+def test_records_that_are_rejected_come_with_what_is_wrong_and_the_option_that_reads_them(score: Score) -> None:
+    Path("r.csv").write_text('text,id\n"a \\"good\\" film",1\n"so \\"bad\\", it is",2\n')
+    first = score("score", "r.csv", "--output", "out", "--model", "model")
+    assert 3 == first.exit_code
+    (why,) = (line.strip() for line in first.output.splitlines() if "malformed_csv in r.csv: " in line)
+    assert why.endswith("; for backslashes before quotes, give --escape '\\'")
+    second = score(
+        "score", "r.csv", "--output", "out 2", "--model", "model", *why.partition("give ")[2].split()[:1], "\\"
+    )
+    assert (0, 2) == (second.exit_code, len(rows("out 2")))
+    assert "malformed_csv" not in second.output
+
+
 def test_json_lines_in_another_encoding_come_with_the_command_that_converts_them(score: Score) -> None:
     Path("my r.jsonl").write_bytes('{"text": "très drôle"}\n{"text": "un film à voir"}\n'.encode("latin-1"))
     first = score("score", "my r.jsonl", "--output", "out", "--model", "model", "--max-error-rate", "1")
@@ -160,7 +173,7 @@ def test_file_that_cannot_be_read_is_named_with_the_reason_in_a_run_and_before(d
 
 def test_commands_after_a_run_work_whatever_the_names_are(score: Score) -> None:
     name = "it's a\t[file] – é.jsonl"
-    Path(name).write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a good film", "bad", "?", "!")))
+    Path(name).write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a good film", "bad", 5, 6)))
     first = score("score", name, "--output", "out $HOME\t1", "--model", "model")
     assert 3 == first.exit_code
     shown = commands(first)
