@@ -21,6 +21,7 @@ _LISTS = _EACH.format("dict(zip(d, row))", "row in zip(*d.values(), strict=True)
 _SPLIT = _EACH.format("dict(zip(d['columns'], row))", "row in d['data']")
 _KEYED = _EACH.format("{'key': k, **row}", "k, row in d.items()")
 _ROWS = _EACH.format("dict(enumerate(row))", "row in d")
+_WRAPS = 3  # objects around the one whose values are records
 _ITEMS = 20  # of an array that is not known as a whole
 # How a table begins that pandas numbered, where the rest of it is not known: by columns, by rows.
 _numbered_columns = re.compile(r'\{\s*"[^"\\]*"\s*:\s*\{\s*"0"\s*:\s*[^\s{\[]').match
@@ -65,8 +66,23 @@ def _in_value(value: Any, fields: Fields) -> tuple[str, str, str] | None:
     if fields.text in value and all(isinstance(column, list) for column in columns):
         same = len({len(column) for column in columns}) == 1
         return ("a table column by column", _LISTS, "") if same else None
-    if len(columns) > 1 and all(isinstance(row, dict) and _has(row, fields.text) for row in columns):
-        return "an object for each review, but under keys instead of in an array", _KEYED, ""
+    path = _path_of_keyed(value, fields.text, _WRAPS)
+    if path is None:
+        return None
+    program = _KEYED.replace("(sys.stdin)", "(sys.stdin)" + "".join(f"[{name!r}]" for name in path))
+    return "an object for each review, but under keys instead of in an array", program, ""
+
+
+def _path_of_keyed(value: dict[str, Any], text: str, depth: int) -> tuple[str, ...] | None:
+    """Where in an object the one is whose values are records, by the names that lead there; None if there is none."""
+    inner = [one for one in value.values() if isinstance(one, dict)]
+    if text in value or not inner:
+        return None
+    if len(value) == len(inner) > 1 and all(_has(one, text) for one in inner):
+        return ()
+    for name, one in value.items():
+        if depth and isinstance(one, dict) and (path := _path_of_keyed(one, text, depth - 1)) is not None:
+            return (name, *path)
     return None
 
 

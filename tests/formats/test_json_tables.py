@@ -27,6 +27,7 @@ TABLES: dict[str, Any] = {
     "lists": {"id": [0, 1, 2], "text": TEXTS},
     "split": {"columns": ["id", "text"], "index": [0, 1, 2], "data": [[i, text] for i, text in enumerate(TEXTS)]},
     "keyed": {f"r{i}": row for i, row in enumerate(ROWS)},
+    "keyed, in others": {"meta": {"n": 3}, "it's": {"all": {f"r{i}": row for i, row in enumerate(ROWS)}}},
     "rows": [[i, text] for i, text in enumerate(TEXTS)],
     "texts": TEXTS,
 }
@@ -58,7 +59,7 @@ def test_table_is_refused_with_a_command_that_makes_lines_of_it(
     assert TEXTS == _cured(refused.value, folder, config)
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("one column", "lists")])
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("one column", "lists", "keyed, in others")])
 def test_table_that_is_longer_than_what_is_looked_at_is_refused_as_well(
     name: str, folder: Path, config: MakeConfig
 ) -> None:
@@ -81,6 +82,7 @@ def test_table_that_is_longer_than_what_is_looked_at_is_refused_as_well(
     [
         '{"text": "a good film", "author": {"text": "ann"}}',
         '{"author": {"0": "ann"}, "text": "a good film"}',
+        '{"a": {"b": {"text": "c"}, "d": {"text": "e"}}, "text": "a good film"}',
         '{"tags": ["a"], "text": "a good film"}',
         '{"text": "a good film"}\n["no object"]\n["nor this"]',
         '[{"text": "a good film"}, "no object"]',
