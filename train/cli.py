@@ -18,7 +18,7 @@ from batch_scorer.silence import greet_tensorflow
 from train.data import Say
 from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
-from train.options import column_options, columns_and_reading, read_options
+from train.options import column_options, columns_and_reading, read_options, setting_of
 from train.run import AVERAGE, PRETRAINING, Line, Run
 from train.sides import GIVEN
 
@@ -216,7 +216,7 @@ def changed(recipe: Any, settings: Sequence[str]) -> Any:
             continue
         kind = type(current[first])
         try:
-            recipe = dataclasses.replace(recipe, **{first: kind(value)})
+            recipe = dataclasses.replace(recipe, **{first: setting_of(kind, value)})
         except ValueError as error:
             raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
     return recipe

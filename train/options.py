@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,3 +46,15 @@ def columns_and_reading(
     columns = Columns(text_column, label_column, positive_value, id_column, negative_value)
     _ = columns.rule  # which raises
     return columns, ReadOptions(None if input_format == "auto" else input_format, **how)
+
+
+def setting_of(kind: type[Any], text: str) -> Any:
+    """A setting of a recipe from its text.
+
+    Raises:
+        ValueError: it is not of its type, or a number that no training can use: below zero, infinite or NaN.
+    """
+    value = kind(text)
+    if isinstance(value, (int, float)) and not 0 <= value < math.inf:
+        raise ValueError(f"{text} is out of range")
+    return value

@@ -104,7 +104,16 @@ def test_settings_given_by_name_replace_those_of_the_recipe() -> None:
     recipe = changed(full.Recipe(), ["perturbation=0", "epochs=2", "pretraining.negatives=50"])
     assert (0.0, 2, 50) == (recipe.perturbation, recipe.epochs, recipe.pretraining.negatives)
     assert isinstance(recipe.perturbation, float)
-    for wrong in ("perturbations=0", "epochs=two", "pretraining=3", "epochs.x=1", "pretraining.x=1"):
+    for wrong in (
+        "perturbations=0",
+        "epochs=two",
+        "pretraining=3",
+        "epochs.x=1",
+        "pretraining.x=1",
+        "epochs=-1",
+        "perturbation=nan",
+        "student_rate=inf",
+    ):
         with pytest.raises(OptionError):
             changed(full.Recipe(), [wrong])
 
