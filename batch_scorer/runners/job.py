@@ -144,7 +144,8 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
             on_event(shard_event(plan, output, index))
 
         counter = ShardCounter(output, job.shards.reviews, on_shard if describe_shards else None)
-        before = counter() if config.output.resume else 0
+        if config.output.resume:
+            counter()
         try:
             with followed(counter, plan, output, on_event):
                 if not _run_pipeline(plan, config, job.beam_options, on_event):
@@ -155,6 +156,7 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         finally:
             directory.finish(output)
         counter()  # the last shards finished after the last look at them
+        before = counter.untouched if config.output.resume else 0  # others were damaged, or repaired
         manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))
     before = min(before, manifest["counts"]["scored"])
     rejected = rejected_by_code(output, manifest)

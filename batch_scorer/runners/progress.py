@@ -34,18 +34,32 @@ class ShardCounter:
     def __init__(self, output: str, reviews: Sequence[int], on_shard: Callable[[int], None] | None = None) -> None:
         self._output, self._reviews, self._on_shard = output, reviews, on_shard
         self._finished: set[int] | None = None
+        self._first: dict[int, tuple[int, float]] | None = None
+        self._latest = dict[int, tuple[int, float]]()
         self._count = 0
 
     def __call__(self) -> int:
         """The number of reviews so far."""
         with contextlib.suppress(StoreError, UnavailableError):  # the job has troubles of its own then, if any
-            finished = layout.finished_shards(self._output)
+            self._latest = layout.marker_stamps(self._output)
+            self._first = self._latest if self._first is None else self._first
+            finished = {*self._latest}
             self._count = sum(self._reviews[shard] for shard in finished if shard < len(self._reviews))
             before, self._finished = self._finished, finished | (self._finished or set())
             if self._on_shard and before is not None:
                 for shard in sorted(finished - before):
                     self._on_shard(shard)
         return self._count
+
+    @property
+    def untouched(self) -> int:
+        """The reviews of the shards whose markers are at the last count as they were at the first."""
+        stamps = (self._first or {}).items()
+        return sum(
+            self._reviews[shard]
+            for shard, stamp in stamps
+            if shard < len(self._reviews) and stamp == self._latest.get(shard)
+        )
 
 
 def shard_event(plan: Plan, output: str, index: int) -> Event:

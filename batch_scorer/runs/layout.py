@@ -120,8 +120,13 @@ def marker_path(output: str, shard: int) -> str:
 
 def finished_shards(output: str) -> set[int]:
     """The numbers of the shards that have a marker. Reads no marker: there may be 100 000, in a store."""
-    stems = (os.path.basename(file.path).removesuffix(".json") for file in markers(output))
-    return {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
+    return {*marker_stamps(output)}
+
+
+def marker_stamps(output: str) -> dict[int, tuple[int, float]]:
+    """The shards that have a marker, with its size and when it was written."""
+    stems = ((os.path.basename(file.path).removesuffix(".json"), file) for file in markers(output))
+    return {int(stem): (file.size_bytes, file.modified) for stem, file in stems if stem.isascii() and stem.isdecimal()}
 
 
 def markers(output: str) -> list[storage.StoredFile]:

@@ -44,6 +44,15 @@ def test_counter_calls_with_each_shard_that_finished_after_the_first_count_once(
     assert [0, 2] == finished
 
 
+def test_counter_tells_shards_that_were_finished_before_from_those_that_were_scored_again(tmp_path: Path) -> None:
+    mark(tmp_path, 0, 1)
+    count = ShardCounter(str(tmp_path), [10, 7, 5])
+    assert (17, 17) == (count(), count.untouched)
+    (tmp_path / "shards/00001.json").write_text("repaired")
+    mark(tmp_path, 2)
+    assert (22, 10) == (count(), count.untouched)
+
+
 def test_polls_take_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     now = iter([0.0, 2.0, 20.0, 20.01])  # a count of two seconds, and one of a hundredth
