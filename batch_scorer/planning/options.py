@@ -35,6 +35,8 @@ def kept_columns(specs: Iterable[str]) -> tuple[Kept, ...]:
     for spec in specs:
         name, _, new = spec.partition("=")
         output_name = new or name
+        if Kept(name, output_name) in kept:
+            raise OptionError(f"--keep {spec} is given twice", fix="give it once")
         if output_name in OUR_COLUMNS or output_name in [column.output_name for column in kept]:
             raise _taken(name, output_name)
         kept.append(Kept(name, output_name))

@@ -92,6 +92,10 @@ REFUSED = {
         ["'logit'", "where:    --keep id=logit", "to fix:   give it another name: --keep id=input_id"],
     ),
     "keep twice": ("{tmp}/in.parquet --output {tmp}/out --keep id=x --keep text=x", ["'x'", "--keep text=x"]),
+    "keep one twice": (
+        "{tmp}/in.parquet --output {tmp}/out --keep id --keep id",
+        ["given twice", "fix:   give it once"],
+    ),
     "resume and overwrite": ("{tmp}/in.parquet --output {tmp}/out --resume --overwrite", ["--resume and --overwrite"]),
     "overwrite of what is not ours": ("{tmp}/in.parquet --output {tmp}/full --overwrite", ["where:    {tmp}/full"]),
     "stray word for Beam": (
