@@ -96,7 +96,7 @@ def score_job(
         >>> from batch_scorer import score_job
         >>> run = score_job("reviews.jsonl", "out", id_column="review_id", progress=False)
         >>> run.manifest["counts"]
-        {'read': 2, 'scored': 2, 'rejected': 0, 'unreadable': 0}
+        {'read': 2, 'scored': 2, 'rejected': 0, 'unreadable': 0, 'empty': 0}
     """
     named = {"model": model, "text_column": text_column, "id_column": id_column, "keep": keep}
     config = _config(inputs, output, {**named, **options})

@@ -80,23 +80,28 @@ def measure(
     from train.evaluate.checks import rationales as marked
     from train.evaluate.model import Model
 
+    # First of all, so that a name mistyped is told before anything is measured.
+    pairs = _table(counterfactual, "id", "pair", "revised", "label", "text") if counterfactual else None
+    tables = {name: _table(file, "text") for name, file in domains.items()}
+    sides = [labelled.two_sides(_table(file, "text", "label").select(["text", "label"])) for file in long_files]
+    documents = _table(rationales, "text", "rationales") if rationales else None
+
     artifact = load(model_dir)
     model = Model(artifact, load_engine(artifact))
     found: dict[str, Any] = {"model": {"id": artifact.model_id, "name": artifact.manifest["name"]}}
-    if counterfactual:
-        found["pairs"] = labelled.pairs(model, _table(counterfactual, "id", "pair", "revised", "label", "text"), prefix)
+    if pairs is not None:
+        found["pairs"] = labelled.pairs(model, pairs, prefix)
     if sentences:
         found["grammar"] = made.grammar(model, sentences, seed)
     if swaps:
         found["swaps"] = made.swaps(model, swaps, seed)
-    if domains:
-        found["domains"] = {name: labelled.domain(model, _table(file, "text")) for name, file in domains.items()}
-    if long_files:
-        sides = [labelled.two_sides(_table(file, "text", "label").select(["text", "label"])) for file in long_files]
+    if tables:
+        found["domains"] = {name: labelled.domain(model, table) for name, table in tables.items()}
+    if sides:
         texts = [text for side, _ in sides for text in side]
         found["long_reviews"] = labelled.long_reviews(model, texts, _joined([labels for _, labels in sides]))
-    if rationales:
-        found["rationales"] = marked.rationales(model, _table(rationales, "text", "rationales"), seed)
+    if documents is not None:
+        found["rationales"] = marked.rationales(model, documents, seed)
     return found
 
 
