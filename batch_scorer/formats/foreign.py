@@ -87,6 +87,7 @@ _MAGIC = {
 }
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _HEAD_BYTES = 512
+_PLAIN_SHARE = 0.75  # of printable ASCII; in Chinese as UTF-16, which may have no zero bytes, it is about a half
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
@@ -149,10 +150,15 @@ def check_json(path: str, head: Sample) -> None:
 
 
 def wide_encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32, if a text that begins so is in one: by its mark, or by every other byte being zero."""
+    """UTF-16 or UTF-32, if a text that begins so is in one: by its mark, or by every other byte being zero.
+
+    Two odd bytes before plain text are no mark.
+    """
     for mark, name in _MARKS.items():
         if start.startswith(mark):
-            return name
+            rest = start[len(mark) :]
+            is_plain = b"\0" not in rest and sum(0x20 <= byte < 0x7F for byte in rest) > _PLAIN_SHARE * len(rest)
+            return None if is_plain else name
     half = len(start) // 2
     for first, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
         if half >= 4 and start[first::2].count(0) > 0.8 * half and start[1 - first :: 2].count(0) < 0.2 * half:

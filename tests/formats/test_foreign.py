@@ -24,6 +24,7 @@ import pytest
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
+from batch_scorer.formats import foreign
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
 
@@ -210,3 +211,19 @@ def test_table_of_parquet_under_another_name_is_named(folder: Path, config: Make
         make_plan(config(folder), "model")
     assert "give --input-format parquet" == refused.value.fix
     assert TEXTS == texts(config(folder, input_format="parquet"))
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding"),
+    [
+        (b"\xff\xfeA good film, seen twice", None),  # two odd bytes before plain text
+        ("\ufeffA good film".encode("utf-16-le"), "UTF-16"),
+        ("\ufeffA good film".encode("utf-16-be"), "UTF-16"),
+        ("\ufeff这部电影非常好看值得再看一遍".encode("utf-16-le"), "UTF-16"),  # no byte of it is zero
+        ("A good film".encode("utf-16-le"), "UTF-16LE"),
+        ("\ufeffA good film".encode("utf-32-le"), "UTF-32"),
+        ("这部电影非常好看".encode(), None),
+    ],
+)
+def test_wide_encoding_is_told_by_its_mark_or_its_zero_bytes(start: bytes, encoding: str | None) -> None:
+    assert encoding == foreign.wide_encoding(start)
