@@ -8,7 +8,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from batch_scorer.errors import ScorerError
@@ -110,6 +114,31 @@ def quoted(word: str) -> str:
 def command(words: Iterable[str]) -> str:
     """Words as a command line to paste."""
     return " ".join(map(quoted, words))
+
+
+def typed(program: Path) -> str:
+    """What to type in this shell, in this directory, to call a program: its name where that is enough, or its path.
+
+    Example:
+        >>> typed(Path("/somewhere/else/bin/python3"))
+        '/somewhere/else/bin/python3'
+    """
+    found = shutil.which(program.name)
+    if found and Path(found).absolute() == program.absolute():
+        return program.name
+    with suppress(ValueError):  # it is not below the working directory
+        program = program.absolute().relative_to(Path.cwd())
+    return quoted(str(program))
+
+
+def python() -> str:
+    """What to type to call the Python that runs this, which has its packages: often not the `python3` of the shell."""
+    return typed(Path(sys.executable)) if sys.executable else "python3"
+
+
+def install(extra: str) -> str:
+    """What to type in a checkout of batch-scorer to install one of its extras where this runs."""
+    return f"{python()} -m pip install -e '.[{extra}]'"
 
 
 def _ansi_c(character: str) -> str:

@@ -13,7 +13,7 @@ import click
 from batch_scorer.cli.framework import SETTINGS, JobGroup, option, reports_errors
 from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.errors import OptionError, OutputError
-from batch_scorer.escape import safe
+from batch_scorer.escape import install, safe
 from batch_scorer.silence import greet_tensorflow
 from train.data import Say
 from train.evaluate.checks.command import check
@@ -240,7 +240,7 @@ def draw_curves(run: Run, say: Say) -> None:
     try:
         from train.evaluate.figures import curves, save
     except ImportError:
-        say("curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'")
+        say(f"curves.svg needs matplotlib; from a checkout: {install('evaluate')}")
         return
     save(curves(run.lines), run.directory / "curves.svg")
     say(f"log and curves in {run.directory}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from batch_scorer.errors import InputError, OptionError
+from batch_scorer.escape import install
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import Tokenizer
 from train import fit as fine_tuning
@@ -81,7 +82,7 @@ def fit(
     if importlib.util.find_spec("sklearn") is None:
         raise InputError(
             "a package is missing", expected="scikit-learn, for NBSVM and the calibration",
-            fix="from a checkout: pip install -e '.[train]'",
+            fix=f"from a checkout: {install('train')}",
         )  # fmt: skip
     if recipe.start not in ("teacher", "pretraining"):
         raise OptionError("the student cannot start there", expected="start=teacher or pretraining", got=recipe.start)

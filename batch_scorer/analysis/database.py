@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer.analysis.quoting import literal
 from batch_scorer.analysis.views import statements
 from batch_scorer.errors import JobError, RefusedError
+from batch_scorer.escape import install
 from batch_scorer.runs.finished import Run, check_contents, damaged, fetched
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def require(package: str, command: str) -> Any:
             f"`batch-scorer {command}` needs a package that is not installed",
             expected=f"the package {package.partition('.')[0]}",
             got=str(error),
-            fix="install the extra `report` from a checkout: pip install -e '.[report]'",
+            fix=f"install the extra `report` from a checkout: {install('report')}",
         ) from error
 
 

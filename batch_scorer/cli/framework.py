@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import click
 from batch_scorer.cli import streams
 from batch_scorer.config import JSON, PROGRAM
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import quoted, report, secrets_in, visible
+from batch_scorer.escape import python, report, secrets_in, typed, visible
 from batch_scorer.events import error_line
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
@@ -141,19 +141,10 @@ def program() -> str:
     """What to type in this shell, in this directory, to call this program again."""
     called = Path(sys.argv[0])
     if called.parts[-2:] == ("batch_scorer", "__main__.py"):
-        return f"{_from_here(Path(sys.executable))} -m batch_scorer"
+        return f"{python()} -m batch_scorer"
     if called.name != PROGRAM or shutil.which(PROGRAM) == str(called.absolute()):
         return PROGRAM
-    return _from_here(called)
-
-
-def _from_here(path: Path) -> str:
-    found = shutil.which(path.name)
-    if found and Path(found).absolute() == path.absolute():
-        return path.name
-    with suppress(ValueError):  # it is not below the working directory
-        path = path.absolute().relative_to(Path.cwd())
-    return quoted(str(path))
+    return typed(called)
 
 
 def secrets() -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Files that are not read, or not as they are: by their names and first bytes -> a refusal with the command that cures.
 
-The commands run in a POSIX shell, where batch-scorer is installed, and leave the file as it is.
+The commands run in a POSIX shell where batch-scorer runs, and leave the file as it is.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
+from batch_scorer.escape import python
 from batch_scorer.formats.table import FORMATS, format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
 
-PYTHON = "python3 -c"
 _READERS = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".zst": "zstd -dc"}
 _EXCEL = "import sys, pandas; pandas.read_excel(sys.argv[1], engine='calamine').to_csv(sys.argv[2], index=False)"
 _XML = (
@@ -31,12 +31,12 @@ _DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for 
 
 
 def _converted(program: str, ending: str) -> Callable[[str, str], str]:
-    return lambda path, stem: f"{PYTHON} {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
+    return lambda path, stem: f"{python()} -c {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
 
 
 def _unpacked(command: str) -> Callable[[str, str], str]:
-    """Into a folder of its own; `{}` twice, for the file and for the folder."""
-    return lambda path, stem: command.format(_word(path), _word(f"{stem}.unpacked"))
+    """Into a folder of its own; `{0}` for the file, `{1}` for the folder, `{2}` for Python."""
+    return lambda path, stem: command.format(_word(path), _word(f"{stem}.unpacked"), python())
 
 
 def _beside(command: str) -> Callable[[str, str], str]:
@@ -51,12 +51,12 @@ _COMPRESSED = {
     for suffix in entry.suffixes
     for ending, command in ((".gz", "gzip -dk {}"), (".bz2", "bzip2 -dk {}"), (".zst", "zstd -dk {}"))
 }
-_TAR = _unpacked("python3 -m tarfile -e {} {}")
+_TAR = _unpacked("{2} -m tarfile -e {0} {1}")
 # Ending -> what such a file is, and the command for its path, and its path without the ending.
 _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
-    ".zip": ("a ZIP archive", _unpacked("python3 -m zipfile -e {} {}")),
+    ".zip": ("a ZIP archive", _unpacked("{2} -m zipfile -e {0} {1}")),
     **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"), ("a tar archive", _TAR)),
-    ".7z": ("a 7z archive", _unpacked("7z x {} -o{}")),
+    ".7z": ("a 7z archive", _unpacked("7z x {0} -o{1}")),
     ".rar": ("a RAR archive", _unpacked("mkdir {1} && unrar x {0} {1}")),
     ".xz": ("compressed with xz", _beside("xz -dk {}")),
     ".lz4": ("compressed with lz4", _beside("lz4 -dk {}")),
@@ -107,7 +107,7 @@ def refusal(path: str, ending: str) -> InputError:
     here, before = _here(path)
     stem = here[: -len(ending)] if here.lower().endswith(ending) else here
     if ending in _CALAMINE:
-        before += "python3 -m pip install python-calamine && "
+        before += f"{python()} -m pip install python-calamine && "
     return InputError(
         f"the input is {what}, which is not read as it is",
         where=path,
@@ -145,7 +145,7 @@ def check_json(path: str, head: Sample) -> None:
     filled = [line for line in head.lines if line.strip()][:3]
     is_list = _is_dict_list(b"\n".join(filled))
     if is_list or (filled and all(map(_is_dict, filled))):
-        command = f"{PYTHON} {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
+        command = f"{python()} -c {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
         raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
-from batch_scorer.escape import safe
+from batch_scorer.escape import python, safe
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.xlsx_size import check_size
 from batch_scorer.schema import Rejection, printable
@@ -147,7 +147,7 @@ def _rows(path: str, fields: Fields, beat: Beat | None) -> Iterator[Iterator[tup
             "Excel workbooks are read by a package that is not installed",
             where=path,
             expected="the package python-calamine",
-            fix="run `python3 -m pip install python-calamine`, or save the sheet as CSV",
+            fix=f"run `{python()} -m pip install python-calamine`, or save the sheet as CSV",
         ) from None
     with storage.open_read(path, beat) as stream:
         check_size(stream, beat)

@@ -8,6 +8,7 @@ import shlex
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
+from batch_scorer.escape import python
 
 _REMOTE_FOLDERS = 200  # of a store that are looked at: each takes three requests
 
@@ -91,6 +92,6 @@ def _refusal(kind: str, folder: str, sign: str, file: str) -> InputError:
         where=folder,
         expected="files that hold nothing but the rows to score",
         got=f"{file}, beside {sign}",
-        fix=f"write the current rows to a file, and score {copy}: pip install {library} pyarrow; "
-        f"python -c {shlex.quote(code)}",
+        fix=f"write the current rows to a file, and score {copy}: {python()} -m pip install {library} pyarrow; "
+        f"{python()} -c {shlex.quote(code)}",
     )

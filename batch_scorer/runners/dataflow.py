@@ -22,6 +22,7 @@ from apache_beam.options.pipeline_options import (
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import install
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners import wheel
 
@@ -71,7 +72,7 @@ def check(config: ScoreConfig, options: PipelineOptions) -> None:
             "Dataflow needs packages that are not installed",
             where=after,
             got=str(error),
-            fix="from a checkout of batch-scorer: pip install -e '.[gcp]'",
+            fix=f"from a checkout of batch-scorer: {install('gcp')}",
         ) from error
     if config.job.workers is not None:
         raise OptionError(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from batch_scorer import __version__
 from batch_scorer.errors import OptionError
+from batch_scorer.escape import install
 
 _NAME = "batch-scorer"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold: the same package always gives the same wheel
@@ -31,7 +32,7 @@ def requirements() -> list[str]:
         raise OptionError(
             "the package cannot be sent to the workers: its requirements are not known",
             got=f"{_NAME} runs from a directory and is not installed",
-            fix="install it, with `pip install -e '.[gcp]'` from a checkout, or give --sdk_container_image after --",
+            fix=f"install it, with `{install('gcp')}` from a checkout, or give --sdk_container_image after --",
         ) from error
     names = [re.split(r"[^\w.-]", text)[0] for text in declared if "extra ==" not in text]
     return [_at_this_version(name) for name in names]

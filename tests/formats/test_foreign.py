@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ import pytest
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
+from batch_scorer.escape import python
 from batch_scorer.formats import foreign
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
@@ -104,6 +106,9 @@ def test_file_that_is_not_read_is_refused_with_a_command_that_cures(
     path = folder / name
     MADE[name](path)
     monkeypatch.chdir(folder)
+    beside = os.path.dirname(sys.executable)  # as for those who did not activate the environment
+    others = [entry for entry in os.environ["PATH"].split(os.pathsep) if entry != beside]
+    monkeypatch.setenv("PATH", os.pathsep.join(others))
 
     with pytest.raises(InputError) as refused:
         make_plan(config(name if name.startswith("-") else path), "model")
@@ -155,7 +160,7 @@ def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else
     _zip(folder / "reviews.zip")
     with pytest.raises(InputError, match="no input file matches") as refused:
         make_plan(config(folder), "model")
-    assert "python3 -m zipfile -e" in (refused.value.fix or "")
+    assert f"{python()} -m zipfile -e" in (refused.value.fix or "")
     (folder / "reviews.csv").write_text(CSV)
 
     plan, _ = make_plan(config(folder), "model")
@@ -165,7 +170,7 @@ def test_archive_in_a_directory_is_skipped_and_named_where_there_is_nothing_else
 @pytest.mark.parametrize(
     ("names", "fix"),
     [(["000000_0"], "name the format of the files with --input-format: parquet, jsonl, json, xlsx"),
-     (["a.xml"], "run `python3 -c 'import sys, pandas; pandas.read_xml("), ([], "check the path; quote globs")],
+     (["a.xml"], "run `{python} -c 'import sys, pandas; pandas.read_xml("), ([], "check the path; quote globs")],
 )  # fmt: skip
 def test_directory_without_known_endings_says_how_to_name_the_format(
     names: list[str], fix: str, folder: Path, config: MakeConfig
@@ -174,7 +179,7 @@ def test_directory_without_known_endings_says_how_to_name_the_format(
         (folder / name).write_text(CSV)
     with pytest.raises(InputError, match="no input file matches") as refused:
         make_plan(config(folder), "model")
-    assert (refused.value.fix or "").startswith(fix)
+    assert (refused.value.fix or "").startswith(fix.format(python=python()))
     if names == ["000000_0"]:
         assert TEXTS == texts(config(folder, input_format="csv"))
 
@@ -182,8 +187,9 @@ def test_directory_without_known_endings_says_how_to_name_the_format(
 def test_file_in_a_store_is_copied_here_first(monkeypatch: pytest.MonkeyPatch) -> None:
     from batch_scorer.formats import foreign
 
-    assert "run `gcloud storage cp 'gs://b/a b.zip' 'a b.zip' && python3 -m zipfile -e 'a b.zip' 'a b.unpacked'` " in (
-        foreign.refusal("gs://b/a b.zip", ".zip").fix or ""
+    assert (
+        f"run `gcloud storage cp 'gs://b/a b.zip' 'a b.zip' && {python()} -m zipfile -e 'a b.zip' 'a b.unpacked'` "
+        in (foreign.refusal("gs://b/a b.zip", ".zip").fix or "")
     )
 
 

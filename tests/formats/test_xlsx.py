@@ -15,6 +15,7 @@ import pytest
 
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
+from batch_scorer.escape import python
 from batch_scorer.formats import xlsx_size
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
@@ -137,7 +138,7 @@ def test_workbook_without_the_package_is_refused_with_the_command_that_installs_
 
     with pytest.raises(InputError, match="a package that is not installed") as refused:
         make_plan(config(folder), "model")
-    assert "python3 -m pip install python-calamine" in (refused.value.fix or "")
+    assert f"{python()} -m pip install python-calamine" in (refused.value.fix or "")
 
 
 def test_sheet_without_text_column_or_rows(folder: Path, config: MakeConfig) -> None:

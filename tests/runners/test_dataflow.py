@@ -27,6 +27,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, PipelineError, StoppedError
+from batch_scorer.escape import install
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning import plan
 from batch_scorer.planning.plan import Plan
@@ -142,7 +143,7 @@ def test_missing_packages_are_refused_with_the_command_that_installs_them(
     monkeypatch.setitem(__import__("sys").modules, "apache_beam.runners.dataflow.internal.apiclient", None)
     with pytest.raises(OptionError) as told:
         pipeline.options(config("gs://b/in", output="gs://b/out", model=None, beam_options=GIVEN))
-    assert "from a checkout of batch-scorer: pip install -e '.[gcp]'" == told.value.fix
+    assert f"from a checkout of batch-scorer: {install('gcp')}" == told.value.fix
 
 
 def test_user_without_credentials_is_refused_at_once(

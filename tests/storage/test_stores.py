@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scorer import storage
+from batch_scorer.escape import install
 from batch_scorer.storage.stores import client, retry
 from tests.cli.test_main import Result, run
 from tests.conftest import REVIEWS
@@ -315,4 +316,4 @@ def test_missing_packages_of_a_store_are_reported_with_the_command_that_installs
     monkeypatch.delitem(sys.modules, f"batch_scorer.storage.stores.{'gcs' if scheme == 'gs' else 's3'}", raising=False)
     said = refused("score", reviews_file, "--output", f"{scheme}://bucket/out")
     assert f"the packages for {scheme}:// are not installed" in said
-    assert f"from a checkout of batch-scorer: pip install -e '.[{extra}]'" in said
+    assert f"from a checkout of batch-scorer: {install(extra)}" in said

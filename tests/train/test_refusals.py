@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import train.evaluate
+from batch_scorer.escape import install
 from train import cli
 from train.cli import main
 from train.evaluate.command import evaluate
@@ -122,7 +123,7 @@ def test_missing_package_is_named_with_the_extra_that_brings_it(
     monkeypatch.delattr(train.evaluate, "figures", raising=False)
     said: list[str] = []
     cli.draw_curves(Run(tmp_path / "work", False, {}), said.append)
-    assert ["curves.svg needs matplotlib; from a checkout: pip install -e '.[evaluate]'"] == said
+    assert [f"curves.svg needs matplotlib; from a checkout: {install('evaluate')}"] == said
     data = write(tmp_path / "a.csv", "01" * 20)
     result = CliRunner().invoke(evaluate, [str(tiny_model), "--data", str(data), "--output", str(tmp_path / "out")])
     assert (2, True) == (result.exit_code, "pip install -e '.[evaluate]'" in result.stderr)

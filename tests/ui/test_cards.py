@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from batch_scorer.cli.framework import program
+from batch_scorer.escape import install
 from batch_scorer.models import artifact
 from batch_scorer.ui import terminal
 from batch_scorer.ui.cards import model_card, positive_share, run_card
@@ -93,3 +94,18 @@ def test_program_is_called_again_as_a_shell_here_finds_it(
     monkeypatch.setenv("PATH", str(tmp_path / path))
     monkeypatch.setattr(sys, "argv", [str(place)])
     assert expected.format(python=sys.executable) == program()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("venv/bin", "python"), ("elsewhere", "venv/bin/python"), ("", "venv/bin/python")]
+)
+def test_hints_call_the_python_that_has_the_packages(
+    path: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("venv/bin", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "python").touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / path) if path else "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
+    assert f"{expected} -m pip install -e '.[report]'" == install("report")

@@ -14,7 +14,7 @@ import click
 from batch_scorer.cli.framework import SETTINGS, Command, option, reports_errors
 from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OutputError
-from batch_scorer.escape import safe
+from batch_scorer.escape import install, safe
 from batch_scorer.models.artifact import SHIPPED
 from train.evaluate.wording import RANKINGS
 from train.options import column_options, columns_and_reading, read_options
@@ -211,7 +211,7 @@ def _errors() -> Iterator[None]:
     except OSError as error:
         raise OutputError("the output cannot be written", where=error.filename, got=error.strerror) from error
     except ImportError as error:
-        fix = "from a checkout: pip install -e '.[evaluate]'"
+        fix = f"from a checkout: {install('evaluate')}"
         raise InputError("a package is missing", got=str(error), fix=fix) from error
 
 

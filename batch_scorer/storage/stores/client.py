@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from batch_scorer.errors import StoreError
+from batch_scorer.escape import install
 from batch_scorer.storage.stores.retry import Beat, Failure, with_retries
 from batch_scorer.storage.stores.store import Store
 
@@ -89,7 +90,7 @@ def ask(place: Place, call: Callable[[Store], Result], where: str | None = None,
             f"the packages for {place.scheme}:// are not installed",
             where=where,
             got=str(error),
-            fix=f"from a checkout of batch-scorer: pip install -e '.[{EXTRAS[place.scheme]}]'",
+            fix=f"from a checkout of batch-scorer: {install(EXTRAS[place.scheme])}",
         ) from error
     except ValueError as error:  # the libraries check names and addresses themselves
         raise StoreError(
