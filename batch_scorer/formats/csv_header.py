@@ -22,6 +22,9 @@ _SURE_CHARACTERS, _SURE_WORDS = 40, 4  # of what is shown of a line that may be 
 _SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
 _SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[ \t]*[\r\n]*', re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
+_FEW_NUMBERS = 3  # of a column, for its header to be told from them
+_WORD = re.compile(r"[^\W\d_]{2}")
+_NULLS = ("n/a", "na", "nan", "null", "none", "nil")
 
 
 def delimiter_of(path: str, fields: Fields) -> str:
@@ -119,19 +122,30 @@ def _line(line: str, header: list[str], is_header: bool) -> str:
 def is_record(header: Iterable[str], records: Sequence[Sequence[str]] = ()) -> bool:
     """Whether a header looks like a record.
 
-    A field is a number, or longer than names are, or has a value that its column has again.
+    A field is a number, or has a value that its column has again, or is longer than names are. Questions of a survey
+    are as long; a field that is a word where all others of its column are numbers shows that they are names.
 
     Args:
         records: some of those that follow.
     """
     header = list(header)
-    if any(
-        _VALUE.fullmatch(name.strip()) or len(name) > _NAME_CHARACTERS or len(name.split()) > _NAME_WORDS
-        for name in header
-    ):
+    if any(_VALUE.fullmatch(name.strip()) for name in header):
         return True
     others = [row for row in records if list(row) != header]  # where files were joined, a header occurs again
-    return any(name.strip() and name == row[at] for row in others for at, name in enumerate(header[: len(row)]))
+    if any(name.strip() and name == row[at] for row in others for at, name in enumerate(header[: len(row)])):
+        return True
+    if any(
+        _is_above_numbers(name, [row[at].strip() for row in others if at < len(row)]) for at, name in enumerate(header)
+    ):
+        return False
+    return any(len(name) > _NAME_CHARACTERS or len(name.split()) > _NAME_WORDS for name in header)
+
+
+def _is_above_numbers(name: str, values: Iterable[str]) -> bool:
+    """Whether a field is a word, and no sign that a number is unknown, and all those below it are numbers or blank."""
+    numbers = [value for value in values if value]
+    is_word = bool(_WORD.search(name)) and name.strip().casefold() not in _NULLS
+    return is_word and len(numbers) >= _FEW_NUMBERS and all(map(_VALUE.fullmatch, numbers))
 
 
 def is_name(text: str) -> bool:
@@ -144,8 +158,10 @@ def how_to_name(header: list[str], text_column: str) -> str:
     return _columns(header, text_column) if is_record(header) else "name the review's column with --text-column"
 
 
-def _columns(header: list[str], text_column: str) -> str:
-    longest = max(range(len(header)), key=lambda at: len(header[at]))
+def _columns(header: list[str], text_column: str, records: Sequence[Sequence[str]] = ()) -> str:
+    """The option that names the columns; the review is where the fields are longest."""
+    rows = [header, *records]
+    longest = max(range(len(header)), key=lambda at: sum(len(row[at]) for row in rows if at < len(row)))
     rest = iter(["label", *(f"column_{number}" for number in range(2, len(header) + 1))])
     names = [text_column if at == longest else next(rest) for at in range(len(header))]
     return f"if the file has no header, name its columns: --columns {quoted(','.join(names))}"
@@ -158,7 +174,7 @@ def remark(header: list[str], fields: Fields, records: Sequence[Sequence[str]] =
         records: some of those that follow.
     """
     if fields.text not in map(printable, header):
-        return _columns(header, fields.text) if is_record(header, records) else ""
+        return _columns(header, fields.text, records) if is_record(header, records) else ""
     if not is_record([fields.text]):
         return ""
-    return f"the header looks like a record, which is not scored; {_columns(header, InputConfig.text_column)}"
+    return f"the header looks like a record, which is not scored; {_columns(header, InputConfig.text_column, records)}"

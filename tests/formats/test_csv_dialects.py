@@ -240,6 +240,31 @@ def test_one_review_of_several_lines_gets_no_notice(content: str, file: File) ->
     assert () == open_inputs(InputConfig((str(file("a.txt", content)),))).notices
 
 
+LONG_QUESTION = "What did you like about the course, and what could we do better next time?"
+
+
+@pytest.mark.parametrize(
+    ("header", "is_header"),
+    [
+        (f'id,"{LONG_QUESTION}",the text', True),
+        (f'n/a,"{LONG_QUESTION}",the text', False),
+        (f'7,"{LONG_QUESTION}",the text', False),
+        (f'-,"{LONG_QUESTION}",the text', False),
+    ],
+)
+def test_long_names_above_numbers_are_a_header_and_not_a_record(header: str, is_header: bool, file: File) -> None:
+    path = file("a.csv", header + "\n" + "".join(f"{n},fine,{'A good one. ' * 20}{n}\n" for n in range(3)))
+
+    with pytest.raises(InputError) as refused:
+        read(path)
+
+    fix = "name another with --text-column"
+    fix += ", for instance --text-column 'the text'" if is_header else ""
+    fix += "" if is_header else "; if the file has no header, name its columns: --columns label,column_2,text"
+    assert fix == refused.value.fix
+    assert LONG_QUESTION not in str(refused.value)
+
+
 def test_files_of_addresses_and_numbers_among_reviews_are_named(file: File, tmp_path: Path) -> None:
     for number in range(5):
         file(f"{number}.txt", "It was a good film.")
