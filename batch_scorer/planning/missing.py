@@ -29,7 +29,9 @@ def missing(file: InputFile, option: str, name: str, count: int = 0) -> InputErr
     """
     assert file.columns is not None
     names = [] if file.remark else [known for known in file.columns.names if file.format not in _FREE or is_name(known)]
-    near = _near(name, names) if count == 0 else None
+    # An object of other columns is not meant, but one of these may be.
+    objects = {outer for known in names for outer in _outer(known)} if file.format not in _FREE else set()
+    near = _near(name, [known for known in names if known not in objects]) if count == 0 else None
     if file.format in _FREE and len(file.columns.names) == 1 and near is None and " " in "".join(names):
         names = []  # a line of a few words may be a short review
     advice = (

@@ -42,6 +42,17 @@ def test_inspect_missing_text_column_names_those_there_are_and_the_nearest(folde
     assert "name another with --text-column, for instance --text-column texts" == refused.value.fix
 
 
+def test_inspect_missing_text_column_within_an_object_is_named_rather_than_the_object(
+    folder: Path, config: MakeConfig
+) -> None:
+    path = folder / "a.jsonl"
+    path.write_text('{"tweet": {"id": "1", "full_text": "a"}}\n')
+
+    with pytest.raises(InputError) as refused:
+        look(config(path))
+    assert "name another with --text-column, for instance --text-column tweet.full_text" == refused.value.fix
+
+
 # Header and first records of a CSV file, the name asked for, what is shown of the columns, and the advice.
 HEADERS = {
     "dotted": ("address,categories,city,name,reviews.date,reviews.rating,reviews.text,reviews.title\na,b,c,d,e,1,f,g\n",
