@@ -92,6 +92,9 @@ _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
 _DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
+# JavaScript that gives a value a name, as exports of accounts do: `window.YTD.tweets.part0 = [`.
+_is_assigned = re.compile(rb"\s*((var|let|const|export)\s+)*[A-Za-z_$][\w.$]*\s*=\s*([\[{]|$)").match
+_UNASSIGNED = 'import sys; sys.stdout.buffer.write(sys.stdin.buffer.read().partition(b"=")[2].strip().rstrip(b";"))'
 _is_dict, _is_dict_list = re.compile(_DICT).match, re.compile(rb"\s*\[" + _DICT).match
 
 
@@ -137,12 +140,16 @@ def check_text(path: str, head: Sample) -> None:
 
 
 def check_json(path: str, head: Sample) -> None:
-    """Checks that a file is JSON rather than Python's dicts, one on each line or all in one list.
+    """Checks that a file is JSON rather than JavaScript, or Python's dicts, one on each line or all in one list.
 
     Raises:
-        InputError: it holds dicts.
+        InputError: it holds JavaScript or dicts.
     """
     filled = [line for line in head.lines if line.strip()][:3]
+    is_record_next = len(filled) > 1 and filled[1].startswith(b"{") and filled[1].rstrip().endswith(b"}")
+    if head.lines and _is_assigned(head.lines[0]) and not is_record_next:
+        command = f"{python()} -c {shlex.quote(_UNASSIGNED)}"
+        raise rewritten(path, "is JavaScript, which gives a name to JSON", command, "JSON")
     is_list = _is_dict_list(b"\n".join(filled))
     if is_list or (filled and all(map(_is_dict, filled))):
         command = f"{python()} -c {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
@@ -181,13 +188,23 @@ def rewritten(path: str, what: str, command: str, expected: str, after: str = ""
         expected: what the file should be.
         after: with which options to score what the command writes.
     """
+    ending = ".json" if plain_name(path).lower().endswith(".js") else ""
+    return InputError(f"the input {what}", where=path, expected=expected, fix=rewriting(path, command, ending, after))
+
+
+def rewriting(path: str, command: str, ending: str = "", after: str = "") -> str:
+    """How to have a file rewritten by a command that reads it from standard input.
+
+    Args:
+        ending: of what the command writes; "" for that of the file.
+        after: with which options to score it.
+    """
     here, before = _here(path)
     plain = plain_name(here)
-    stem, ending = os.path.splitext(plain)
+    stem, old = os.path.splitext(plain)
     reader = _READERS.get(here[len(plain) :].lower())
     source = f"{reader} {_word(here)} | {command}" if reader else f"{command} < {_word(here)}"
-    fix = f"run `{before}{source} > {_word(f'{stem}.new{ending}')}` and score what it writes{after}"
-    return InputError(f"the input {what}", where=path, expected=expected, fix=fix)
+    return f"run `{before}{source} > {_word(f'{stem}.new{ending or old}')}` and score what it writes{after}"
 
 
 def _by_content(path: str, ending: str) -> InputError:

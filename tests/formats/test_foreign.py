@@ -233,3 +233,25 @@ def test_table_of_parquet_under_another_name_is_named(folder: Path, config: Make
 )
 def test_wide_encoding_is_told_by_its_mark_or_its_zero_bytes(start: bytes, encoding: str | None) -> None:
     assert encoding == foreign.wide_encoding(start)
+
+
+@pytest.mark.parametrize("begin", ["window.YTD.tweets.part0 = [", "var tweets = [", "export const tweets =\n["])
+def test_javascript_is_refused_with_a_command_that_leaves_json(
+    begin: str, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    tweets = ",\n".join('{\n"tweet": {"full_text": "' + text + '"}\n}' for text in TEXTS)
+    (folder / "tweets.js").write_text(f"{begin}\n{tweets}\n];\n\n")
+    with pytest.raises(InputError, match="is JavaScript, which gives a name to JSON") as refused:
+        make_plan(config("tweets.js", input_format="json", text_column="tweet.full_text"), "model")
+
+    command = (refused.value.fix or "").split("`")[1]
+    subprocess.run(command, shell=True, check=True, timeout=60)
+
+    assert "tweets.new.json" == command.rpartition(" > ")[2]
+    assert TEXTS == texts(config("tweets.new.json", text_column="tweet.full_text"))
+
+
+def test_line_of_a_log_before_records_is_no_javascript(folder: Path, config: MakeConfig) -> None:
+    (folder / "a.jsonl").write_text('rows = [1]\n{"text": "good"}\n{"text": "bad"}\n')
+    assert ["good", "bad"] == texts(config(folder))
