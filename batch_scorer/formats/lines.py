@@ -19,9 +19,12 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     check_text(file.path, head)
     lines = shapes.texts(head.lines)
     remark = ""
-    if share := shapes.label_share(lines):
-        how = shapes.how_to_leave_labels_out(lines)
-        remark = f"{share:.0%} of the lines have a label beside a tab, scored as a word; to leave it out, {how}"
+    if labels := shapes.labels_in(lines):
+        beside = "a tab" if labels.separator == "\t" else repr(labels.separator)
+        how = shapes.how_to_leave_labels_out(lines, labels)
+        remark = (
+            f"{labels.share:.0%} of the lines have a label beside {beside}, scored as a word; to leave it out, {how}"
+        )
     return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, remark=remark)
 
 

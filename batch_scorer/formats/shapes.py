@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
+
+from batch_scorer.escape import quoted
 
 _FEW, _SHARE = 3, 0.8  # lines, and the share of them that has to agree
 _LABEL_CHARACTERS, _LABELS = 20, 10  # of the labels: how long they are, and how many there are
+_SEPARATORS = ("\t", "|", ";", "@")  # the last as in the Financial PhraseBank: `text .@neutral`
 _WRAPPED = 0.5  # a share of the lines
 _ENDS = ".!?…"
 _WIDTHS = range(40, 121)  # at which programs wrap text
@@ -22,29 +27,47 @@ def texts(lines: Sequence[bytes]) -> list[str]:
     return [text for text in (line.decode("utf-8", "replace").strip() for line in lines) if text]
 
 
-def label_share(lines: Sequence[str]) -> float:
-    """The share of lines that begin or end in a tab and one of a few short fields; 0 if these are not labels."""
-    return max(_share(lines, -1), _share(lines, 0))
+class Labels(NamedTuple):
+    """Labels beside the texts of a file of lines.
+
+    Args:
+        share: of the lines that have one.
+        separator: what is between a text and its label.
+        at: which field of a line the label is: -1 or 0.
+    """
+
+    share: float
+    separator: str
+    at: int
 
 
-def _share(lines: Sequence[str], at: int) -> float:
-    """The same for one end of the lines: field -1 or 0."""
+def labels_in(lines: Sequence[str]) -> Labels | None:
+    """What most lines begin or end in, if it is one of a few short fields; None if there are no such labels."""
+    found = (Labels(_share(lines, separator, at), separator, at) for separator in _SEPARATORS for at in (-1, 0))
+    return next((labels for labels in found if labels.share), None)
+
+
+def _share(lines: Sequence[str], separator: str, at: int) -> float:
+    """The share of lines with a label at one end, field -1 or 0; 0 if these are not labels."""
     if len(lines) < _FEW:
         return 0.0
-    fields = [line.split("\t")[at].strip() for line in lines if "\t" in line]
+    is_handle = re.compile(r"(^|\s)@").search  # `@ann` is a name, not a label
+    apart = [line for line in lines if separator in line and not (separator == "@" and is_handle(line))]
+    fields = [line.split(separator)[at].strip() for line in apart]
     labels = {field for field in fields if 0 < len(field) <= _LABEL_CHARACTERS}
     share = sum(field in labels for field in fields) / len(lines)
     few = len(labels) <= min(_LABELS, len(lines) // 2 + 1)
     return share if few and share >= _SHARE else 0.0
 
 
-def how_to_leave_labels_out(lines: Sequence[str]) -> str:
+def how_to_leave_labels_out(lines: Sequence[str], labels: Labels) -> str:
     """The options that read such lines without their labels."""
-    columns = max(len(line.split("\t")) for line in lines)
-    texts_at = 0 if _share(lines, -1) else columns - 1
+    counts = Counter(len(line.split(labels.separator)) for line in lines)
+    columns = max(counts, key=lambda count: (counts[count], count))
+    texts_at = 0 if labels.at == -1 else columns - 1
     rest = iter(["label", *(f"column_{number}" for number in range(2, columns + 1))])
     names = ",".join("text" if at == texts_at else next(rest) for at in range(columns))
-    return f"give --input-format csv --delimiter $'\\t' --quote none --columns {names}"
+    return f"give --input-format csv --delimiter {quoted(labels.separator)} --quote none --columns {names}"
 
 
 def is_list(lines: Sequence[str]) -> bool:
@@ -58,7 +81,7 @@ def is_review_per_line(lines: Sequence[bytes]) -> bool:
     In wrapped text, the first word of a line did not fit into the line before.
     """
     filled = texts(lines)
-    if label_share(filled):
+    if labels_in(filled):
         return True
     if len(filled) < _FEW or len(lines) - len(filled) > len(filled) // 10 + 1:
         return False

@@ -62,9 +62,8 @@ def _head(file: StoredFile) -> Sample | None:
 
 
 def _how(lines: list[str]) -> str:
-    if shapes.label_share(lines):
-        return shapes.how_to_leave_labels_out(lines)
-    return "give --input-format lines"
+    labels = shapes.labels_in(lines)
+    return shapes.how_to_leave_labels_out(lines, labels) if labels else "give --input-format lines"
 
 
 def _shown(names: list[str]) -> str:

@@ -188,6 +188,14 @@ def options_in(said: str) -> dict[str, object]:
 NOTICES = {
     "labels at the end": ("a.lines", HEADERLESS, {"format": "lines"}, "100% of the lines have a label", 3),
     "labels at the front": ("a.lines", "0\tBad.\n1\tGood.\n0\tVery bad.\n", {"format": "lines"}, "100% of", 3),
+    "labels after @": (
+        "a.lines",
+        "It rose , it said .@positive\nIt fell a bit .@negative\nIt is there .@neutral\nAnd rose .@positive\n",
+        {"format": "lines"},
+        "100% of the lines have a label beside '@'",
+        4,
+    ),
+    "labels after a bar": ("a.lines", "Good; really.|1\nBad.|0\nFine.|1\n", {"format": "lines"}, "beside '|'", 3),
     "one review a line": (
         "a.txt",
         "A fine one.\nDull!\nNever again.\nI liked it\n",
@@ -211,7 +219,7 @@ def test_file_that_looks_otherwise_than_it_is_read_gets_a_notice_whose_options_r
     assert not any(line.split(TAB)[0] in notice for line in content.splitlines() if len(line.split(TAB)[0]) > 1)
     texts, rejected = read(path, **options_in(notice.partition(";")[2].partition("give")[2]))
     assert (reviews, []) == (len(texts), rejected)
-    assert not any(text.endswith(("\t1", "\t0")) for text in texts)
+    assert not any(text.endswith(("\t1", "\t0", "|1", "|0", "positive", "negative", "neutral")) for text in texts)
 
 
 def test_review_taken_for_the_name_of_its_column_gets_a_notice_without_the_review(file: File) -> None:
@@ -238,6 +246,11 @@ def test_review_taken_for_the_name_of_its_column_gets_a_notice_without_the_revie
 )  # fmt: skip
 def test_one_review_of_several_lines_gets_no_notice(content: str, file: File) -> None:
     assert () == open_inputs(InputConfig((str(file("a.txt", content)),))).notices
+
+
+def test_lines_that_end_in_the_name_of_somebody_have_no_labels(file: File) -> None:
+    path = file("a.lines", "Thanks for nothing @delta\nThree hours late @delta\n@delta you are the best @delta\n")
+    assert () == open_inputs(InputConfig((str(path),), format="lines")).notices
 
 
 LONG_QUESTION = "What did you like about the course, and what could we do better next time?"
