@@ -16,6 +16,7 @@ from batch_scorer.storage.parallel import read_ahead
 _LOOKED_AT = 100  # the largest ones: where most files are reviews, others are larger
 _SHOWN = 3
 _HEAD_BYTES = 512
+_LONG_BYTES = 1 << 16  # several times the longest review of IMDB
 
 
 def notices(listing: Listing, asked: str | None) -> list[str]:
@@ -32,7 +33,7 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
     named = [file for file, kind in listing if kind == "files" and format_of(file.path) == "files"]
     largest = sorted(heapq.nlargest(_LOOKED_AT, named, key=lambda file: file.size_bytes))
     remote = any(storage.is_remote(file.path) for file in largest)
-    several, lists, how = [], [], ""
+    several, lists, long, how = [], [], [], ""
     for file, head in zip(largest, read_ahead(_head, largest, remote), strict=True):
         if head is None:
             continue
@@ -46,9 +47,16 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
             about = "" if head.is_whole else "about "
             several.append(f"{file.path} has {about}{head.estimate(len(lines)):,} lines")
             how = how or _how(lines)
+        elif head.size_bytes > _LONG_BYTES:
+            long.append(f"{file.path} has {head.size_bytes / 1000:,.0f} kB")
     said = []
     if several:
         said.append(f"{_shown(several)} and is scored as one review; if each line is a review, {how}")
+    if long:
+        said.append(
+            f"{_shown(long)} and is scored as one review; if it holds several, write each on a line of its own "
+            "and give --input-format lines"
+        )
     if lists:
         said.append(f"{_shown(lists)}: taken as a review, but holds only addresses or numbers")
     return said

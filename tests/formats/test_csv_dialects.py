@@ -253,6 +253,16 @@ def test_lines_that_end_in_the_name_of_somebody_have_no_labels(file: File) -> No
     assert () == open_inputs(InputConfig((str(path),), format="lines")).notices
 
 
+def test_file_far_longer_than_a_review_gets_a_notice(file: File) -> None:
+    message = "[2022-02-17, 10:35] Ann: Hello,\n\n\nis it on?\n\n"
+    path = file("_chat.txt", message * 2_000)
+
+    (notice,) = open_inputs(InputConfig((str(path),))).notices
+
+    assert notice.startswith(f"{path} has 90 kB and is scored as one review; if it holds several, ")
+    assert () == open_inputs(InputConfig((str(file("a.txt", message * 1_000)),))).notices
+
+
 LONG_QUESTION = "What did you like about the course, and what could we do better next time?"
 
 
