@@ -20,8 +20,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     lines = shapes.texts(head.lines)
     remark = ""
     if labels := shapes.labels_in(lines):
-        beside = "a tab" if labels.separator == "\t" else repr(labels.separator)
-        how = shapes.how_to_leave_labels_out(lines, labels)
+        beside = {"\t": "a tab", " ": "the text"}.get(labels.separator, repr(labels.separator))
+        how = shapes.how_to_leave_labels_out(file.path, labels)
         remark = (
             f"{labels.share:.0%} of the lines have a label beside {beside}, scored as a word; to leave it out, {how}"
         )

@@ -46,7 +46,7 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
         elif shapes.is_review_per_line(head.lines):
             about = "" if head.is_whole else "about "
             several.append(f"{file.path} has {about}{head.estimate(len(lines)):,} lines")
-            how = how or _how(lines)
+            how = how or _how(file.path, lines)
         elif head.size_bytes > _LONG_BYTES:
             long.append(f"{file.path} has {head.size_bytes / 1000:,.0f} kB")
     said = []
@@ -69,9 +69,9 @@ def _head(file: StoredFile) -> Sample | None:
         return None  # and is rejected when it is read
 
 
-def _how(lines: list[str]) -> str:
+def _how(path: str, lines: list[str]) -> str:
     labels = shapes.labels_in(lines)
-    return shapes.how_to_leave_labels_out(lines, labels) if labels else "give --input-format lines"
+    return shapes.how_to_leave_labels_out(path, labels) if labels else "give --input-format lines"
 
 
 def _shown(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +197,7 @@ NOTICES = {
         4,
     ),
     "labels after a bar": ("a.lines", "Good; really.|1\nBad.|0\nFine.|1\n", {"format": "lines"}, "beside '|'", 3),
+    "labels after a comma": ("a.lines", '"Good, really.",1\nBad.,0\nFine.,1\n', {"format": "lines"}, "beside ','", 3),
     "one review a line": (
         "a.txt",
         "A fine one.\nDull!\nNever again.\nI liked it\n",
@@ -248,9 +250,34 @@ def test_one_review_of_several_lines_gets_no_notice(content: str, file: File) ->
     assert () == open_inputs(InputConfig((str(file("a.txt", content)),))).notices
 
 
-def test_lines_that_end_in_the_name_of_somebody_have_no_labels(file: File) -> None:
-    path = file("a.lines", "Thanks for nothing @delta\nThree hours late @delta\n@delta you are the best @delta\n")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Thanks for nothing @delta", "Three hours late @united", "@delta you are the best @delta"],
+        ["Contact me at ann@gmail.com", "Write to bob@gmail.com", "joe@yahoo.com"],
+        ["Good product; recommended", "Bad; no", "Good; ok"],
+        ["Pros; a good screen", "Cons; the battery", "Pros; the price"],
+        ["Lovely film | Trustpilot", "Dull film | Trustpilot", "Never again | Reddit"],
+        ["I paid 20|got nothing|sadly", "Good|better|best", "It is what it is|was"],
+        ["Good, but slow,no", "Well,yes", "No, never,no"],
+        ["Good film;ok", "Bad film;ok", "Fine film;ok"],
+    ],
+)
+def test_signs_that_sentences_have_too_separate_no_labels(lines: list[str], file: File) -> None:
+    path = file("a.lines", "".join(line + "\n" for line in lines * 3))
     assert () == open_inputs(InputConfig((str(path),), format="lines")).notices
+
+
+@pytest.mark.parametrize("name", ["a.lines", "a.txt"])
+def test_labels_of_fasttext_are_noticed_with_a_command_that_leaves_them_out(name: str, file: File) -> None:
+    path = file(name, "__label__2 Great:\ta film\n__label__1 __label__3 Dull \u00e9\n__label__2 It is  good\n")
+
+    (notice,) = open_inputs(InputConfig((str(path),), format=None if name == "a.txt" else "lines")).notices
+    subprocess.run(notice.split("`")[1], shell=True, check=True, timeout=60)
+
+    assert notice.endswith(" and score what it writes with --columns label,text --quote none")
+    texts, rejected = read(path.with_name("a.new.tsv"), columns=("label", "text"), quote="none")
+    assert (["Great: a film", "Dull \u00e9", "It is  good"], []) == (texts, rejected)
 
 
 def test_file_far_longer_than_a_review_gets_a_notice(file: File) -> None:
