@@ -7,9 +7,10 @@ which most characters are common ones.
 from __future__ import annotations
 
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.foreign import wide_encoding
 from batch_scorer.formats.records import DAMAGE
 
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_PLAIN_SHARE = 0.75  # of printable ASCII; in Chinese as UTF-16, which may have no zero bytes, it is about a half
 _READ_BYTES = 16 << 20  # of a file, at most
 _HEAD_BYTES = 512
 _FEW = 0.4  # of the letters of a text in Latin letters lie beyond ASCII, at most
@@ -34,6 +35,23 @@ _OTHERS = {
     "cp1256": "اليمونرتبهدعفسحقكجةى",
     "cp874": "านรอกเงมยลวดทสต่้ี",
 }
+
+
+def wide_encoding(start: bytes) -> str | None:
+    """UTF-16 or UTF-32, if a text that begins so is in one: by its mark, or by every other byte being zero.
+
+    Two odd bytes before plain text are no mark.
+    """
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            rest = start[len(mark) :]
+            is_plain = b"\0" not in rest and sum(0x20 <= byte < 0x7F for byte in rest) > _PLAIN_SHARE * len(rest)
+            return None if is_plain else name
+    half = len(start) // 2
+    for first, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
+        if half >= 4 and start[first::2].count(0) > 0.8 * half and start[1 - first :: 2].count(0) < 0.2 * half:
+            return name
+    return None
 
 
 def encoding_of(path: str) -> str | None:

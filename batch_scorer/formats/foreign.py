@@ -13,6 +13,7 @@ from collections.abc import Callable
 from batch_scorer import storage
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.table import FORMATS, format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
 
@@ -85,9 +86,7 @@ _MAGIC = {
     b"ARROW1\0\0": ".arrow",
     b"PAR1": ".parquet",
 }
-_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _HEAD_BYTES = 512
-_PLAIN_SHARE = 0.75  # of printable ASCII; in Chinese as UTF-16, which may have no zero bytes, it is about a half
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
@@ -154,23 +153,6 @@ def check_json(path: str, head: Sample) -> None:
     if is_list or (filled and all(map(_is_dict, filled))):
         command = f"{python()} -c {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
         raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
-
-
-def wide_encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32, if a text that begins so is in one: by its mark, or by every other byte being zero.
-
-    Two odd bytes before plain text are no mark.
-    """
-    for mark, name in _MARKS.items():
-        if start.startswith(mark):
-            rest = start[len(mark) :]
-            is_plain = b"\0" not in rest and sum(0x20 <= byte < 0x7F for byte in rest) > _PLAIN_SHARE * len(rest)
-            return None if is_plain else name
-    half = len(start) // 2
-    for first, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
-        if half >= 4 and start[first::2].count(0) > 0.8 * half and start[1 - first :: 2].count(0) < 0.2 * half:
-            return name
-    return None
 
 
 def in_wide_encoding(path: str, encoding: str) -> InputError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.foreign import wide_encoding
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.records import DAMAGE, Contents, Fields, Record, Shard, encoding_problem, first_line, shown
 from batch_scorer.schema import Rejection
 from batch_scorer.storage import Beat, StoredFile

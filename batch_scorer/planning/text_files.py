@@ -6,6 +6,7 @@ import heapq
 
 from batch_scorer import storage
 from batch_scorer.formats import foreign, shapes
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.records import DAMAGE
 from batch_scorer.formats.table import format_of
 from batch_scorer.formats.text_lines import Sample, sample
@@ -37,7 +38,7 @@ def notices(listing: Listing, asked: str | None) -> list[str]:
     for file, head in zip(largest, read_ahead(_head, largest, remote), strict=True):
         if head is None:
             continue
-        wide = foreign.wide_encoding(b"\n".join(head.lines)[:_HEAD_BYTES])
+        wide = wide_encoding(b"\n".join(head.lines)[:_HEAD_BYTES])
         if wide and len(listing.files) == 1:  # among others, it is rejected when it is read
             raise foreign.in_wide_encoding(file.path, wide)
         lines = shapes.texts(head.lines)

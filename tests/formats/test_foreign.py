@@ -26,7 +26,7 @@ import pytest
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python
-from batch_scorer.formats import foreign
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
 
@@ -232,7 +232,7 @@ def test_table_of_parquet_under_another_name_is_named(folder: Path, config: Make
     ],
 )
 def test_wide_encoding_is_told_by_its_mark_or_its_zero_bytes(start: bytes, encoding: str | None) -> None:
-    assert encoding == foreign.wide_encoding(start)
+    assert encoding == wide_encoding(start)
 
 
 @pytest.mark.parametrize("begin", ["window.YTD.tweets.part0 = [", "var tweets = [", "export const tweets =\n["])

@@ -14,7 +14,7 @@ from typing import Any
 
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
-from batch_scorer.formats.foreign import wide_encoding
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.json_values import is_other_than_lines
 from batch_scorer.formats.records import Fields
 from batch_scorer.formats.text_lines import Sample
