@@ -30,6 +30,7 @@ _UNLIKELY = frozenset(
         *("neutral", "mixed", "none", "other", "unknown", "nan", "null"),
     )
 )
+_LOWER, _UPPER = 0.35, 0.65  # of a scale: the ends of example ranges, 2 and 4 of 5 stars, 4 and 7 of 1 to 10
 _WORDS = frozenset(word for pair in PAIRS for word in pair)
 _OPPOSITES = {yes: no for yes, no in PAIRS if yes.isalpha()}
 _is_bound = re.compile(rf"(>=|<=|>|<)\s*({NUMBER})").fullmatch
@@ -217,9 +218,13 @@ def _how_to_tell(values: Mapping[str, int]) -> str:
     labels = [*ordered(values)]
     folded = {label.lower(): label for label in labels}
     pairs = [(folded[yes], folded[no]) for yes, no in PAIRS if yes in folded and no in folded]
-    if len(labels) > 1 and None not in map(number_of, labels):
-        tail = max(1, len(labels) * 2 // 5)
-        pairs = [(f"'>={labels[-tail]}'", f"'<={labels[tail - 1]}'")]
+    numbers = [number for number in map(number_of, labels) if number is not None]
+    if len(numbers) == len(labels) > 1 and numbers[0] < numbers[-1]:
+        # Where they are on the scale, of which some may not occur, rather than how many there are.
+        parts = [(number - numbers[0]) / (numbers[-1] - numbers[0]) for number in numbers]
+        yes = next((label for label, part in zip(labels, parts, strict=True) if part >= _UPPER), labels[-1])
+        no = [label for label, part in zip(labels, parts, strict=True) if part <= _LOWER][-1]
+        pairs = [(f"'>={yes}'", f"'<={no}'")]
     for yes, no in pairs:
         options = f"--positive-value {yes} --negative-value {no}"
         return f"say which mean positive and which negative, for instance {options}; what is neither is left out"

@@ -77,7 +77,9 @@ def test_refusal_lists_the_labels_in_order_with_their_counts() -> None:
     ("labels", "options"),
     [
         ("12345", "--positive-value '>=4' --negative-value '<=2'"),
-        ("1234", "--positive-value '>=4' --negative-value '<=1'"),
+        ("1345", "--positive-value '>=4' --negative-value '<=1'"),
+        ("1235", "--positive-value '>=5' --negative-value '<=2'"),
+        ("1234", "--positive-value '>=3' --negative-value '<=2'"),
         ("12", "--positive-value '>=2' --negative-value '<=1'"),
         ("0123456789", "--positive-value '>=6' --negative-value '<=3'"),
     ],
