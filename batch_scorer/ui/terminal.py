@@ -76,7 +76,8 @@ def plan_card(console: Console, output: str, plan: Plan) -> None:
     """What a run would read, and where it would write."""
     rows = []
     for found in plan.inputs:
-        formats = ", ".join(f"{count:,} {name}" for name, count in found["formats"].items())
+        counts = found["formats"].items()  # by names, which do not tell lines of JSON from other JSON
+        formats = ", ".join(f"{count:,} {'JSON' if name == 'jsonl' else name}" for name, count in counts)
         rows.append(("input", f"{found['input']}  {formats}, {found['bytes'] / 1e6:,.1f} MB"))
     rows += [("notice", notice) for notice in plan.notices]
     kept = ", ".join(
