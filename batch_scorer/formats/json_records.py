@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -45,12 +46,22 @@ def record(path: str, offset: int, data: bytes, fields: Fields) -> Record | Reje
         return Rejection(path, offset, record_id, "text_not_a_string", message, json.dumps(text)[:EXCERPT_BYTES])
     kept = []
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
+        one = value_of(value, column.name)
         try:
-            kept.append(fit(value_of(value, column.name), kind.type))
+            if b"Infinity" not in data and _is_infinite(one):
+                raise ValueError("a number larger than any that is read")
+            kept.append(fit(one, kind.type))
         except ValueError as error:
             message = f"the field {column.name!r}: {error}"
             return Rejection(path, offset, record_id, "kept_value_mismatch", message, text[:EXCERPT_BYTES])
     return Record(path, offset, record_id, text, tuple(kept))
+
+
+def _is_infinite(value: Any) -> bool:
+    """Whether a value is or holds an infinite number, which is what Python reads in place of ``1e400``."""
+    if isinstance(value, (list, dict)):
+        return any(map(_is_infinite, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and math.isinf(value)
 
 
 def parse(data: bytes) -> Any:

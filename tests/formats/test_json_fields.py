@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def test_kept_field_has_the_type_of_its_values_wherever_they_are(
     files: list[list[Any]], kind: pa.DataType, values: list[Any], folder: Path, config: MakeConfig
 ) -> None:
     assert (kind, values) == kept(folder, config, *files)
+
+
+@pytest.mark.parametrize("number", ["1e400", "[1, -1e999]", '{"a": 1e400}'])
+def test_kept_number_larger_than_any_costs_its_row(number: str, folder: Path, config: MakeConfig) -> None:
+    (folder / "0.jsonl").write_text(f'{{"text": "good", "k": {number}}}\n{{"text": "bad", "k": Infinity}}\n')
+
+    assert ["kept_value_mismatch", math.inf] == [*map(float_or_code, kept(folder, config)[1])]
+
+
+def float_or_code(value: Any) -> Any:
+    return math.inf if value == "Infinity" else value
 
 
 def test_text_field_that_comes_after_the_sample_is_no_missing_column(folder: Path, config: MakeConfig) -> None:
