@@ -18,7 +18,7 @@ from batch_scorer.config import (
     ScoreConfig,
 )
 from batch_scorer.errors import OptionError
-from batch_scorer.escape import command_without_secrets
+from batch_scorer.escape import command_without_secrets, quoted
 from batch_scorer.formats.table import FORMATS, format_of
 from batch_scorer.planning.places import is_inside, takes_in
 
@@ -148,7 +148,7 @@ def check_reading(reads: InputConfig) -> None:
     _check_choice("input-format", reads.format, (None, *FORMATS))
     _check_range("limit", reads.limit, 1, LARGEST_TOTAL)
     _check_range("max-text-bytes", reads.max_text_bytes, 1, LARGEST_COUNT)
-    _check_encoding(reads.encoding)
+    _check_encoding(reads.encoding, reads.paths)
     _check_csv(reads)
 
 
@@ -194,17 +194,29 @@ def _check_range(name: str, value: float | None, least: float, most: float = mat
         raise OptionError(f"--{name} is out of range", expected=expected, got=repr(value))
 
 
-def _check_encoding(name: str) -> None:
+def _check_encoding(name: str, paths: Sequence[str]) -> None:
     # The first one detects encodings that read ASCII as something else: host names, and Python's escapes.
     samples = (rb"xn--mnchen-3ya.\x41\u0041", bytes(range(128)))
     try:
         fits = all(sample.decode(name) == sample.decode("ascii") for sample in samples)
-    except (LookupError, UnicodeError):
+    except LookupError:
+        raise OptionError(
+            "--encoding names no encoding that is known",
+            expected="for instance utf-8, latin-1, cp1252 or gb18030",
+            got=name,
+            fix="leave it out if you do not know it: after a run, the encoding that would read a file is shown",
+        ) from None
+    except UnicodeError:
         fits = False
     if not fits:
+        from batch_scorer.formats.foreign import rewriting  # imports pyarrow, as above
+
+        path = next((path for path in paths if os.path.isfile(path)), "FILE")
+        command = f"iconv -f {quoted(name.upper().replace('_', '-'))} -t UTF-8"
+        each = "" if [path] == [*paths] else "for each file: "
         raise OptionError(
             "--encoding does not support reading line by line",
             expected="an encoding whose bytes below 128 are ASCII: utf-8, latin-1, cp1252, gb18030 ...",
             got=name,
-            fix="convert the files: iconv -f UTF-16 -t UTF-8",
+            fix=f"{each}{rewriting(path, command, after=' without --encoding')}",
         )
