@@ -5,6 +5,7 @@ The commands run in a POSIX shell where batch-scorer runs, and leave the file as
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ _XML = (
     "import sys, pandas; "
     "pandas.read_xml(sys.argv[1], parser='etree').to_json(sys.argv[2], orient='records', lines=True)"
 )
+_HTML = "import sys, pandas; pandas.read_html(sys.argv[1])[0].to_csv(sys.argv[2], index=False)"
 _TO_PARQUET = "import sys, pyarrow as pa, pyarrow.parquet as pq; pq.write_table({}, sys.argv[2])"
 _ORC = _TO_PARQUET.format("__import__('pyarrow.orc').orc.read_table(sys.argv[1])")
 _FEATHER = _TO_PARQUET.format("__import__('pyarrow.feather').feather.read_table(sys.argv[1])")
@@ -71,6 +73,9 @@ _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     **_COMPRESSED,
 }
 _CALAMINE = (".xls", ".xlsb", ".ods")
+# What files with the endings .zip and .xls may be as well.
+_LOCKED_ZIP = ("an encrypted ZIP archive", _unpacked("7z x {0} -o{1}"))
+_HTML_TABLE = ("a table in HTML", _converted(_HTML, ".csv"))
 # How files begin that no text begins like -> the ending that they should have, and of `_FOREIGN` or the formats.
 _MAGIC = {
     b"PK\x03\x04": ".zip",
@@ -87,9 +92,11 @@ _MAGIC = {
     b"PAR1": ".parquet",
 }
 _HEAD_BYTES = 512
+_ZIP_FLAGS_AT = 6  # in the header of its first file; the lowest bit says that it is encrypted
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
 _FEW_RETURNS = 2  # in a line that is longer than the sample
+_is_html = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|meta|style|body|table)\b", re.IGNORECASE).match
 _DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
 # JavaScript that gives a value a name, as exports of accounts do: `window.YTD.tweets.part0 = [`.
 _is_assigned = re.compile(rb"\s*((var|let|const|export)\s+)*[A-Za-z_$][\w.$]*\s*=\s*([\[{]|$)").match
@@ -105,17 +112,28 @@ def ending_of(name: str) -> str | None:
 
 def refusal(path: str, ending: str) -> InputError:
     """The refusal of a file with one of the endings that `ending_of` gives."""
-    what, command = _FOREIGN[ending]
     here, before = _here(path)
     stem = here[: -len(ending)] if here.lower().endswith(ending) else here
-    if ending in _CALAMINE:
-        before += f"{python()} -m pip install python-calamine && "
+    what, command = entry = _entry(path, ending)
+    if package := "lxml" if entry is _HTML_TABLE else "python-calamine" if ending in _CALAMINE else "":
+        before += f"{python()} -m pip install {package} && "
     return InputError(
         f"the input is {what}, which is not read as it is",
         where=path,
         expected="Parquet, JSON, CSV, a workbook (.xlsx) or text, compressed with gzip, bzip2 or zstd or not",
         fix=f"run `{before}{command(here, stem)}` and score what it writes",
     )
+
+
+def _entry(path: str, ending: str) -> tuple[str, Callable[[str, str], str]]:
+    """The entry of `_FOREIGN` for a file with this ending, or what else it is by its first bytes."""
+    start = b""
+    if ending in (".xls", ".zip") and not storage.is_remote(path):
+        with contextlib.suppress(OSError), storage.open_read(path) as stream:
+            start = stream.read(_HEAD_BYTES)
+    if ending == ".zip" and len(start) > _ZIP_FLAGS_AT and start[_ZIP_FLAGS_AT] & 1:
+        return _LOCKED_ZIP
+    return _HTML_TABLE if ending == ".xls" and _is_html(start) else _FOREIGN[ending]
 
 
 def check_text(path: str, head: Sample) -> None:

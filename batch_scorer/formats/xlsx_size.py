@@ -16,6 +16,9 @@ CELLS = 32_000_000  # of a sheet, empty ones included
 _MEMBERS = 10_000
 _PIECE_BYTES, _OVERLAP = 1 << 20, 32
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
+# The header of a container of Office: the size of its sectors, as a power of two, and where its directory begins.
+_CONTAINER, _CONTAINER_MARK = struct.Struct("<8s22xH16xI"), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _reference = re.compile(rb'\br\s*=\s*["\']([A-Z]{0,3})([0-9]{1,7})["\']').finditer
 
 
@@ -29,7 +32,9 @@ def check_size(stream: BinaryIO, beat: Beat | None) -> None:
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError):
-        raise OSError("not an Excel workbook, or one that is damaged or encrypted") from None
+        if _is_encrypted(stream):
+            raise OSError("the workbook is encrypted: save it without a password") from None
+        raise OSError("not an Excel workbook, or one that is damaged") from None
     if len(members) > _MEMBERS:
         raise OSError(f"a workbook of {len(members):,} parts, more than {_MEMBERS:,}")
     left = INFLATED_BYTES
@@ -48,6 +53,19 @@ def check_size(stream: BinaryIO, beat: Beat | None) -> None:
         if rows * columns > CELLS:
             size = f"{rows:,} rows and {columns:,} columns"
             raise OSError(f"a sheet of {size}, more than {CELLS:,} cells: save it as CSV")
+
+
+def _is_encrypted(stream: BinaryIO) -> bool:
+    """Whether a file is a container in which Office puts what it encrypts: its directory has an entry of that name."""
+    stream.seek(0)
+    head = stream.read(_CONTAINER.size)
+    if len(head) < _CONTAINER.size:
+        return False
+    mark, shift, sector = _CONTAINER.unpack(head)
+    if mark != _CONTAINER_MARK or shift > 12:
+        return False
+    stream.seek((sector + 1) << shift)
+    return _ENCRYPTED in stream.read(1 << shift)
 
 
 def _inflated(stream: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
         for at, line in enumerate(encoding_advice(config, result.badly_encoded)):
             terminal.row(console, "" if at else "encoding", line, fold=not at)
     if not result.is_success:
-        for at, (what, command) in enumerate(ways_out(config, counts)):
+        for at, (what, command) in enumerate(ways_out(config, counts, result.unreadable)):
             terminal.row(console, "" if at else "or", what)
             terminal.row(console, "", command, fold=False)
 
@@ -117,12 +117,18 @@ def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
     return [f"{path} is not UTF-8, as JSON has to be; from {name}, all of it can be converted:", iconv]
 
 
-def ways_out(config: ScoreConfig, counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """How to make a success of a run that is not one: what that means, and the command."""
+def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """How to make a success of a run that is not one: what that means, and the command.
+
+    Args:
+        unreadable: the first files and ranges that could not be read, and why.
+    """
     more, accepts, ways = [], [], []
     if counts["unreadable"] and not config.job.allow_unreadable:
         retry = config.again() or "the same command with --resume"
-        ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
+        # What is encrypted does not become readable by itself.
+        if len(unreadable) < counts["unreadable"] or not all(" encrypted: " in why for why in unreadable):
+            ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     rate = error_rate(counts)

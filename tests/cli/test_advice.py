@@ -167,6 +167,7 @@ def test_file_that_cannot_be_read_is_named_with_the_reason_in_a_run_and_before(d
     assert (0, 3) == (before.exit_code, run.exit_code)
     for said in (before.output, run.output):
         assert f"cut.parquet cannot be read: {why}" in said
+    assert (damage != "encrypted") == ("read again what could not be read" in run.output)
     many = score("score", "*.parquet", "--output", "more", "--model", "model", "--dry-run")
     assert 3 == many.output.count("cannot be read: ") and "and 1 more file" in many.output
 

@@ -23,10 +23,11 @@ import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import InputError
+from batch_scorer.config import InputConfig, ScoreConfig
+from batch_scorer.errors import InputError, OptionError
 from batch_scorer.escape import python
 from batch_scorer.formats.encodings import wide_encoding
+from batch_scorer.planning.options import check_reading
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
 
@@ -235,6 +236,28 @@ def test_wide_encoding_is_told_by_its_mark_or_its_zero_bytes(start: bytes, encod
     assert encoding == wide_encoding(start)
 
 
+def test_encrypted_zip_and_html_named_xls_are_told_from_the_plain_ones(folder: Path, config: MakeConfig) -> None:
+    _zip(folder / "a.zip")
+    data = bytearray((folder / "a.zip").read_bytes())
+    data[6] |= 1
+    (folder / "a.zip").write_bytes(data)
+    (folder / "b.xls").write_text("\ufeff\n<html><body><table><tr><th>text</th></tr></table></body></html>")
+    said = []
+    for name in ("a.zip", "b.xls"):
+        with pytest.raises(InputError) as refused:
+            make_plan(config(folder / name), "model")
+        said.append((refused.value.what, (refused.value.fix or "").replace(str(folder), "in").split("`")[1]))
+
+    (zipped, unzip), (html, convert) = said
+    assert ("the input is an encrypted ZIP archive, which is not read as it is", "7z x in/a.zip -oin/a.unpacked") == (
+        zipped,
+        unzip,
+    )
+    assert "the input is a table in HTML, which is not read as it is" == html
+    assert convert.startswith(f"{python()} -m pip install lxml && {python()} -c 'import sys, pandas; pandas.read_html(")
+    assert convert.endswith(" in/b.xls in/b.csv")
+
+
 @pytest.mark.parametrize("begin", ["window.YTD.tweets.part0 = [", "var tweets = [", "export const tweets =\n["])
 def test_javascript_is_refused_with_a_command_that_leaves_json(
     begin: str, folder: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
@@ -250,6 +273,25 @@ def test_javascript_is_refused_with_a_command_that_leaves_json(
 
     assert "tweets.new.json" == command.rpartition(" > ")[2]
     assert TEXTS == texts(config("tweets.new.json", text_column="tweet.full_text"))
+
+
+def test_encoding_that_no_lines_are_read_in_is_refused_with_a_command_for_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "a b.csv").write_text(CSV, encoding="utf-16")
+    with pytest.raises(OptionError, match="does not support reading line by line") as refused:
+        check_reading(InputConfig(("a b.csv",), encoding="utf_16"))
+    fix = refused.value.fix or ""
+    subprocess.run(fix.split("`")[1], shell=True, check=True, timeout=60)
+
+    assert fix.endswith("> 'a b.new.csv'` and score what it writes without --encoding")
+    assert CSV == (folder / "a b.new.csv").read_text(encoding="utf-8").lstrip("\ufeff")
+    with pytest.raises(OptionError) as refused:
+        check_reading(InputConfig((".",), encoding="utf_16"))
+    assert (refused.value.fix or "").startswith("for each file: run `iconv -f UTF-16 -t UTF-8 < FILE > FILE.new`")
+    with pytest.raises(OptionError, match="names no encoding that is known"):
+        check_reading(InputConfig((".",), encoding="utf88"))
 
 
 def test_line_of_a_log_before_records_is_no_javascript(folder: Path, config: MakeConfig) -> None:

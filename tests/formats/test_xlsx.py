@@ -185,6 +185,17 @@ def test_bombs_and_damage_are_unreadable_before_they_are_read(
         assert damaged(config(folder))
 
 
+def test_encrypted_workbook_is_said_to_be_encrypted(folder: Path, config: MakeConfig) -> None:
+    header = bytearray(512)
+    header[:8], header[30:32], header[48:52] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x09\0", b"\x01\0\0\0"
+    entries = b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in ("Root Entry", "EncryptedPackage"))
+    (folder / "a.xlsx").write_bytes(header + bytes(512) + entries)
+    assert "the workbook is encrypted: save it without a password" == damaged(config(folder))
+
+    (folder / "a.xlsx").write_bytes(header + bytes(512) + entries.replace(b"E\0n\0c", b"D\0n\0c"))
+    assert "not an Excel workbook, or one that is damaged" == damaged(config(folder))
+
+
 def test_every_changed_byte_of_a_workbook_ends_as_records_or_damage(folder: Path, config: MakeConfig) -> None:
     path = workbook(folder / "a.xlsx", A=[["text"], ["one"], ["two"]])
     data = path.read_bytes()
