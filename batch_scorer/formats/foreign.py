@@ -24,6 +24,10 @@ _XML = (
     "import sys, pandas; "
     "pandas.read_xml(sys.argv[1], parser='etree').to_json(sys.argv[2], orient='records', lines=True)"
 )
+_UNASSIGNED = (
+    "import re, sys; sys.stdout.buffer.write("
+    r're.sub(rb"\A[^=\[{]*=", b"", sys.stdin.buffer.read()).strip().rstrip(b";"))'
+)
 _HTML = "import sys, pandas; pandas.read_html(sys.argv[1])[0].to_csv(sys.argv[2], index=False)"
 _TO_PARQUET = "import sys, pyarrow as pa, pyarrow.parquet as pq; pq.write_table({}, sys.argv[2])"
 _ORC = _TO_PARQUET.format("__import__('pyarrow.orc').orc.read_table(sys.argv[1])")
@@ -40,6 +44,11 @@ def _converted(program: str, ending: str) -> Callable[[str, str], str]:
 def _unpacked(command: str) -> Callable[[str, str], str]:
     """Into a folder of its own; `{0}` for the file, `{1}` for the folder, `{2}` for Python."""
     return lambda path, stem: command.format(_word(path), _word(f"{stem}.unpacked"), python())
+
+
+def _unassigned() -> str:
+    """The command that leaves the value of JavaScript that gives it a name."""
+    return f"{python()} -c {shlex.quote(_UNASSIGNED)}"
 
 
 def _beside(command: str) -> Callable[[str, str], str]:
@@ -69,6 +78,7 @@ _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     ".xml": ("XML", _converted(_XML, ".jsonl")),
     ".orc": ("an ORC file", _converted(_ORC, ".parquet")),
     **dict.fromkeys((".arrow", ".feather"), ("an Arrow file", _converted(_FEATHER, ".parquet"))),
+    ".js": ("JavaScript", lambda path, stem: f"{_unassigned()} < {_word(path)} > {_word(stem + '.json')}"),
     ".avro": ("an Avro file", _converted(_AVRO, ".parquet")),
     **_COMPRESSED,
 }
@@ -100,7 +110,6 @@ _is_html = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|meta|style|
 _DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
 # JavaScript that gives a value a name, as exports of accounts do: `window.YTD.tweets.part0 = [`.
 _is_assigned = re.compile(rb"\s*((var|let|const|export)\s+)*[A-Za-z_$][\w.$]*\s*=\s*([\[{]|$)").match
-_UNASSIGNED = 'import sys; sys.stdout.buffer.write(sys.stdin.buffer.read().partition(b"=")[2].strip().rstrip(b";"))'
 _is_dict, _is_dict_list = re.compile(_DICT).match, re.compile(rb"\s*\[" + _DICT).match
 
 
@@ -165,8 +174,7 @@ def check_json(path: str, head: Sample) -> None:
     filled = [line for line in head.lines if line.strip()][:3]
     is_record_next = len(filled) > 1 and filled[1].startswith(b"{") and filled[1].rstrip().endswith(b"}")
     if head.lines and _is_assigned(head.lines[0]) and not is_record_next:
-        command = f"{python()} -c {shlex.quote(_UNASSIGNED)}"
-        raise rewritten(path, "is JavaScript, which gives a name to JSON", command, "JSON")
+        raise rewritten(path, "is JavaScript, which gives a name to JSON", _unassigned(), "JSON")
     is_list = _is_dict_list(b"\n".join(filled))
     if is_list or (filled and all(map(_is_dict, filled))):
         command = f"{python()} -c {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
@@ -188,8 +196,7 @@ def rewritten(path: str, what: str, command: str, expected: str, after: str = ""
         expected: what the file should be.
         after: with which options to score what the command writes.
     """
-    ending = ".json" if plain_name(path).lower().endswith(".js") else ""
-    return InputError(f"the input {what}", where=path, expected=expected, fix=rewriting(path, command, ending, after))
+    return InputError(f"the input {what}", where=path, expected=expected, fix=rewriting(path, command, after=after))
 
 
 def rewriting(path: str, command: str, ending: str = "", after: str = "") -> str:

@@ -264,15 +264,16 @@ def test_javascript_is_refused_with_a_command_that_leaves_json(
 ) -> None:
     monkeypatch.chdir(folder)
     tweets = ",\n".join('{\n"tweet": {"full_text": "' + text + '"}\n}' for text in TEXTS)
-    (folder / "tweets.js").write_text(f"{begin}\n{tweets}\n];\n\n")
-    with pytest.raises(InputError, match="is JavaScript, which gives a name to JSON") as refused:
-        make_plan(config("tweets.js", input_format="json", text_column="tweet.full_text"), "model")
+    for name, new in (("tweets.js", "tweets.json"), ("a.json", "a.new.json")):
+        (folder / name).write_text(f"{begin}\n{tweets}\n];\n\n")
+        with pytest.raises(InputError, match="the input is JavaScript, which ") as refused:
+            make_plan(config(name, text_column="tweet.full_text"), "model")
 
-    command = (refused.value.fix or "").split("`")[1]
-    subprocess.run(command, shell=True, check=True, timeout=60)
+        command = (refused.value.fix or "").split("`")[1]
+        subprocess.run(command, shell=True, check=True, timeout=60)
 
-    assert "tweets.new.json" == command.rpartition(" > ")[2]
-    assert TEXTS == texts(config("tweets.new.json", text_column="tweet.full_text"))
+        assert new == command.rpartition(" > ")[2]
+        assert TEXTS == texts(config(new, text_column="tweet.full_text"))
 
 
 def test_encoding_that_no_lines_are_read_in_is_refused_with_a_command_for_the_file(
