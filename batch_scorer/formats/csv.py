@@ -14,8 +14,15 @@ import pyarrow as pa
 
 from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.csv_header import check_delimiter, check_named, delimiter_in, delimiter_of, remark
-from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows
+from batch_scorer.formats.csv_header import (
+    check_delimiter,
+    check_named,
+    check_quotes,
+    delimiter_in,
+    delimiter_of,
+    remark,
+)
+from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows, width_advice
 from batch_scorer.formats.foreign import check_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import max_line_bytes, read_lines, sample
@@ -55,6 +62,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         return Contents(reviews, estimated=not head.is_whole, columns=columns)
     if reviews and header is not None:
         check_delimiter(file.path, dialect, header, first, fields.text)
+        if isinstance(header, list):
+            check_quotes(file.path, dialect, header, fields.text)
     if isinstance(header, Malformed):
         raise OSError(f"the header is malformed: {header.message}")
     if header is None:
@@ -93,7 +102,7 @@ def records(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[
                 yield Rejection(path, offset, None, row.code, row.message, row.line[:EXCERPT_BYTES])
                 continue
             if len(row) != len(header):
-                message = f"{counted(len(row), 'field')} where {has} {len(header)}"
+                message = f"{counted(len(row), 'field')} where {has} {len(header)}{width_advice(row, dialect)}"
                 excerpt = " | ".join(row[:EXCERPT_BYTES])[:EXCERPT_BYTES]
                 # Nobody knows which field is the id: what stands in its place may be the text.
                 yield Rejection(path, offset, None, "wrong_field_count", message, excerpt)

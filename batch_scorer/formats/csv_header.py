@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
-from batch_scorer.formats.csv_rows import TAB, Dialect, Lines, Malformed, read_rows
+from batch_scorer.formats.csv_rows import QUOTE, SINGLE_QUOTES, TAB, Dialect, Lines, Malformed, read_rows
 from batch_scorer.formats.records import Fields
 from batch_scorer.formats.table import plain_name
 from batch_scorer.schema import printable
@@ -67,6 +67,22 @@ def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, 
             expected=f"a column {text_column!r}",
             got=_line(line, names[candidates[0]], is_header=bool(with_text)),
             fix=f"give {option}" + ("" if with_text else f" if that separates the columns, and {how}"),
+        )
+
+
+def check_quotes(path: str, dialect: Dialect, header: list[str], text_column: str) -> None:
+    """Checks that the text column is not missing because all names are in single quotes.
+
+    Raises:
+        InputError: it is.
+    """
+    names = [name[1:-1] for name in header if len(name) > 1 and name[0] == name[-1] == "'"]
+    if dialect.quote == QUOTE and text_column not in header and len(names) == len(header):
+        raise InputError(
+            "the fields are in single quotes",
+            where=path,
+            expected=f"a column {text_column!r}, in double quotes or none",
+            fix=f"give {SINGLE_QUOTES}",
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 QUOTE, NO_QUOTE = '"', "none"
+SINGLE_QUOTES = """--quote "'\""""  # as one types it
 TAB = "\t"
 _AGAIN_BYTES, _AGAIN_TIMES = 1 << 20, 16  # how much may be read again: this much, and each byte this often on average
 
@@ -136,6 +137,13 @@ def _advice(line: str, dialect: Dialect) -> str:
     if dialect.delimiter == TAB and dialect.quote != NO_QUOTE:
         return "; if quotes stand for themselves, give --quote none"
     return ""
+
+
+def width_advice(row: list[str], dialect: Dialect) -> str:
+    """Which option would read a record with too many fields: some may be parts of one in single quotes."""
+    opened = next((at for at, field in enumerate(row) if field.lstrip().startswith("'")), len(row))
+    is_torn = any(field.rstrip().endswith("'") for field in row[opened + 1 :])
+    return f"; if fields are in single quotes, give {SINGLE_QUOTES}" if is_torn and dialect.quote == QUOTE else ""
 
 
 def _holds_records(lines: list[str | None], row: list[str], width: int) -> bool:

@@ -164,6 +164,21 @@ def test_names_that_do_not_fit_the_file_are_refused_with_the_cure(case: str, fil
     assert said in str(refused.value)
 
 
+def test_single_quotes_are_answered_by_the_option_that_reads_them(file: File) -> None:
+    with pytest.raises(InputError, match="the fields are in single quotes") as refused:
+        read(file("a.csv", "'id','text'\n'1','good, film'\n'2','bad'\n"))
+    assert 'give --quote "\'"' == refused.value.fix
+    texts, rejected = read(file("a.csv", "'id','text'\n'1','good, film'\n'2','bad'\n"), quote="'")
+    assert (["good, film", "bad"], []) == (texts, rejected)
+
+
+def test_records_that_single_quotes_would_hold_together_are_rejected_with_that_advice(file: File) -> None:
+    path = file("a.csv", "id,text\n1,'good, film'\n2,it's,'fine\n3,'tis good, really\n4,'bad'\n")
+    texts, rejected = read(path)
+    assert ["'bad'"] == texts
+    assert [True, False, False] == ['give --quote "\'"' in rejection.message for rejection in rejected]
+
+
 def test_missing_column_of_a_file_without_a_header_is_answered_by_options_that_read_it(file: File) -> None:
     words = HEADERLESS.replace(", ", " ").replace(TAB, ",").replace("1", "positive").replace("0", "negative")
     files = {"a.tsv": HEADERLESS, "a.csv": HEADERLESS.replace(", ", " "), "b.csv": words}
