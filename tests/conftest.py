@@ -24,6 +24,7 @@ from tests.engines import plain_engines
 from tests.finished_runs import Original
 from tests.hints import collected
 from tests.processes import GUARD_S
+from tests.straight import beam_jobs, straight_jobs
 from tests.stubs.environment import Environment, install
 
 # Examples are cheap, but machines differ; a slow example is not a failure.
@@ -131,9 +132,16 @@ FORMAT_2: dict[str, Any] = {
 
 @pytest.fixture(scope="session", autouse=True)
 def engines() -> Iterator[None]:
-    """Small models score without TensorFlow; on a busy machine, loading may take as long as it likes."""
-    with plain_engines(), pytest.MonkeyPatch.context() as patch:
+    """Small models score without TensorFlow, and here without Beam; loading may take as long as it likes."""
+    with plain_engines(), straight_jobs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "LOADING_SECONDS", GUARD_S)
+        yield
+
+
+@pytest.fixture
+def through_beam() -> Iterator[None]:
+    """All jobs of a test go through Beam: it is about how they run, or what they log, and not only what they write."""
+    with beam_jobs():
         yield
 
 

@@ -19,6 +19,8 @@ from batch_scorer.models import engine
 from tests.jobs import rows
 from tests.processes import GUARD_S, running, wait_until
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 GOOD = 3_000
 SECRETS = ("Zanzibar", "Quixotic", "Umbrella", "Vermouth", "Wisteria", "Xylophon", "Yosemite")
 

@@ -18,6 +18,8 @@ from batch_scorer.escape import command_without_secrets, quoted, report, secrets
 from batch_scorer.events import error_line, logged
 from tests.conftest import REVIEWS
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 KEY, PASSWORD = "wJalrXUtnFEMI/K7MDENG", "hunter2:pass/word"
 
 # A text, and what is left of it.

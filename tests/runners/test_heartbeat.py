@@ -18,6 +18,8 @@ from batch_scorer.runners import heartbeat
 from batch_scorer.runners.heartbeat import LOADING, Pulse, Watch, worker_file
 from tests.processes import GUARD_S, tied
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 
 class Child:
     """A process that does nothing, told of as if it were a worker."""

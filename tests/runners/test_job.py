@@ -21,6 +21,8 @@ from batch_scorer.runners import job as jobs
 from batch_scorer.runners.job import plan_job, run_job
 from tests.jobs import part_bytes
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 MakeConfig = Callable[..., ScoreConfig]
 
 

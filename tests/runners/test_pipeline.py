@@ -26,6 +26,8 @@ from tests.conftest import REVIEWS, save_tiny
 from tests.engines import tensorflow_engines
 from tests.jobs import part_bytes, rows, score_here
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 Config = Callable[..., ScoreConfig]
 
 BAD = [b'{"id": "b1", "text": "cut off', b'{"id": "b2"}', b'{"id": "b3", "text": null}', b'{"id": "b4", "text": "?!"}']

@@ -32,6 +32,8 @@ from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, sessions, wait_until
 
+pytestmark = pytest.mark.usefixtures("through_beam")
+
 Config = Callable[..., ScoreConfig]
 Words = tuple[str, ...]
 ROOT = Path(__file__).parents[2]

@@ -107,6 +107,7 @@ def bucket(
     client.use(())
 
 
+@pytest.mark.usefixtures("through_beam")
 def test_job_on_a_store_gives_the_rows_of_a_local_one_and_uploads_each_part_once(
     bucket: Bucket, inputs: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
