@@ -145,6 +145,17 @@ def through_beam() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def plain_shipped() -> Iterator[None]:
+    """The shipped model scores without TensorFlow too; the last bits of its numbers, which are others, nobody prints.
+
+    For examples that start many processes. With TensorFlow, `test_real` and `api/test_model` have it score.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAOS_PLAIN", "any")
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hints() -> Iterator[None]:
     """Whatever errors advise in this session is a command or an option that there is."""

@@ -27,6 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("plain_shipped")
 def test_examples_print_what_they_say(place: Path) -> None:
     tried = {}
     with contextlib.chdir(place):

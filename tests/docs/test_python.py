@@ -23,6 +23,8 @@ import pytest
 import batch_scorer
 from tests.docs.test_analysts import FENCED, Block, agree, blocks
 
+pytestmark = pytest.mark.usefixtures("plain_shipped")
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "python.md"
 BLOCKS = blocks(PAGE.read_text(encoding="utf-8"))
@@ -48,7 +50,8 @@ class Reader:
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(io.StringIO()) as printed:
             if block.kind == "sh":
                 path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-                environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+                places = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+                environment = {**os.environ, "PATH": path, "PYTHONPATH": places}
                 subprocess.run(["bash", "-euc", block.code], check=True, env=environment)
             elif name := re.match(r"# (\w+\.py)\n", block.code):
                 Path(name[1]).write_text(block.code, encoding="utf-8")

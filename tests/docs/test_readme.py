@@ -108,6 +108,7 @@ def test_commands_for_a_csv_file_score_it_and_write_a_page(own_reviews: Path) ->
     assert ["kettle", "kettle", "toaster"] == products
 
 
+@pytest.mark.usefixtures("plain_shipped")
 def test_python_of_the_readme_scores_explains_and_runs_a_job(
     own_reviews: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
