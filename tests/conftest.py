@@ -27,8 +27,10 @@ from tests.processes import GUARD_S
 from tests.straight import beam_jobs, straight_jobs
 from tests.stubs.environment import Environment, install
 
-# Examples are cheap, but machines differ; a slow example is not a failure.
-settings.register_profile("default", deadline=None, derandomize=True)
+# Machines differ: a slow example is not a failure. Each change tries the same few examples; whoever changes what a test
+# is about may try many others, by `--hypothesis-profile thorough`.
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1_000)
 settings.load_profile("default")
 
 # The files that take longest, longest first. Each goes to one process (`scripts/test`): one that came last would run

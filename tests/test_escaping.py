@@ -449,7 +449,7 @@ def finished(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "out"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_inspect_of_a_run_whose_manifest_says_anything_shows_it_or_says_that_it_is_damaged(
     finished: Path, data: st.DataObject

@@ -130,7 +130,7 @@ def test_publishing_again_replaces_the_part_of_an_earlier_try(tmp_path: Path, pl
     assert 4 == pq.read_metadata(tmp_path / "predictions/part-00003.parquet").num_rows
 
 
-@settings(max_examples=40)  # each writes two parts
+@settings(max_examples=25)  # each writes two parts
 @given(sizes=st.lists(st.integers(0, 7), max_size=6), group=st.integers(1, 6))
 def test_row_groups_and_bytes_do_not_depend_on_how_the_rows_came(
     tmp_path_factory: pytest.TempPathFactory, plan: Plan, sizes: list[int], group: int
@@ -154,7 +154,7 @@ def test_rows_fill_row_groups_as_large_as_the_contract_says() -> None:
     assert (50_000, 128 << 20) == (write.ROW_GROUP_ROWS, write.ROW_GROUP_BYTES)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(sizes=st.lists(st.integers(0, 7), max_size=6), limit=st.integers(1, 3_000))
 def test_row_groups_end_by_bytes_too_however_the_rows_came(
     tmp_path_factory: pytest.TempPathFactory, plan: Plan, sizes: list[int], limit: int
