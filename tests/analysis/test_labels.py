@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -19,10 +20,16 @@ RULE = LabelRule.of("label", [">=4", "good", "yes"], ["<=2", "bad", "0x1"])
 WORDS = {True: "positive", False: "negative", None: None}
 
 
+@functools.cache
+def database() -> duckdb.DuckDBPyConnection:
+    """One for all tests: to start it takes longer than to ask it."""
+    return duckdb.connect(config={"threads": 1})
+
+
 def in_sql(column: pa.Array, rule: LabelRule) -> list[str | None]:
-    with duckdb.connect() as db:
+    with database().cursor() as db:
         db.register("given", pa.table({"label": column, "place": range(len(column))}))
-        db.execute("create temp view reviews as from given")
+        db.execute("create or replace temp view reviews as from given")
         found = labels.find_labels(db, "reviews", "label", rule)
         assert found is not None
         rows = db.execute(f"select {labels.truth(found, 'label')} from reviews order by place").fetchall()

@@ -63,7 +63,7 @@ def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(
     imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")  # as it is outside of tests
-    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, 500)
+    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, 200)
     pq.write_table(reviews, tmp_path / "in.parquet")
     expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out").to_pylist()
 

@@ -141,6 +141,8 @@ def start_spark(folder: Path) -> None:
             "spark.driver.host": "localhost",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.log.level": "ERROR",
+            # To compile well what runs once takes longer than to run it.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }.items():
             builder = builder.config(name, value)
         builder.getOrCreate()

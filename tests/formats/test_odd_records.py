@@ -184,7 +184,7 @@ def test_compressed_file_cut_short_gives_what_comes_before_and_one_unreadable(
     ending: str, tmp_path: Path, config: Callable[..., ScoreConfig]
 ) -> None:
     # Lines that compress badly, and several of bzip2's blocks of 900 000 bytes.
-    lines = b"".join(b"film %s\n" % hashlib.sha512(b"%d" % i).hexdigest().encode() for i in range(30_000))
+    lines = b"".join(b"film %s\n" % hashlib.shake_256(b"%d" % i).hexdigest(700).encode() for i in range(3_000))
     with pa.CompressedOutputStream(str(tmp_path / "whole"), {"zst": "zstd", "gz": "gzip", "bz2": "bz2"}[ending]) as out:
         out.write(lines)
     data = (tmp_path / "whole").read_bytes()
@@ -192,7 +192,7 @@ def test_compressed_file_cut_short_gives_what_comes_before_and_one_unreadable(
     job = config(tmp_path / f"cut.log.{ending}", input_format="lines", allow_unreadable=True)
     counts = score_here(job)["counts"]
     assert 1 == counts["unreadable"]
-    assert 5_000 < counts["scored"] < 30_000
+    assert 500 < counts["scored"] < 3_000
     expected = lines.split(b"\n")[: counts["scored"]]
     offsets = [row["offset"] for row in rows(job.output.directory)]
-    assert [sum(len(line) + 1 for line in expected[:i]) for i in range(0, len(expected), 997)] == offsets[::997]
+    assert [sum(len(line) + 1 for line in expected[:i]) for i in range(0, len(expected), 97)] == offsets[::97]
