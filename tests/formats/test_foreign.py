@@ -30,6 +30,7 @@ from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.planning.options import check_reading
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
+from tests.processes import GUARD_S
 
 MakeConfig = Callable[..., ScoreConfig]
 TEXTS = ["a good café", "a bad film"]
@@ -119,7 +120,7 @@ def test_file_that_is_not_read_is_refused_with_a_command_that_cures(
     assert command, refused.value.fix
     if shutil.which(command[1].split()[0]):  # every command but xz comes with Python, or with every system
         before = path.read_bytes()
-        subprocess.run(command[1], shell=True, check=True, executable="/bin/bash", timeout=120)
+        subprocess.run(command[1], shell=True, check=True, executable="/bin/bash", timeout=GUARD_S)
         assert before == path.read_bytes()
         path.unlink()
         (made,) = (entry for entry in os.scandir(folder))

@@ -16,6 +16,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
+from tests.processes import GUARD_S
 
 MakeConfig = Callable[..., ScoreConfig]
 TEXTS = ["a good café", "a bad film", "it's not boring"]
@@ -42,7 +43,7 @@ def _cured(error: InputError, folder: Path, config: MakeConfig) -> list[str]:
     """The texts that the command of a refusal makes readable."""
     command = re.search("`(.*)`", error.fix or "")
     assert command, error.fix
-    subprocess.run(command[1], shell=True, check=True, timeout=120)
+    subprocess.run(command[1], shell=True, check=True, timeout=GUARD_S)
     (made,) = folder.glob("*.new*")
     column = re.search(r"--text-column (\S+)", error.fix or "")
     return _texts(config(made, text_column=column[1] if column else "text"))

@@ -27,6 +27,7 @@ from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import Ids
 from tests.conftest import WORDS
 from tests.jobs import rows, score_here
+from tests.processes import GUARD_S
 
 REVIEWS = 1_500
 SHARD_ROWS = 510  # three shards, so that each has batches of its own
@@ -222,5 +223,5 @@ try:
 except MemoryError as error:
     print("MemoryError", error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=GUARD_S, check=False)
     assert (0, True) == (done.returncode, done.stdout.startswith("MemoryError")), done.stderr[-2000:]
