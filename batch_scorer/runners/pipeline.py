@@ -24,6 +24,8 @@ def options(config: ScoreConfig) -> PipelineOptions:
         OptionError: Beam does not know one of them, the runner lacks one, or cannot reach what the config names.
     """
     given = PipelineOptions(list(config.job.beam_options))
+    if not config.job.beam_options:
+        return given  # of a local job; to list all that Beam knows takes longer than to plan a small one
     known = PipelineOptions([]).get_all_options()
     # Beam ignores words that belong to no option, so that a misspelt runner would go unnoticed.
     stray = [
