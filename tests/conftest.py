@@ -51,7 +51,6 @@ SLOW_FILES = (
     "tests/runners/test_dataflow.py",
     "tests/test_privacy.py",
     "tests/train/test_notebook.py",
-    "tests/scoring/test_isolation.py",
     "tests/test_fuzz.py",
     "tests/train/test_resume.py",
 )
