@@ -1,14 +1,45 @@
-"""The graph's own small parts: the versions that a manifest names."""
+"""The graph's steps, taken without Beam too; and its small parts: the versions that a manifest names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from batch_scorer.config import ScoreConfig
+from batch_scorer.runners import graph
 from batch_scorer.runners.graph import versions
+from tests.conftest import REVIEWS
+from tests.jobs import part_bytes, score_here
+from tests.straight import beam_jobs, straight_jobs
+
+
+def test_steps_that_tests_take_without_beam_write_what_the_graph_does(
+    config: Callable[..., ScoreConfig], jsonl_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[object] = []
+
+    def build(*given: Any) -> None:
+        built.append(given)
+        graph.build(*given)
+
+    monkeypatch.setattr("batch_scorer.runners.local.build", build)
+    source = jsonl_file(*({"id": name, "text": text} for name, text in REVIEWS), {"id": "b"}, b"{broken")
+    common: dict[str, Any] = {"id_column": "id", "run_id": "r", "shard_rows": 2, "max_error_rate": 0.5}
+    with straight_jobs():
+        straight = score_here(config(source, output=str(tmp_path / "straight"), **common))
+    assert [] == built
+    with beam_jobs():
+        through = score_here(config(source, output=str(tmp_path / "through"), **common))
+    assert 1 == len(built)
+    assert 4 < len(part_bytes(tmp_path / "through"))
+    assert part_bytes(tmp_path / "through") == part_bytes(tmp_path / "straight")
+    assert through.keys() == straight.keys()
+    for name in ("counts", "parts", "profile", "bias", "versions"):
+        assert through[name] == straight[name], name
 
 
 def test_versions_are_those_of_the_installed_packages() -> None:
