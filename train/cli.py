@@ -19,7 +19,7 @@ from train.data import Say
 from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
 from train.options import column_options, columns_and_reading, read_options, setting_of
-from train.run import AVERAGE, PRETRAINING, Line, Run
+from train.run import Run
 from train.sides import GIVEN
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ FEW_CORES = 4
 @option(_RECIPE, "--teacher", type=click.Path(path_type=Path), metavar="FILE",
         help="Skip the teacher and use the teacher.npz in the work directory of another run (preset "
              "full).")  # fmt: skip
+@option(_RECIPE, "--start-model", type=click.Path(path_type=Path), metavar="DIR",
+        help="Start from the network of this model, which has the same words, and let it join the teacher (preset "
+             "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
         help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
 @option(_RUN, "--checkpoint-seconds", type=Number(0), default=120.0, metavar="SECONDS",
@@ -86,8 +89,8 @@ def main(
     context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, validation: tuple[str, ...],
     unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None, batch_size: int | None,
     seed: int | None, settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
-    counterfactual_holdout: str | None, teacher: Path | None, work: Path | None, checkpoint_seconds: float,
-    deterministic: bool, resume: bool, **reading: Any,
+    counterfactual_holdout: str | None, teacher: Path | None, start_model: Path | None, work: Path | None,
+    checkpoint_seconds: float, deterministic: bool, resume: bool, **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
@@ -118,7 +121,7 @@ def main(
 
     inputs = Inputs(
         sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
-        teacher,
+        teacher, start_model,
     )  # fmt: skip
     inputs.check(preset)
     work = work or Path(f"{output}.work")
@@ -150,7 +153,7 @@ def train(
 
     from batch_scorer.models.network import Architecture
     from train import full, notebook, trainer
-    from train.progress import bar
+    from train.progress import bar, measured
     from train.publish import publish
 
     console = Console()
@@ -185,7 +188,7 @@ def train(
     with bar(console) as on_step:
         run = Run(work, resume, fixed, on_step, lambda line: say(measured(line)), checkpoint_seconds)
         fitted = inputs.fitting(preset, rewritten)(recipe, architecture, data, run)
-    model_id = publish(output, name, architecture, data, fitted, recipe)
+    model_id = publish(output, name, architecture, data, fitted, recipe, inputs.provenance(rewritten))
     run.finish()
     draw_curves(run, say)
     quality = fitted.validation
@@ -220,19 +223,6 @@ def changed(recipe: Any, settings: Sequence[str]) -> Any:
         except ValueError as error:
             raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
     return recipe
-
-
-def measured(line: Line) -> str:
-    """What the log's line at the end of an epoch says, in words."""
-    if line["stage"] == PRETRAINING:
-        return f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}"
-    progress = f"mean of the weights after epoch {line['epoch']}"
-    if line["stage"] != AVERAGE:
-        progress = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
-    return (
-        f"{progress}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
-        f"temperature {line['temperature']:.2f}"
-    )
 
 
 def draw_curves(run: Run, say: Say) -> None:

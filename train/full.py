@@ -11,6 +11,7 @@ import numpy as np
 
 from batch_scorer.errors import InputError, OptionError
 from batch_scorer.escape import install
+from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import Tokenizer
 from train import fit as fine_tuning
@@ -33,7 +34,8 @@ class Recipe(trainer.Recipe):
         fine_tunings: how many times to fine-tune, each time with a different order and dropout; the model's weights
             are the mean of all.
         max_windows: how many times 499 words are read of a longer review; 1 reads its last words only.
-        start: what the student starts from: `teacher`, the mean of the teacher's networks, or `pretraining`.
+        start: what the student starts from: `teacher`, which is the earlier model if there is one and else the mean of
+            the teacher's networks, or `pretraining`.
         student_rate: the learning rate after the former, at its peak; after the latter it is `learning_rate`.
         ties: classes of words that share an id (`train/material/word_classes.toml`): `all`, `none`, or names separated
             by commas.
@@ -60,11 +62,13 @@ class Given:
         pretrained: the `pretrained.npz` of an earlier run on the same data, to start from. Every run leaves one.
         taught: the `teacher.npz` of an earlier run on the same data, likewise.
         rewritten: rewritten reviews.
+        earlier: directory of a model of the same words and shape, which joins the teacher and starts the student.
     """
 
     pretrained: Path | None = None
     taught: Path | None = None
     rewritten: Rewritten | None = None
+    earlier: Path | None = None
 
 
 def fit(
@@ -75,9 +79,9 @@ def fit(
     Validation reviews are not part of pre-training, not even without their labels.
 
     Raises:
-        InputError: an earlier run used different data, so that its words have different ids; or scikit-learn is not
-            installed.
-        OptionError: `fine_tunings` is below 1.
+        InputError: an earlier run or model used different data, so that its words have different ids; or scikit-learn
+            is not installed.
+        OptionError: `fine_tunings` is below 1, or there is no such start.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise InputError(
@@ -103,10 +107,12 @@ def fit(
         replace_arrays(saved, {"vocabulary": np.array(data.vocabulary), "counts": data.counts, **tensors})
     start = _load(given.pretrained or saved, data)
     start["embedding"] = tied_embedding(start["embedding"], data.counts, data.vocabulary, data.tokenizer.aliases)
-    taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught)
+    earlier = _earlier(given.earlier, architecture, data) if given.earlier else None
+    taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, earlier)
     soft, fine_tuned = taught.soft if taught else None, recipe
-    if taught and recipe.start == "teacher":
-        start, fine_tuned = dict(taught.weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
+    weights = taught.weights if taught else earlier
+    if weights and recipe.start == "teacher":
+        start, fine_tuned = dict(weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
     parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
     fitted = fine_tuning.fit(fine_tuned, architecture, data, run, start, recipe.fine_tunings, parts)
     return calibrated(fitted, architecture, data, recipe.seed)
@@ -141,3 +147,21 @@ def _load(path: Path, data: Prepared) -> dict[str, Floats]:
                 fix="give the --data and --unlabelled of that run, or leave --pretrained out",
             )
         return {name: stored[name] for name in pretrain.TRAINED}
+
+
+def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:
+    """The tensors of an earlier model, whose words share ids as those of the data do."""
+    model = artifact.load(str(directory))
+    if model.architecture != architecture or list(model.vocabulary) != list(data.vocabulary):
+        raise InputError(
+            "the model has other words, or another shape",
+            where=str(directory),
+            expected="a model that was trained with the same --data and sizes, so that its words have the same ids",
+            fix="check --start-model, or leave it out",
+        )
+    tensors = dict(model.tensors)
+    # A model whose words share ids already has their common embedding.
+    if not model.tokenizer.aliases:
+        aliases = data.tokenizer.aliases
+        tensors["embedding"] = tied_embedding(tensors["embedding"], data.counts, data.vocabulary, aliases)
+    return tensors

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.errors import OptionError
+from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import APOSTROPHES
 from train.data import Columns, Say, read_examples, read_texts
@@ -35,6 +36,7 @@ class Inputs:
         word_index: Keras' word index, where the reviews are Keras' own files.
         counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
         pretrained, teacher: results of the first stages of another run.
+        start_model: directory of a model to start from.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +49,7 @@ class Inputs:
     holdout: str | None = None
     pretrained: Path | None = None
     teacher: Path | None = None
+    start_model: Path | None = None
 
     def check(self, preset: str) -> None:
         """Refuses options that do not go together.
@@ -62,9 +65,10 @@ class Inputs:
                 "Keras' files go together, and only with the preset notebook",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
-        if preset != "full" and (self.unlabelled or self.pretrained or self.counterfactual or self.teacher):
+        given = (self.unlabelled, self.pretrained, self.counterfactual, self.teacher, self.start_model)
+        if preset != "full" and any(given):
             raise OptionError(
-                "--unlabelled, --pretrained, --counterfactual and --teacher are for the full recipe",
+                "--unlabelled, --pretrained, --counterfactual, --teacher and --start-model are for the full recipe",
                 fix="add --preset full",
             )
         if keras and self.validation:
@@ -108,7 +112,9 @@ class Inputs:
         if preset == "full":
             from train import full
 
-            return functools.partial(full.fit, given=full.Given(self.pretrained, self.teacher, rewritten))
+            return functools.partial(
+                full.fit, given=full.Given(self.pretrained, self.teacher, rewritten, self.start_model)
+            )
         if preset == "notebook":
             from train import notebook
 
@@ -122,8 +128,16 @@ class Inputs:
         return {
             "pretrained": _sha256(self.pretrained),
             "teacher": _sha256(self.teacher),
+            **({"start_model": _sha256(self.start_model / "manifest.json")} if self.start_model else {}),
             "rewritten": rewritten.digest() if rewritten else None,
         }
+
+    def provenance(self, rewritten: Rewritten | None) -> dict[str, Any]:
+        """What the artefact records of all this, besides the labelled reviews."""
+        found: dict[str, Any] = {"rewritten": rewritten.counts()} if rewritten else {}
+        if self.start_model:
+            found["start_model"] = artifact.load(str(self.start_model)).model_id
+        return found
 
 
 def _sha256(path: Path | None) -> str | None:

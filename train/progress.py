@@ -1,4 +1,4 @@
-"""The progress bar of a training run: stage, epoch, steps, loss, rate and the time left in the stage."""
+"""What a training run shows: its progress bar (stage, epoch, steps, loss, rate, time left) and a line per epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from train.run import Progress
+from train.run import AVERAGE, PRETRAINING, Line, Progress
 
 
 class Rate(ProgressColumn):
@@ -54,3 +54,16 @@ def bar(console: Console) -> Iterator[Callable[[str, int, int], Progress]]:
             return progress
 
         yield on_step
+
+
+def measured(line: Line) -> str:
+    """What the log's line at the end of an epoch says, in words."""
+    if line["stage"] == PRETRAINING:
+        return f"pre-training epoch {line['epoch']}: validation perplexity {line['perplexity']:.1f}"
+    progress = f"mean of the weights after epoch {line['epoch']}"
+    if line["stage"] != AVERAGE:
+        progress = f"{line['stage']}, epoch {line['epoch']}: training loss {line['training_loss']:.4f}"
+    return (
+        f"{progress}; validation accuracy {line['accuracy']:.4f}, log loss {line['log_loss']:.4f}, "
+        f"temperature {line['temperature']:.2f}"
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,15 @@ from train.prepare import Prepared
 PROBE = "An honest film: slow to start, but the last hour is wonderful and I would happily watch it again."
 
 
-def publish(output: Path, name: str, architecture: Architecture, data: Prepared, fitted: Fitted, recipe: Any) -> str:
+def publish(
+    output: Path, name: str, architecture: Architecture, data: Prepared, fitted: Fitted, recipe: Any,
+    provenance: Mapping[str, Any] = MappingProxyType({}),
+) -> str:  # fmt: skip
     """Writes the artefact into `output` and returns its model id.
 
     Args:
         recipe: the settings that the network was fitted with, a dataclass.
+        provenance: what else it was fitted with, for the artefact to record, as JSON.
     """
     import keras
     import tensorflow as tf
@@ -55,6 +61,7 @@ def publish(output: Path, name: str, architecture: Architecture, data: Prepared,
             "reviews": len(data.training),
             "validation_reviews": len(validation),
             "unlabelled_reviews": len(data.unlabelled),
+            **provenance,
             "data_sha256": data.fingerprint,
             "split_by": data.split_by,
             **({"labels": data.labelling} if data.labelling else {}),

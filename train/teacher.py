@@ -1,14 +1,15 @@
 """A stronger teacher: networks and NBSVM together, whose soft labels the student learns (Hinton et al. 2015).
 
 Each network is fine-tuned without one of several folds of the training reviews, so that it is honest about that fold;
-the same folds give NBSVM's logits. A logistic regression on the validation side weighs the two kinds of member.
+the same folds give NBSVM's logits. An earlier model may join them; since it may know the labelled reviews by heart, it
+has no say on those. A logistic regression on the validation side weighs the kinds of member.
 Shapes: N training reviews, U texts without labels, C crops of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ import numpy.typing as npt
 from batch_scorer.errors import InputError
 from batch_scorer.models.network import Architecture, Floats
 from train import trainer
+from train.data import Ids
 from train.fit import fine_tune, load_weights
 from train.material.crops import crops
 from train.material.mixture import Soft, crops_of, labelled
+from train.network import predictor
 from train.prepare import Prepared
 from train.run import Run, replace_arrays
 
@@ -48,7 +51,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Taught:
-    """What a student gets from its teacher: soft labels, and the mean of the networks' weights to start from."""
+    """What a student gets from its teacher: soft labels, and weights to start from.
+
+    These are the earlier model's, or the mean of the networks' if there is none.
+    """
 
     soft: Soft
     weights: Mapping[str, Floats]
@@ -85,12 +91,14 @@ def teach(
     run: Run,
     start: Mapping[str, Floats],
     given: Path | None = None,
+    earlier: Mapping[str, Floats] | None = None,
 ) -> Taught | None:
     """Trains the teacher, unless an earlier run's is `given`. The run leaves it as `teacher.npz`.
 
     Args:
         fine_tuning: settings of the networks.
         start: pre-trained tensors.
+        earlier: tensors of an earlier model that joins the members.
 
     Raises:
         InputError: what is given does not exist, or is for other data.
@@ -109,8 +117,11 @@ def teach(
     together: Logits = {name: np.mean([member[name] for member in networks], axis=0) for name in networks[0]}
     weights = {name.removeprefix(WEIGHTS): together.pop(name) for name in list(together) if name.startswith(WEIGHTS)}
     together["training"] = np.choose(fold_of, [member["training"] for member in networks])
-    soft = stacked([together, linear(fold_of, data.training.labels, texts)], data.validation.labels, rows)
-    taught = Taught(soft, {name: value.astype(np.float32) for name, value in weights.items()})
+    members = [together, linear(fold_of, data.training.labels, texts)]
+    if earlier is not None:
+        members.append(_logits(predictor(architecture, earlier), data, texts))
+    soft = stacked(members, data.validation.labels, rows)
+    taught = Taught(soft, earlier or {name: value.astype(np.float32) for name, value in weights.items()})
     save(saved, taught, data)
     return taught
 
@@ -137,15 +148,18 @@ def _network(
         best = min(run.epochs(stage), key=lambda line: line["log_loss"])["epoch"]
         student.take(load_weights(run, stage, best), data.training.ids)
         weights = {f"{WEIGHTS}{name}": variable.numpy() for name, variable in student.average.items()}
-        out = {
-            "training": data.training.pooled(student.logits(data.training.ids)),
-            "validation": data.validation.pooled(student.logits(data.validation.ids)),
-        }
-        for name in ("unlabelled", "crops", "validation_crops"):
-            out[name] = student.logits(data.encode(getattr(texts, name))).astype(np.float64)
-        replace_arrays(cached, {**out, **weights})
+        training = {"training": data.training.pooled(student.logits(data.training.ids))}
+        replace_arrays(cached, {**training, **_logits(student.logits, data, texts), **weights})
     with np.load(cached) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def _logits(predict: Callable[[Sequence[Ids]], npt.NDArray[np.float32]], data: Prepared, texts: Texts) -> Logits:
+    """The logits of a network for all texts but the training reviews."""
+    out = {"validation": data.validation.pooled(predict(data.validation.ids))}
+    for name in ("unlabelled", "crops", "validation_crops"):
+        out[name] = predict(data.encode(getattr(texts, name))).astype(np.float64)
+    return out
 
 
 def linear(fold_of: npt.NDArray[np.int64], labels: npt.NDArray[np.int8], texts: Texts) -> Logits:
@@ -170,19 +184,24 @@ def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.N
     """The members' logits, each times its weight, which makes them calibrated together.
 
     The weights are fitted to the labels of the validation side: for whole texts to its reviews, for crops to their
-    crops, each with the label of its review, since that is what a crop gives away.
+    crops, each with the label of its review, since that is what a crop gives away. A member without logits for the
+    training reviews has a weight for the other texts only.
 
     Args:
         labels: of the validation reviews.
         rows: the validation review that each crop is of.
     """
 
-    def features(name: str) -> Doubles:
-        return np.stack([member[name] for member in members], axis=1)
+    def blended(name: str, judged: str, truth: npt.NDArray[np.int8]) -> Doubles:
+        able = [member for member in members if name in member]
+        weights = _weights(np.stack([member[judged] for member in able], axis=1), truth)
+        return np.stack([member[name] for member in able], axis=1) @ weights
 
-    whole = _weights(features("validation"), labels)
-    cropped = _weights(features("validation_crops"), labels[rows])
-    return Soft(features("training") @ whole, features("unlabelled") @ whole, features("crops") @ cropped)
+    return Soft(
+        blended("training", "validation", labels),
+        blended("unlabelled", "validation", labels),
+        blended("crops", "validation_crops", labels[rows]),
+    )
 
 
 def _weights(features: Doubles, labels: npt.NDArray[np.int8]) -> Doubles:

@@ -89,6 +89,8 @@ def test_model_of_the_full_preset_reads_in_windows_ties_words_and_is_calibrated_
     )
     assert model.calibration is not None
     assert model.confidence_curve is not None
+    held_out = {"held_out": 2, "originals_held_out": 1}
+    assert held_out.items() <= model.manifest["training"]["rewritten"].items()
     assert len(examples()) - 1 == sum(model.manifest["training"][name] for name in ("reviews", "validation_reviews"))
 
 
@@ -148,6 +150,25 @@ def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(w
     refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "fifth")
     assert InputError.exit_code == refused.exit_code
     assert "other data" in refused.output
+
+
+def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: Path, tiny_model: Path) -> None:
+    given = ("--preset", "full", "--data", whole.parent / "reviews.jsonl", "--id-column", "id", "--unlabelled",
+             whole.parent / "more.jsonl", "--pretrained", whole.with_name("whole.work") / "pretrained.npz",
+             "--batch-size", 32, "--epochs", 1, "--set", "fine_tunings=1", "--set", "student_rate=0",
+             "--set", "perturbation=0", "--set", "mixture.sentences=0", "--set", "teacher.folds=0")  # fmt: skip
+    still = tmp_path / "still"
+    result = run(*given, "--start-model", whole, "--output", still)
+    assert 0 == result.exit_code, result.output
+    before, after = artifact.load(str(whole)), artifact.load(str(still))
+    assert before.model_id == after.manifest["training"]["start_model"]
+    for name in ("lstm.forward.kernel", "attention.v.kernel", "head.kernel"):
+        # Equal but for the rounding of the moving average.
+        np.testing.assert_allclose(after.tensors[name], before.tensors[name], rtol=1e-6, atol=1e-7, err_msg=name)
+
+    refused = run(*given, "--start-model", tiny_model, "--output", tmp_path / "other")
+    assert InputError.exit_code == refused.exit_code
+    assert "the model has other words" in refused.output
 
 
 def test_full_preset_without_a_fine_tuning_is_refused(tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def test_members_weigh_what_the_validation_labels_say_they_are_worth() -> None:
     np.testing.assert_allclose(2 * signal, soft.training, atol=0.5)
 
 
+def test_member_that_may_know_the_training_reviews_by_heart_has_no_say_on_them() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 4_000).astype(np.int8)
+    signs = 2.0 * labels - 1
+    names = ("unlabelled", "crops", "validation", "validation_crops")
+    weak = dict.fromkeys(("training", *names), signs + rng.normal(0, 3, 4_000))
+    strong = dict.fromkeys(names, signs + rng.normal(0, 0.5, 4_000))
+    alone, soft = (stacked(members, labels, np.arange(4_000)) for members in ([weak], [weak, strong]))
+    np.testing.assert_array_equal(alone.training, soft.training)
+    assert np.corrcoef(strong["unlabelled"], soft.unlabelled)[0, 1] > 0.95
+    assert np.corrcoef(strong["crops"], soft.crops)[0, 1] > 0.95
+
+
 def test_logits_are_stored_with_what_they_are_for(tmp_path: Path) -> None:
     data = prepared()
     soft = Soft(*(np.arange(n, dtype=np.float64) for n in (len(data.training), len(data.unlabelled), 5)))

@@ -5,6 +5,7 @@ The headings follow Mitchell et al. 2019, section 4; all figures come from those
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,15 +96,33 @@ def _training_data(manifest: Json) -> list[str]:
     share = training["recipe"]["validation_share"]
     count = training.get("unlabelled_reviews")
     unlabelled = f" Pre-training also read {count:,} reviews without labels." if count else ""
+    if rewritten := training.get("rewritten"):
+        unlabelled += (
+            f" Fine-tuning also read {rewritten['reviews']:,} reviews that people rewrote to the opposite sentiment "
+            f"(Kaushik et al. 2020), and {rewritten['passages']:,} passages in which they differ from their originals. "
+            f"Pairs of {rewritten['held_out']:,} texts were held out, {rewritten['originals_held_out']:,} of which are "
+            "labelled reviews."
+        )
     return [
         f"The training split of the Large Movie Review Dataset (Maas et al. 2011): {training['reviews']:,} reviews for "
         f"training and {training['validation_reviews']:,} for validation, a share of {share:g} selected by a hash "
         f"(SHA-256) of the review's id, so that a review is always on the same side.{unlabelled} Fingerprint of the "
         f"labelled reviews: `{training['data_sha256']}`.{pages.labels(training)}",
+        *_earlier(training),
         "The reviews are in English, from IMDb. Half of the labelled ones are positive (7 or more of 10 stars), half "
         "negative (4 or fewer), none in between. A film has at most 30 reviews, and no film is in both the training "
         "and the test split. The data set states no licence and asks to be cited; its texts are not part of this "
         "project.",
+    ]
+
+
+def _earlier(training: Json) -> list[str]:
+    if "start_model" not in training:
+        return []
+    return [
+        f"Training started from an earlier model, `{training['start_model']}`, which had been fine-tuned on the "
+        "labelled reviews alone and was a member of the teacher, for texts without labels. It had seen the originals "
+        "of the pairs that were held out, with their labels, but none of the rewritten ones."
     ]
 
 
@@ -189,10 +208,17 @@ def _limits(evaluation: Json) -> str:
 
 
 def _commands(sources: Sources) -> str:
-    full = "pretraining" in sources.manifest["training"]["recipe"]
+    training = sources.manifest["training"]
     files = " ".join(f"--data {name}" for name in sources.evaluation["data"]["files"])
     checks = [card_checks.command(sources.checks)] if sources.checks else []
-    preset = "--preset full --unlabelled imdb_unsup.parquet " if full else ""
+    preset = "--preset full --unlabelled imdb_unsup.parquet " if "pretraining" in training["recipe"] else ""
+    if rewritten := training.get("rewritten"):
+        holdout = "--counterfactual-holdout dev/ " if rewritten["held_out"] else ""
+        preset += f"--counterfactual cad_train.parquet {holdout}"
+    if "start_model" in training:
+        preset += "--pretrained train/pretrained/imdb.npz --start-model train/pretrained/imdb-labels "
+    if "pretraining" in training["recipe"]:
+        preset += "".join(f"--set {setting} " for setting in _changes(training["recipe"]))
     return "\n".join(
         [
             "```",
@@ -205,3 +231,17 @@ def _commands(sources: Sources) -> str:
             "```",
         ]
     )
+
+
+def _changes(recipe: Json) -> list[str]:
+    """The settings of a full recipe that are not the defaults, as `--set` takes them."""
+    from train.full import Recipe
+
+    changes = []
+    for name, default in dataclasses.asdict(Recipe()).items():
+        if isinstance(default, dict):
+            stage = recipe.get(name, {})
+            changes += [f"{name}.{key}={stage[key]}" for key in default if stage.get(key, default[key]) != default[key]]
+        elif recipe.get(name, default) != default:
+            changes.append(f"{name}={recipe[name]}")
+    return changes

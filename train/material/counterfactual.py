@@ -47,6 +47,15 @@ class Rewritten:
         parts = [part.fingerprint() for part in (self.training, self.passages, self.kept_back)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
+    def counts(self) -> dict[str, int]:
+        """How many were trained on, and how many were held out, as the artefact records it."""
+        return {
+            "reviews": len(self.training),
+            "passages": len(self.passages),
+            "held_out": len(self.kept_back),
+            "originals_held_out": int(self.left_out.sum()),
+        }
+
 
 def key(text: str) -> str:
     """A text without what copies of a data set differ in: line breaks and the amount of white space."""

@@ -17,8 +17,8 @@ from train.material.parts import Part, Parts
 from train.material.word_classes import read_classes
 from train.prepare import Encoded, Prepared
 
-# How many sentences of each kind: those that the network gets wrong most often come most often.
-KINDS = {"plain": 2, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 3, "neutral": 3, "facts": 2}
+# How many sentences of each kind. As many are affirmed as negated, or a network takes the form for the negation.
+KINDS = {"plain": 8, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 5, "neutral": 3, "facts": 2}
 
 
 @dataclass(frozen=True)
