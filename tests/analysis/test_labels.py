@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -24,6 +25,13 @@ WORDS = {True: "positive", False: "negative", None: None}
 def database() -> duckdb.DuckDBPyConnection:
     """One for all tests: to start it takes longer than to ask it."""
     return duckdb.connect(config={"threads": 1})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed_in_the_end() -> Iterator[None]:
+    yield
+    database().close()
+    database.cache_clear()
 
 
 def in_sql(column: pa.Array, rule: LabelRule) -> list[str | None]:
