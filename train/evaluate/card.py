@@ -5,7 +5,6 @@ The headings follow Mitchell et al. 2019, section 4; all figures come from those
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -218,7 +217,7 @@ def _commands(sources: Sources) -> str:
     if "start_model" in training:
         preset += "--pretrained train/pretrained/imdb.npz --start-model train/pretrained/imdb-labels "
     if "pretraining" in training["recipe"]:
-        preset += "".join(f"--set {setting} " for setting in _changes(training["recipe"]))
+        preset += "".join(f"--set {setting} " for setting in card_details.changes(training["recipe"]))
     return "\n".join(
         [
             "```",
@@ -229,19 +228,6 @@ def _commands(sources: Sources) -> str:
             *checks,
             "python -m train card docs/model_card --output docs/model_card.md",
             "```",
+            *card_details.rounds(training),
         ]
     )
-
-
-def _changes(recipe: Json) -> list[str]:
-    """The settings of a full recipe that are not the defaults, as `--set` takes them."""
-    from train.full import Recipe
-
-    changes = []
-    for name, default in dataclasses.asdict(Recipe()).items():
-        if isinstance(default, dict):
-            stage = recipe.get(name, {})
-            changes += [f"{name}.{key}={stage[key]}" for key in default if stage.get(key, default[key]) != default[key]]
-        elif recipe.get(name, default) != default:
-            changes.append(f"{name}={recipe[name]}")
-    return changes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,6 +64,32 @@ def details(model_id: str, manifest: Json, log: Sequence[Json], folder: str) -> 
         table(["setting", *(f"#{name}" for name in columns)], settings),
         f"![Losses and validation figures over the training run]({folder}curves.svg)",
     ]  # fmt: skip
+
+
+def rounds(training: Json) -> list[str]:
+    """The lines on rounds of fine-tuning, if there were several."""
+    if training.get("rounds", 1) == 1:
+        return []
+    return [
+        "",
+        f"The weights come from {training['rounds']} rounds of fine-tuning, "
+        "[one after another](train.md#the-shipped-model). The first command does all of it in one round, and comes "
+        "close to them without being the same.",
+    ]
+
+
+def changes(recipe: Json) -> list[str]:
+    """The settings of a full recipe that are not the defaults, as `--set` takes them."""
+    from train.full import Recipe
+
+    found = []
+    for name, default in dataclasses.asdict(Recipe()).items():
+        if isinstance(default, dict):
+            stage = recipe.get(name, {})
+            found += [f"{name}.{key}={stage[key]}" for key in default if stage.get(key, default[key]) != default[key]]
+        elif recipe.get(name, default) != default:
+            found.append(f"{name}={recipe[name]}")
+    return found
 
 
 def _setting(value: object) -> str:
