@@ -132,7 +132,7 @@ def test_explain_prints_what_the_readme_shows() -> None:
 def test_explain_of_a_row_shows_its_text_and_the_contributions_of_the_table() -> None:
     (command,) = re.findall(r"`batch-scorer (explain --run [^`]+)`", README)
     said = called(command)
-    assert "lovely(+1.14)" in said and "Warm(+0.69)" in said
+    assert "lovely(+0.88)" in said and "Warm(+0.35)" in said
 
 
 def test_every_column_is_in_the_readme() -> None:
