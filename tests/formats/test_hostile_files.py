@@ -290,7 +290,7 @@ def _text_encodings() -> list[str]:
     names = []
     for name in sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "palmos", "charmap", "undefined"}):
         with contextlib.suppress(OptionError):
-            options._check_encoding(name)
+            options._check_encoding(name, ("reviews.txt",))
             names.append(name)
     return names
 
@@ -300,7 +300,7 @@ def _text_encodings() -> list[str]:
 )
 def test_encoding_that_is_not_for_text_is_refused(name: str) -> None:
     with pytest.raises(OptionError):
-        options._check_encoding(name)
+        options._check_encoding(name, ("reviews.txt",))
 
 
 @pytest.mark.parametrize("kind", ["lines", "csv", "files"])

@@ -361,7 +361,7 @@ def test_request_does_not_grow_with_the_files(store: gcs.Store, monkeypatch: pyt
                 ("gs://bucket/in/*.txt",), output, "gs://bucket/model", input_format="files", run_id="r"
             )
             planned, shards = plan.make_plan(job, "0" * 12)
-        assert (count, 64 if count > 100 else 1) == (planned.reviews, len(shards))
+        assert (count, 50 if count > 100 else 1) == (planned.reviews, len(shards))
         options = PipelineOptions(
             [*GIVEN, "--sdk_container_image=i/i", f"--template_location=gs://bucket/{count}.json", "--no_auth"]
         )
