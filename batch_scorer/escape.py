@@ -136,6 +136,11 @@ def python() -> str:
     return typed(Path(sys.executable)) if sys.executable else "python3"
 
 
+def python_runs(program: str) -> str:
+    """What to type to have that Python run the text of a program."""
+    return f"{python()} -c {shlex.quote(program)}"
+
+
 def install(extra: str) -> str:
     """What to type in a checkout of batch-scorer to install one of its extras where this runs."""
     return f"{python()} -m pip install -e '.[{extra}]'"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
-from batch_scorer.escape import python
+from batch_scorer.escape import python, python_runs
 from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.table import FORMATS, format_of, plain_name
 from batch_scorer.formats.text_lines import Sample
@@ -38,17 +38,12 @@ _DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for 
 
 
 def _converted(program: str, ending: str) -> Callable[[str, str], str]:
-    return lambda path, stem: f"{python()} -c {shlex.quote(program)} {_word(path)} {_word(stem + ending)}"
+    return lambda path, stem: f"{python_runs(program)} {_word(path)} {_word(stem + ending)}"
 
 
 def _unpacked(command: str) -> Callable[[str, str], str]:
     """Into a folder of its own; `{0}` for the file, `{1}` for the folder, `{2}` for Python."""
     return lambda path, stem: command.format(_word(path), _word(f"{stem}.unpacked"), python())
-
-
-def _unassigned() -> str:
-    """The command that leaves the value of JavaScript that gives it a name."""
-    return f"{python()} -c {shlex.quote(_UNASSIGNED)}"
 
 
 def _beside(command: str) -> Callable[[str, str], str]:
@@ -78,7 +73,7 @@ _FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     ".xml": ("XML", _converted(_XML, ".jsonl")),
     ".orc": ("an ORC file", _converted(_ORC, ".parquet")),
     **dict.fromkeys((".arrow", ".feather"), ("an Arrow file", _converted(_FEATHER, ".parquet"))),
-    ".js": ("JavaScript", lambda path, stem: f"{_unassigned()} < {_word(path)} > {_word(stem + '.json')}"),
+    ".js": ("JavaScript", lambda path, stem: f"{python_runs(_UNASSIGNED)} < {_word(path)} > {_word(stem + '.json')}"),
     ".avro": ("an Avro file", _converted(_AVRO, ".parquet")),
     **_COMPRESSED,
 }
@@ -174,10 +169,10 @@ def check_json(path: str, head: Sample) -> None:
     filled = [line for line in head.lines if line.strip()][:3]
     is_record_next = len(filled) > 1 and filled[1].startswith(b"{") and filled[1].rstrip().endswith(b"}")
     if head.lines and _is_assigned(head.lines[0]) and not is_record_next:
-        raise rewritten(path, "is JavaScript, which gives a name to JSON", _unassigned(), "JSON")
+        raise rewritten(path, "is JavaScript, which gives a name to JSON", python_runs(_UNASSIGNED), "JSON")
     is_list = _is_dict_list(b"\n".join(filled))
     if is_list or (filled and all(map(_is_dict, filled))):
-        command = f"{python()} -c {shlex.quote(_DICT_LIST if is_list else _DICTS)}"
+        command = python_runs(_DICT_LIST if is_list else _DICTS)
         raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
 
 

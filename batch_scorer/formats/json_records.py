@@ -48,7 +48,7 @@ def record(path: str, offset: int, data: bytes, fields: Fields) -> Record | Reje
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
         one = value_of(value, column.name)
         try:
-            if b"Infinity" not in data and _is_infinite(one):
+            if _is_infinite(one) and b"Infinity" not in data:
                 raise ValueError("a number larger than any that is read")
             kept.append(fit(one, kind.type))
         except ValueError as error:

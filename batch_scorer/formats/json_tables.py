@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import Any
 
-from batch_scorer.escape import python
+from batch_scorer.escape import python_runs
 from batch_scorer.formats.foreign import rewritten
 from batch_scorer.formats.json_records import has_null, parse, value_of
 from batch_scorer.formats.records import Fields
@@ -47,7 +46,7 @@ def check_objects(path: str, head: Sample, fields: Fields) -> None:
         found = _at_beginning(data.decode("utf-8-sig", "replace").lstrip(), fields)
     if found:
         what, program, after = found
-        command = f"{python()} -c {shlex.quote(program)}"
+        command = python_runs(program)
         raise rewritten(path, f"holds {what}", command, "an object for each review", after)
 
 

@@ -9,12 +9,11 @@ import contextlib
 import csv
 import itertools
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from batch_scorer.escape import python, quoted
+from batch_scorer.escape import python_runs, quoted
 from batch_scorer.formats.foreign import rewriting
 
 _FEW, _SHARE = 3, 0.8  # lines, and the share of them that has to agree
@@ -96,8 +95,7 @@ def _fields(line: str, separator: str) -> list[str]:
 def how_to_leave_labels_out(path: str, labels: Labels) -> str:
     """What reads such lines without their labels: a few options, for labels of fastText after a command."""
     if labels.separator == " ":
-        command = f"{python()} -c {shlex.quote(_UNMARKED)}"
-        return rewriting(path, command, ".tsv", " with --columns label,text --quote none")
+        return rewriting(path, python_runs(_UNMARKED), ".tsv", " with --columns label,text --quote none")
     texts_at = 0 if labels.at == -1 else labels.columns - 1
     rest = iter(["label", *(f"column_{number}" for number in range(2, labels.columns + 1))])
     names = ",".join("text" if at == texts_at else next(rest) for at in range(labels.columns))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
-from batch_scorer.escape import python
+from batch_scorer.escape import python, python_runs
 
 _REMOTE_FOLDERS = 200  # of a store that are looked at: each takes three requests
 
@@ -93,5 +92,5 @@ def _refusal(kind: str, folder: str, sign: str, file: str) -> InputError:
         expected="files that hold nothing but the rows to score",
         got=f"{file}, beside {sign}",
         fix=f"write the current rows to a file, and score {copy}: {python()} -m pip install {library} pyarrow; "
-        f"{python()} -c {shlex.quote(code)}",
+        f"{python_runs(code)}",
     )
