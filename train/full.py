@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from train.network import predictor
 from train.prepare import Prepared
 from train.run import Run, replace_arrays
 
+STARTS = ("networks", "teacher", "pretraining")
+
 
 @dataclass(frozen=True)
 class Recipe(trainer.Recipe):
@@ -34,8 +37,8 @@ class Recipe(trainer.Recipe):
         fine_tunings: how many times to fine-tune, each time with a different order and dropout; the model's weights
             are the mean of all.
         max_windows: how many times 499 words are read of a longer review; 1 reads its last words only.
-        start: what the student starts from: `teacher`, which is the earlier model if there is one and else the mean of
-            the teacher's networks, or `pretraining`.
+        start: what the student starts from: `networks`, the mean of the teacher's; `teacher`, which is the earlier
+            model if there is one and else the same; or `pretraining`.
         student_rate: the learning rate after the former, at its peak; after the latter it is `learning_rate`.
         ties: classes of words that share an id (`train/material/word_classes.toml`): `all`, `none`, or names separated
             by commas.
@@ -88,8 +91,9 @@ def fit(
             "a package is missing", expected="scikit-learn, for NBSVM and the calibration",
             fix=f"from a checkout: {install('train')}",
         )  # fmt: skip
-    if recipe.start not in ("teacher", "pretraining"):
-        raise OptionError("the student cannot start there", expected="start=teacher or pretraining", got=recipe.start)
+    if recipe.start not in STARTS:
+        expected = "start=" + " or ".join(STARTS)
+        raise OptionError("the student cannot start there", expected=expected, got=recipe.start)
     if recipe.fine_tunings < 1:
         raise OptionError(
             "the model is the mean of its fine-tunings, and there are none",
@@ -110,12 +114,19 @@ def fit(
     earlier = _earlier(given.earlier, architecture, data) if given.earlier else None
     taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, earlier)
     soft, fine_tuned = taught.soft if taught else None, recipe
-    weights = taught.weights if taught else earlier
-    if weights and recipe.start == "teacher":
+    weights = first_weights(recipe.start, taught.weights if taught else None, earlier)
+    if weights is not None:
         start, fine_tuned = dict(weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
     parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
     fitted = fine_tuning.fit(fine_tuned, architecture, data, run, start, recipe.fine_tunings, parts)
     return calibrated(fitted, architecture, data, recipe.seed)
+
+
+def first_weights(
+    start: str, networks: Mapping[str, Floats] | None, earlier: Mapping[str, Floats] | None
+) -> Mapping[str, Floats] | None:
+    """The weights that `start` names: the teacher's networks', an earlier model's, or None for the pre-trained ones."""
+    return {"networks": networks, "teacher": networks if earlier is None else earlier, "pretraining": None}[start]
 
 
 def calibrated(fitted: fine_tuning.Fitted, architecture: Architecture, data: Prepared, seed: int) -> fine_tuning.Fitted:

@@ -51,10 +51,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Taught:
-    """What a student gets from its teacher: soft labels, and weights to start from.
-
-    These are the earlier model's, or the mean of the networks' if there is none.
-    """
+    """What a student gets from its teacher: soft labels, and the mean of the networks' weights, to start from."""
 
     soft: Soft
     weights: Mapping[str, Floats]
@@ -121,7 +118,7 @@ def teach(
     if earlier is not None:
         members.append(_logits(predictor(architecture, earlier), data, texts))
     soft = stacked(members, data.validation.labels, rows)
-    taught = Taught(soft, earlier or {name: value.astype(np.float32) for name, value in weights.items()})
+    taught = Taught(soft, {name: value.astype(np.float32) for name, value in weights.items()})
     save(saved, taught, data)
     return taught
 
@@ -184,8 +181,9 @@ def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.N
     """The members' logits, each times its weight, which makes them calibrated together.
 
     The weights are fitted to the labels of the validation side: for whole texts to its reviews, for crops to their
-    crops, each with the label of its review, since that is what a crop gives away. A member without logits for the
-    training reviews has a weight for the other texts only.
+    crops, each with the label of its review, since that is what a crop gives away. Crops get an intercept too: members
+    that are balanced on reviews call more than half of the crops positive, and a student would learn that from them. A
+    member without logits for the training reviews has a weight for the other texts only.
 
     Args:
         labels: of the validation reviews.
@@ -194,8 +192,8 @@ def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.N
 
     def blended(name: str, judged: str, truth: npt.NDArray[np.int8]) -> Doubles:
         able = [member for member in members if name in member]
-        weights = _weights(np.stack([member[judged] for member in able], axis=1), truth)
-        return np.stack([member[name] for member in able], axis=1) @ weights
+        judge = _judge(np.stack([member[judged] for member in able], axis=1), truth, name == "crops")
+        return np.asarray(judge.decision_function(np.stack([member[name] for member in able], axis=1)), np.float64)
 
     return Soft(
         blended("training", "validation", labels),
@@ -204,12 +202,11 @@ def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.N
     )
 
 
-def _weights(features: Doubles, labels: npt.NDArray[np.int8]) -> Doubles:
-    """Weights of a logistic regression without an intercept: float64[features]."""
+def _judge(features: Doubles, labels: npt.NDArray[np.int8], intercept: bool) -> Any:
+    """A logistic regression of labels on features, float64[N, members], without a penalty worth the name."""
     from sklearn.linear_model import LogisticRegression
 
-    model: Any = LogisticRegression(C=1e6, fit_intercept=False, max_iter=1_000).fit(features, labels)
-    return np.asarray(model.coef_[0], np.float64)
+    return LogisticRegression(C=1e6, fit_intercept=intercept, max_iter=1_000).fit(features, labels)
 
 
 def save(path: Path, taught: Taught, data: Prepared) -> None:

@@ -78,7 +78,6 @@ def dry_run(config: ScoreConfig) -> int:
     with logged(config.messages, secrets()):
         quieten()
         start = time.monotonic()
-        from batch_scorer.runners import dataflow
         from batch_scorer.runners.estimate import estimate, estimate_on_dataflow
         from batch_scorer.runners.job import plan_job, plan_sentence
         from batch_scorer.ui import terminal
@@ -87,6 +86,8 @@ def dry_run(config: ScoreConfig) -> int:
         console = terminal.console(config.messages.verbosity == QUIET)
         with JobScreen(console, plain=config.messages.verbosity == VERBOSE) as screen:
             job = plan_job(config, screen)
+        from batch_scorer.runners import dataflow  # which imports Beam as it finds it
+
         console.print(f"would score {plan_sentence(job.plan, job.model)}")
         terminal.plan_card(console, config.output.directory, job.plan)
         terminal.damage(console, [(shard.paths[0], shard.damage) for shard in job.shards if shard.damage is not None])

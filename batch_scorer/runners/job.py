@@ -22,6 +22,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.options import check_kept
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.planning.shards import Shards
+from batch_scorer.runners.lean import import_beam
 from batch_scorer.runners.progress import ShardCounter, followed, shard_event
 from batch_scorer.runners.result import (
     JobResult,
@@ -92,6 +93,8 @@ def plan_job(config: ScoreConfig, on_event: OnEvent = ignore) -> PlannedJob:
 
 
 def _beam_options(config: ScoreConfig) -> PipelineOptions:
+    if not config.job.beam_options:
+        import_beam()
     from batch_scorer.runners import pipeline
 
     return pipeline.options(config)

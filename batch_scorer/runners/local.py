@@ -61,7 +61,9 @@ def run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> 
     direct = beam_options.view_as(DirectOptions)
     apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
     with Watch(base, config.job.worker_timeout_s, name_of, awaits=apart) as eye:
-        command = SubprocessSDKEnvironment.from_command_string(worker.command(eye.directory))
+        command = SubprocessSDKEnvironment.from_command_string(
+            worker.command(eye.directory, lean=not config.job.beam_options)
+        )
         # By name: `DirectRunner` would first try to download a runner.
         runner = FnApiRunner(default_environment=command if apart else None)
         direct.direct_num_workers = workers

@@ -18,21 +18,27 @@ import time
 import traceback
 
 from batch_scorer.runners.heartbeat import last_words, temporary, worker_file
+from batch_scorer.runners.lean import import_beam
 
 WATCH_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def command(directory: str) -> str:
-    """The shell command that starts a worker of this process, watched in `directory`."""
-    python = f"exec {shlex.quote(sys.executable)} -m batch_scorer.runners.worker {os.getpid()} {shlex.quote(directory)}"
+def command(directory: str, lean: bool) -> str:
+    """The shell command that starts a worker of this process, watched in `directory`.
+
+    Args:
+        lean: whether it imports Beam without what it is able to do without (`runners.lean`).
+    """
+    words = (sys.executable, "-m", "batch_scorer.runners.worker", str(os.getpid()), directory, *(["lean"] * lean))
+    python = f"exec {shlex.join(words)}"
     # Ctrl-C and SIGHUP reach every process of the terminal: the driver decides, and the workers end with it. The file
     # exists before Python starts, so that even a worker that never gets that far is missed.
     place = f"export TMPDIR={shlex.quote(temporary(directory))}"
     return f"trap '' INT HUP; {place}; : > {shlex.quote(directory)}/$$; {python}"
 
 
-def main(driver: int, directory: str) -> None:
+def main(driver: int, directory: str, lean: bool) -> None:
     """Serves the process `driver`, which started this one and watches it in `directory`, until it stops or is gone."""
     _die_with_parent()
     threading.Thread(target=_live_with, args=(driver, worker_file(directory)), daemon=True).start()
@@ -42,6 +48,8 @@ def main(driver: int, directory: str) -> None:
     # knows about both.
     sys.stderr = _Log()
     try:
+        if lean:
+            import_beam()
         from apache_beam.runners.worker import sdk_worker_main
 
         sdk_worker_main.main(sys.argv[:1])
@@ -81,4 +89,4 @@ def _live_with(driver: int, sign_of_life: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], "lean" in sys.argv[3:])

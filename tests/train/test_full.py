@@ -21,6 +21,7 @@ from tests.processes import GUARD_S
 from tests.train.killed import noting
 from tests.train.test_train import BAD, GOOD, examples, run, write
 from train import pretrain
+from train.full import first_weights
 from train.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +170,15 @@ def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: P
     refused = run(*given, "--start-model", tiny_model, "--output", tmp_path / "other")
     assert InputError.exit_code == refused.exit_code
     assert "the model has other words" in refused.output
+
+
+def test_start_is_the_networks_the_model_that_is_given_or_what_was_pretrained() -> None:
+    networks, earlier = {"head.bias": np.zeros(1, np.float32)}, {"head.bias": np.ones(1, np.float32)}
+    assert first_weights("networks", networks, earlier) is networks
+    assert first_weights("teacher", networks, earlier) is earlier
+    assert first_weights("teacher", networks, None) is networks
+    assert first_weights("teacher", None, None) is None
+    assert first_weights("pretraining", networks, earlier) is None
 
 
 def test_full_preset_without_a_fine_tuning_is_refused(tmp_path: Path) -> None:

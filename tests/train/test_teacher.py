@@ -44,6 +44,18 @@ def test_members_weigh_what_the_validation_labels_say_they_are_worth() -> None:
     np.testing.assert_allclose(2 * signal, soft.training, atol=0.5)
 
 
+def test_crops_are_called_positive_as_often_as_they_are_even_if_the_members_lean_to_one_side() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 4_000).astype(np.int8)
+    leaning = 2.0 * labels - 1 + rng.normal(0, 1, 4_000) + 0.7
+    member = dict.fromkeys(("training", "unlabelled", "crops", "validation", "validation_crops"), leaning)
+    soft = stacked([member], labels, np.arange(4_000))
+    assert (leaning > 0).mean() > 0.6
+    assert abs((soft.crops > 0).mean() - labels.mean()) < 0.02
+    # The border of whole texts stays where the members have it.
+    np.testing.assert_array_equal(leaning > 0, soft.training > 0)
+
+
 def test_member_that_may_know_the_training_reviews_by_heart_has_no_say_on_them() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 4_000).astype(np.int8)
