@@ -9,18 +9,22 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing.util import assert_that, equal_to
 
+from batch_scorer import ScoreTexts, load_model
 from batch_scorer.config import Kept, ScoreConfig
 from tests.jobs import rows, score_here
 from tests.processes import GUARD_S, running
 
-REVIEWS, SOME = 5_000, 300
+REVIEWS, SOME = 5_000, 500
 Write = Callable[[dict[str, str], Path], Path]
 
 
@@ -99,6 +103,21 @@ def test_workers_and_shards_change_no_logit(job: ScoreConfig, logits: dict[str, 
     other = job.with_options(output=str(tmp_path / "out"), workers=1, shard_rows=77, limit=SOME)
     score_here(other)
     agree(logits, {row["record_id"]: row["logit"] for row in rows(other.output.directory)})
+
+
+def test_python_and_a_pipeline_give_the_rows_of_a_job_to_the_last_bit(
+    job: ScoreConfig, some: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")  # as it is outside of tests
+    of_files = (*("record_id", "source", "offset", "run_id"), "true_label")
+    expected = [{k: v for k, v in row.items() if k not in of_files} for row in rows(job.output.directory)[:SOME]]
+
+    with closing(load_model()) as model:
+        assert expected == model.score(some.values()).drop_columns("error").to_pylist()
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        scored, _ = pipeline | beam.Create(some.items()) | ScoreTexts()
+        assert_that(scored, equal_to([*zip(some, expected, strict=True)]))
 
 
 def write_jsonl(texts: dict[str, str], folder: Path) -> Path:

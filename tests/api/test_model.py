@@ -10,15 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from apache_beam.testing.util import assert_that, equal_to
 
-from batch_scorer import Model, ScoreTexts, load_model, score_job
+from batch_scorer import Model, load_model, score_job
 from batch_scorer.api import rows
 from batch_scorer.api.process import Child
 from batch_scorer.api.scoring_process import ScoringProcess
@@ -57,22 +54,6 @@ def test_rows_equal_those_of_a_job_to_the_last_bit(
     expected = job_rows(reviews_file, tiny_model, tmp_path / "out", top_k=3)
     assert expected.to_pylist() == model.score(TEXTS, 3).drop_columns("error").to_pylist()
     assert [[]] * len(TEXTS) == model.score(TEXTS, 0)["top_attended"].to_pylist()
-
-
-def test_rows_of_real_reviews_equal_those_of_a_job_to_the_last_bit(
-    imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")  # as it is outside of tests
-    reviews = pq.read_table(imdb / "imdb_test_open.parquet", columns=["text"]).slice(0, 200)
-    pq.write_table(reviews, tmp_path / "in.parquet")
-    expected = job_rows(tmp_path / "in.parquet", None, tmp_path / "out").to_pylist()
-
-    with closing(load_model()) as model:
-        assert expected == model.score(reviews["text"]).drop_columns("error").to_pylist()
-
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        scored, _ = pipeline | beam.Create(enumerate(reviews["text"].to_pylist())) | ScoreTexts()
-        assert_that(scored, equal_to([*enumerate(expected)]))
 
 
 ODD: list[tuple[object, str | None]] = [
