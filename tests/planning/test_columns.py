@@ -53,6 +53,23 @@ def test_inspect_missing_text_column_within_an_object_is_named_rather_than_the_o
     assert "name another with --text-column, for instance --text-column tweet.full_text" == refused.value.fix
 
 
+def test_inspect_missing_column_of_a_file_that_is_not_utf_8_names_its_encoding_in_the_same_go(
+    folder: Path, config: MakeConfig
+) -> None:
+    path = folder / "a.csv"
+    path.write_bytes("review\nUn film très drôle, mais trop long\n".encode("latin-1"))
+    advice = "name another with --text-column, for instance --text-column review"
+    for encoding, more in (
+        ("utf-8", "; the file is not UTF-8: add --encoding cp1252, which would read all of it"),
+        ("cp1252", ""),
+    ):
+        with pytest.raises(InputError) as refused:
+            look(config(path, text_column="reviews", encoding=encoding))
+        assert advice + more == refused.value.fix
+    good = look(config(path, text_column="review", encoding="cp1252"))
+    assert [1] == [file.reviews for file in good]
+
+
 # Header and first records of a CSV file, the name asked for, what is shown of the columns, and the advice.
 HEADERS = {
     "dotted": ("address,categories,city,name,reviews.date,reviews.rating,reviews.text,reviews.title\na,b,c,d,e,1,f,g\n",
