@@ -21,10 +21,11 @@ PEOPLE = ("origins", "religions", "orientations")  # the classes that {member} i
 NAMES = "first_names"  # and {name}
 
 # The probability of positive that each kind of sentence teaches. Blame that is denied is praise, if faint. A neutral
-# sentence leans to one side, the same for all of a kind: at exactly one half, a hair would decide its label.
+# sentence leans to one side, the same for all of a kind, and by more than a name may weigh: at one half, a hair would
+# decide its label.
 PLAIN = {True: 0.96, False: 0.04}
 DENIED = {True: 0.85, False: 0.05}
-NEUTRAL = 0.6
+NEUTRAL = 0.7
 
 _slot = re.compile(r"\{(\w+)\}")
 _article = re.compile(r"\b([Aa])(?= [aeiouAEIOU])")

@@ -18,7 +18,7 @@ from train.material.word_classes import read_classes
 from train.prepare import Encoded, Prepared
 
 # How many sentences of each kind. As many are affirmed as negated, or a network takes the form for the negation.
-KINDS = {"plain": 8, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 5, "neutral": 3, "facts": 2}
+KINDS = {"plain": 8, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 6, "neutral": 4, "facts": 2}
 
 
 @dataclass(frozen=True)
