@@ -27,6 +27,7 @@ from batch_scorer.runners import graph, local, pipeline, portable
 from batch_scorer.runs.manifest import Counts, Summary
 from batch_scorer.scoring.write import Part
 from benchmarks.portability.run import servers
+from scripts.fetch_engines import CACHE, ENGINES, cache
 from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
@@ -160,7 +161,7 @@ def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     source, output = tmp_path / "in.jsonl", tmp_path / "over prism"
     source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(1_500)))
     options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
-    command = [str(word) for word in (SCRIPT, "prism", stand_in, source, *options)]
+    command = [str(word) for word in (SCRIPT, "prism", "--server", stand_in, source, *options)]
     gate = Gate(tmp_path / "gate", "scoring")
     gated = {**installed, **gate.environment}
     with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
@@ -190,7 +191,7 @@ def test_script_gives_options_that_beam_understands(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     server = tmp_path / "a job server.jar"
     server.write_bytes(b"\x00 nothing to run")
-    words = (SCRIPT, "--print", runner, server, "in.parquet", "--output", "out", "--top-k", "3")
+    words = (SCRIPT, "--print", runner, "in.parquet", "--output", "out", f"--server={server}", "--top-k", "3")
     said = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "WORKERS": "3"})
     command = shlex.split(said.stdout)
     assert ["batch-scorer", "score", "in.parquet", "--output", "out", "--top-k", "3", "--"] == command[:8]
@@ -221,15 +222,46 @@ def test_script_gives_options_that_beam_understands(
 def test_script_passes_more_options_of_beam_on_and_refuses_what_is_not_there(tmp_path: Path) -> None:
     server = tmp_path / "prism"
     server.touch()
-    words = (SCRIPT, "--print", "prism", server, "in", "--output", "out", "--", "--prism_log_level=warn")
+    words = (SCRIPT, "--print", "prism", "in", "--server", server, "--output", "out", "--", "--prism_log_level=warn")
     said = subprocess.run(words, check=True, capture_output=True, text=True)
     command = shlex.split(said.stdout)
+    assert ["in", "--output", "out"] == command[2:5]
     assert 1 == command.count("--")
     assert ["--prism_log_level=warn", "--runner=PrismRunner"] == command[command.index("--") + 1 :][:2]
-    for wrong in (("prism", tmp_path / "none", "in"), ("storm", server, "in"), ("prism", server)):
+    nothing = (("prism",), ("prism", "--server"), ("prism", "--server", server))
+    for wrong in (("prism", "--server", tmp_path / "none", "in"), ("storm", "in"), *nothing):
         refused = subprocess.run((SCRIPT, *wrong), check=False, capture_output=True, text=True)
         assert 2 == refused.returncode
         assert refused.stderr
+
+
+def test_script_takes_the_fetched_engine_or_says_how_to_fetch_it(tmp_path: Path, installed: dict[str, str]) -> None:
+    engines = tmp_path / "my engines"
+    words, env = (SCRIPT, "--print", "spark", "in", "--output", "out"), {**installed, CACHE: str(engines)}
+    refused = subprocess.run(words, check=False, capture_output=True, text=True, env=env)
+    assert (2, "") == (refused.returncode, refused.stdout)
+    assert "scripts/engines spark" in refused.stderr
+    server = engines / ENGINES["spark"].file
+    engines.mkdir()
+    server.touch()
+    said = subprocess.run(words, check=True, capture_output=True, text=True, env=env)
+    assert f"--spark_job_server_jar={server}" in shlex.split(said.stdout)
+
+
+@pytest.mark.parametrize("runner", ["prism", "flink", "spark"])
+def test_real_engine_gives_the_same_bytes(
+    runner: str, mixed: Path, tiny_model: Path, tmp_path: Path, config: Config, installed: dict[str, str]
+) -> None:
+    server = cache() / ENGINES[runner].file
+    if not server.exists():
+        pytest.skip(f"no {runner} in the cache: `scripts/engines {runner}` fetches it")
+    common = ("--model", tiny_model, "--id-column", "id", "--shard-rows", 50, "--run-id", "r")
+    options = (*common, "--allow-unreadable", "--output", tmp_path / "there")
+    command = [str(word) for word in (SCRIPT, runner, mixed, *options)]
+    job = subprocess.run(command, check=False, capture_output=True, text=True, env=installed, timeout=GUARD_S)
+    assert (0, "") == (job.returncode, job.stderr)
+    score_here(config(mixed, output=str(tmp_path / "here"), id_column="id", shard_rows=50, run_id="r", workers=1))
+    assert part_bytes(tmp_path / "here") == part_bytes(tmp_path / "there")
 
 
 def test_job_may_last_longer_than_beams_timeout_unless_one_is_given(config: Config) -> None:
