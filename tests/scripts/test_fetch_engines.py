@@ -1,4 +1,7 @@
-"""Engines are fetched once, verified, and never used by halves. Maven and Go are stand-ins; pip is the real one."""
+"""Engines are fetched once and verified, and half a download is never used.
+
+Maven and Go are stand-ins. Pip is the real one: a folder is its index, and the package there builds without setuptools.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,30 @@ from pathlib import Path
 import pytest
 
 from scripts import fetch_engines
-from scripts.fetch_engines import ENGINES, PINS, FetchError, JavaEngine, Prism, fetch
+from scripts.engine_versions import ENGINES, JavaEngine, Prism
+from scripts.fetch_engines import PINS, FetchError, fetch, pin
 
 ROOT = Path(__file__).parents[2]
 JAR, SHARED = "org/runner/1/runner-1.jar", "org/shared/2/shared-2.jar"
 ENGINE = JavaEngine("storm", "org.Server", "1", "storm-libraries", "9.1", ("deps/lib", "deps/bin"), "1 MB")
-SETUP = "from setuptools import setup\nsetup(name='storm-libraries', version='9.1')\n"
-MAVEN = """#!/bin/sh
-for word; do case "$word" in -Dmaven.repo.local=*) repository=${word#*=};; esac; done
+BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+METADATA = "Metadata-Version: 2.1\nName: storm-libraries\nVersion: 9.1\n"
+BACKEND = f"""from pathlib import Path
+def prepare_metadata_for_build_wheel(folder, *_):
+    made = Path(folder, "storm_libraries-9.1.dist-info")
+    made.mkdir()
+    (made / "METADATA").write_text({METADATA!r})
+    return made.name
+"""
+MAVEN = f"""#!/bin/sh
+for word; do
+    case "$word" in
+        -Dmaven.repo.local=*) repository=${{word#*=}} ;;
+        -Dmdep.outputFile=*) output=${{word#*=}} ;;
+    esac
+done
 mkdir -p "$repository" && cp -R "$SERVED/." "$repository"
+echo "$repository/{JAR}:$repository/{SHARED}" > "$output"
 """
 OFFLINE = '#!/bin/sh\necho "[ERROR] Could not transfer artifact: Unknown host"\nexit 1\n'
 GO = """#!/bin/sh
@@ -51,7 +69,7 @@ class Registry:
     def leftovers(self) -> list[str]:
         """What is in the cache and would be used, or was forgotten there."""
         found = self.cache.iterdir() if self.cache.exists() else ()
-        return sorted(path.name for path in found if path.name not in ("maven", "packages"))
+        return sorted(path.name for path in found if path.name not in (".lock", "maven", "packages"))
 
 
 @pytest.fixture
@@ -72,14 +90,13 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("SERVED", str(made.served))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(made.served))
-    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")  # pip reads it the other way round
     monkeypatch.setenv(fetch_engines.CACHE, str(made.cache))
     return made
 
 
 def write_package(path: Path) -> str:
     """A source package with two jars, a script and things of no use; returns its sha256."""
-    files = {"setup.py": SETUP, "PKG-INFO": "Metadata-Version: 1.0\nName: storm-libraries\nVersion: 9.1\n"}
+    files = {"pyproject.toml": BUILD, "backend.py": BACKEND, "PKG-INFO": METADATA}
     files |= {"deps/lib/storm-b.jar": "b", "deps/lib/storm-a.jar": "a", "deps/bin/run": "r", "deps/examples/x": "x"}
     with tarfile.open(path, "w:gz") as archive:
         for name, text in files.items():
@@ -102,9 +119,8 @@ def test_engine_is_assembled_from_what_is_pinned_and_then_is_not_fetched_again(r
     ready = fetch(ENGINE, registry.cache, registry.pins)
     assert "storm-9.1-beam-1.jar" == ready.name
     home = registry.cache / "storm-9.1"
-    jars = [registry.cache / "maven" / JAR, registry.cache / "maven" / SHARED]
-    jars += [home / "lib/storm-a.jar", home / "lib/storm-b.jar"]
-    assert [jar.as_uri() for jar in jars] == class_path(ready)
+    expected = [f"maven/{JAR}", f"maven/{SHARED}", "storm-9.1/lib/storm-a.jar", "storm-9.1/lib/storm-b.jar"]
+    assert expected == class_path(ready)
     assert ["bin/run", "lib/storm-a.jar", "lib/storm-b.jar"] == sorted(
         path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()
     )
@@ -114,9 +130,7 @@ def test_engine_is_assembled_from_what_is_pinned_and_then_is_not_fetched_again(r
     assert ready == fetch(ENGINE, registry.cache, registry.pins)
 
 
-def test_jar_that_is_cut_or_not_the_pinned_one_is_refused_removed_and_fetched_by_the_next_try(
-    registry: Registry,
-) -> None:
+def test_what_differs_from_its_pin_is_refused_and_the_next_try_fetches_only_that(registry: Registry) -> None:
     registry.serve(SHARED, b"sha")
     with pytest.raises(FetchError, match=r"shared-2\.jar is not the pinned file: expected sha256 ") as told:
         fetch(ENGINE, registry.cache, registry.pins)
@@ -124,19 +138,31 @@ def test_jar_that_is_cut_or_not_the_pinned_one_is_refused_removed_and_fetched_by
     assert not (registry.cache / "maven" / SHARED).exists()
     assert [] == registry.leftovers
     registry.serve(SHARED, b"shared")
-    assert fetch(ENGINE, registry.cache, registry.pins).exists()
 
-
-def test_package_of_another_checksum_is_refused_and_what_had_arrived_is_kept(registry: Registry) -> None:
-    pin = registry.pins / "storm.txt"
-    right = pin.read_text()
-    pin.write_text(right[:-10] + "000000000\n")
-    with pytest.raises(FetchError, match="`python"):
+    package = registry.pins / "storm.txt"
+    right = package.read_text()
+    package.write_text(right[:-10] + "000000000\n")
+    (registry.cache / ".half-of-a-run-that-was-killed").mkdir()
+    with pytest.raises(FetchError, match=f"`python.*NOT MATCH THE HASHES.*{right[-10:-1]}"):
         fetch(ENGINE, registry.cache, registry.pins)
     assert [] == registry.leftovers
-    pin.write_text(right)
+    package.write_text(right)
     registry.tool("mvn", OFFLINE)  # and is not needed again
     assert fetch(ENGINE, registry.cache, registry.pins).exists()
+
+
+def test_checksums_are_written_again_from_what_maven_resolves(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fetch_engines, "ENGINES", {"storm": ENGINE})
+    table = registry.pins / "storm.sha256"
+    right = table.read_text()
+    table.write_text("")
+    assert table == pin(ENGINE, registry.cache, registry.pins)
+    assert right == table.read_text()
+    registry.tool("mvn", OFFLINE)
+    assert 1 == fetch_engines.main(["--pin", "storm"])
+    assert "error: storm: `mvn` ended with exit code 1" in capsys.readouterr().err
 
 
 def test_network_that_is_down_is_told_with_a_next_step(registry: Registry) -> None:
@@ -144,6 +170,25 @@ def test_network_that_is_down_is_told_with_a_next_step(registry: Registry) -> No
     with pytest.raises(FetchError, match=r"`mvn` ended with exit code 1: .* Unknown host") as told:
         fetch(ENGINE, registry.cache, registry.pins)
     assert "check the network" in told.value.fix
+    assert [] == registry.leftovers
+
+
+def test_cache_that_cannot_be_written_to_is_named_with_a_next_step(registry: Registry) -> None:
+    registry.cache.write_text("a file")
+    with pytest.raises(FetchError, match=f"File exists: '{registry.cache}'") as told:
+        fetch(ENGINE, registry.cache, registry.pins)
+    assert f"permissions, in {registry.cache}" in told.value.fix
+
+
+def test_fetching_may_be_interrupted(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch_engines.subprocess, "run", interrupted)
+    assert 1 == fetch_engines.main(["prism"])
+    assert "error: prism: interrupted\n  to fix:   run the same command again" in capsys.readouterr().err
     assert [] == registry.leftovers
 
 
@@ -203,5 +248,5 @@ def test_pins_are_checksums_of_the_versions_that_are_fetched() -> None:
 
 
 def test_module_needs_nothing_but_pythons_own_library() -> None:
-    command = [sys.executable, "-I", "-S", str(ROOT / "scripts/fetch_engines.py"), "--help"]
-    assert "engine" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, "-E", "-S", "-m", "scripts.fetch_engines", "--help"]
+    assert "--pin" in subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
