@@ -15,7 +15,7 @@ class JavaEngine:
         package: the package of PyPI, without its version.
         version: the engine's own version.
         kept: the folders of the package to unpack; the first one has the jars.
-        download: roughly how much comes over the network.
+        download: the most that comes over the network, roughly.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Prism:
         module: the Go module that contains it.
         version: the version of Beam.
         checksum: the module's, as in `go.sum`.
-        download: roughly how much comes over the network.
+        download: the most that comes over the network, roughly.
     """
 
     module: str

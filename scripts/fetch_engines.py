@@ -217,7 +217,7 @@ def main(words: Sequence[str], tell: Callable[[str], None] = print) -> int:
                 tell(f"{name}: {pin(engine, folder)}")
                 continue
             if not (folder / engine.file).exists():
-                tell(f"{name}: fetching about {engine.download} into {folder}; this takes minutes")
+                tell(f"{name}: fetching up to {engine.download} into {folder}; this takes minutes")
             tell(f"{name}: {fetch(engine, folder)}")
         except FetchError as error:
             failed = 1

@@ -237,6 +237,15 @@ def test_script_passes_more_options_of_beam_on_and_refuses_what_is_not_there(tmp
         assert refused.stderr
 
 
+def test_script_without_java_says_how_to_install_it(tmp_path: Path) -> None:
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    words = (SCRIPT, "flink", "in", "--output", "out")
+    refused = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": str(tmp_path)})
+    assert (2, "") == (refused.returncode, refused.stdout)
+    assert refused.stderr.startswith("error: no Java found; install Java 17: ")
+
+
 def test_script_takes_the_fetched_engine_or_says_how_to_fetch_it(tmp_path: Path, installed: dict[str, str]) -> None:
     engines = tmp_path / "my engines"
     words, env = (SCRIPT, "--print", "spark", "in", "--output", "out"), {**installed, CACHE: str(engines)}

@@ -40,7 +40,7 @@ for word; do
     esac
 done
 mkdir -p "$repository" && cp -R "$SERVED/." "$repository"
-echo "$repository/{JAR}:$repository/{SHARED}" > "$output"
+printf %s "$repository/{JAR}:$repository/{SHARED}" > "$output"
 """
 OFFLINE = '#!/bin/sh\necho "[ERROR] Could not transfer artifact: Unknown host"\nexit 1\n'
 GO = """#!/bin/sh
@@ -213,7 +213,7 @@ def test_missing_tools_are_named_with_a_next_step_and_the_rest_is_fetched(
     told = capsys.readouterr()
     assert "error: storm: java and mvn not found" in told.err
     assert "openjdk-17" in told.err and "install Maven" in told.err
-    assert f"prism: fetching about 1 MB into {registry.cache}" in told.out
+    assert f"prism: fetching up to 1 MB into {registry.cache}" in told.out
     assert f"prism: {registry.cache / 'prism-1'}" in told.out
 
 
