@@ -158,9 +158,14 @@ def _unpacked(engine: JavaEngine, packages: Path, work: Path, pins: Path) -> Pat
         for member in packed:
             _, _, path = member.name.partition("/")
             kept = next((folder for folder in engine.kept if path.startswith(f"{folder}/")), None)
-            if kept and member.isfile():
-                member.name = f"{Path(kept).name}/{path[len(kept) + 1 :]}"
-                packed.extract(member, home, filter="data")
+            # Files only, and none outside: the first versions of Python 3.11 cannot filter what they extract.
+            contents = packed.extractfile(member) if kept and member.isfile() and ".." not in path.split("/") else None
+            if kept and contents:
+                target = home / Path(kept).name / path[len(kept) + 1 :]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with contents, target.open("wb") as file:
+                    shutil.copyfileobj(contents, file)
+                target.chmod(0o755 if member.mode & 0o100 else 0o644)
     archive.unlink()
     return home
 
