@@ -159,13 +159,13 @@ def _unpacked(engine: JavaEngine, packages: Path, work: Path, pins: Path) -> Pat
             _, _, path = member.name.partition("/")
             kept = next((folder for folder in engine.kept if path.startswith(f"{folder}/")), None)
             # Files only, and none outside: the first versions of Python 3.11 cannot filter what they extract.
-            contents = packed.extractfile(member) if kept and member.isfile() and ".." not in path.split("/") else None
-            if kept and contents:
-                target = home / Path(kept).name / path[len(kept) + 1 :]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with contents, target.open("wb") as file:
-                    shutil.copyfileobj(contents, file)
-                target.chmod(0o755 if member.mode & 0o100 else 0o644)
+            if kept is None or not member.isfile() or ".." in path.split("/"):
+                continue
+            target = home / Path(kept).name / path[len(kept) + 1 :]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with packed.extractfile(member) as contents, target.open("wb") as file:
+                shutil.copyfileobj(contents, file)
+            target.chmod(0o755 if member.mode & 0o100 else 0o644)
     archive.unlink()
     return home
 

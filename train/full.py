@@ -39,7 +39,8 @@ class Recipe(trainer.Recipe):
         max_windows: how many times 499 words are read of a longer review; 1 reads its last words only.
         start: what the student starts from: `networks`, the mean of the teacher's; `teacher`, which is the earlier
             model if there is one and else the same; or `pretraining`.
-        student_rate: the learning rate after the former, at its peak; after the latter it is `learning_rate`.
+        student_rate: the learning rate after either of the first two, at its peak; after pre-training it is
+            `learning_rate`.
         ties: classes of words that share an id (`train/material/word_classes.toml`): `all`, `none`, or names separated
             by commas.
         pretraining, teacher, mixture: settings of the other stages.

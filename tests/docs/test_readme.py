@@ -132,8 +132,9 @@ def test_explain_prints_what_the_readme_shows() -> None:
 def test_explain_of_a_row_shows_its_text_and_the_contributions_of_the_table() -> None:
     (command,) = re.findall(r"`batch-scorer (explain --run [^`]+)`", README)
     (shown,) = re.findall(r"^ s001 +positive +\S+  (.+)$", README, re.MULTILINE)
+    words = re.findall(r"(\w+) ([+-][\d.]+)", shown)
     said = called(command).lower()
-    assert 4 == len(words := re.findall(r"(\w+) ([+-][\d.]+)", shown))
+    assert 4 == len(words)
     assert [] == [word for word, adds in words if f"{word}({adds})" not in said]
 
 
