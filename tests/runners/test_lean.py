@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -15,9 +14,8 @@ with beam.Pipeline(runner=FnApiRunner()) as pipeline:
 
 
 def python(code: str) -> str:
-    """What a new process prints that runs `code`, as it would outside of the tests."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=env)
+    """What a new process prints that runs `code`."""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 

@@ -1,8 +1,7 @@
 """Runs in every Python process of a job that a test manipulates: a clock that jumps, a gate to wait at.
 
 `CHAOS_CLOCK` names a file: once it exists, `time.time` is days off, ahead or behind, and differently each half second.
-`CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`, and Beam
-does without what it would import for services that no job here uses.
+`CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`.
 """
 
 import contextlib
@@ -16,8 +15,6 @@ import time
 
 _CHECKOUT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 _DAY_S = 86_400
-# What Beam imports if it is there, pandas for its own data frames: half of the processor time that Beam's import takes.
-_OPTIONAL = ("azure", "boto3", "google.api_core", "google.auth", "google.cloud", "google.pubsub", "hdfs", "pandas")
 _MARKER = re.compile(r".*/shards/\d{5}\.json")
 
 
@@ -92,22 +89,7 @@ class _Engines(importlib.abc.MetaPathFinder):
         return spec
 
 
-class _LeanBeam(importlib.abc.MetaPathFinder):
-    """Hides from Beam what it can do without; whatever else imports it, a step of a pipeline for instance, finds it."""
-
-    def find_spec(self, name, path, target=None):
-        if not name.startswith(_OPTIONAL):
-            return
-        frame = sys._getframe(1)
-        while frame.f_back and frame.f_globals["__name__"].startswith("importlib."):
-            frame = frame.f_back
-        if frame.f_globals["__name__"].startswith("apache_beam."):
-            raise ModuleNotFoundError(f"Beam does without {name} here", name=name)
-
-
 sys.meta_path.insert(0, _Engines())
-if "CHAOS_PLAIN" in os.environ:
-    sys.meta_path.insert(0, _LeanBeam())
 if "CHAOS_CLOCK" in os.environ:
     _jump(os.environ["CHAOS_CLOCK"])
 if os.environ.get("CHAOS_GATE_AT") == "scoring":
