@@ -1,13 +1,15 @@
-"""A temperature that depends on how much there is to read: fitted to crops and whole reviews of the validation side.
+"""A temperature that depends on how much there is to read: fitted to short texts and whole reviews that are held out.
 
-A network trained on whole reviews is too sure of a sentence, and of a text full of words that it does not know. Words
-are replaced by the unknown one at random, so that the shares of unknown words of other domains are covered too.
-Shapes: N texts, W bins by words, S bins by the share of unknown words.
+A network trained on whole reviews may be too sure of a sentence, and of a text full of words that it does not know.
+The short texts are passages that people rewrote to turn the sentiment: like a text that is short as a whole, they say
+what is meant. Where there are too few of them they are crops of reviews, many of which say nothing, so that the model
+becomes less sure than it may be. Words are replaced by the unknown one at random, so that the shares of unknown words
+of other domains are covered too. Shapes: N texts, W bins by words, S bins by the share of unknown words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ Doubles = npt.NDArray[np.float64]
 
 WORDS = (1, 8, 16, 32, 64, 128, 256)
 OOV_RATES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+FEWEST_PASSAGES = 200  # for a few temperatures
 CROPPED_TO = (4, 8, 12, 20, 32, 48)  # words; a longer crop gives away less than a review of its length
 DROPPED = (0.0, 0.1, 0.2, 0.35)  # shares of words replaced; with those that are unknown already, all bins are covered
 LIMITS = 0.05, 20.0  # of any temperature: a network that has learnt nothing would have none
@@ -29,7 +32,10 @@ RIDGE = 1e-4  # keeps a step of the temperature at zero where the data say nothi
 
 
 def calibrate(
-    validation: Encoded, logits_of: Callable[[Sequence[Ids]], npt.NDArray[np.floating]], seed: int
+    validation: Encoded,
+    logits_of: Callable[[Sequence[Ids]], npt.NDArray[np.floating]],
+    seed: int,
+    passages: Encoded | None = None,
 ) -> Calibration:
     """The calibration of a model.
 
@@ -37,28 +43,48 @@ def calibrate(
         validation: the reviews that the model was not trained on.
         logits_of: int32[n] of N texts -> float[N], the model's logits.
         seed: of crops and replaced words.
+        passages: short texts that it was not trained on either. Fewer than `FEWEST_PASSAGES` count as none.
     """
-    texts, labels = samples(validation, np.random.default_rng(seed))
+    texts, labels = samples(validation, np.random.default_rng(seed), passages)
     n_used = np.array([len(ids) - 1 for ids in texts])
     unknown = np.array([np.count_nonzero(ids == OOV) for ids in texts])
     return fit(logits_of(texts), labels, n_used, unknown / n_used)
 
 
-def samples(validation: Encoded, rng: np.random.Generator) -> tuple[list[Ids], npt.NDArray[np.int8]]:
-    """Windows of the reviews and crops of them, each with any of the shares of its words replaced: texts and labels."""
+def samples(
+    validation: Encoded, rng: np.random.Generator, passages: Encoded | None = None
+) -> tuple[list[Ids], npt.NDArray[np.int8]]:
+    """Windows of the reviews, and passages or crops of the windows: texts and labels.
+
+    Each has one of the shares of its words replaced, drawn at random.
+    """
     texts: list[Ids] = []
     labels = []
-    for window, row in zip(validation.ids, validation.windows.review.tolist(), strict=True):
-        words = window[window != START]
-        for length in (*CROPPED_TO, len(words)):
-            if not 0 < length <= len(words):
-                continue
-            first = int(rng.integers(0, len(words) - length + 1))
-            cropped = words[first : first + length].copy()
-            cropped[rng.random(length) < rng.choice(DROPPED)] = OOV
-            texts.append(np.concatenate([[START], cropped]).astype(np.int32))
-            labels.append(validation.labels[row])
+
+    def add(words: Ids, label: int) -> None:
+        known = words.copy()
+        known[rng.random(len(words)) < rng.choice(DROPPED)] = OOV
+        texts.append(np.concatenate([[START], known]).astype(np.int32))
+        labels.append(label)
+
+    shorter = passages if passages is not None and len(passages) >= FEWEST_PASSAGES else None
+    for words, label in _windows(validation):
+        for length in CROPPED_TO if shorter is None else ():
+            if length <= len(words):
+                first = int(rng.integers(0, len(words) - length + 1))
+                add(words[first : first + length], label)
+        add(words, label)
+    for words, label in _windows(shorter) if shorter is not None else ():
+        add(words, label)
     return texts, np.array(labels, np.int8)
+
+
+def _windows(side: Encoded) -> Iterator[tuple[Ids, int]]:
+    """The words of each window, of those that have any, and the label of the review."""
+    for window, row in zip(side.ids, side.windows.review.tolist(), strict=True):
+        words = window[window != START]
+        if len(words):
+            yield words, int(side.labels[row])
 
 
 def fit(

@@ -20,10 +20,10 @@ from train import pretrain, teacher, trainer
 from train.calibrate import calibrate
 from train.material import mixture
 from train.material.counterfactual import Rewritten
-from train.material.word_classes import tied_embedding
+from train.material.word_classes import chosen, drawn_together, read_classes, tied_embedding
 from train.metrics import metrics
 from train.network import predictor
-from train.prepare import Prepared
+from train.prepare import Encoded, Prepared, encoded
 from train.run import Run, replace_arrays
 
 STARTS = ("networks", "teacher", "pretraining")
@@ -43,6 +43,7 @@ class Recipe(trainer.Recipe):
             `learning_rate`.
         ties: classes of words that share an id (`train/material/word_classes.toml`): `all`, `none`, or names separated
             by commas.
+        drawn: how far members of these classes that keep their ids are drawn to their class at last: 0 to 1.
         pretraining, teacher, mixture: settings of the other stages.
     """
 
@@ -53,6 +54,7 @@ class Recipe(trainer.Recipe):
     start: str = "teacher"
     student_rate: float = 1e-3
     ties: str = "all"
+    drawn: float = 0.8
     pretraining: pretrain.Recipe = field(default_factory=pretrain.Recipe)
     teacher: teacher.Recipe = field(default_factory=teacher.Recipe)
     mixture: mixture.Recipe = field(default_factory=mixture.Recipe)
@@ -120,7 +122,11 @@ def fit(
         start, fine_tuned = dict(weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
     parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
     fitted = fine_tuning.fit(fine_tuned, architecture, data, run, start, recipe.fine_tunings, parts)
-    return calibrated(fitted, architecture, data, recipe.seed)
+    classes = chosen(read_classes(), recipe.ties)
+    drawn = drawn_together(fitted.tensors["embedding"], classes, data.vocabulary, data.tokenizer.aliases, recipe.drawn)
+    fitted = dataclasses.replace(fitted, tensors={**fitted.tensors, "embedding": drawn})
+    passages = encoded(given.rewritten.held_out_passages, data.tokenizer) if given.rewritten else None
+    return calibrated(fitted, architecture, data, recipe.seed, passages)
 
 
 def first_weights(
@@ -130,13 +136,20 @@ def first_weights(
     return {"networks": networks, "teacher": networks if earlier is None else earlier, "pretraining": None}[start]
 
 
-def calibrated(fitted: fine_tuning.Fitted, architecture: Architecture, data: Prepared, seed: int) -> fine_tuning.Fitted:
-    """The same weights with a temperature that depends on the review."""
-    validation = data.validation
-    calibration = calibrate(validation, predictor(architecture, fitted.tensors), seed)
-    fitted = dataclasses.replace(fitted, calibration=calibration)
+def calibrated(
+    fitted: fine_tuning.Fitted, architecture: Architecture, data: Prepared, seed: int, passages: Encoded | None = None
+) -> fine_tuning.Fitted:
+    """The same weights with a temperature that depends on the review, and what validation says of both.
+
+    Args:
+        passages: short texts that were not trained on.
+    """
+    validation, logits_of = data.validation, predictor(architecture, fitted.tensors)
+    calibration = calibrate(validation, logits_of, seed, passages)
+    logits = validation.pooled(logits_of(validation.ids))
+    fitted = dataclasses.replace(fitted, calibration=calibration, validation_logits=logits)
     temperatures = fitted.temperatures(validation)
-    quality = metrics(fitted.validation_logits / temperatures, validation.labels, 1.0)
+    quality = metrics(logits / temperatures, validation.labels, 1.0)
     return dataclasses.replace(fitted, temperature=float(np.median(temperatures)), validation=quality)
 
 

@@ -89,7 +89,7 @@ class Trainer:
         """
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe = recipe
-        self.seed = recipe.seed + turn  # of order and dropout
+        self.seed = tf.Variable(recipe.seed + turn, dtype=tf.int32)  # of order and dropout
         self.network = self.network_type(architecture)
         self.network.embedding.embeddings.assign(random_embedding(architecture, recipe.embedding_scale, recipe.seed))
         for name, tensor in (start or {}).items():
@@ -160,7 +160,7 @@ class Trainer:
 
     def train_epoch(self, epoch: int, parts: Sequence[Part], skip: int = 0) -> Iterator[float]:
         """One pass over all `parts`, without the first `skip` batches; yields the loss of each step."""
-        rng = np.random.default_rng((self.seed, epoch))
+        rng = np.random.default_rng((int(self.seed), epoch))
         for part, batch in itertools.islice(batches(parts, rng), skip, None):
             step = self._steps[part.adversarial]
             yield float(step(pad([part.ids[i] for i in batch]), part.targets[batch], part.weights[batch]))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.tokenizer import OOV, START
-from train.calibrate import CROPPED_TO, LIMITS, OOV_RATES, WORDS, calibrate, fit, samples
+from train.calibrate import CROPPED_TO, FEWEST_PASSAGES, LIMITS, OOV_RATES, WORDS, calibrate, fit, samples
 from train.prepare import Encoded
 
 
@@ -53,3 +53,18 @@ def test_samples_are_crops_and_whole_reviews_with_their_labels() -> None:
     calibration = calibrate(side, lambda encoded: np.array([len(ids) - 9.0 for ids in encoded]), 0)
     assert (len(WORDS), len(OOV_RATES)) == np.array(calibration.grid).shape
     assert max(map(max, calibration.grid)) <= LIMITS[1]  # though these logits say nothing about the labels
+
+
+def test_passages_stand_in_for_crops_where_there_are_enough_of_them() -> None:
+    def side(count: int, words: int) -> Encoded:
+        ids = np.array([START, *range(3, 3 + words)], np.int32)
+        return Encoded.one_each([ids] * count, np.arange(count, dtype=np.int8) % 2, np.full(count, words))
+
+    reviews, rng = side(10, 60), np.random.default_rng(0)
+    texts, labels = samples(reviews, rng, side(FEWEST_PASSAGES, 9))
+    assert [60] * 10 + [9] * FEWEST_PASSAGES == [len(ids) - 1 for ids in texts]
+    assert [0, 1] * (len(texts) // 2) == labels.tolist()
+    assert 0 < sum((ids == OOV).any() for ids in texts) < len(texts)
+
+    too_few, _ = samples(reviews, rng, side(FEWEST_PASSAGES - 1, 9))
+    assert [*CROPPED_TO, 60] * 10 == [len(ids) - 1 for ids in too_few]

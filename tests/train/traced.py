@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +21,18 @@ def trace_each_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def once(kind: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes objects of a class that traces graphs: for equal arguments the same one, with a new one's values."""
+    """Makes objects of a class that traces graphs: for equal arguments the same one, with a new one's values.
+
+    Where training starts, and which one of several it is, are values of variables, which no graph depends on.
+    """
+    names = list(inspect.signature(kind).parameters)
     traced: dict[str, Any] = {}
 
     def make(*args: Any, **kwargs: Any) -> Any:
         new = kind(*args, **kwargs)
-        first = traced.setdefault(hashlib.sha256(pickle.dumps((args, kwargs))).hexdigest(), new)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        graph = sorted((name, value) for name, value in given.items() if name not in ("start", "turn"))
+        first = traced.setdefault(hashlib.sha256(pickle.dumps(graph)).hexdigest(), new)
         if first is not new:
             for variable, value in zip(variables(vars(first)), variables(vars(new)), strict=True):
                 variable.assign(value)

@@ -30,6 +30,7 @@ class Rewritten:
         training: those whose originals are on the training side, or not among the labelled reviews at all.
         validation: those whose originals are on the validation side.
         passages: what differs between the members of the pairs behind `training`: short texts of opposite labels.
+        held_out_passages: the same of the pairs behind `validation` and of those in `kept_back`.
         kept_back: both members of the pairs that are kept back for checking.
         left_out: bool[N], labelled reviews that are originals of pairs that are kept back.
         unmatched: pairs of which no member is among the labelled reviews.
@@ -38,6 +39,7 @@ class Rewritten:
     training: Examples
     validation: Examples
     passages: Examples
+    held_out_passages: Examples
     kept_back: Examples
     left_out: Flags
     unmatched: int
@@ -52,6 +54,7 @@ class Rewritten:
         return {
             "reviews": len(self.training),
             "passages": len(self.passages),
+            "held_out_passages": len(self.held_out_passages),
             "held_out": len(self.kept_back),
             "originals_held_out": int(self.left_out.sum()),
         }
@@ -94,12 +97,15 @@ def place(
     left_out = np.zeros(len(labelled), np.bool_)
     left_out[[row for pair in back for row in originals[pair]]] = True
     new = ~found & ~kept
+
+    def changed(of: Flags) -> Examples:
+        return passages(rewritten.subset(of), [pair for pair, counts in zip(pairs, of, strict=True) if counts])
+
     return Rewritten(
         rewritten.subset(new & ~held_out),
         rewritten.subset(new & held_out),
-        passages(
-            rewritten.subset(~kept & ~held_out), [pair for i, pair in enumerate(pairs) if not (kept | held_out)[i]]
-        ),
+        changed(~kept & ~held_out),
+        changed(kept | held_out),
         rewritten.subset(kept),
         left_out,
         sum(not rows for rows in originals.values()),

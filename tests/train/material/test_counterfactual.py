@@ -35,8 +35,11 @@ def test_rewritten_review_goes_where_its_original_is() -> None:
     on_validation = place(MEMBERS, PAIRS, LABELLED, np.array([True, False, False]), None)
     assert ("train/2",) == on_validation.validation.ids
     assert ("dev/2", "train/3", "train/4") == on_validation.training.ids
+    assert {"A dull film.", "A great film. I smiled the whole time."} & {*on_validation.held_out_passages.texts}
+    assert not {*on_validation.passages.texts} & {*on_validation.held_out_passages.texts}
     on_training = place(MEMBERS, PAIRS, LABELLED, np.zeros(3, np.bool_), None)
     assert ("train/2", "dev/2", "train/3", "train/4") == on_training.training.ids
+    assert () == on_training.held_out_passages.texts
     assert (1, False) == (on_training.unmatched, bool(on_training.left_out.any()))
 
 
@@ -45,7 +48,8 @@ def test_pairs_that_are_kept_back_leave_out_their_originals_too() -> None:
     assert ("dev/1", "dev/2") == placed.kept_back.ids
     assert [False, True, False] == placed.left_out.tolist()
     assert not any(i.startswith("dev/") for i in placed.training.ids)
-    assert not any("awful" in text or "lovely" in text for text in placed.passages.texts)
+    assert placed.passages.texts and not any("awful" in t or "lovely" in t for t in placed.passages.texts)
+    assert any("awful" in text for text in placed.held_out_passages.texts)
 
 
 def test_passages_are_the_sentences_that_differ_with_the_labels_of_their_reviews() -> None:

@@ -14,6 +14,7 @@ from train.material.word_classes import (
     WordClass,
     aliases,
     chosen,
+    drawn_together,
     read_classes,
     tied_counts,
     tied_embedding,
@@ -57,8 +58,35 @@ def test_a_word_in_two_classes_or_with_a_space_is_refused(tmp_path: Path) -> Non
             read_classes(tmp_path / "lists.toml")
 
 
+def test_a_word_that_is_seldom_a_member_and_not_swapped_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lists.toml").write_text('[a]\ntied = "one"\nswapped = "two"\nseldom = "one two"')
+    with pytest.raises(ValueError, match=r"\['one'\] are seldom members and not swapped"):
+        read_classes(tmp_path / "lists.toml")
+
+
 def test_members_share_the_id_of_the_most_frequent_one_and_unknown_members_join() -> None:
     assert {"an": 3, "german": 5, "somali": 5} == aliases(CLASSES, VOCABULARY, COUNTS)
+
+
+def test_members_with_a_meaning_of_their_own_are_tied_only_where_the_vocabulary_lacks_them() -> None:
+    names = WordClass("names", ("emma",), swapped=("film", "violet"), phrases=("Anna-Lou", "german Emma"))
+    assert {"violet": 8, "anna": 8, "lou": 8} == aliases([names], VOCABULARY, COUNTS)
+    tied_elsewhere = [names, WordClass("more", ("an", "lou"))]
+    assert {"violet": 8, "anna": 8, "lou": 4} == aliases(tied_elsewhere, VOCABULARY, COUNTS)
+
+
+def test_members_with_a_meaning_of_their_own_are_drawn_to_their_class_and_seldom_ones_less() -> None:
+    embedding = np.arange(18, dtype=np.float32).reshape(9, 2)
+    classes = [
+        CLASSES[1],
+        WordClass("names", ("anna", "emma"), swapped=("film", "an", "violet"), seldom=("an",)),
+        WordClass("faiths", ("sikh",), swapped=("a",)),  # of which no tied member is known
+    ]
+    drawn = drawn_together(embedding, classes, VOCABULARY, {"anna": 8, "german": 5}, 0.5)
+    np.testing.assert_allclose((embedding[7] + embedding[8]) / 2, drawn[7])
+    np.testing.assert_allclose(0.7 * embedding[4] + 0.3 * embedding[8], drawn[4], rtol=1e-6)
+    assert (embedding[[0, 1, 2, 3, 5, 6, 8]] == drawn[[0, 1, 2, 3, 5, 6, 8]]).all()
+    assert (embedding == drawn_together(embedding, classes, VOCABULARY, {}, 0)).all()
 
 
 def test_class_without_a_known_member_has_no_aliases() -> None:
