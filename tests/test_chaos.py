@@ -33,11 +33,13 @@ SCORING, LOADING, STAY = Moment("scoring"), Moment("loading", stay=True), Moment
 # finishes the job. All strike while the job waits for them, so nothing here depends on how fast the machine is.
 CHAINS = (
     (1, {"output read-only": SCORING, "disk full": SCORING, "clock jumps": SCORING}),
-    (2, {"worker killed while loading": LOADING, "worker killed": STAY, "worker hangs": STAY, "memory limit": SCORING}),
+    (2, {"worker killed while loading": LOADING, "worker hangs": STAY}),
+    (2, {"worker killed": STAY, "memory limit": SCORING}),
 )  # fmt: skip
 KINDS = [name for _, moments in CHAINS for name in moments]
-# Those of one process are slow beside what they add: other tests let a part, a marker or a log fail to be written.
-MARKED = [pytest.param(name, marks=[pytest.mark.slow] * (name in CHAINS[0][1])) for name in KINDS]
+# Others are slow beside what they add: other tests let a part, a marker or a log fail to be written, and those of
+# `runners/test_heartbeat.py` have the driver meet a worker that hangs, or dies as it loads the model.
+MARKED = [pytest.param(name, marks=[pytest.mark.slow] * (name not in CHAINS[-1][1])) for name in KINDS]
 # The other kinds are the business of `python -m tests.chaos`: a cheaper test holds on every change what they are about.
 ELSEWHERE = {
     "all killed": "runners/test_interrupt.py::test_stopped_job_leaves_no_worker_and_resumes_to_the_same_bytes",
@@ -129,6 +131,7 @@ def test_killed_worker_ends_the_job_and_is_named(struck: Callable[[str], Struck]
 
 
 @needs_linux
+@pytest.mark.slow
 def test_worker_killed_while_it_loads_the_model_is_told_so(struck: Callable[[str], Struck]) -> None:
     assert ["error: a worker died", "  where:    loading the model"] == error_of(struck("worker killed while loading"))[
         :2
@@ -136,6 +139,7 @@ def test_worker_killed_while_it_loads_the_model_is_told_so(struck: Callable[[str
 
 
 @needs_linux
+@pytest.mark.slow
 def test_hung_worker_ends_the_job_and_is_named(struck: Callable[[str], Struck]) -> None:
     error, where, expected, got, fix = error_of(struck("worker hangs"))
     assert "error: a worker stopped responding" == error

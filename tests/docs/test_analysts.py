@@ -141,7 +141,9 @@ def start_spark(folder: Path) -> None:
             "spark.driver.host": "localhost",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.log.level": "ERROR",
-            # To compile well what runs once takes longer than to run it.
+            # To compile what runs once, or to compile it well, takes longer than to run it.
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }.items():
             builder = builder.config(name, value)
