@@ -36,7 +36,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, precision: str = F
     Example:
         >>> from batch_scorer import load_model
         >>> load_model()
-        Model(name='imdb', model_id='7a7768ccbc89')
+        Model(name='imdb', model_id='970a358e53c8')
     """
     if precision not in PRECISIONS:
         raise OptionError("there is no such precision", expected=" or ".join(PRECISIONS), got=repr(precision))

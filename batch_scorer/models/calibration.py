@@ -1,6 +1,6 @@
 """How sure a score may be: a temperature for each review, and how often the model was right when it was this sure.
 
-Short reviews and those full of unknown words are scored with too much confidence by a temperature that was fitted to
+Short reviews and those full of unknown words may be scored with too much confidence by a temperature that was fitted to
 whole reviews, so it may depend on both (temperature scaling: Guo et al. 2017, section 4.2).
 """
 
