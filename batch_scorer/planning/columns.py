@@ -75,7 +75,7 @@ def _check_columns(file: InputFile, columns: pa.Schema, fields: Fields) -> None:
             continue
         count = columns.names.count(name)
         if count > 1 or (count == 0 and option != fields.kept_option):  # `planning.kept` looks at all files together
-            raise missing(file, option, name, count, fields.encoding)
+            raise missing(file, option, name, fields, count)
     kind = columns.field(fields.text).type
     if not is_text(kind):
         raise InputError(

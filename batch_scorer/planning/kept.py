@@ -24,7 +24,7 @@ class KeptColumns:
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
-        self._seen = [_Seen(kept, fields.kept_option) for kept in fields.kept]
+        self._seen = [_Seen(kept, fields) for kept in fields.kept]
         self._damaged, self._files = False, 0
 
     def add(self, file: InputFile) -> InputFile:
@@ -57,8 +57,8 @@ class KeptColumns:
 class _Seen:
     """A kept column, as seen in the files so far."""
 
-    def __init__(self, kept: Kept, option: str) -> None:
-        self._kept, self._option = kept, option
+    def __init__(self, kept: Kept, fields: Fields) -> None:
+        self._kept, self._fields, self._option = kept, fields, fields.kept_option
         self._kinds: dict[pa.DataType, None] = {}  # in the order of the inputs
         self._in_paths = self._wide = False
         self._whole_numbers = True  # so far, all values in paths are
@@ -97,7 +97,7 @@ class _Seen:
         if not kinds and damaged:
             return pa.field(kept.output_name, pa.null())
         if not kinds and self._without:
-            raise missing(self._without, self._option, self.name)
+            raise missing(self._without, self._option, self.name, self._fields)
         if not kinds:
             raise InputError(
                 f"no input has a column {self.name!r} to keep",

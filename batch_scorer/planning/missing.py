@@ -16,7 +16,7 @@ from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.csv_header import is_name
 from batch_scorer.formats.encodings import encoding_of
-from batch_scorer.formats.records import InputFile
+from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
 from batch_scorer.planning.listing import short
 
@@ -24,12 +24,12 @@ _SHOWN, _COMPARED = 20, 1_000  # names
 _FREE = ("csv", "xlsx")  # formats in which the names of columns are whatever stands in the first line
 
 
-def missing(file: InputFile, option: str, name: str, count: int = 0, encoding: str = "") -> InputError:
+def missing(file: InputFile, option: str, name: str, fields: Fields, count: int = 0) -> InputError:
     """The error to raise if a file, whose columns are known, has no column `name`, or `count` of them.
 
     Args:
         option: the one that names the column.
-        encoding: in which the file is read. If it is not in that one, the advice names another as well.
+        fields: how the file is read. If it is not in that encoding, the advice names another as well.
     """
     assert file.columns is not None
     names = [] if file.remark else [known for known in file.columns.names if file.format not in _FREE or is_name(known)]
@@ -45,7 +45,7 @@ def missing(file: InputFile, option: str, name: str, count: int = 0, encoding: s
         advice += f", for instance {option} {quoted(near)}"
     if file.remark and count == 0:
         advice += f"; {file.remark}"
-    if encoding == InputConfig.encoding and FORMATS[file.format].takes_encoding:
+    if fields.encoding == InputConfig.encoding and FORMATS[file.format].takes_encoding:
         other = encoding_of(file.path)
         advice += f"; the file is not UTF-8: add --encoding {other}, which would read all of it" if other else ""
     return InputError(

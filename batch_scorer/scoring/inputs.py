@@ -68,13 +68,13 @@ def open_inputs(reads: InputConfig, label_column: str | None = None) -> Inputs:
     files = Files(listing)
     for file in columns.look_into(listing, fields):
         if label_column is not None:
-            _check_labels(file, label_column)
+            _check_labels(file, label_column, fields)
         files.add(file)
     notices = (*listing.notices, *text_files.notices(listing, reads.format), *files.remarks)
     return Inputs(fields, Shards(files, SHARD_ROWS_MAX, fields, reads.limit), notices)
 
 
-def _check_labels(file: InputFile, name: str) -> None:
+def _check_labels(file: InputFile, name: str, fields: Fields) -> None:
     """Checks that a file has labels that can be read as text, in a column or in its path."""
     if file.damage is not None or name in dict(file.partitions) or not file.reviews:
         return
@@ -87,5 +87,5 @@ def _check_labels(file: InputFile, name: str) -> None:
             fix="give a file with a column of labels, or a directory with pos/*.txt and neg/*.txt",
         )
     if name not in file.columns.names:
-        raise missing(file, "--label-column", name)
+        raise missing(file, fields.kept_option, name, fields)
     columns.check_as_text(file.path, file.columns.field(name), "name another with --label-column")

@@ -216,6 +216,19 @@ def test_kept_column_of_two_files_has_the_type_that_loses_least(
     assert (kind, values, codes) == found
 
 
+def test_kept_column_that_is_missing_in_a_file_that_is_not_utf_8_names_its_encoding_in_the_same_go(
+    folder: Path, config: MakeConfig
+) -> None:
+    (folder / "a.csv").write_bytes("text,stars\nUn film très drôle,5\n".encode("latin-1"))
+    with pytest.raises(InputError) as refused:
+        make_plan(config(folder, kept=(Kept("star", "star"),)), "model")
+    assert (
+        "name another with --keep, for instance --keep stars; "
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+    ) == refused.value.fix
+    assert ["5"] == values_of(config(folder, kept=(Kept("stars", "k"),), encoding="cp1252"))[1]
+
+
 def test_kept_times_of_int96_are_those_of_any_year(folder: Path, config: MakeConfig) -> None:
     years = [dt.datetime(9999, 12, 31), dt.datetime(1, 1, 1), None]
     table = pa.table({"text": ["good film"] * 3, "k": pa.array(years, pa.timestamp("us"))})

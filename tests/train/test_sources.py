@@ -245,6 +245,17 @@ def test_missing_label_column_names_its_option(tmp_path: Path) -> None:
     assert "name another with --label-column, for instance --label-column label" == refused.value.fix
 
 
+def test_missing_label_column_of_a_file_that_is_not_utf_8_names_its_encoding_in_the_same_go(tmp_path: Path) -> None:
+    source = written("a.csv", b"text,sentiment\nUn film tr\xe8s dr\xf4le,1\nd\xe9cevant,0\n")(tmp_path)
+    with pytest.raises(InputError) as refused:
+        read_examples([source], Columns(label="sentiments"))
+    assert (
+        "name another with --label-column, for instance --label-column sentiment; "
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+    ) == refused.value.fix
+    assert 2 == len(read_examples([source], Columns(label="sentiment"), ReadOptions(encoding="cp1252")))
+
+
 def test_label_column_of_lists_is_refused(tmp_path: Path) -> None:
     source = parquet(with_column("label", pa.array([[1], [0], [1]])))(tmp_path)
     with pytest.raises(InputError, match="the column 'label' cannot be written as text") as refused:
