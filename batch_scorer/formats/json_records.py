@@ -5,14 +5,14 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from batch_scorer.formats.arrow_types import DOUBLE_INTEGER, WIDE
+from batch_scorer.formats.json_numbers import Numeral, decode_exactly, may_differ, written
 from batch_scorer.formats.records import DAMAGE, EXCERPT_BYTES, Fields, Record, encoding_problem, shown
 from batch_scorer.schema import Rejection, has_surrogates, printable
 
@@ -34,9 +34,12 @@ def record(path: str, offset: int, data: bytes, fields: Fields) -> Record | Reje
     if not isinstance(value, dict):
         message = f"the record is a JSON {type(value).__name__}"
         return Rejection(path, offset, None, "not_an_object", message, shown(data))
-    identity = value_of(value, fields.id) if fields.id else None
-    record_id = identity if isinstance(identity, str) or identity is None else json.dumps(identity)
     text = value_of(value, fields.text)
+    wanted = [column.name for column in fields.kept] + ([fields.id] if fields.id else [])
+    if any(may_differ(value_of(value, name)) for name in wanted):
+        value = parse(data, decode_exactly)
+    identity = value_of(value, fields.id) if fields.id else None
+    record_id = identity if isinstance(identity, str) or identity is None else written(identity, ascii_only=True)
     if text is None:
         is_null = has_null(value, fields.text)
         message = f"the field {fields.text!r} is {'null' if is_null else 'missing'}"
@@ -48,8 +51,6 @@ def record(path: str, offset: int, data: bytes, fields: Fields) -> Record | Reje
     for column, kind in zip(fields.kept, fields.kept_schema, strict=True):
         one = value_of(value, column.name)
         try:
-            if _is_infinite(one) and b"Infinity" not in data:
-                raise ValueError("a number larger than any that is read")
             kept.append(fit(one, kind.type))
         except ValueError as error:
             message = f"the field {column.name!r}: {error}"
@@ -57,14 +58,7 @@ def record(path: str, offset: int, data: bytes, fields: Fields) -> Record | Reje
     return Record(path, offset, record_id, text, tuple(kept))
 
 
-def _is_infinite(value: Any) -> bool:
-    """Whether a value is or holds an infinite number, which is what Python reads in place of ``1e400``."""
-    if isinstance(value, (list, dict)):
-        return any(map(_is_infinite, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float) and math.isinf(value)
-
-
-def parse(data: bytes) -> Any:
+def parse(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
     """One JSON value in Python; a byte-order mark is skipped.
 
     Raises:
@@ -75,7 +69,15 @@ def parse(data: bytes) -> Any:
     # Python's own limit depends on how deep the caller's stack already is.
     if text.count("[") + text.count("{") > NESTING_MAX and _depth(text) > NESTING_MAX:
         raise ValueError(f"nested deeper than {NESTING_MAX}")
-    return json.loads(text)
+    return decode(text)
+
+
+def is_json(data: bytes) -> bool:
+    """Whether `data` is an object or an array."""
+    try:
+        return isinstance(parse(data), (dict, list))
+    except ValueError:  # covers invalid UTF-8
+        return False
 
 
 def _depth(text: str) -> int:
@@ -202,7 +204,9 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if value is None:
         return None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return printable(value if isinstance(value, str) else written(value, ascii_only=False))
+    if isinstance(value, Numeral):
+        raise ValueError(f"expected {kind}, got a number that no double holds")
     if pa.types.is_boolean(kind) != isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"expected {kind}, got {type(value).__name__}")
     if pa.types.is_integer(kind) and isinstance(value, float) and not value.is_integer():

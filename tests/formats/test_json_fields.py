@@ -64,15 +64,78 @@ def test_kept_field_has_the_type_of_its_values_wherever_they_are(
     assert (kind, values) == kept(folder, config, *files)
 
 
-@pytest.mark.parametrize("number", ["1e400", "[1, -1e999]", '{"a": 1e400}'])
-def test_kept_number_larger_than_any_costs_its_row(number: str, folder: Path, config: MakeConfig) -> None:
-    (folder / "0.jsonl").write_text(f'{{"text": "good", "k": {number}}}\n{{"text": "bad", "k": Infinity}}\n')
+def numbers(folder: Path, config: MakeConfig, *values: str) -> tuple[pa.DataType, list[Any], list[str | None]]:
+    """The type and the values of a kept field of which each value is written so, and the ids, which are the same.
 
-    assert ["kept_value_mismatch", math.inf] == [*map(float_or_code, kept(folder, config)[1])]
+    Those of reviews come first, and then the codes of rejected records.
+    """
+    lines = [f'{{"text": "good film", "k": {value}, "id": {value}}}\n' for value in values]
+    (folder / "0.jsonl").write_text("".join(lines))
+    plan, shards = make_plan(config(folder, kept=(Kept("k", "k"),), id_column="id"), "model")
+    chunks = [chunk for shard in shards for chunk in read(shard, plan.fields)]
+    reviews = [row for chunk in chunks for row in chunk.reviews.to_pylist()]
+    rejected = [one for chunk in chunks for one in chunk.rejected]
+    kind = plan.fields.kept_schema.field("k").type
+    found = [row["k"] for row in reviews] + [one.code for one in rejected]
+    return kind, found, [row["record_id"] for row in reviews] + [one.record_id for one in rejected]
 
 
-def float_or_code(value: Any) -> Any:
-    return math.inf if value == "Infinity" else value
+HELD = (
+    "0.5",
+    "0.0",
+    "-0.0",
+    "0e-999",
+    "1e22",
+    "1e23",
+    "5e-324",
+    "0.1e-310",
+    "9007199254740992.0",
+    "1.7976931348623157e308",
+    "12345678901234567168.000",
+    "0.30000000000000000444",
+)
+NOT_HELD = (
+    "1e400",
+    "-1E+400",
+    "1e-400",
+    "0.1234567890123456e-310",
+    "9007199254740993.0",
+    "76561198000000001.0",
+    "123456789012345678901234567890.5",
+    f"0.{'0' * 400}1",
+    f"1{'0' * 400}.0",
+    "1e-99999999999999999999",
+)
+
+
+def test_numbers_that_a_double_holds_are_kept_as_doubles(folder: Path, config: MakeConfig) -> None:
+    kind, values, _ = numbers(folder, config, *HELD)
+    assert (pa.float64(), [float(digits) for digits in HELD]) == (kind, values)
+
+
+def test_numbers_that_no_double_holds_cost_their_row_among_doubles_and_are_ids_by_their_digits(
+    folder: Path, config: MakeConfig
+) -> None:
+    kind, values, ids = numbers(folder, config, "0.5", *NOT_HELD, "Infinity")
+    assert (pa.float64(), [0.5, math.inf, *["kept_value_mismatch"] * len(NOT_HELD)]) == (kind, values)
+    assert ["0.5", "Infinity", *NOT_HELD] == ids
+
+
+def test_numbers_that_no_double_holds_are_kept_by_their_digits_in_text(folder: Path, config: MakeConfig) -> None:
+    whole = "1" * 80
+    nested = f'[{{"a": [1e-400, 0.5, {whole}], "b": null}}, "x", 1e999, true]'
+    kind, values, ids = numbers(folder, config, *NOT_HELD, whole, nested)
+    assert (pa.string(), [*NOT_HELD, whole, nested]) == (kind, values)
+    assert values == ids
+
+
+@pytest.mark.parametrize("number", ["1e400", "1e-400", "76561198000000001.0", str(1 << 63)])
+def test_number_that_a_later_record_has_and_int64_does_not_hold_costs_its_row(
+    number: str, folder: Path, config: MakeConfig
+) -> None:
+    lines = "".join(json.dumps(record) + "\n" for record in [{"text": "good", "k": 7}, {**LONG, "k": 7}])
+    (folder / "0.jsonl").write_text(f'{lines}{{"text": "bad", "k": {number}}}\n')
+    assert (pa.int64(), [7, 7, "kept_value_mismatch"]) == kept(folder, config)
 
 
 def test_text_field_that_comes_after_the_sample_is_no_missing_column(folder: Path, config: MakeConfig) -> None:
