@@ -23,7 +23,7 @@ from batch_scorer.formats.csv_header import (
     remark,
 )
 from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows, width_advice
-from batch_scorer.formats.foreign import check_text
+from batch_scorer.formats.first_bytes import check_line_ends, check_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import max_line_bytes, read_lines, sample
 from batch_scorer.schema import Rejection, has_surrogates, printable
@@ -53,6 +53,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         with open_text(file.path) as (stream, _):
             lines, _ = _begun(_first_lines(stream, fields.encoding, longest), file.path, fields)
             header = next(read_rows(Lines(lines, longest), dialect), None)
+    if isinstance(header, Malformed):  # in quotes, a carriage return belongs to a field
+        check_line_ends(file.path, head)
     compared = list(islice(rows, _COMPARED_ROWS))
     reviews = head.estimate(len(compared) + sum(1 for _ in rows) + bool(fields.columns and header is not None))
     first = next((line for line in texts[is_marked:] if line.strip()), "")

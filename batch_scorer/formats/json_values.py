@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.foreign import check_json, check_text
+from batch_scorer.formats.first_bytes import check_json, check_text
 from batch_scorer.formats.json_records import (
     SEARCHED_BYTES,
     columns_of,
     has_null,
+    is_json,
     objects,
-    parse,
     record,
     value_of,
 )
@@ -34,30 +35,24 @@ _WRAPS = 3  # objects around the array of records
 
 def is_other_than_lines(head: Sample, fields: Fields) -> bool:
     """Whether a file, by its beginning, is JSON but has no record on each line."""
-    lines = [line for line in (line.strip() for line in head.lines[:_LINES]) if line]
+    # Where files with byte-order marks were joined, there are some in the middle, too.
+    lines = [line for line in (line.removeprefix(BOM_UTF8).strip() for line in head.lines[:_LINES]) if line]
     if not lines or lines[0][:1] not in (b"[", b"{"):
         return False
     first, alone = lines[0], len(lines) == 1
     records = sum(bool(one) for one in objects(lines))
-    if _is_json(first):
+    if is_json(first):
         if first[:1] == b"[":
-            return alone or (not records and not _is_json(lines[1]))
+            return alone or (not records and not is_json(lines[1]))
         return alone and _wrapping(first, fields) is not None
     if records > 1:
         return False
-    if first[:1] == b"[" or _is_json(first.rstrip(b",")):
+    if first[:1] == b"[" or is_json(first.rstrip(b",")):
         return True
     if alone:
         return not head.is_whole and _wrapping(first, fields) is not None
     # An object that goes on in the next line, which is no record of its own.
     return lines[1][:1] != b"{" and first.count(b"{") + first.count(b"[") > first.count(b"}") + first.count(b"]")
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        return isinstance(parse(data), (dict, list))
-    except ValueError:  # covers invalid UTF-8
-        return False
 
 
 def inspect(file: StoredFile, fields: Fields) -> Contents:
@@ -143,7 +138,7 @@ def _enter(scanner: Scanner, path: tuple[str, ...]) -> bool:
         if scanner.next_sign() == b":":
             scanner.skip_sign()
             scanner.next_sign()
-        if name is not None and _is_json(b"[%b]" % name) and json.loads(name) == path[0]:
+        if name is not None and is_json(b"[%b]" % name) and json.loads(name) == path[0]:
             if len(path) > 1:
                 return _enter(scanner, path[1:])
             scanner.skip_sign()

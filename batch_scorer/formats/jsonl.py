@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from batch_scorer.formats import json_values
 from batch_scorer.formats.compression import open_text
-from batch_scorer.formats.foreign import check_json, check_text
+from batch_scorer.formats.first_bytes import check_json, check_text
 from batch_scorer.formats.json_records import SEARCHED_BYTES, columns_of, objects, record
 from batch_scorer.formats.json_tables import check_objects
 from batch_scorer.formats.records import Contents, Fields, Record, Shard

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 
 from batch_scorer.formats import shapes
-from batch_scorer.formats.foreign import check_text
+from batch_scorer.formats.first_bytes import check_line_ends, check_text
 from batch_scorer.formats.records import Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
 from batch_scorer.schema import Rejection
@@ -17,6 +17,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Counts the first lines."""
     head = sample(file)
     check_text(file.path, head)
+    check_line_ends(file.path, head)
     lines = shapes.texts(head.lines)
     remark = ""
     if labels := shapes.labels_in(lines):

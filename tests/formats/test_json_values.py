@@ -87,6 +87,7 @@ def test_lines_stay_lines(folder: Path, config: MakeConfig) -> None:
             '{"text": "cut\n{"text": "b"}\n',
             '{"text": "cut',
             '{"text": 1,\n{"text": "b"}\n{"text": "c"}\n',
+            '{"text": "cut\n\ufeff{"text": "b"}\n',
         )
     ):
         (folder / f"{number}.json").write_text(text)
