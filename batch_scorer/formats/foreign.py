@@ -14,6 +14,7 @@ from collections.abc import Callable
 from batch_scorer import storage
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python, python_runs
+from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.table import FORMATS, plain_name
 
 _READERS = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".zst": "zstd -dc"}
@@ -35,6 +36,10 @@ _AVRO = _TO_PARQUET.format("pa.Table.from_pylist(list(__import__('fastavro').rea
 
 def _converted(program: str, ending: str) -> Callable[[str, str], str]:
     return lambda path, stem: f"{python_runs(program)} {word(path)} {word(stem + ending)}"
+
+
+def _renamed(command: str, ending: str) -> Callable[[str, str], str]:
+    return lambda path, stem: command.format(word(path), word(stem + ending))
 
 
 def _unpacked(command: str) -> Callable[[str, str], str]:
@@ -73,10 +78,12 @@ FOREIGN: dict[str, tuple[str, Callable[[str, str], str]]] = {
     ".avro": ("an Avro file", _converted(_AVRO, ".parquet")),
     **_COMPRESSED,
 }
-_CALAMINE = (".xls", ".xlsb", ".ods")
+_CALAMINE = [FOREIGN[ending] for ending in (".xls", ".xlsb", ".ods")]
 # What files with the endings .zip and .xls may be as well.
 _LOCKED_ZIP = ("an encrypted ZIP archive", _unpacked("7z x {0} -o{1}"))
 _HTML_TABLE = ("a table in HTML", _converted(_HTML, ".csv"))
+_XML_SHEET = ("a spreadsheet in XML", _beside("soffice --headless --convert-to xlsx {}"))
+_OLE, _ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"  # how old and new workbooks begin
 HEAD_BYTES = 512  # by which a file is told
 _ZIP_FLAGS_AT = 6  # in the header of its first file; the lowest bit says that it is encrypted
 _is_html = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|meta|style|body|table)\b", re.IGNORECASE).match
@@ -93,7 +100,7 @@ def refusal(path: str, ending: str) -> InputError:
     here, before = here_of(path)
     stem = here[: -len(ending)] if here.lower().endswith(ending) else here
     what, command = entry = _entry(path, ending)
-    if package := "lxml" if entry is _HTML_TABLE else "python-calamine" if ending in _CALAMINE else "":
+    if package := "lxml" if entry is _HTML_TABLE else "python-calamine" if entry in _CALAMINE else "":
         before += f"{python()} -m pip install {package} && "
     return InputError(
         f"the input is {what}, which is not read as it is",
@@ -111,7 +118,25 @@ def _entry(path: str, ending: str) -> tuple[str, Callable[[str, str], str]]:
             start = stream.read(HEAD_BYTES)
     if ending == ".zip" and len(start) > _ZIP_FLAGS_AT and start[_ZIP_FLAGS_AT] & 1:
         return _LOCKED_ZIP
-    return _HTML_TABLE if ending == ".xls" and _is_html(start) else FOREIGN[ending]
+    return _named_xls(start) if ending == ".xls" else FOREIGN[ending]
+
+
+def _named_xls(start: bytes) -> tuple[str, Callable[[str, str], str]]:
+    """What a file is that is named as an old workbook: programs that export text or HTML for Excel do that, too."""
+    wide = wide_encoding(start)
+    if _is_html(start):
+        return _HTML_TABLE
+    if start.startswith(b"<?xml"):
+        return _XML_SHEET
+    if start.startswith(_ZIPPED):
+        return "a new Excel workbook under an old name", _renamed("cp {} {}", ".xlsx")
+    if not start or start.startswith(_OLE) or (b"\0" in start and not wide):
+        return FOREIGN[".xls"]
+    ending = ".tsv" if b"\t" in start else ".csv"
+    if wide:
+        convert = _renamed(f"iconv -f {wide} -t UTF-8 < {{}} > {{}}", ending)
+        return f"text in {wide} under the name of a workbook", convert
+    return "text under the name of a workbook", _renamed("cp {} {}", ending)
 
 
 def in_wide_encoding(path: str, encoding: str) -> InputError:

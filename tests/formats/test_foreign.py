@@ -30,6 +30,7 @@ from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.planning.options import check_reading
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
+from tests.formats.test_xlsx import workbook
 from tests.processes import GUARD_S
 
 MakeConfig = Callable[..., ScoreConfig]
@@ -98,6 +99,10 @@ MADE: dict[str, Callable[[Path], object]] = {
     ),
     "utf16.txt": lambda path: path.write_text(TEXTS[0], encoding="utf-16"),
     "unmarked utf16.txt": lambda path: path.write_text(TEXTS[0], encoding="utf-16-le"),
+    "text.xls": lambda path: path.write_text(CSV.replace(",", "\t"), encoding="utf-8"),
+    "commas.xls": lambda path: path.write_text(CSV, encoding="utf-8"),
+    "unicode text.xls": lambda path: path.write_text(CSV.replace(",", "\t"), encoding="utf-16"),
+    "new.xls": lambda path: workbook(path, S=[["text", "id"], [TEXTS[0], 1], [TEXTS[1], 2]]),
     "really gzip.csv": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "really xml.csv": lambda path: path.write_text(f'<?xml version="1.0"?>{XML}', encoding="utf-8"),
 }
@@ -250,12 +255,14 @@ def test_encrypted_zip_and_html_named_xls_are_told_from_the_plain_ones(folder: P
     (folder / "a.zip").write_bytes(data)
     (folder / "b.xls").write_text("\ufeff\n<html><body><table><tr><th>text</th></tr></table></body></html>")
     said = []
-    for name in ("a.zip", "b.xls"):
+    (folder / "c.xls").write_text('<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook/>')
+    (folder / "d.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    for name in ("a.zip", "b.xls", "c.xls", "d.xls"):
         with pytest.raises(InputError) as refused:
             make_plan(config(folder / name), "model")
         said.append((refused.value.what, (refused.value.fix or "").replace(str(folder), "in").split("`")[1]))
 
-    (zipped, unzip), (html, convert) = said
+    (zipped, unzip), (html, convert), xml, (_, old) = said
     assert ("the input is an encrypted ZIP archive, which is not read as it is", "7z x in/a.zip -oin/a.unpacked") == (
         zipped,
         unzip,
@@ -263,6 +270,11 @@ def test_encrypted_zip_and_html_named_xls_are_told_from_the_plain_ones(folder: P
     assert "the input is a table in HTML, which is not read as it is" == html
     assert convert.startswith(f"{python()} -m pip install lxml && {python()} -c 'import sys, pandas; pandas.read_html(")
     assert convert.endswith(" in/b.xls in/b.csv")
+    assert (
+        "the input is a spreadsheet in XML, which is not read as it is",
+        "soffice --headless --convert-to xlsx in/c.xls",
+    ) == xml
+    assert old.startswith(f"{python()} -m pip install python-calamine && {python()} -c ")
 
 
 @pytest.mark.parametrize("begin", ["window.YTD.tweets.part0 = [", "var tweets = [", "export const tweets =\n["])
