@@ -15,6 +15,7 @@ import pyarrow as pa
 from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.csv_header import (
+    COMPARED_ROWS,
     check_delimiter,
     check_named,
     check_quotes,
@@ -30,7 +31,6 @@ from batch_scorer.schema import Rejection, has_surrogates, printable
 from batch_scorer.storage import Beat, StoredFile
 
 _LISTED_COLUMNS = 100_000
-_COMPARED_ROWS = 100  # with the header, to see whether it is one of them
 _SWITCHES = {0x1B: 0xDC1B, 0x0E: 0xDC0E}  # between the character sets of ISO 2022, as lone surrogates
 
 
@@ -55,7 +55,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
             header = next(read_rows(Lines(lines, longest), dialect), None)
     if isinstance(header, Malformed):  # in quotes, a carriage return belongs to a field
         check_line_ends(file.path, head)
-    compared = list(islice(rows, _COMPARED_ROWS))
+    compared = list(islice(rows, COMPARED_ROWS))
     reviews = head.estimate(len(compared) + sum(1 for _ in rows) + bool(fields.columns and header is not None))
     first = next((line for line in texts[is_marked:] if line.strip()), "")
     if fields.columns and header is not None:
@@ -63,9 +63,9 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         columns = pa.schema([pa.field(name, pa.string()) for name in fields.columns])
         return Contents(reviews, estimated=not head.is_whole, columns=columns)
     if reviews and header is not None:
-        check_delimiter(file.path, dialect, header, first, fields.text)
+        check_delimiter(file.path, dialect, header, texts[is_marked:], fields)
         if isinstance(header, list):
-            check_quotes(file.path, dialect, header, fields.text)
+            check_quotes(file.path, dialect, header, fields)
     if isinstance(header, Malformed):
         raise OSError(f"the header is malformed: {header.message}")
     if header is None:

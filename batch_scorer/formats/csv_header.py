@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.csv_rows import QUOTE, SINGLE_QUOTES, TAB, Dialect, Lines, Malformed, read_rows
+from batch_scorer.formats.encodings import how_to_decode
 from batch_scorer.formats.records import Fields
 from batch_scorer.formats.table import plain_name
 from batch_scorer.schema import printable
@@ -22,6 +25,8 @@ _SURE_CHARACTERS, _SURE_WORDS = 40, 4  # of what is shown of a line that may be 
 _SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
 _SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[ \t]*[\r\n]*', re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
+_YEAR = re.compile(r"(19|20)\d\d")
+COMPARED_ROWS = 100  # with the header, to see whether it is one of them
 _FEW_NUMBERS = 3  # of a column, for its header to be told from them
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NULLS = ("n/a", "na", "nan", "null", "none", "nil")
@@ -44,12 +49,18 @@ def in_a_shell(character: str) -> str:
     return quoted(character)
 
 
-def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, line: str, text_column: str) -> None:
+def check_delimiter(
+    path: str, dialect: Dialect, header: list[str] | Malformed, lines: Sequence[str], fields: Fields
+) -> None:
     """Checks that the text column is not missing because the columns are separated by another usual character.
+
+    Args:
+        lines: the first ones, of which one is not blank.
 
     Raises:
         InputError: it is.
     """
+    text_column, line = fields.text, next(filter(str.strip, lines), "")
     if isinstance(header, list) and text_column in header:
         return
     names = {other: row for other, row in _split(line, dialect).items() if len(row) > 1}
@@ -58,31 +69,34 @@ def check_delimiter(path: str, dialect: Dialect, header: list[str] | Malformed, 
     is_single = isinstance(header, list) and len(header) == 1
     candidates = with_text or (sorted(names, key=lambda other: -len(names[other])) if is_single else [])
     if candidates:
-        option, how = f"--delimiter {in_a_shell(candidates[0])}", how_to_name(names[candidates[0]], text_column)
+        option, header = f"--delimiter {in_a_shell(candidates[0])}", names[candidates[0]]
+        rows = read_rows(Lines(iter(lines), sum(map(len, lines))), replace(dialect, delimiter=candidates[0]))
+        records = [row for row in islice(rows, 1, COMPARED_ROWS) if isinstance(row, list)]
+        how = "" if with_text else f" if that separates the columns, and {how_to_name(header, text_column, records)}"
         raise InputError(
             f"the columns are not separated by {'a tab' if dialect.delimiter == TAB else repr(dialect.delimiter)}"
             if with_text
             else f"the column {text_column!r} is missing: the header has a single column",
             where=path,
             expected=f"a column {text_column!r}",
-            got=_line(line, names[candidates[0]], is_header=bool(with_text)),
-            fix=f"give {option}" + ("" if with_text else f" if that separates the columns, and {how}"),
+            got=_line(line, header, records, is_header=bool(with_text)),
+            fix=f"give {option}{how}{how_to_decode(path, fields.encoding)}",
         )
 
 
-def check_quotes(path: str, dialect: Dialect, header: list[str], text_column: str) -> None:
+def check_quotes(path: str, dialect: Dialect, header: list[str], fields: Fields) -> None:
     """Checks that the text column is not missing because all names are in single quotes.
 
     Raises:
         InputError: it is.
     """
     names = [name[1:-1] for name in header if len(name) > 1 and name[0] == name[-1] == "'"]
-    if dialect.quote == QUOTE and text_column not in header and len(names) == len(header):
+    if dialect.quote == QUOTE and fields.text not in header and len(names) == len(header):
         raise InputError(
             "the fields are in single quotes",
             where=path,
-            expected=f"a column {text_column!r}, in double quotes or none",
-            fix=f"give {SINGLE_QUOTES}",
+            expected=f"a column {fields.text!r}, in double quotes or none",
+            fix=f"give {SINGLE_QUOTES}{how_to_decode(path, fields.encoding)}",
         )
 
 
@@ -128,9 +142,10 @@ def check_named(path: str, first: list[str] | Malformed, line: str, dialect: Dia
         )
 
 
-def _line(line: str, header: list[str], is_header: bool) -> str:
+def _line(line: str, header: list[str], records: Sequence[Sequence[str]], is_header: bool) -> str:
     """What a message shows of the first line, which may hold a review if it is not a header."""
-    if is_header or (all(is_name(name) and name == name.strip() for name in header) and not is_record(header)):
+    are_names = all(is_name(name) and name == name.strip() for name in header)
+    if is_header or (are_names and not is_record(header, records)):
         return f"the line {printable(line.strip())[:_SHOWN]}"
     return f"a line of {counted(len(header), 'field')}"
 
@@ -139,15 +154,17 @@ def is_record(header: Iterable[str], records: Sequence[Sequence[str]] = ()) -> b
     """Whether a header looks like a record.
 
     A field is a number, or has a value that its column has again, or is longer than names are. Questions of a survey
-    are as long; a field that is a word where all others of its column are numbers shows that they are names.
+    are as long; a field that is a word where all others of its column are numbers shows that they are names. Numbers
+    are names where they are years above no years, or count the columns.
 
     Args:
         records: some of those that follow.
     """
     header = list(header)
-    if any(_VALUE.fullmatch(name.strip()) for name in header):
-        return True
     others = [row for row in records if list(row) != header]  # where files were joined, a header occurs again
+    numbers = {at: name.strip() for at, name in enumerate(header) if _VALUE.fullmatch(name.strip())}
+    if numbers and not _count_columns(header) and not _are_years_above_others(numbers, others):
+        return True
     if any(name.strip() and name == row[at] for row in others for at, name in enumerate(header[: len(row)])):
         return True
     if any(
@@ -155,6 +172,18 @@ def is_record(header: Iterable[str], records: Sequence[Sequence[str]] = ()) -> b
     ):
         return False
     return any(len(name) > _NAME_CHARACTERS or len(name.split()) > _NAME_WORDS for name in header)
+
+
+def _count_columns(header: Sequence[str]) -> bool:
+    """Whether these are the numbers of the columns, perhaps after an index: what pandas writes without names."""
+    names = [name.strip() for name in header]
+    return names[not names[0] :] == [str(number) for number in range(len(names) - (not names[0]))]
+
+
+def _are_years_above_others(numbers: Mapping[int, str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether numbers in a header, by their columns, are years, and what is known of these columns is not."""
+    below = [row[at].strip() for row in records for at in numbers if at < len(row)]
+    return bool(below) and all(map(_YEAR.fullmatch, numbers.values())) and not any(map(_YEAR.fullmatch, below))
 
 
 def _is_above_numbers(name: str, values: Iterable[str]) -> bool:
@@ -169,9 +198,11 @@ def is_name(text: str) -> bool:
     return len(text) <= _SURE_CHARACTERS and len(text.split()) <= _SURE_WORDS and not _SENTENCE.search(text)
 
 
-def how_to_name(header: list[str], text_column: str) -> str:
+def how_to_name(header: list[str], text_column: str, records: Sequence[Sequence[str]]) -> str:
     """What to do about a header without the text column: it may be a record."""
-    return _columns(header, text_column) if is_record(header) else "name the review's column with --text-column"
+    if is_record(header, records):
+        return _columns(header, text_column, records)
+    return "name the review's column with --text-column"
 
 
 def _columns(header: list[str], text_column: str, records: Sequence[Sequence[str]] = ()) -> str:
@@ -191,6 +222,6 @@ def remark(header: list[str], fields: Fields, records: Sequence[Sequence[str]] =
     """
     if fields.text not in map(printable, header):
         return _columns(header, fields.text, records) if is_record(header, records) else ""
-    if not is_record([fields.text]):
+    if not is_record([fields.text]) or not is_record(header, records):
         return ""
     return f"the header looks like a record, which is not scored; {_columns(header, InputConfig.text_column, records)}"

@@ -6,6 +6,7 @@ which most characters are common ones.
 
 from __future__ import annotations
 
+from batch_scorer.config import InputConfig
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.records import DAMAGE
 
@@ -69,6 +70,12 @@ def encoding_of(path: str) -> str | None:
     if len(data) > _READ_BYTES:  # at the end of a line: it may be in the middle of a character
         data = data[: data.rfind(b"\n") + 1] or data
     return guessed(data)
+
+
+def how_to_decode(path: str, encoding: str) -> str:
+    """What to add to the advice on a file that is read as UTF-8, if it is not; or ""."""
+    other = encoding_of(path) if encoding == InputConfig.encoding else None
+    return f"; the file is not UTF-8: add --encoding {other}, which would read all of it" if other else ""
 
 
 def guessed(data: bytes) -> str | None:

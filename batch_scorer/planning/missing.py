@@ -15,7 +15,7 @@ from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.csv_header import is_name
-from batch_scorer.formats.encodings import encoding_of
+from batch_scorer.formats.encodings import how_to_decode
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
 from batch_scorer.planning.listing import short
@@ -35,7 +35,11 @@ def missing(file: InputFile, option: str, name: str, fields: Fields, count: int 
     names = [] if file.remark else [known for known in file.columns.names if file.format not in _FREE or is_name(known)]
     # An object of other columns is not meant, but one of these may be.
     objects = {outer for known in names for outer in _outer(known)} if file.format not in _FREE else set()
-    near = _near(name, [known for known in names if known not in objects]) if count == 0 else None
+    likely = [known for known in names if known not in objects]
+    if name != InputConfig.text_column and not file.remark:
+        # Whoever gives a name knows that there is a header; a name with a comma would else be taken for a sentence.
+        likely += [known for known in file.columns.names if "," in known and is_name(known.replace(",", " "))]
+    near = _near(name, likely) if count == 0 else None
     if file.format in _FREE and len(file.columns.names) == 1 and near is None and " " in "".join(names):
         names = []  # a line of a few words may be a short review
     advice = (
@@ -45,9 +49,8 @@ def missing(file: InputFile, option: str, name: str, fields: Fields, count: int 
         advice += f", for instance {option} {quoted(near)}"
     if file.remark and count == 0:
         advice += f"; {file.remark}"
-    if fields.encoding == InputConfig.encoding and FORMATS[file.format].takes_encoding:
-        other = encoding_of(file.path)
-        advice += f"; the file is not UTF-8: add --encoding {other}, which would read all of it" if other else ""
+    if FORMATS[file.format].takes_encoding:
+        advice += how_to_decode(file.path, fields.encoding)
     return InputError(
         f"the column {name!r} is missing" if count == 0 else f"the column {name!r} appears {count} times",
         where=file.path,

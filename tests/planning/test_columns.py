@@ -88,6 +88,13 @@ HEADERS = {
                    "name another with --text-column"),
     "five words": ("id,Smith was rude to me\na,good\n", "columns id, and 1 other that may be text",
                    "name another with --text-column"),
+    "years": ("review,2023,2024\na film,3,7\na second film,2,1\n", "columns review, 2023, 2024",
+              "name another with --text-column"),
+    "years, and none of them": ("Smith was rude,2023\ngood,2024\n", "2 columns",
+                                "name another with --text-column; if the file has no header, name its columns: "
+                                "--columns text,label"),
+    "numbers of the columns": (",0,1\n0,a film,3\n1,a second film,2\n", "columns , 0, 1",
+                               "name another with --text-column"),
     "a header that recurs": ("id,body\n1,good\nid,body\n2,bad\n", "columns id, body",
                              "name another with --text-column"),
 }  # fmt: skip
@@ -113,6 +120,36 @@ def test_line_that_may_be_a_review_is_not_shown_with_the_delimiter_that_it_may_h
         look(config(folder))
     assert "a line of 2 fields" == refused.value.got
     assert str(refused.value.fix).startswith("give --delimiter ';' if that separates the columns")
+
+
+def test_column_whose_name_holds_a_comma_is_named_to_those_who_know_of_a_header(
+    folder: Path, config: MakeConfig
+) -> None:
+    (folder / "a.csv").write_text('id,"Review, Liked","Smith was rude. Liked"\n1,good,1\n')
+    advice = "name another with --text-column"
+    for name, more in (("text", ""), ("Review", ", for instance --text-column 'Review, Liked'"), ("Liked.", "")):
+        with pytest.raises(InputError) as refused:
+            look(config(folder, text_column=name))
+        assert ("columns id, and 2 others that may be text", advice + more) == (refused.value.got, refused.value.fix)
+    assert 1 == len(look(config(folder, text_column="Review, Liked")))
+
+
+def test_numbers_of_columns_that_pandas_writes_are_a_header(folder: Path, config: MakeConfig) -> None:
+    (folder / "a.csv").write_text("0,1\na film,3\na second film,2\n")
+    (file,) = look(config(folder, text_column="0"))
+    assert ("", 2) == (file.remark, file.reviews)
+
+
+def test_other_delimiter_is_named_with_the_encoding_and_with_years_as_names(folder: Path, config: MakeConfig) -> None:
+    (folder / "a.csv").write_bytes("Critique;2023;2024\nUn film très drôle;5;6\n".encode("latin-1"))
+    with pytest.raises(InputError, match="the header has a single column") as refused:
+        look(config(folder))
+    assert "the line Critique;2023;2024" == refused.value.got
+    assert (
+        "give --delimiter ';' if that separates the columns, and name the review's column with --text-column; "
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+    ) == refused.value.fix
+    assert 1 == len(look(config(folder, text_column="Critique", delimiter=";", encoding="cp1252")))
 
 
 def test_column_that_occurs_twice_is_not_advised(folder: Path, config: MakeConfig) -> None:

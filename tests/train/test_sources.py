@@ -178,6 +178,17 @@ def test_labels_that_are_missing_or_mean_neither_are_left_out_and_counted(tmp_pa
     } == examples.labelling
 
 
+def test_labels_of_texts_that_are_left_out_are_not_in_the_balance(tmp_path: Path) -> None:
+    data = "text,label\ngood,1\nbad,0\n,1\n  ,1\n?!,1\nn/a,1\n"
+    said: list[str] = []
+    source = written("a.csv", data)(tmp_path)
+    examples = read_examples([source], Columns(), ReadOptions(null_values=("n/a",)), said.append)
+    assert {"missing_text": 1, "no_words": 3} == dict(examples.left_out)
+    assert "labels in label: 1 positive (1), 1 negative (0)" == said[-1]
+    assert examples.labelling is not None
+    assert {"positive": 1, "negative": 1, "neither": 0, "missing": 0} == examples.labelling["counts"]
+
+
 def test_stars_without_a_rule_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot tell which labels mean positive"):
         read_csv(tmp_path, "text,stars\n" + "".join(f"film,{y}\n" for y in range(1, 6)), Columns(label="stars"))
