@@ -16,11 +16,13 @@ from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.csv_header import (
     COMPARED_ROWS,
+    LONGEST,
     check_delimiter,
     check_named,
     check_quotes,
     delimiter_in,
     delimiter_of,
+    longest_column,
     remark,
 )
 from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows, width_advice
@@ -71,7 +73,10 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     if header is None:
         return Contents(reviews, estimated=not head.is_whole)
     columns = pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
-    said = remark(header, fields, [row for row in compared if isinstance(row, list)])
+    records = [row for row in compared if isinstance(row, list)]
+    if records and fields.text not in columns.names:
+        columns = columns.with_metadata({LONGEST: printable(header[longest_column([header, *records])])})
+    said = remark(header, fields, records)
     return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said)
 
 

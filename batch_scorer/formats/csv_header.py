@@ -26,6 +26,7 @@ _SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
 _SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[ \t]*[\r\n]*', re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
 _YEAR = re.compile(r"(19|20)\d\d")
+LONGEST = b"batch-scorer.longest"  # of metadata of a file's columns: the name of the one with the longest fields
 COMPARED_ROWS = 100  # with the header, to see whether it is one of them
 _FEW_NUMBERS = 3  # of a column, for its header to be told from them
 _WORD = re.compile(r"[^\W\d_]{2}")
@@ -144,8 +145,7 @@ def check_named(path: str, first: list[str] | Malformed, line: str, dialect: Dia
 
 def _line(line: str, header: list[str], records: Sequence[Sequence[str]], is_header: bool) -> str:
     """What a message shows of the first line, which may hold a review if it is not a header."""
-    are_names = all(is_name(name) and name == name.strip() for name in header)
-    if is_header or (are_names and not is_record(header, records)):
+    if is_header or _are_names(header, records):
         return f"the line {printable(line.strip())[:_SHOWN]}"
     return f"a line of {counted(len(header), 'field')}"
 
@@ -198,20 +198,30 @@ def is_name(text: str) -> bool:
     return len(text) <= _SURE_CHARACTERS and len(text.split()) <= _SURE_WORDS and not _SENTENCE.search(text)
 
 
+def _are_names(header: list[str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether a header can be nothing but one, so that it may be shown."""
+    return all(is_name(name) and name == name.strip() for name in header) and not is_record(header, records)
+
+
 def how_to_name(header: list[str], text_column: str, records: Sequence[Sequence[str]]) -> str:
     """What to do about a header without the text column: it may be a record."""
     if is_record(header, records):
         return _columns(header, text_column, records)
-    return "name the review's column with --text-column"
+    advice, name = "name the review's column with --text-column", header[longest_column([header, *records])]
+    return f"{advice}, for instance --text-column {quoted(name)}" if _are_names(header, records) else advice
 
 
 def _columns(header: list[str], text_column: str, records: Sequence[Sequence[str]] = ()) -> str:
     """The option that names the columns; the review is where the fields are longest."""
-    rows = [header, *records]
-    longest = max(range(len(header)), key=lambda at: sum(len(row[at]) for row in rows if at < len(row)))
+    longest = longest_column([header, *records])
     rest = iter(["label", *(f"column_{number}" for number in range(2, len(header) + 1))])
     names = [text_column if at == longest else next(rest) for at in range(len(header))]
     return f"if the file has no header, name its columns: --columns {quoted(','.join(names))}"
+
+
+def longest_column(rows: Sequence[Sequence[str]]) -> int:
+    """The column of the first row whose fields are the longest in all rows: most likely, the reviews."""
+    return max(range(len(rows[0])), key=lambda at: sum(len(row[at]) for row in rows if at < len(row)))
 
 
 def remark(header: list[str], fields: Fields, records: Sequence[Sequence[str]] = ()) -> str:

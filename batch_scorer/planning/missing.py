@@ -14,13 +14,15 @@ import pyarrow as pa
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
-from batch_scorer.formats.csv_header import is_name
+from batch_scorer.formats.csv_header import LONGEST, is_name
 from batch_scorer.formats.encodings import how_to_decode
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
 from batch_scorer.planning.listing import short
 
 _SHOWN, _COMPARED = 20, 1_000  # names
+# What columns of reviews are called, or end in, where it is not `text`.
+_REVIEW = {"review", "reviews", "comment", "comments", "body", "content", "message", "tweet", "feedback", "reviewtext"}
 _FREE = ("csv", "xlsx")  # formats in which the names of columns are whatever stands in the first line
 
 
@@ -40,6 +42,9 @@ def missing(file: InputFile, option: str, name: str, fields: Fields, count: int 
         # Whoever gives a name knows that there is a header; a name with a comma would else be taken for a sentence.
         likely += [known for known in file.columns.names if "," in known and is_name(known.replace(",", " "))]
     near = _near(name, likely) if count == 0 else None
+    if name == InputConfig.text_column and count == 0 and near is None and len(names) > 1:
+        longest = (file.columns.metadata or {}).get(LONGEST, b"").decode()
+        near = longest if longest and longest in names else None
     if file.format in _FREE and len(file.columns.names) == 1 and near is None and " " in "".join(names):
         names = []  # a line of a few words may be a short review
     advice = (
@@ -61,13 +66,17 @@ def missing(file: InputFile, option: str, name: str, fields: Fields, count: int 
 
 
 def _near(name: str, names: Sequence[str]) -> str | None:
-    """The column that is most likely meant: by its letters, or because `name` is one of its words."""
+    """The column that is most likely meant: by its letters, by its words, or because its name is one for reviews."""
     compared = [known for known in names[:_COMPARED] if known != name]
     plain = {known: known.strip().casefold() for known in compared}
     same = [known for known in compared if plain[known] == name.strip().casefold()]
     close = same or difflib.get_close_matches(name, compared, 1)
-    with_word = [known for known in compared if name.casefold() in re.split(r"[\W_]+", plain[known])]
-    return next(iter([*close, *with_word]), None)
+    words = {known: re.split(r"[\W_]+", plain[known]) for known in compared}
+    found = [*close, *(known for known in compared if name.casefold() in words[known])]
+    if name == InputConfig.text_column:  # which nobody may have asked for
+        found += [known for known in compared if plain[known] in _REVIEW]
+        found += [known for known in compared if words[known][-1] in _REVIEW]
+    return next(iter(found), None)
 
 
 def _shown(columns: pa.Schema, names: Sequence[str]) -> str:

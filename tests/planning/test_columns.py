@@ -89,14 +89,21 @@ HEADERS = {
     "five words": ("id,Smith was rude to me\na,good\n", "columns id, and 1 other that may be text",
                    "name another with --text-column"),
     "years": ("review,2023,2024\na film,3,7\na second film,2,1\n", "columns review, 2023, 2024",
-              "name another with --text-column"),
+              "name another with --text-column, for instance --text-column review"),
     "years, and none of them": ("Smith was rude,2023\ngood,2024\n", "2 columns",
                                 "name another with --text-column; if the file has no header, name its columns: "
                                 "--columns text,label"),
     "numbers of the columns": (",0,1\n0,a film,3\n1,a second film,2\n", "columns , 0, 1",
-                               "name another with --text-column"),
+                               "name another with --text-column, for instance --text-column 0"),
     "a header that recurs": ("id,body\n1,good\nid,body\n2,bad\n", "columns id, body",
-                             "name another with --text-column"),
+                             "name another with --text-column, for instance --text-column body"),
+    "no name that tells": ("v1,v2,,\nham,Until late in Jurong,,\nspam,Win a prize,,\n", "columns v1, v2, , ",
+                           "name another with --text-column, for instance --text-column v2"),
+    "one column": ("Smith was rude\ngood\nawful\n", "1 column", "name another with --text-column"),
+    "a review": ("is_free_review,review_id,Review\n0,1,A film\n", "columns is_free_review, review_id, Review",
+                 "name another with --text-column, for instance --text-column Review"),
+    "the last word": ("review_id,year,user_review\na,2016.0,A film\n", "columns review_id, year, user_review",
+                      "name another with --text-column, for instance --text-column user_review"),
 }  # fmt: skip
 
 
@@ -146,7 +153,8 @@ def test_other_delimiter_is_named_with_the_encoding_and_with_years_as_names(fold
         look(config(folder))
     assert "the line Critique;2023;2024" == refused.value.got
     assert (
-        "give --delimiter ';' if that separates the columns, and name the review's column with --text-column; "
+        "give --delimiter ';' if that separates the columns, and name the review's column with --text-column, "
+        "for instance --text-column Critique; "
         "the file is not UTF-8: add --encoding cp1252, which would read all of it"
     ) == refused.value.fix
     assert 1 == len(look(config(folder, text_column="Critique", delimiter=";", encoding="cp1252")))
@@ -169,7 +177,8 @@ def test_column_that_occurs_twice_is_not_advised(folder: Path, config: MakeConfi
         ("a.csv", "a,b\tid\ttext\n1\t2\tgood\n", "the columns are not separated by ','", r"give --delimiter $'\t'"),
         ("a.tsv", "id,text\n1,good\n", "the columns are not separated by a tab", "give --delimiter ,"),
         ("a.csv", "id;a|b;c\n1;good\n", "the column 'text' is missing: the header has a single column",
-         "give --delimiter ';' if that separates the columns, and name the review's column with --text-column"),
+         "give --delimiter ';' if that separates the columns, and name the review's column with --text-column, "
+         "for instance --text-column 'a|b'"),
         ("a.csv", "the text\ngood\n", "the column 'text' is missing",
          "name another with --text-column, for instance --text-column 'the text'"),
     ],
