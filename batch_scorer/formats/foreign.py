@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shlex
+from codecs import BOM_UTF8
 from collections.abc import Callable
 
 from batch_scorer import storage
@@ -26,6 +27,18 @@ _XML = (
 UNASSIGNED = (
     "import re, sys; sys.stdout.buffer.write("
     r're.sub(rb"\A[^=\[{]*=", b"", sys.stdin.buffer.read()).strip().rstrip(b";"))'
+)
+# Of Excel 2003. Cells that are empty may be missing; the one after them says where it is.
+_XML_ROWS = (
+    "import csv, sys; from itertools import accumulate; from xml.etree.ElementTree import parse; "
+    "u = '{urn:schemas-microsoft-com:office:spreadsheet}'; "
+    "rows = [[(c.get(u + 'Index'), ''.join(t for d in c.iter(u + 'Data') for t in d.itertext())) "
+    "for c in row.iter(u + 'Cell')] for row in next(parse(sys.argv[1]).iter(u + 'Table')).iter(u + 'Row')]; "
+    "rows = [dict(zip(list(accumulate(row, lambda at, c: int(c[0] or at + 1), initial=0))[1:], "
+    "[text for _, text in row])) for row in rows]; "
+    "columns = range(1, 1 + max(at for row in rows for at in row)); "
+    "csv.writer(open(sys.argv[2], 'w', newline='', encoding='utf-8'))"
+    ".writerows([row.get(at, '') for at in columns] for row in rows)"
 )
 _HTML = "import sys, pandas; pandas.read_html(sys.argv[1])[0].to_csv(sys.argv[2], index=False)"
 _TO_PARQUET = "import sys, pyarrow as pa, pyarrow.parquet as pq; pq.write_table({}, sys.argv[2])"
@@ -82,7 +95,7 @@ _CALAMINE = [FOREIGN[ending] for ending in (".xls", ".xlsb", ".ods")]
 # What files with the endings .zip and .xls may be as well.
 _LOCKED_ZIP = ("an encrypted ZIP archive", _unpacked("7z x {0} -o{1}"))
 _HTML_TABLE = ("a table in HTML", _converted(_HTML, ".csv"))
-_XML_SHEET = ("a spreadsheet in XML", _beside("soffice --headless --convert-to xlsx {}"))
+_XML_SHEET = ("a spreadsheet in XML", _converted(_XML_ROWS, ".csv"))
 _OLE, _ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"  # how old and new workbooks begin
 HEAD_BYTES = 512  # by which a file is told
 _ZIP_FLAGS_AT = 6  # in the header of its first file; the lowest bit says that it is encrypted
@@ -126,8 +139,8 @@ def _named_xls(start: bytes) -> tuple[str, Callable[[str, str], str]]:
     wide = wide_encoding(start)
     if _is_html(start):
         return _HTML_TABLE
-    if start.startswith(b"<?xml"):
-        return _XML_SHEET
+    if start.removeprefix(BOM_UTF8).startswith(b"<?xml"):
+        return _XML_SHEET if b"office:spreadsheet" in start else FOREIGN[".xml"]
     if start.startswith(_ZIPPED):
         return "a new Excel workbook under an old name", _renamed("cp {} {}", ".xlsx")
     if not start or start.startswith(_OLE) or (b"\0" in start and not wide):

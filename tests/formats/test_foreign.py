@@ -38,6 +38,15 @@ TEXTS = ["a good café", "a bad film"]
 CSV = "text,id\na good café,1\na bad film,2\n"
 TABLE = pa.table({"text": TEXTS, "id": [1, 2]})
 DICTS = "{'text': 'a good café', 'id': None}\n{'text': \"a bad film\", 'id': True}\n"
+XML_SHEET = (
+    '<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n'
+    '<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"\n'
+    'xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet">'
+    '<Worksheet ss:Name="1"><Table><Row><Cell ss:Index="2"><Data ss:Type="String">id</Data></Cell><Cell ss:Index="4">'
+    '<Data ss:Type="String">text</Data></Cell></Row><Row><Cell ss:Index="4"><Data ss:Type="String">a good <B>café</B>'
+    '</Data></Cell></Row><Row><Cell/><Cell><Data ss:Type="Number">2</Data></Cell><Cell/><Cell><Data ss:Type="String">'
+    "a bad film</Data></Cell></Row></Table></Worksheet></Workbook>"
+)
 XML = f"<rows>{''.join(f'<row><text>{text}</text><id>{i}</id></row>' for i, text in enumerate(TEXTS))}</rows>"
 
 
@@ -103,6 +112,7 @@ MADE: dict[str, Callable[[Path], object]] = {
     "commas.xls": lambda path: path.write_text(CSV, encoding="utf-8"),
     "unicode text.xls": lambda path: path.write_text(CSV.replace(",", "\t"), encoding="utf-16"),
     "new.xls": lambda path: workbook(path, S=[["text", "id"], [TEXTS[0], 1], [TEXTS[1], 2]]),
+    "xml.xls": lambda path: path.write_text(XML_SHEET, encoding="utf-8"),
     "really gzip.csv": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "really xml.csv": lambda path: path.write_text(f'<?xml version="1.0"?>{XML}', encoding="utf-8"),
 }
@@ -255,7 +265,7 @@ def test_encrypted_zip_and_html_named_xls_are_told_from_the_plain_ones(folder: P
     (folder / "a.zip").write_bytes(data)
     (folder / "b.xls").write_text("\ufeff\n<html><body><table><tr><th>text</th></tr></table></body></html>")
     said = []
-    (folder / "c.xls").write_text('<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook/>')
+    (folder / "c.xls").write_text('<?xml version="1.0"?>\n<rows/>')
     (folder / "d.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     for name in ("a.zip", "b.xls", "c.xls", "d.xls"):
         with pytest.raises(InputError) as refused:
@@ -270,10 +280,7 @@ def test_encrypted_zip_and_html_named_xls_are_told_from_the_plain_ones(folder: P
     assert "the input is a table in HTML, which is not read as it is" == html
     assert convert.startswith(f"{python()} -m pip install lxml && {python()} -c 'import sys, pandas; pandas.read_html(")
     assert convert.endswith(" in/b.xls in/b.csv")
-    assert (
-        "the input is a spreadsheet in XML, which is not read as it is",
-        "soffice --headless --convert-to xlsx in/c.xls",
-    ) == xml
+    assert "the input is XML, which is not read as it is" == xml[0]
     assert old.startswith(f"{python()} -m pip install python-calamine && {python()} -c ")
 
 
