@@ -59,9 +59,9 @@ def check_text(path: str, head: Sample) -> None:
             raise _by_content(path, ".xlsx" if ending == ".zip" and any(map(_SHEETS, head.lines)) else ending)
     if start.startswith(_TAR_MARK, _TAR_MARK_AT):
         raise _by_content(path, ".tar")
-    encoding = wide_encoding(b"\n".join(head.lines[:20])[:HEAD_BYTES])
-    if encoding:
-        raise in_wide_encoding(path, encoding)
+    start = b"\n".join(head.lines[:20])[:HEAD_BYTES]
+    if encoding := wide_encoding(start):
+        raise in_wide_encoding(path, encoding, start)
 
 
 def check_line_ends(path: str, head: Sample) -> None:

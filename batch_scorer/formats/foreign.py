@@ -152,9 +152,16 @@ def _named_xls(start: bytes) -> tuple[str, Callable[[str, str], str]]:
     return "text under the name of a workbook", _renamed("cp {} {}", ending)
 
 
-def in_wide_encoding(path: str, encoding: str) -> InputError:
-    """The refusal of a file in UTF-16 or UTF-32."""
-    return rewritten(path, f"is in {encoding}", f"iconv -f {encoding} -t UTF-8", "UTF-8")
+def in_wide_encoding(path: str, encoding: str, start: bytes = b"") -> InputError:
+    """The refusal of a file in UTF-16 or UTF-32.
+
+    Args:
+        start: its first bytes. What Excel calls Unicode text has tabs, whatever it is named.
+    """
+    has_tabs = "\t" in start.decode(encoding, "ignore").partition("\n")[0]
+    ending = ".tsv" if has_tabs and plain_name(path).lower().endswith(".csv") else ""
+    fix = rewriting(path, f"iconv -f {encoding} -t UTF-8", ending)
+    return InputError(f"the input is in {encoding}", where=path, expected="UTF-8", fix=fix)
 
 
 def rewritten(path: str, what: str, command: str, expected: str, after: str = "") -> InputError:

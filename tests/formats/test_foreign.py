@@ -89,6 +89,7 @@ MADE: dict[str, Callable[[Path], object]] = {
     "reviews.feather": lambda path: pyarrow.feather.write_feather(TABLE, str(path)),
     "reviews.avro": _avro,
     "utf16.csv": lambda path: path.write_text(CSV, encoding="utf-16"),
+    "unicode text.csv": lambda path: path.write_text(CSV.replace(",", "\t"), encoding="utf-16"),
     "unmarked utf16.csv": lambda path: path.write_text(CSV, encoding="utf-16-le"),
     "utf16.jsonl.gz": lambda path: path.write_bytes(gzip.compress('{"text": "a good café"}\n'.encode("utf-16"))),
     "mac.csv": lambda path: path.write_bytes(CSV.replace("\n", "\r").encode()),
