@@ -156,11 +156,11 @@ def in_wide_encoding(path: str, encoding: str, start: bytes = b"") -> InputError
     """The refusal of a file in UTF-16 or UTF-32.
 
     Args:
-        start: its first bytes. What Excel calls Unicode text has tabs, whatever it is named.
+        start: its first bytes. What Excel calls Unicode text has tabs, whatever it is named, or semicolons.
     """
-    has_tabs = "\t" in start.decode(encoding, "ignore").partition("\n")[0]
-    ending = ".tsv" if has_tabs and plain_name(path).lower().endswith(".csv") else ""
-    fix = rewriting(path, f"iconv -f {encoding} -t UTF-8", ending)
+    first = start.decode(encoding, "ignore").partition("\n")[0] if plain_name(path).lower().endswith(".csv") else ""
+    after = " with --delimiter ';'" if ";" in first and "\t" not in first and "," not in first else ""
+    fix = rewriting(path, f"iconv -f {encoding} -t UTF-8", ".tsv" if "\t" in first else "", after)
     return InputError(f"the input is in {encoding}", where=path, expected="UTF-8", fix=fix)
 
 

@@ -243,6 +243,13 @@ def test_table_of_parquet_under_another_name_is_named(folder: Path, config: Make
     assert TEXTS == texts(config(folder, input_format="parquet"))
 
 
+def test_refusal_of_utf_16_names_the_delimiter_too(folder: Path, config: MakeConfig) -> None:
+    (folder / "a.csv").write_text("text;id\ngood;1\n", encoding="utf-16")
+    with pytest.raises(InputError, match="is in UTF-16") as refused:
+        make_plan(config(folder), "model")
+    assert str(refused.value.fix).endswith("a.new.csv` and score what it writes with --delimiter ';'")
+
+
 @pytest.mark.parametrize(
     ("start", "encoding"),
     [
