@@ -19,6 +19,8 @@ from batch_scorer import storage
 from batch_scorer.config import InputConfig, JobConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
+from batch_scorer.formats.encodings import encoding_of
+from batch_scorer.formats.table import FORMATS, format_of
 from batch_scorer.models.tokenizer import has_words
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.inputs import LABEL, open_inputs
@@ -30,7 +32,6 @@ _PLACES = 2  # of what is left out for a reason, to show
 _MANY = 0.2  # a share of bad records that nobody would leave out
 _EMPTY = ("missing_text", "no_words")  # nothing is wrong with the file
 _CURES = {
-    "invalid_utf8": "name the encoding of the files, for instance --encoding cp1252",
     "text_too_large": "raise --max-text-bytes",
     "wrong_field_count": "repair these records, and check --delimiter",
     "malformed_csv": "repair these records, or give --quote none if quotes stand for themselves, or --escape",
@@ -71,18 +72,21 @@ class Account:
         records: how many could be told apart.
         left_out: how many of them are left out, by error code; damaged files are `unreadable`.
         places: for each code, the first few places and what is wrong there.
+        first: for each code, the first file.
         notices: what else the user should know.
     """
 
     records: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[str]] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
     def leave_out(self, source: str, offset: int | None, code: str, message: str) -> None:
         """Counts a record, or with the offset None a file or range, that is left out."""
         self.records += offset is not None
         self.left_out[code] += 1
+        self.first.setdefault(code, source)
         places = self.places.setdefault(code, [])
         if len(places) < _PLACES:
             places.append(f"{source}{'' if offset is None else f'#{offset}'}: {message}")
@@ -118,6 +122,8 @@ class Account:
             return
         worst = max(bad, key=lambda code: bad[code])
         cure, enough = _CURES.get(worst, "repair these records"), math.ceil(100 * rate) / 100
+        if worst == "invalid_utf8":
+            cure = _how_to_decode(self.first[worst], options)
         raise InputError(
             "too many records cannot be read",
             where=where,
@@ -126,6 +132,14 @@ class Account:
             + "; ".join(f"{count:,} {code} ({self._shown(code)})" for code, count in bad.items()),
             fix=cure if rate > _MANY else f"{cure}; or leave them out, with --max-error-rate {enough:g}",
         )
+
+
+def _how_to_decode(path: str, options: ReadOptions) -> str:
+    """What to do about a file that is not in its encoding."""
+    other, kind = encoding_of(path), options.input_format or format_of(path)
+    if kind is None or FORMATS[kind].takes_encoding:
+        return "name the encoding of the files" + (f": --encoding {other} would read all of {path}" if other else "")
+    return "convert the files to UTF-8" + (f": from {other}, all of {path} can be" if other else "")
 
 
 def labelled(

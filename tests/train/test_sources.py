@@ -205,6 +205,24 @@ def test_few_bad_records_are_left_out_and_shown_by_their_place(tmp_path: Path) -
     ) == said[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "fix"),
+    [
+        ("a.csv", "скучный фильм,{}\n", "name the encoding of the files: --encoding cp1251 would read all of {}"),
+        ("a.jsonl", '{{"text": "скучный фильм", "label": {}}}\n',
+         "convert the files to UTF-8: from cp1251, all of {} can be"),
+    ],
+)  # fmt: skip
+def test_files_that_are_not_utf_8_are_refused_with_the_encoding_that_reads_them(
+    name: str, form: str, fix: str, tmp_path: Path
+) -> None:
+    head = '{"text": "film", "label": 1}\n' if name.endswith("l") else "text,label\n"
+    source = written(name, (head + "".join(map(form.format, (0, 1, 0)))).encode("cp1251"))(tmp_path)
+    with pytest.raises(InputError, match="too many records cannot be read") as refused:
+        read_examples([source], Columns())
+    assert fix.format(source) == refused.value.fix
+
+
 def test_more_bad_records_than_allowed_are_refused_with_the_share_that_would_do(tmp_path: Path) -> None:
     rows = "".join(f"r{i},film {i},{i % 2}\n" for i in range(38))
     data = f"id,text,label\n{rows}r38\nr39\n"
