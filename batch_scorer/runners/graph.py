@@ -146,12 +146,17 @@ def _version(package: str) -> str:
 def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str | None = None) -> None:
     """Adds the whole job, whose clock starts now, to `pipeline`; `watched` is the directory of a `Watch`, if any."""
     started = datetime.now(UTC).isoformat()
+    summarise = beam.CombineGlobally(FoldSummaries())
+    if plan.shard_count:
+        # Beam would find out whether there is anything to sum up by a side input, and so in another stage, for which
+        # Flink starts other workers: "Commit" would wait for them.
+        summarise = summarise.without_defaults()
     (
         pipeline
         | "Start" >> beam.Create([config.output.directory])
         | "Read plan" >> beam.FlatMap(_read_plan, plan.shard_count, config.job.beam_options)
         | "Spread shards" >> beam.Reshuffle()
         | "Score shards" >> beam.ParDo(ScoreShards(plan, config, watched))
-        | "Summarise" >> beam.CombineGlobally(FoldSummaries())
+        | "Summarise" >> summarise
         | "Commit" >> beam.ParDo(Commit(plan, config, started))
     )

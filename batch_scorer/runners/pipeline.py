@@ -78,7 +78,7 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions, on_line:
     Raises:
         PipelineError: a step failed, or a service ended the job.
         WorkerError: a local worker died or stopped responding.
-        StoppedError: the user left a job that continues elsewhere.
+        StoppedError: the user left a job that runs elsewhere.
     """
     try:
         if local.is_local(beam_options):
@@ -92,8 +92,7 @@ def run(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions, on_line:
         else:
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, plan, config)
-            with portable.hushed_workers(pipeline.runner, config.messages.log_file):
-                pipeline.run().wait_until_finish()
+            portable.run(pipeline, config)
     except WorkerError as error:
         error.fix = config.how_to_resume()
         raise

@@ -1,20 +1,31 @@
 """What a job needs on a runner of Beam's portable interface: Flink, Spark, Prism, or any job server.
 
-In: Beam's options. Out: the same with defaults that last as long as a job, or a refusal; and quiet while it runs.
+In: Beam's options. Out: the same with defaults that last as long as a job, or a refusal; and the job run, quietly.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.request import Request, urlopen
 
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+)
 from apache_beam.runners.portability.portable_runner import PortableRunner
-from apache_beam.runners.runner import PipelineRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner
 
-from batch_scorer.errors import OptionError
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import OptionError, StoppedError
 from batch_scorer.silence import diverted
 
 ANSWER_SECONDS = 10.0
@@ -24,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def settle(options: PipelineOptions, words: Sequence[str]) -> None:
-    """Lets a job take as long as it takes, unless `words`, the options as given, set a limit.
+    """Lets a job take as long as it takes, unless `words`, the options as given, set a limit, and names it.
 
     Raises:
         OptionError: nothing answers at `--job_endpoint`.
@@ -32,6 +43,8 @@ def settle(options: PipelineOptions, words: Sequence[str]) -> None:
     portable = options.view_as(PortableOptions)
     if not any(word.replace("-", "_").startswith("__job_server_timeout") for word in words):
         portable.job_server_timeout = JOB_SECONDS
+    named = options.view_as(GoogleCloudOptions)  # where Beam has the option, whatever the runner
+    named.job_name = named.job_name or f"batch-scorer-{uuid.uuid4().hex[:12]}"
     if portable.job_endpoint not in (None, "embed") and not _answers(portable.job_endpoint):
         raise OptionError(
             "the job server does not answer",
@@ -50,6 +63,59 @@ def _answers(endpoint: str) -> bool:
         except grpc.FutureTimeoutError:
             return False
     return True
+
+
+def run(pipeline: beam.Pipeline, config: ScoreConfig) -> None:
+    """Runs a job to its end, or cancels it where it runs: a cluster would otherwise go on with it.
+
+    Raises:
+        StoppedError: by Ctrl-C or SIGTERM.
+        Exception: whatever the job failed with.
+    """
+    result = None
+    with hushed_workers(pipeline.runner, config.messages.log_file):
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except BaseException as error:
+            continues = _cancel(result, pipeline)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            fix = f"to continue, {config.how_to_resume()}"
+            raise StoppedError("interrupted", where=config.output.directory, got=continues, fix=fix) from None
+
+
+def _cancel(result: PipelineResult | None, pipeline: beam.Pipeline) -> str | None:
+    """Cancels a job that has not ended; says so if a cluster may go on with it."""
+    if result is not None:  # in a thread, since a job server that hangs would never answer
+        cancelling = threading.Thread(target=_ask_to_cancel, args=(result,), daemon=True)
+        cancelling.start()
+        cancelling.join(ANSWER_SECONDS)
+    from apache_beam.runners.portability.flink_runner import (  # not for local jobs
+        MAGIC_HOST_NAMES,
+        FlinkRunner,
+    )
+
+    master = pipeline.options.view_as(FlinkRunnerOptions).flink_master
+    if not isinstance(pipeline.runner, FlinkRunner) or master in MAGIC_HOST_NAMES:
+        return None  # the engine is part of the job server, or of Spark's driver, which is: it ends with it
+    # Flink goes on without the job server that submitted the job, which Ctrl-C has stopped by now.
+    name, url = pipeline.options.view_as(GoogleCloudOptions).job_name, FlinkRunner.add_http_scheme(master)
+    try:
+        with urlopen(f"{url}/jobs/overview", timeout=ANSWER_SECONDS) as page:
+            jobs: list[dict[str, Any]] = json.load(page)["jobs"]
+        for job in jobs:
+            if job["name"] == name and job["end-time"] < 0:
+                urlopen(Request(f"{url}/jobs/{job['jid']}", method="PATCH"), timeout=ANSWER_SECONDS).close()
+    except (OSError, ValueError, KeyError) as error:
+        _log.warning("cannot cancel the job %s: %r", name, error)
+        return f"Flink did not answer at {url}: the job {name} may continue there"
+    return None
+
+
+def _ask_to_cancel(result: PipelineResult) -> None:
+    with suppress(Exception):  # the job server is gone already, or the job is
+        result.cancel()
 
 
 @contextmanager

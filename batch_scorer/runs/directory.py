@@ -151,9 +151,7 @@ def begin(config: OutputConfig, plan: Plan) -> None:
         storage.delete([probe])
     if not storage.is_remote(config.directory):
         storage.delete([storage.join(config.directory, layout.STAGING)])
-        for folder in OURS:
-            drafts = storage.match_in(storage.join(config.directory, folder), f".*{storage.DRAFT}")
-            storage.delete([draft.path for draft in drafts])
+        _delete_drafts(config.directory)
     for folder, name in OURS.items() if config.overwrite else [("", OURS[""])]:
         _delete(config.directory, folder, name)
     if config.overwrite:
@@ -228,6 +226,13 @@ def is_complete(output: str) -> bool:
 
 
 def finish(output: str) -> None:
-    """Removes the folder that parts were built in."""
+    """Removes the folder that parts were built in, and from a finished run what workers that died have left."""
     if not storage.is_remote(output):
         shutil.rmtree(storage.join(output, layout.STAGING), ignore_errors=True)
+        if is_complete(output):  # else workers elsewhere may still be writing
+            _delete_drafts(output)
+
+
+def _delete_drafts(output: str) -> None:
+    for folder in OURS:
+        storage.delete([found.path for found in storage.match_in(storage.join(output, folder), f".*{storage.DRAFT}")])

@@ -229,9 +229,13 @@ def test_script_passes_more_options_of_beam_on_and_refuses_what_is_not_there(tmp
     command = shlex.split(said.stdout)
     assert ["in", "--output", "out"] == command[2:5]
     assert 1 == command.count("--")
-    assert ["--prism_log_level=warn", "--runner=PrismRunner"] == command[command.index("--") + 1 :][:2]
+    assert "--runner=PrismRunner" == command[command.index("--") + 1]
+    assert "--prism_log_level=warn" == command[-1]  # where it replaces what the script gives
     nothing = (("prism",), ("prism", "--server"), ("prism", "--server", server), ("prism", "in", "--server"))
-    for wrong in (("prism", "--server", tmp_path / "none", "in"), ("storm", "in"), *nothing):
+    clusters = (("prism", "--cluster", "h:1"), ("flink", "--pool", "h:1"), ("spark", "--cluster", "spark://h:1"))
+    clusters += (("flink", "--cluster", "h"), ("flink", "--cluster"), ("spark", "--cluster", "h:1", "--pool=h"))
+    given = [(*words, "in", "--server", server) for words in clusters]
+    for wrong in (("prism", "--server", tmp_path / "none", "in"), ("storm", "in"), *nothing, *given):
         refused = subprocess.run((SCRIPT, *wrong), check=False, capture_output=True, text=True)
         assert 2 == refused.returncode
         assert refused.stderr

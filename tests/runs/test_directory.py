@@ -237,3 +237,15 @@ def test_prepare_and_begin_resume_after_a_crash_in_the_middle_of_a_file_clear_it
     put(output, "shards/.00000.json.7.draft")
     begin(job.output, planned[0])
     assert set() == names(output)
+
+
+def test_end_of_a_run_deletes_drafts_of_dead_workers_once_it_is_complete(tmp_path: Path) -> None:
+    drafts = [tmp_path / "shards/.00003.json.17.draft", tmp_path / ".manifest.json.17.draft"]
+    (tmp_path / "shards").mkdir()
+    for draft in drafts:
+        draft.write_text("{")
+    finish(str(tmp_path))
+    assert all(draft.exists() for draft in drafts)
+    (tmp_path / "_SUCCESS").touch()
+    finish(str(tmp_path))
+    assert [tmp_path / "_SUCCESS", tmp_path / "shards"] == sorted(tmp_path.rglob("*"))
