@@ -9,13 +9,17 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import jsonschema
 import pytest
 import yaml
+from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
 
+from deploy import process_worker
 from scripts.engine_versions import ENGINES
 from tests.processes import GUARD_S
 
@@ -136,3 +140,32 @@ def test_processes_are_stopped_with_all_that_they_started_and_one_that_ends_is_t
     assert f"error: short ended before it never came; the end of {tmp_path}/short.log:\n  alas\n" == ran.stderr
     assert (1, "0\n") == (ran.returncode, ran.stdout)
     assert ["parent.log", "short.log", "short.pid"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_worker_of_a_process_is_told_by_its_engine_where_that_listens() -> None:
+    class Engine(beam_provision_api_pb2_grpc.ProvisionServiceServicer):  # type: ignore[misc]
+        def GetProvisionInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+            asked.append(dict(context.invocation_metadata())["worker_id"])
+            info = beam_provision_api_pb2.ProvisionInfo()
+            info.control_endpoint.url, info.logging_endpoint.url = "localhost:1", "localhost:2"
+            info.runner_capabilities.append("a")
+            info.pipeline_options.update({"beam:option:job_name:v1": "j"})
+            return beam_provision_api_pb2.GetProvisionInfoResponse(info=info)
+
+    asked: list[str] = []
+    server = grpc.server(ThreadPoolExecutor(1))
+    beam_provision_api_pb2_grpc.add_ProvisionServiceServicer_to_server(Engine(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        found = process_worker.provision("1-1", f"127.0.0.1:{port}")
+    finally:
+        server.stop(None).wait()
+    assert ["1-1"] == asked
+    assert {"beam:option:job_name:v1": "j"} == json.loads(found.pop("PIPELINE_OPTIONS"))
+    assert {
+        "WORKER_ID": "1-1",
+        "CONTROL_API_SERVICE_DESCRIPTOR": 'url: "localhost:1"\n',
+        "LOGGING_API_SERVICE_DESCRIPTOR": 'url: "localhost:2"\n',
+        "RUNNER_CAPABILITIES": "a",
+    } == found
