@@ -8,6 +8,7 @@ launch() {
     local name=$1
     shift
     ! is_running "$name" || return 0
+    echo "--- $(date): $name starts" >>"$folder/$name.log"
     nohup "$@" </dev/null >>"$folder/$name.log" 2>&1 &
     echo $! >"$folder/$name.pid"
     disown
@@ -34,13 +35,20 @@ await() {
     until "$@" 2>/dev/null; do
         for name in $(names); do
             if ! is_running "$name"; then
-                echo "error: $name ended before $what; the end of $folder/$name.log:" >&2
-                { grep -iE 'caused by|error' "$folder/$name.log" || cat "$folder/$name.log"; } | tail -n 5 | sed 's/^/  /' >&2
+                echo "error: $name ended before $what; from $folder/$name.log:" >&2
+                errors "$folder/$name.log" | sed 's/^/  /' >&2
                 exit 1
             fi
         done
         sleep 0.2
     done
+}
+
+# errors LOG: the first lines since the last start that sound like an error, or the last ones.
+errors() {
+    local since
+    since=$(awk '/^--- / {text = ""; next} {text = text $0 "\n"} END {printf "%s", text}' "$1")
+    grep -iE -m 5 'caused by|error|exception' <<<"$since" || tail -n 5 <<<"$since"
 }
 
 # figure URL NAME: a number from a page of JSON.

@@ -133,11 +133,13 @@ def test_processes_are_stopped_with_all_that_they_started_and_one_that_ends_is_t
     is_running parent
     stop_all
     echo "$(ps -A -o args= | grep -c '^{sleeping}')"
+    launch short true
+    while is_running short; do sleep 0.1; done
     launch short bash -c 'echo alas; exit 3'
     await "it never came" false
     """
     ran = subprocess.run(["bash", "-c", lines], check=False, capture_output=True, text=True, timeout=GUARD_S)
-    assert f"error: short ended before it never came; the end of {tmp_path}/short.log:\n  alas\n" == ran.stderr
+    assert f"error: short ended before it never came; from {tmp_path}/short.log:\n  alas\n" == ran.stderr
     assert (1, "0\n") == (ran.returncode, ran.stdout)
     assert ["parent.log", "short.log", "short.pid"] == sorted(path.name for path in tmp_path.iterdir())
 
