@@ -23,7 +23,8 @@ from urllib.request import urlopen
 
 import click
 
-from benchmarks.engines.ways import PORTABLE, ROOT, SCORE, free_ports
+from benchmarks.engines.ways import PORTABLE, ROOT, SCORE, submitting
+from benchmarks.job.servers import free_ports
 from tests.chaos import corpora
 from tests.chaos.gate import INSIDE, PLAIN, WATCHED, Gate
 from tests.chaos.jobs import Ended, Job
@@ -47,7 +48,7 @@ class Cluster:
 
     def __init__(self, engine: str, restarts: bool, folder: Path) -> None:
         self.engine, self.restarts, self.folder = engine, restarts, folder
-        self.port, self.pool = free_ports(2), free_ports(1)
+        self.port, self.pool = free_ports(2), free_ports()
         self.gate = Gate(folder / "gate", "scoring")
         given = {"PORT": str(self.port), "POOL_PORT": str(self.pool), "RESTARTS": "3" if restarts else "0"}
         self._environment = {**os.environ, **self.gate.environment, **PLAIN, **given}
@@ -98,9 +99,8 @@ class Cluster:
     def command(self, words: Sequence[str]) -> list[str]:
         """The command of a job on it."""
         off = self.engine == "spark" and not self.restarts
-        where = ("--cluster", f"localhost:{self.port}", "--pool", f"worker-pool:{self.pool}")
         more = ("--", "--job_server_jvm_property=-Dspark.task.maxFailures=1") if off else ()
-        return [*PORTABLE, self.engine, *where, *words, *more]
+        return [*PORTABLE, self.engine, *submitting(self.port, self.pool), *words, *more]
 
 
 Strike = Callable[[Cluster, Job], None]

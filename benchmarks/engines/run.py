@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -15,9 +14,9 @@ from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.errors import EngineError, JobError
-from batch_scorer.runs import layout
 from benchmarks.engines import corpus
 from benchmarks.engines.ways import KEYS, WAYS, Way, cluster, environment, run, store
+from benchmarks.job import outputs
 from benchmarks.job.reviews import Source
 from benchmarks.job.sides import ROOT
 from scripts.engine_versions import ENGINES, JavaEngine
@@ -132,10 +131,8 @@ def _options(settings: Settings, output: str) -> list[str]:
 def look(way: Way, place: str, seconds: float, output: str, beam_options: Sequence[str]) -> Result:
     """Reads what a run wrote."""
     storage.use_options(tuple(beam_options))
-    manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))
-    paths = [part["path"] for part in manifest["parts"]]
-    parts = {path: hashlib.sha256(storage.read_bytes(f"{output}/{path}")).hexdigest() for path in paths}
-    return Result(way.name, place, seconds, manifest["counts"], parts)
+    counts, parts = outputs.look(output)
+    return Result(way.name, place, seconds, counts, parts)
 
 
 def compare(results: Sequence[Result]) -> None:
@@ -146,14 +143,8 @@ def compare(results: Sequence[Result]) -> None:
     """
     first = results[0]
     for result in results[1:]:
-        different = [path for path, digest in first.parts.items() if result.parts.get(path) != digest]
-        if different or result.parts.keys() != first.parts.keys() or result.counts != first.counts:
-            raise EngineError(
-                "the job does not give the same parts in every way",
-                where=f"{result.way}, {result.place}; compared with {first.way}, {first.place}",
-                expected=f"{len(first.parts):,} identical parts and counts {dict(first.counts)}",
-                got=f"{len(different):,} different or missing of {len(result.parts):,}; counts {dict(result.counts)}",
-            )
+        where = f"{result.way}, {result.place}; compared with {first.way}, {first.place}"
+        outputs.check_same(first, result, where)
 
 
 def to_json(settings: Settings, results: Sequence[Result]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,14 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from batch_scorer.errors import JobError
+from benchmarks.job.servers import await_server, free_ports
 from benchmarks.job.sides import ENVIRONMENT, ROOT
 
 BUCKET = "engines"
-START_SECONDS = 300.0  # only a guard, for a busy machine
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 SCORE = (sys.executable, "-m", "batch_scorer", "score")
 PORTABLE = (str(ROOT / "scripts/portable"),)
@@ -69,12 +67,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def cluster(engine: str | None, folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[tuple[str, ...]]:
+def cluster(engine: str | None, folder: Path) -> Iterator[tuple[str, ...]]:
     """Runs a cluster of an engine for the duration of the block, if there is one to run.
 
     Args:
         folder: for its logs.
-        variables: more of its environment.
 
     Yields:
         The options by which `scripts/portable` finds it.
@@ -85,13 +82,18 @@ def cluster(engine: str | None, folder: Path, variables: Mapping[str, str] | Non
     if engine is None:
         yield ()
         return
-    script, port, pool = str(ROOT / f"deploy/{engine}/cluster"), free_ports(2), free_ports(1)
-    where = {**environment(), **(variables or {}), "PORT": str(port), "POOL_PORT": str(pool)}
+    script, port, pool = str(ROOT / f"deploy/{engine}/cluster"), free_ports(2), free_ports()
+    where = {**environment(), "PORT": str(port), "POOL_PORT": str(pool)}
     try:
         run([script, "start", str(folder)], where)
-        yield ("--cluster", f"localhost:{port}", "--pool", f"worker-pool:{pool}")
+        yield submitting(port, pool)
     finally:
         subprocess.run([script, "stop", str(folder)], check=False, env=where, stdin=subprocess.DEVNULL)
+
+
+def submitting(port: int, pool: int) -> tuple[str, ...]:
+    """The options by which `scripts/portable` finds a cluster of `deploy/`, by its port and that of its pools."""
+    return ("--cluster", f"localhost:{port}", "--pool", f"worker-pool:{pool}")
 
 
 def run(command: Sequence[str], where: Mapping[str, str]) -> float:
@@ -121,45 +123,15 @@ def store(log: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     Raises:
         JobError: it does not start.
     """
-    port = free_ports(1)
+    port = free_ports()
     url = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port))
     with open(log, "wb") as file, subprocess.Popen(
         command, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file
     ) as process:  # fmt: skip
         try:
-            _make_bucket(url, process)
+            await_server(port, process, "store", log)
+            urlopen(Request(f"{url}/{BUCKET}", method="PUT")).close()
             yield f"s3://{BUCKET}", (f"--s3_endpoint_url={url}",)
         finally:
             process.terminate()
-
-
-def _make_bucket(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            urlopen(Request(f"{url}/{BUCKET}", method="PUT"), timeout=START_SECONDS).close()
-            return
-        except URLError as error:
-            if process.poll() is not None or time.monotonic() > end:
-                raise JobError("the store does not start", where=url, got=str(error.reason)) from error
-        time.sleep(0.1)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports of this machine that follow one another."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            if all(map(_is_free, range(port + 1, port + count))):
-                return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        try:
-            tried.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

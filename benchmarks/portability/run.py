@@ -5,29 +5,25 @@ In: a file of reviews. Out: all results, as in `portability.json`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_scorer.errors import EngineError, JobError
+from benchmarks.job.outputs import check_same, look
 from benchmarks.job.processes import run_watched
 from benchmarks.job.reviews import Source, cut
+from benchmarks.job.servers import await_server, free_ports
 from benchmarks.job.sides import ENVIRONMENT, ROOT
 from benchmarks.scoring.machine import machine
 
 SIDES = IN_PROCESS, MULTI_PROCESSING, EXTERNAL = ("in process", "multi_processing", "external worker pool")
 RUN_ID = "portability"
-START_SECONDS = 300.0  # only a guard, for a busy machine
 
 
 @dataclass(frozen=True)
@@ -124,14 +120,8 @@ def score(name: str, reviews: Path, output: Path, model: str, options: Sequence[
     words = ["score", str(reviews), "--output", str(output), "--overwrite", "--id-column", "id", "--run-id", RUN_ID]
     command = [sys.executable, "-m", "batch_scorer", *words, "--model", model, *options]
     ran = run_watched(command, ROOT, {**os.environ, **ENVIRONMENT})
-    manifest = json.loads((output / "manifest.json").read_text())
-    hashes = {part["path"]: _sha256(output / part["path"]) for part in manifest["parts"]}
-    return Side(name, " ".join(options), ran.seconds, hashes, manifest["counts"])
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    counts, hashes = look(str(output))
+    return Side(name, " ".join(options), ran.seconds, hashes, counts)
 
 
 def compare(sides: Sequence[Side]) -> None:
@@ -142,14 +132,7 @@ def compare(sides: Sequence[Side]) -> None:
     """
     first = sides[0]
     for side in sides[1:]:
-        different = [path for path, digest in first.parts.items() if side.parts.get(path) != digest]
-        if different or side.parts.keys() != first.parts.keys() or side.counts != first.counts:
-            raise EngineError(
-                "the job does not give the same parts in every way",
-                where=f"{side.name}, compared with {first.name}",
-                expected=f"{len(first.parts):,} identical parts and counts {dict(first.counts)}",
-                got=f"{len(different):,} different or missing of {len(side.parts):,}; counts {dict(side.counts)}",
-            )
+        check_same(first, side, f"{side.name}, compared with {first.name}")
 
 
 @contextmanager
@@ -165,7 +148,7 @@ def servers(workers: int, logs: Path) -> Iterator[tuple[str, ...]]:
     Raises:
         JobError: one of them does not start.
     """
-    job_port, pool_port = _free_port(), _free_port()
+    job_port, pool_port = free_ports(), free_ports()
     commands = {
         "job-server": ("benchmarks.portability.job_server", f"--job-port={job_port}"),
         "worker-pool": ("apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"),
@@ -183,7 +166,7 @@ def servers(workers: int, logs: Path) -> Iterator[tuple[str, ...]]:
                     )
                 )  # fmt: skip
         for name, process, port in zip(commands, processes, (job_port, pool_port), strict=True):
-            _wait_for(port, process, name, logs)
+            await_server(port, process, name, logs / f"{name}.log")
         yield (
             "--runner=PortableRunner",
             f"--job_endpoint=localhost:{job_port}",
@@ -196,27 +179,3 @@ def servers(workers: int, logs: Path) -> Iterator[tuple[str, ...]]:
             process.terminate()
         for process in processes:
             process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], name: str, logs: Path) -> None:
-    """Returns once the process accepts connections; raises as soon as it has ended instead."""
-    end = time.monotonic() + START_SECONDS
-    while True:
-        ended = process.poll() is not None
-        try:
-            return socket.create_connection(("localhost", port), timeout=1).close()
-        except OSError as error:
-            if ended or time.monotonic() > end:
-                lines = (logs / f"{name}.log").read_text(errors="replace").splitlines()[-8:]
-                raise JobError(
-                    f"the {name} does not start",
-                    expected=f"a connection within {START_SECONDS:g} s",
-                    got=" | ".join(lines) or str(error),
-                ) from error
-        time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("localhost", 0))
-        return int(listening.getsockname()[1])

@@ -15,8 +15,9 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import EngineError, JobError
 from benchmarks.engines import corpus
 from benchmarks.engines.run import LOCAL, STORE, Result, Settings, compare, document, from_json, look, page, to_json
-from benchmarks.engines.ways import WAYS, cluster, free_ports
+from benchmarks.engines.ways import WAYS, cluster
 from benchmarks.job.reviews import Source
+from benchmarks.job.servers import free_ports
 from scripts.engine_versions import ENGINES
 from tests.jobs import part_bytes, rows, score_here
 
