@@ -11,6 +11,7 @@ from batch_scorer.formats.foreign import (
     FOREIGN,
     HEAD_BYTES,
     UNASSIGNED,
+    ZIPPED,
     here_of,
     in_wide_encoding,
     refusal,
@@ -25,7 +26,7 @@ _DICT_LIST = "import ast, json, sys; [print(json.dumps(row)) for row in ast.lite
 _DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin if line.strip()]"
 # How files begin that no text begins like -> the ending that they should have, and of `FOREIGN` or the formats.
 _MAGIC = {
-    b"PK\x03\x04": ".zip",
+    ZIPPED: ".zip",
     b"\x1f\x8b\x08": ".gz",
     b"BZh": ".bz2",
     b"\x28\xb5\x2f\xfd": ".zst",

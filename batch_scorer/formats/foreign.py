@@ -96,7 +96,7 @@ _CALAMINE = [FOREIGN[ending] for ending in (".xls", ".xlsb", ".ods")]
 _LOCKED_ZIP = ("an encrypted ZIP archive", _unpacked("7z x {0} -o{1}"))
 _HTML_TABLE = ("a table in HTML", _converted(_HTML, ".csv"))
 _XML_SHEET = ("a spreadsheet in XML", _converted(_XML_ROWS, ".csv"))
-_OLE, _ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"  # how old and new workbooks begin
+_OLE, ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"  # how old and new workbooks begin
 HEAD_BYTES = 512  # by which a file is told
 _ZIP_FLAGS_AT = 6  # in the header of its first file; the lowest bit says that it is encrypted
 _is_html = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|meta|style|body|table)\b", re.IGNORECASE).match
@@ -141,7 +141,7 @@ def _named_xls(start: bytes) -> tuple[str, Callable[[str, str], str]]:
         return _HTML_TABLE
     if start.removeprefix(BOM_UTF8).startswith(b"<?xml"):
         return _XML_SHEET if b"office:spreadsheet" in start else FOREIGN[".xml"]
-    if start.startswith(_ZIPPED):
+    if start.startswith(ZIPPED):
         return "a new Excel workbook under an old name", _renamed("cp {} {}", ".xlsx")
     if not start or start.startswith(_OLE) or (b"\0" in start and not wide):
         return FOREIGN[".xls"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 from types import FrameType, TracebackType
 
+from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import StoppedError
+
 
 class Interruption:
     """Lets SIGTERM and SIGHUP end the body as Ctrl-C does, and remembers all: an import may swallow one.
@@ -40,3 +43,13 @@ class Interruption:
         """Ends the body if somebody asked for that and an import swallowed it."""
         if self._asked:
             raise KeyboardInterrupt
+
+
+def stopped(config: ScoreConfig, continues: str | None) -> StoppedError:
+    """What to tell the user who stopped a job.
+
+    Args:
+        continues: what goes on elsewhere all the same, if anything does.
+    """
+    fix = f"to continue, {config.how_to_resume()}"
+    return StoppedError("interrupted", where=config.output.directory, got=continues, fix=fix)

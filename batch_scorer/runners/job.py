@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, StoppedError, UnavailableError
+from batch_scorer.errors import JobError, UnavailableError
 from batch_scorer.escape import counted, safe
 from batch_scorer.events import DETAIL, Event, OnEvent, ignore
 from batch_scorer.models import artifact, engine
@@ -22,6 +22,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.options import check_kept
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.planning.shards import Shards
+from batch_scorer.runners.interruption import stopped
 from batch_scorer.runners.lean import import_beam
 from batch_scorer.runners.progress import ShardCounter, followed, shard_event
 from batch_scorer.runners.result import (
@@ -128,8 +129,7 @@ def run_job(config: ScoreConfig, on_event: OnEvent = ignore, describe_shards: bo
         raise
     except KeyboardInterrupt:
         elsewhere = "a job on a service continues there until it is cancelled" if config.job.beam_options else None
-        fix = f"to continue, {config.how_to_resume()}"
-        raise StoppedError("interrupted", where=config.output.directory, got=elsewhere, fix=fix) from None
+        raise stopped(config, elsewhere) from None
 
 
 def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobResult | None:

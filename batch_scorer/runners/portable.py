@@ -25,7 +25,8 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner
 
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import OptionError, StoppedError
+from batch_scorer.errors import OptionError
+from batch_scorer.runners.interruption import stopped
 from batch_scorer.silence import diverted
 
 ANSWER_SECONDS = 10.0
@@ -81,8 +82,7 @@ def run(pipeline: beam.Pipeline, config: ScoreConfig) -> None:
             continues = _cancel(result, pipeline)
             if not isinstance(error, KeyboardInterrupt):
                 raise
-            fix = f"to continue, {config.how_to_resume()}"
-            raise StoppedError("interrupted", where=config.output.directory, got=continues, fix=fix) from None
+            raise stopped(config, continues) from None
 
 
 def _cancel(result: PipelineResult | None, pipeline: beam.Pipeline) -> str | None:
