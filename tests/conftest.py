@@ -136,6 +136,7 @@ def engines() -> Iterator[None]:
     """Small models score without TensorFlow, and here without Beam; loading may take as long as it likes."""
     with plain_engines(), straight_jobs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "LOADING_SECONDS", GUARD_S)
+        patch.setattr(heartbeat, "SILENT_SECONDS", GUARD_S)
         yield
 
 

@@ -25,6 +25,8 @@ from batch_scorer.runners.private_folder import PrivateFolder
 CHECK_SECONDS = 0.5
 TELL_SECONDS = 0.5
 LOADING_SECONDS = 180.0  # at least, to load TensorFlow and the model: 5 on an idle machine, a minute on a crowded one
+# At least, without showing that it runs: a library that is loaded from a cold disk holds the interpreter for 3 seconds.
+SILENT_SECONDS = 45.0
 _log = logging.getLogger(__name__)
 
 IDLE, LOADING = -1, -2  # in place of a shard's number
@@ -112,10 +114,10 @@ class Watch:
         base: where to make the directory, None for the system's place for temporary files.
         timeout_s: how long a worker may take for one step.
         name_of: the name of a shard, by its number.
-        awaits: whether workers are to come, each a process of its own.
+        awaits: how many workers are to come, each a process of its own.
     """
 
-    def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str], awaits: bool = False) -> None:
+    def __init__(self, base: str | None, timeout_s: float, name_of: Callable[[int], str], awaits: int = 0) -> None:
         self._folder = PrivateFolder(base)
         self.directory = self._folder.path
         os.mkdir(temporary(self.directory))
@@ -169,14 +171,21 @@ class Watch:
             worker.told, worker.dated = told, dated
             if not alive:
                 raise self._died(pid, doing(told))
-            limit_s = max(self._timeout_s, LOADING_SECONDS) if doing(told) == LOADING else self._timeout_s
-            stuck = worker.still_s > limit_s and doing(told) != IDLE
-            if stuck or (worker.silent_s > limit_s and pid != os.getpid()):
-                raise self._hangs(pid, doing(told), limit_s)
-        if self._awaits and not self._workers:
+            step_s, silence_s = self._limits_s(doing(told))
+            if worker.still_s > step_s and doing(told) != IDLE:
+                raise self._hangs(pid, doing(told), step_s)
+            if worker.silent_s > silence_s and pid != os.getpid():
+                raise self._hangs(pid, doing(told), silence_s)
+        if len(self._workers) < self._awaits:
             self._awaited_s += passed
-            if self._awaited_s > max(self._timeout_s, LOADING_SECONDS):
-                raise WorkerError("no worker started", where="starting the workers", got="none")
+            if self._awaited_s > self._limits_s(LOADING)[1]:
+                raise self._missing()
+
+    def _limits_s(self, at: int) -> tuple[float, float]:
+        """How long a worker at this may take for a step forward, and how long it may not show that it runs."""
+        if at == LOADING:
+            return max(self._timeout_s, LOADING_SECONDS), max(self._timeout_s, SILENT_SECONDS)
+        return self._timeout_s, self._timeout_s
 
     def _pids(self) -> list[int]:
         with contextlib.suppress(OSError):
@@ -203,6 +212,11 @@ class Watch:
             expected=f"a step forward within {limit_s:g} s (--worker-timeout)",
             got=f"no step from process {pid}",
         )
+
+    def _missing(self) -> WorkerError:
+        started = len(self._workers)
+        what = "a worker did not start" if started else "no worker started"
+        return WorkerError(what, where="starting the workers", expected=f"{self._awaits:,}", got=f"{started:,}")
 
     def _place(self, at: int) -> str:
         if at == LOADING:

@@ -60,7 +60,7 @@ def run_here(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions) -> 
 
     direct = beam_options.view_as(DirectOptions)
     apart = workers > 1 or direct.direct_running_mode == MULTI_PROCESSING
-    with Watch(base, config.job.worker_timeout_s, name_of, awaits=apart) as eye:
+    with Watch(base, config.job.worker_timeout_s, name_of, awaits=workers * apart) as eye:
         command = SubprocessSDKEnvironment.from_command_string(
             worker.command(eye.directory, lean=not config.job.beam_options)
         )

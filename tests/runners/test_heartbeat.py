@@ -57,6 +57,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def usual_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit for loading a model as the product has it: other tests raise it."""
     monkeypatch.setattr(heartbeat, "LOADING_SECONDS", 45.0)
+    monkeypatch.setattr(heartbeat, "SILENT_SECONDS", 45.0)
 
 
 @pytest.fixture
@@ -119,6 +120,20 @@ def test_worker_that_never_gets_to_load_the_model_is_named(eye: Watch, clock: li
         check_for(60, eye, clock, child)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["loading", "starting"])
+def test_worker_that_loads_may_take_minutes_and_one_that_does_not_run_may_not(
+    told: bool, eye: Watch, clock: list[float], child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "LOADING_SECONDS", 180.0)
+    if told:
+        child.tell(LOADING, 1)
+    check_for(130, eye, clock, child)
+    check_for(45, eye, clock)  # now it is stopped
+    with pytest.raises(WorkerError, match="loading the model") as raised:
+        check_for(1, eye, clock)
+    assert "45 s" in str(raised.value.expected)
+
+
 @pytest.mark.parametrize(("shard", "place"), [(7, "shard 7: in.jsonl"), (LOADING, "loading the model")])
 def test_worker_that_was_killed_is_named_at_once(
     shard: int, place: str, eye: Watch, clock: list[float], child: Child
@@ -155,17 +170,28 @@ def test_way_in_which_a_worker_died_is_told_and_the_thread_that_knew_is_silent(
     assert ("", "") == tuple(capfd.readouterr())
 
 
-@pytest.mark.parametrize(("awaits", "raised"), [(True, WorkerError), (False, None)])
+@pytest.mark.parametrize(("awaits", "raised"), [(2, "no worker started"), (0, None)])
 def test_driver_that_never_starts_a_worker_ends_where_workers_are_to_come(
-    awaits: bool, raised: type[Exception] | None, clock: list[float], tmp_path: Path
+    awaits: int, raised: str | None, clock: list[float], tmp_path: Path
 ) -> None:
     with Watch(str(tmp_path), 3.0, str, awaits) as eye:
         check_for(44, eye, clock)
         if raised is None:
             check_for(60, eye, clock)
         else:
-            with pytest.raises(raised, match="no worker started"):
+            with pytest.raises(WorkerError, match=raised):
                 check_for(60, eye, clock)
+
+
+def test_worker_that_never_starts_is_missed_beside_one_that_waits_for_it(clock: list[float], tmp_path: Path) -> None:
+    with Watch(str(tmp_path), 3.0, str, awaits=2) as eye:
+        child = Child(eye)
+        child.tell(heartbeat.IDLE, 1)
+        check_for(44, eye, clock, child)
+        with pytest.raises(WorkerError) as raised:
+            check_for(2, eye, clock, child)
+        assert ("a worker did not start", "2", "1") == (raised.value.what, raised.value.expected, raised.value.got)
+        child.end()
 
 
 def test_worker_that_ended_in_peace_is_not_missed(eye: Watch, clock: list[float], child: Child) -> None:
@@ -224,7 +250,7 @@ import sys, threading
 from batch_scorer.cli import main as cli
 from batch_scorer.models import engine
 from batch_scorer.runners import heartbeat
-heartbeat.LOADING_SECONDS = 3600.0
+heartbeat.LOADING_SECONDS = heartbeat.SILENT_SECONDS = 3600.0
 load = engine.load_engine
 def load_engine(*args):
     made = load(*args)
