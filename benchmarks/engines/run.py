@@ -174,17 +174,26 @@ def version(way: str) -> str:
 
 
 def document(text: str, results: Sequence[Result], settings: Settings) -> str:
-    """The page with its table replaced by that of the results: what is between the two remarks.
+    """The page with its table replaced by that of the results.
+
+    Raises:
+        ValueError: the page does not have one.
+    """
+    return between(text, "benchmarks.engines", table(results, settings))
+
+
+def between(text: str, name: str, new: str) -> str:
+    """The page with `new` in place of what is between the remark with this name and the next remark `end`.
 
     Raises:
         ValueError: the page does not have them.
     """
-    begin, end = "<!-- benchmarks.engines -->\n", "<!-- end -->\n"
+    begin, end = f"<!-- {name} -->\n", "<!-- end -->\n"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
         raise ValueError(f"no table to replace: expected a line {begin.strip()} and a line {end.strip()}")
-    return before + begin + "\n" + table(results, settings) + "\n" + end + after
+    return before + begin + "\n" + new + "\n" + end + after
 
 
 def table(results: Sequence[Result], settings: Settings) -> str:

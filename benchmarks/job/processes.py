@@ -18,6 +18,18 @@ from batch_scorer.errors import JobError
 PROC = Path("/proc")
 EVERY_SECONDS = 0.2
 DRIVER, WORKER = "driver", "worker"
+# By a word of its command line, or the end of one: the first that fits.
+_NAMES = {
+    "batch_scorer.runners.worker": WORKER,
+    "SdkHarness(": WORKER,  # as Beam starts it for another runner
+    "deploy/worker_pool.py": "worker pool",
+    "-jar": "job server",
+    "StandaloneSessionClusterEntrypoint": "JobManager",
+    "TaskManagerRunner": "TaskManager",
+    "deploy.master.Master": "master",
+    "deploy.worker.Worker": "Spark worker",
+    "CoarseGrainedExecutorBackend": "executor",
+}
 Process = tuple[int, int]  # pid and start time, since pids are reused
 
 
@@ -56,14 +68,14 @@ class Ran:
 
 
 class Watch:
-    """Polls a process and its descendants, and keeps the latest peak of each.
+    """Polls a process, others besides, and the descendants of all, and keeps the latest peak of each.
 
     `VmHWM` only grows, unless a process executes another program. So the latest value is the peak, except for growth in
     the last fifth of a second before the process ends.
     """
 
-    def __init__(self, pid: int) -> None:
-        self._root = pid
+    def __init__(self, pid: int, besides: Sequence[int] = ()) -> None:
+        self._root, self._besides = pid, besides
         self._seen: dict[Process, Peak] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -82,13 +94,18 @@ class Watch:
                 return
 
     def _look(self) -> None:
-        for process in _descendants(self._root, self._seen):
+        for process in _descendants((self._root, *self._besides), self._seen):
             if peak := _peak(process[0], self._root):
                 self._seen[process] = peak
 
 
-def run_watched(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Ran:
+def run_watched(
+    command: Sequence[str], directory: Path, environment: Mapping[str, str], besides: Sequence[int] = ()
+) -> Ran:
     """Runs a command to its end in `directory`.
+
+    Args:
+        besides: processes that work for it, such as a cluster's.
 
     Raises:
         JobError: its exit code is not 0.
@@ -98,7 +115,7 @@ def run_watched(command: Sequence[str], directory: Path, environment: Mapping[st
         with subprocess.Popen(
             command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ) as process:
-            watch = Watch(process.pid)
+            watch = Watch(process.pid, besides)
             try:
                 code = process.wait()
                 seconds = time.perf_counter() - start
@@ -119,8 +136,8 @@ def run_watched(command: Sequence[str], directory: Path, environment: Mapping[st
     return Ran(seconds, peaks)
 
 
-def _descendants(root: int, known: Mapping[Process, Peak]) -> Iterator[Process]:
-    """Yields `root`, its descendants, and the known processes that still run, since orphans get a different parent."""
+def _descendants(roots: Sequence[int], known: Mapping[Process, Peak]) -> Iterator[Process]:
+    """Yields `roots`, their descendants, and the known processes that still run: orphans get a different parent."""
     started: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
@@ -135,7 +152,7 @@ def _descendants(root: int, known: Mapping[Process, Peak]) -> Iterator[Process]:
         started[pid] = int(fields[19])
         children.setdefault(int(fields[1]), []).append(pid)
     orphans = [pid for pid, start in known if started.get(pid) == start]
-    pending, visited = [root, *orphans], set()
+    pending, visited = [*roots, *orphans], set()
     while pending:
         pid = pending.pop(0)
         if pid in started and pid not in visited:
@@ -154,10 +171,12 @@ def _peak(pid: int, root: int) -> Peak | None:
     kibibytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
     if not kibibytes:  # a zombie: it has ended, but its parent has not waited for it yet
         return None
-    if pid == root:
-        name = DRIVER
-    elif "batch_scorer.runners.worker" in words:
-        name = WORKER
-    else:
-        name = Path(words[0]).name
-    return Peak(name, int(kibibytes[0]) / 1024)
+    return Peak(DRIVER if pid == root else _name(words), int(kibibytes[0]) / 1024)
+
+
+def _name(words: Sequence[str]) -> str:
+    """What the process with this command line is."""
+    for told, name in _NAMES.items():
+        if any(word.endswith(told) or (told.endswith("(") and told in word) for word in words):
+            return name
+    return Path(words[0]).name

@@ -13,9 +13,23 @@ import pytest
 
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import EngineError, JobError
-from benchmarks.engines import corpus
-from benchmarks.engines.run import LOCAL, STORE, Result, Settings, compare, document, from_json, look, page, to_json
+from benchmarks.engines import corpus, rates
+from benchmarks.engines.rates import Turn, measure, table
+from benchmarks.engines.run import (
+    LOCAL,
+    STORE,
+    Result,
+    Settings,
+    between,
+    compare,
+    document,
+    from_json,
+    look,
+    page,
+    to_json,
+)
 from benchmarks.engines.ways import WAYS, cluster
+from benchmarks.job.processes import Peak, Ran
 from benchmarks.job.reviews import Source
 from benchmarks.job.servers import free_ports
 from scripts.engine_versions import ENGINES
@@ -116,3 +130,42 @@ def test_cluster_that_does_not_start_is_told_and_free_ports_follow_one_another(
         pass
     assert "no engines" in str(told.value.got)
     assert 0 < free_ports(2) < 65_535
+
+
+def test_rates_are_compared_within_a_round_and_written_into_the_page() -> None:
+    def turn(way: str, number: int, rate: float, **peaks: list[float]) -> Turn:
+        return Turn(way, number, rate, 4.0 + number, 20.0, {"driver": [300.0], "worker": [500.0, 400.0], **peaks})
+
+    flink = "Flink, JobManager and two TaskManagers"
+    turns = [turn(TWO, 0, 1_000.0), turn(flink, 0, 900.0, TaskManager=[700.0, 690.0], JobManager=[400.0])]
+    turns += [turn(flink, 1, 500.0), turn(TWO, 1, 500.0)]  # a slower hour for both
+    made = table(turns, 5_000)
+    assert "5,000 reviews, two workers, 2 rounds" in made
+    assert f"| {TWO} | 750 |  | 4.5 | 300 | 500 |  |\n" in made
+    assert f"| {flink} | 700 | 0.95 (0.90 to 1.00) | 4.5 | 300 | 500 | JobManager 400; TaskManager 700 |\n" in made
+    text = page().read_text(encoding="utf-8")
+    assert 1 == between(text, "benchmarks.engines.rates", made).count(made)
+
+
+def test_rate_is_that_of_the_additional_reviews_and_the_start_is_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(pa.table({"text": [f"good film {i}" for i in range(300)]}), tmp_path / "few.parquet")
+    peaks = (Peak("driver", 300), Peak("worker", 400), Peak("worker", 500))
+    commands: list[str] = []
+
+    def runs(command: list[str], *_: object) -> Ran:
+        (reviews,) = (Path(word) for word in command if word.endswith(".parquet"))
+        commands.append(" ".join(command))
+        return Ran(5.0 + pq.ParquetFile(reviews).metadata.num_rows / 250, peaks)
+
+    monkeypatch.setattr(rates, "run_watched", runs)
+    said: list[str] = []
+    found = measure(Source(str(tmp_path / "few.parquet")), "model", 1_000, 2, [TWO, "Prism"], said.append)
+    assert [(0, TWO), (0, "Prism"), (1, "Prism"), (1, TWO)] == [(one.round, one.way) for one in found]
+    assert {(250.0, 5.0, 9.0)} == {
+        tuple(round(x, 6) for x in (one.rate, one.start_seconds, one.seconds)) for one in found
+    }
+    assert {"driver": [300], "worker": [500, 400]} == found[0].peaks
+    assert f"round 1, {TWO}: 250 reviews/s, 5.0 s" == said[0]
+    assert 8 == len(commands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -97,6 +98,21 @@ def test_memory_of_a_child_process_is_seen(tmp_path: Path, monkeypatch: pytest.M
     assert 200 < seen < 260
     assert 0 < ran.driver_mib < 100
     assert 0 < ran.seconds
+
+
+def test_processes_of_an_engine_have_their_names_and_count_though_they_are_not_the_commands(tmp_path: Path) -> None:
+    named = {
+        "TaskManager": ["java", "-cp", "x", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "-D", "a"],
+        "job server": ["/usr/bin/java", "-Xmx1g", "-jar", "server.jar"],
+        "worker": ["python", "-c", "from apache_beam.runners.worker.sdk_worker import SdkHarness; SdkHarness('h:1')"],
+        "worker pool": ["python", "/a/deploy/worker_pool.py", "127.0.0.1", "50000"],
+        "prism": ["/home/me/prism", "--port=1"],
+    }
+    assert {name: name for name in named} == {name: processes._name(words) for name, words in named.items()}
+    with subprocess.Popen(["sleep", "600"]) as besides:
+        ran = run_watched([sys.executable, "-c", "import time; time.sleep(0.5)"], tmp_path, os.environ, [besides.pid])
+        besides.kill()
+    assert ["driver", "sleep"] == [peak.name for peak in ran.peaks]
 
 
 def test_command_that_fails_says_how(tmp_path: Path) -> None:
