@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python_runs
@@ -41,6 +43,7 @@ _MAGIC = {
 }
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
+_SHOWN, _LONG_NAME = 20, 60  # names, and characters of one
 _FEW_RETURNS = 2  # in a line that is longer than the sample
 _DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
 # JavaScript that gives a value a name, as exports of accounts do: `window.YTD.tweets.part0 = [`.
@@ -78,7 +81,7 @@ def check_line_ends(path: str, head: Sample) -> None:
         raise rewritten(path, what, r"tr '\r' '\n'", "line ends: \\n or \\r\\n")
 
 
-def check_json(path: str, head: Sample) -> None:
+def check_json(path: str, head: Sample, text_column: str) -> None:
     """Checks that a file is JSON rather than JavaScript, or Python's dicts, one on each line or all in one list.
 
     Raises:
@@ -93,7 +96,23 @@ def check_json(path: str, head: Sample) -> None:
     is_list = _is_dict_list(b"\n".join(filled))
     if is_list or (filled and all(map(_is_dict, filled))):
         command = python_runs(_DICT_LIST if is_list else _DICTS)
-        raise rewritten(path, "holds dicts as Python prints them", command, "JSON, with double quotes")
+        names = _names(filled[0])
+        after = ", with --text-column and the name of the one that is the review" if text_column not in names else ""
+        what = "holds dicts as Python prints them"
+        refused = rewritten(path, what, command, "JSON, with double quotes", after if names else "")
+        refused.got = f"dicts of {', '.join(name[:_LONG_NAME] for name in names[:_SHOWN])}" if names else None
+        raise refused
+
+
+def _names(line: bytes) -> list[str]:
+    """The names in the dict that a line begins with, if it ends there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in its strings
+            first, *_ = ast.literal_eval(line.decode().strip().strip("[],") + ",")
+            return [name for name in first if isinstance(name, str)]
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return []
 
 
 def _by_content(path: str, ending: str) -> InputError:

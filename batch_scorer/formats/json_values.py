@@ -59,7 +59,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the first records, for the columns and their mean size; more of them where fields appear later."""
     head = sample(file)
     check_text(file.path, head)
-    check_json(file.path, head)
+    check_json(file.path, head, fields.text)
     check_objects(file.path, head, fields)
     values, end = list[bytes](), 1
     for offset, value in _until_damage(file.path, fields, SAMPLE_BYTES):

@@ -22,7 +22,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     """Reads the first lines, for the columns and the mean size of a record; more of them where fields appear later."""
     head = sample(file)
     check_text(file.path, head)
-    check_json(file.path, head)
+    check_json(file.path, head, fields.text)
     if json_values.is_other_than_lines(head, fields):
         return json_values.inspect(file, fields)
     check_objects(file.path, head, fields)

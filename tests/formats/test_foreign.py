@@ -145,6 +145,37 @@ def test_file_that_is_not_read_is_refused_with_a_command_that_cures(
         assert TEXTS == texts(config(made.path))[:2] or TEXTS[:1] == texts(config(made.path))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        DICTS,
+        f"[{DICTS.strip().replace(chr(10), ', ')}]",
+        f"[{DICTS.strip().replace(chr(10), ',' + chr(10))}]",
+        DICTS.replace("good", "good\\d"),  # no escape of Python's
+    ],
+)
+def test_refusal_of_dicts_has_their_names_and_says_when_one_is_to_be_chosen(
+    written: str, folder: Path, config: MakeConfig
+) -> None:
+    (folder / "dicts.json").write_text(written.replace("'text'", "'reviewText'"), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        make_plan(config(folder / "dicts.json"), "model")
+    assert "dicts of reviewText, id" == refused.value.got
+    assert str(refused.value.fix).endswith(", with --text-column and the name of the one that is the review")
+    with pytest.raises(InputError) as refused:
+        make_plan(config(folder / "dicts.json", text_column="reviewText"), "model")
+    assert str(refused.value.fix).endswith("and score what it writes")
+
+
+@pytest.mark.parametrize("rest", ["'secret", "[" * 10_000, "1}}", "\\0"])
+def test_refusal_of_dicts_that_are_none_has_no_names(rest: str, folder: Path, config: MakeConfig) -> None:
+    (folder / "dicts.json").write_text(f"{{'comment': {rest}\n" * 3, encoding="utf-8")
+    with pytest.raises(InputError, match="dicts as Python prints them") as refused:
+        make_plan(config(folder / "dicts.json"), "model")
+    assert refused.value.got is None
+    assert str(refused.value.fix).endswith("and score what it writes")
+
+
 @pytest.mark.parametrize("kind", ["csv", "lines", "jsonl"])
 def test_archive_is_refused_whatever_the_format_is_said_to_be(kind: str, folder: Path, config: MakeConfig) -> None:
     _zip(folder / "reviews.csv.zip")
