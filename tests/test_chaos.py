@@ -81,7 +81,7 @@ def run_here(order: Order, output: Path, *more: str) -> None:
 def struck(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Struck]:
     """What a kind of fault came to, by its name. Its chain is run when one of its faults is first asked for."""
     folder = tmp_path_factory.mktemp("chaos")
-    corpus, model = corpora.mixed(folder / "in", 1_200), save_tiny(folder / "model")
+    corpus, model = corpora.mixed(folder / "in", 480), save_tiny(folder / "model")
     corpus = dataclasses.replace(corpus, options=(*corpus.options, "--worker-timeout", str(PATIENT_S)))
     ground, rng = GroundHere(folder, folder / "kept", PATIENT_S), random.Random(7)
     whole = Order(corpus, model, shard_rows=20, workers=1)

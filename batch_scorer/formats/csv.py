@@ -16,7 +16,6 @@ from batch_scorer.escape import counted
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.csv_header import (
     COMPARED_ROWS,
-    LONGEST,
     check_delimiter,
     check_named,
     check_quotes,
@@ -74,10 +73,10 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
         return Contents(reviews, estimated=not head.is_whole)
     columns = pa.schema([pa.field(name, pa.string()) for name in _listed(header, fields)])
     records = [row for row in compared if isinstance(row, list)]
-    if records and fields.text not in columns.names:
-        columns = columns.with_metadata({LONGEST: printable(header[longest_column([header, *records])])})
+    asks = records and fields.text not in columns.names
+    wordiest = printable(header[longest_column([header, *records])]) if asks else ""
     said = remark(header, fields, records)
-    return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said)
+    return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said, wordiest=wordiest)
 
 
 def _listed(header: list[str], fields: Fields) -> Iterator[str]:

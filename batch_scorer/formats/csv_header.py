@@ -26,7 +26,6 @@ _SENTENCE = re.compile(r"[.!?;,\u2026](\s|$)|[\u3002\uff01\uff1f]")
 _SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?[ \t]*[\r\n]*', re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?\d+(\.\d*)?")
 _YEAR = re.compile(r"(19|20)\d\d")
-LONGEST = b"batch-scorer.longest"  # of metadata of a file's columns: the name of the one with the longest fields
 COMPARED_ROWS = 100  # with the header, to see whether it is one of them
 _FEW_NUMBERS = 3  # of a column, for its header to be told from them
 _WORD = re.compile(r"[^\W\d_]{2}")

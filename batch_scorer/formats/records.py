@@ -30,6 +30,7 @@ class Contents(NamedTuple):
         columns: the columns and their types, fields of structs as `a.b`; None if the format has no columns.
         remark: what the user should know, or "".
         format: the one that it turned out to have, or "" if it is the one that was expected.
+        wordiest: the column with the longest fields, where the format can tell and the one asked for is missing, or "".
     """
 
     reviews: int
@@ -38,6 +39,7 @@ class Contents(NamedTuple):
     columns: pa.Schema | None = None
     remark: str = ""
     format: str = ""
+    wordiest: str = ""
 
 
 class InputFile(NamedTuple):
@@ -61,6 +63,7 @@ class InputFile(NamedTuple):
     damage: str | None = None
     modified: float = 0.0
     remark: str = ""
+    wordiest: str = ""
 
 
 @dataclass(frozen=True)

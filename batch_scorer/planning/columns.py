@@ -55,8 +55,9 @@ def inspect(listed: tuple[StoredFile, str], fields: Fields) -> InputFile:
         return InputFile(file.path, kind, file.size_bytes, 0, damage=first_line(error))
     c = contents
     inspected = InputFile(
-        file.path, c.format or kind, file.size_bytes, c.reviews, c.estimated, c.row_groups, c.columns, remark=c.remark
-    )
+        file.path, c.format or kind, file.size_bytes, c.reviews, c.estimated, c.row_groups, c.columns, remark=c.remark,
+        wordiest=c.wordiest,
+    )  # fmt: skip
     asked = {fields.id, *(kept.name for kept in fields.kept)} - {None}
     if asked and "=" in file.path:
         names = contents.columns.names if contents.columns is not None else []

@@ -14,7 +14,7 @@ import pyarrow as pa
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted, quoted
-from batch_scorer.formats.csv_header import LONGEST, is_name
+from batch_scorer.formats.csv_header import is_name
 from batch_scorer.formats.encodings import how_to_decode
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
@@ -42,9 +42,8 @@ def missing(file: InputFile, option: str, name: str, fields: Fields, count: int 
         # Whoever gives a name knows that there is a header; a name with a comma would else be taken for a sentence.
         likely += [known for known in file.columns.names if "," in known and is_name(known.replace(",", " "))]
     near = _near(name, likely) if count == 0 else None
-    if name == InputConfig.text_column and count == 0 and near is None and len(names) > 1:
-        longest = (file.columns.metadata or {}).get(LONGEST, b"").decode()
-        near = longest if longest and longest in names else None
+    if name == InputConfig.text_column and count == 0 and len(names) > 1 and file.wordiest in names:
+        near = near or file.wordiest or None
     if file.format in _FREE and len(file.columns.names) == 1 and near is None and " " in "".join(names):
         names = []  # a line of a few words may be a short review
     advice = (

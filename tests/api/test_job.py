@@ -222,7 +222,7 @@ def test_stopped_job_leaves_no_process_and_resumes_to_the_same_bytes(
     number: signal.Signals, tmp_path: Path, tiny_model: Path
 ) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out"
-    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(2_000)))
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(300)))
     command = [sys.executable, "-c", RUNS, str(source), str(output), str(tiny_model)]
     gate = Gate(tmp_path / "gate", "scoring")
     with running(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **gate.environment}) as host:

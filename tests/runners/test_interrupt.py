@@ -25,7 +25,7 @@ from tests.chaos.gate import COMMAND, ROOT, Gate
 from tests.jobs import part_bytes, score_here
 from tests.processes import GUARD_S, running, sessions, wait_until
 
-REVIEWS_A_SHARD, SHARDS = 25, 80
+REVIEWS_A_SHARD, SHARDS = 25, 12
 
 
 @contextmanager
