@@ -27,7 +27,7 @@ from batch_scorer.errors import InputError
 from batch_scorer.formats import json_records
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runners.progress import ShardCounter
-from batch_scorer.runs import layout, manifest
+from batch_scorer.runs import layout, markers
 from batch_scorer.scoring.read import Chunk
 from tests.fuzz import loaders, printers, run
 from tests.fuzz.__main__ import main
@@ -430,7 +430,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
     marker = loaders.marked(tmp_path)
     out, plan = str(tmp_path / "marked"), loaders.plan_of(1)
     assert 6 == ShardCounter(out, [6])()
-    sound = manifest.finished_shard(0, plan, out)
+    sound = markers.finished_shard(0, plan, out)
     assert sound is not None
     assert 6 == sound.counts.read
     damaged = change(marker)
@@ -438,7 +438,7 @@ def test_damaged_marker_is_none_and_does_not_stop_the_progress_bar(
 
     Path(layout.marker_path(out, 0)).write_bytes(damaged)
 
-    assert manifest.finished_shard(0, plan, out) is None
+    assert markers.finished_shard(0, plan, out) is None
     assert 6 == ShardCounter(out, [6])()
 
 
@@ -446,4 +446,4 @@ def test_marker_of_another_shard_is_none(tmp_path: Path) -> None:
     marker = loaders.marked(tmp_path)
     out = str(tmp_path / "marked")
     Path(layout.marker_path(out, 1)).write_bytes(marker)
-    assert manifest.finished_shard(1, loaders.plan_of(2), out) is None
+    assert markers.finished_shard(1, loaders.plan_of(2), out) is None

@@ -1,4 +1,4 @@
-"""The Beam graph: Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
+"""The Beam graph: Start -> List plan -> Read plan -> Spread shards -> Score shards -> Summarise -> Commit.
 
 Beam moves descriptors of shards and summaries of what was done; a review never leaves the worker that reads it.
 """
@@ -23,8 +23,8 @@ from batch_scorer.models import artifact
 from batch_scorer.models.artifact import SHIPPED
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runners.heartbeat import LOADING, Pulse
-from batch_scorer.runs import manifest, plan_files
-from batch_scorer.runs.manifest import STAGES, Counts, Summary, Total
+from batch_scorer.runs import manifest, markers, plan_files
+from batch_scorer.runs.markers import STAGES, Counts, Summary, Total
 
 
 class ScoreShards(beam.DoFn):  # type: ignore[misc]
@@ -71,7 +71,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
         from batch_scorer.scoring.shard import score_shard
 
         # A marker from before a crash, or from an earlier attempt at the same bundle, means that its work is done.
-        summary = manifest.finished_shard(shard.index, self._plan, self._config.output.directory)
+        summary = markers.finished_shard(shard.index, self._plan, self._config.output.directory)
         if summary is None:
             summary = score_shard(shard, self._plan, self._scorer, self._config.output.directory, self._pulse)
             for name, count in vars(summary.counts).items():
@@ -112,16 +112,30 @@ class Commit(beam.DoFn):  # type: ignore[misc]
 
         storage.use_options(self._config.job.beam_options)
         model = artifact.load(self._config.scoring.model or SHIPPED)
+        parts = markers.parts_of(self._plan, self._config.output.directory)
         _, bias = fold_head(model.tensors, model.architecture.batch_norm_epsilon)
         manifest.commit(
-            summary, self._plan, model, bias, self._config, versions(), self._started, datetime.now(UTC).isoformat()
+            summary,
+            parts,
+            self._plan,
+            model,
+            bias,
+            self._config,
+            versions(),
+            self._started,
+            datetime.now(UTC).isoformat(),
         )
         yield self._plan.run_id
 
 
-def _read_plan(output: str, shard_count: int, beam_options: tuple[str, ...]) -> Iterator[Shard]:
+def _list_pieces(output: str, beam_options: tuple[str, ...]) -> list[str]:
     storage.use_options(beam_options)
-    yield from plan_files.read_shards(output, shard_count)
+    return plan_files.pieces(output)
+
+
+def _read_piece(name: str, output: str, beam_options: tuple[str, ...]) -> Iterator[Shard]:
+    storage.use_options(beam_options)
+    yield from plan_files.read_piece(output, name)
 
 
 def versions() -> dict[str, str]:
@@ -151,10 +165,16 @@ def build(pipeline: beam.Pipeline, plan: Plan, config: ScoreConfig, watched: str
         # Beam would find out whether there is anything to sum up by a side input, and so in another stage, for which
         # Flink starts other workers: "Commit" would wait for them.
         summarise = summarise.without_defaults()
-    (
+    pieces = (
         pipeline
         | "Start" >> beam.Create([config.output.directory])
-        | "Read plan" >> beam.FlatMap(_read_plan, plan.shard_count, config.job.beam_options)
+        | "List plan" >> beam.FlatMap(_list_pieces, config.job.beam_options)
+    )
+    if plan.shard_count > plan_files.PIECE_SHARDS:  # else there is hardly more than one, and a stage takes time
+        pieces |= "Spread plan" >> beam.Reshuffle()
+    (
+        pieces
+        | "Read plan" >> beam.FlatMap(_read_piece, config.output.directory, config.job.beam_options)
         | "Spread shards" >> beam.Reshuffle()
         | "Score shards" >> beam.ParDo(ScoreShards(plan, config, watched))
         | "Summarise" >> summarise

@@ -69,6 +69,12 @@ def part_name(kind: str, shard: int) -> str:
     return f"{kind}/part-{shard:05d}.parquet"
 
 
+def order_of(part: str) -> tuple[str, int]:
+    """The key by which names of parts are sorted: beyond part 99999, that is not the order of the letters."""
+    kind, _, name = part.partition("/")
+    return kind, int(name.removeprefix("part-").removesuffix(".parquet"))
+
+
 def examples(output: str) -> list[str]:
     """One path of each kind of file that a run has, for a look at what it could be mistaken for."""
     parts = (part_name(PREDICTIONS, 0), part_name(ERRORS, 0), piece_name(0), PLAN, MANIFEST, REPORT)

@@ -1,13 +1,11 @@
-"""What each shard did -> what the run did: a marker for each shard, one manifest for the run."""
+"""What the shards did, summed up -> the manifest of the run and, if it succeeded, `_SUCCESS`."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,127 +19,14 @@ from batch_scorer.errors import JobError
 from batch_scorer.escape import counted
 from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.profile import Profile
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
+from batch_scorer.runs.markers import Summary
 from batch_scorer.schema import predictions_schema, schema_version
 from batch_scorer.storage.parallel import read_ahead
 
 IDS_COMPARED = 5_000_000  # more would take too long: a single worker compares them
-STAGES = ("read", "encode", "score", "explain", "write")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """``read = scored + rejected``; a damaged file or range only counts in `unreadable`.
-
-    Of `rejected`, `empty` had nothing to score: the text is blank, null or without words.
-    """
-
-    read: int = 0
-    scored: int = 0
-    rejected: int = 0
-    unreadable: int = 0
-    empty: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.read + other.read,
-            self.scored + other.scored,
-            self.rejected + other.rejected,
-            self.unreadable + other.unreadable,
-            self.empty + other.empty,
-        )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What some shards did, together.
-
-    Args:
-        shards: the number of shards.
-        parts: the files they wrote.
-        timings: seconds in each stage, summed over the workers.
-    """
-
-    shards: int = 0
-    counts: Counts = Counts()
-    parts: tuple[Part, ...] = ()
-    profile: Profile = profile.EMPTY
-    timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-
-
-class Total:
-    """Adds up in place: adding `Summary` objects would copy the list of all parts a hundred thousand times."""
-
-    def __init__(self) -> None:
-        self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
-        self.parts: list[Part] = []
-        self.timings = dict.fromkeys(STAGES, 0.0)
-
-    def add(self, other: Summary | Total) -> Total:
-        """Adds `other`, which does not change; returns itself."""
-        self.shards += other.shards
-        self.counts += other.counts
-        self.parts += other.parts
-        self.profile += other.profile
-        for stage in STAGES:
-            self.timings[stage] += other.timings[stage]
-        return self
-
-    def summary(self) -> Summary:
-        """The sum so far."""
-        return Summary(self.shards, self.counts, tuple(self.parts), self.profile, dict(self.timings))
-
-
-def fold(summaries: Iterable[Summary]) -> Summary:
-    """All of `summaries` together."""
-    total = Total()
-    for summary in summaries:
-        total.add(summary)
-    return total.summary()
-
-
-def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
-    """Marks shard `index` as done. Its marker is written after everything else."""
-    document = {
-        "shard": index,
-        "plan_hash": plan.plan_hash,
-        "run_id": plan.run_id,
-        "counts": dataclasses.asdict(summary.counts),
-        "parts": [dataclasses.asdict(part) for part in summary.parts],
-        "profile": summary.profile.to_json(),
-        "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
-    }
-    document["sha256"] = _digest(document)
-    storage.publish_bytes((json.dumps(document) + "\n").encode(), layout.marker_path(output, index))
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    """sha256 of the rest of a marker: without it, damage that leaves valid JSON would be believed."""
-    return hashlib.sha256(json.dumps({**document, "sha256": ""}).encode()).hexdigest()
-
-
-def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
-    """What shard `index` did, if its marker belongs to this run and its parts are still as the marker says."""
-    try:
-        document = json.loads(storage.read_bytes(layout.marker_path(output, index)))
-        if document["sha256"] != _digest(document) or document["shard"] != index:
-            return None
-        parts = tuple(Part(**part) for part in document["parts"])
-        if (document["plan_hash"], document["run_id"]) != (plan.plan_hash, plan.run_id):
-            return None
-        for part in parts:
-            with storage.open_read(storage.join(output, part.path)) as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
-                    return None
-        profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
-        if counts.unreadable:
-            return None  # try again: it may have been the disk or the network, else the rows will be the same
-        return Summary(1, counts, parts, profile_, document["timings"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # the marker is missing or damaged: the shard is done again
 
 
 def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
@@ -190,6 +75,7 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
 
 def commit(
     summary: Summary,
+    parts: Sequence[Part],
     plan: Plan,
     artifact: Artifact,
     bias: float,
@@ -210,7 +96,7 @@ def commit(
             expected=counted(plan.shard_count, "shard"),
             got=f"{summary.shards:,}",
         )
-    storage.delete(layout.strays(config.output.directory, {part.path for part in summary.parts}, plan.shard_count))
+    storage.delete(layout.strays(config.output.directory, {part.path for part in parts}, plan.shard_count))
     manifest = {
         "schema_version": schema_version(artifact.optional_columns),
         "columns": predictions_schema(pa.schema([]), "", "", artifact.optional_columns).names,
@@ -227,9 +113,9 @@ def commit(
         "top_k": plan.top_k,
         "precision": plan.precision,
         "counts": dataclasses.asdict(summary.counts),
-        "parts": [dataclasses.asdict(part) for part in sorted(summary.parts, key=lambda part: part.path)],
+        "parts": [dataclasses.asdict(part) for part in sorted(parts, key=lambda part: layout.order_of(part.path))],
         "inputs": list(plan.inputs),
-        "notices": [*plan.notices, *_repeated_ids(summary.parts, plan, config.output.directory)],
+        "notices": [*plan.notices, *_repeated_ids(parts, plan, config.output.directory)],
         "warnings": profile.warnings(summary.profile, artifact.training_profile),
         "not_a_success": verdict(
             dataclasses.asdict(summary.counts), config.job.max_error_rate, config.job.allow_unreadable

@@ -71,25 +71,45 @@ def read_shards(output: str, shard_count: int) -> Iterator[Shard]:
         OSError: a piece is missing.
         ValueError: a piece is damaged.
     """
-    pieces, index = count(), 0
+    names, index = map(layout.piece_name, count()), 0
     while index < shard_count:
-        for line in _lines(output, next(pieces)):
-            shard = Shard.from_json(line)
-            if shard.index != index:
-                raise ValueError(f"the plan in {output} is damaged: expected shard {index}, got shard {shard.index}")
+        for shard in read_piece(output, next(names), index):
             yield shard
             index += 1
 
 
-def _lines(output: str, number: int) -> list[str]:
-    return storage.read_bytes(storage.join(output, layout.piece_name(number))).decode().splitlines()
+def pieces(output: str) -> list[str]:
+    """The names of the pieces of the plan in `output`."""
+    return list(json.loads(storage.read_bytes(layout.plan_path(output)))["pieces"])
+
+
+def read_piece(output: str, name: str, first: int | None = None) -> Iterator[Shard]:
+    """The shards of one piece of the plan in `output`.
+
+    Args:
+        first: the number of the first one, where it is known.
+
+    Raises:
+        OSError: the piece is missing.
+        ValueError: it is damaged.
+    """
+    for line in _lines(output, name):
+        shard = Shard.from_json(line)
+        if first not in (None, shard.index):
+            raise ValueError(f"the plan in {output} is damaged: expected shard {first}, got shard {shard.index}")
+        yield shard
+        first = shard.index + 1
+
+
+def _lines(output: str, name: str) -> list[str]:
+    return storage.read_bytes(storage.join(output, name)).decode().splitlines()
 
 
 def shard_at(output: str, index: int) -> Shard:
     """Shard `index` of the plan in `output`."""
     # No earlier piece can hold it.
     for number in count(index // PIECE_SHARDS):
-        lines = _lines(output, number)
+        lines = _lines(output, layout.piece_name(number))
         first = Shard.from_json(lines[0]).index
         if index < first + len(lines):
             return Shard.from_json(lines[index - first])

@@ -9,7 +9,7 @@ from batch_scorer.errors import ChangedError
 from batch_scorer.formats.records import Shard
 from batch_scorer.models.profile import EMPTY, measure
 from batch_scorer.planning.plan import Plan
-from batch_scorer.runs.manifest import STAGES, Counts, Summary, write_marker
+from batch_scorer.runs.markers import STAGES, Counts, Summary, write_marker
 from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.read import read
 from batch_scorer.scoring.write import ShardWriter, predictions

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_scorer.runs.manifest import STAGES
+from batch_scorer.runs.markers import STAGES
 from benchmarks.job.processes import Peak, Ran
 from benchmarks.job.sides import Settings, Workplace, check_answers
 from benchmarks.scoring.machine import machine

@@ -22,9 +22,9 @@ from batch_scorer.models import artifact, engine
 from batch_scorer.models.profile import measure
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runners.progress import ShardCounter
-from batch_scorer.runs import directory, manifest
+from batch_scorer.runs import directory, manifest, markers
 from batch_scorer.runs.layout import Part
-from batch_scorer.runs.manifest import STAGES, Counts, Summary
+from batch_scorer.runs.markers import STAGES, Counts, Summary
 from batch_scorer.silence import quieten
 
 BUNDLE = 10  # shards that a worker sums up before all sums are combined
@@ -72,19 +72,20 @@ def plan(inputs: str, output: str) -> dict[str, Any]:
 
 
 def fold(shards: int, output: str) -> dict[str, Any]:
-    """Does what follows when `shards` shards are scored: a poll of the markers' names, the sum, the manifest."""
+    """Does what follows when `shards` shards are scored: a poll of the markers' names, the sum, the parts that the
+    markers name, the manifest.
+    """
     from batch_scorer.runners.graph import FoldSummaries
 
     quieten()
     model = artifact.load(artifact.SHIPPED)
-    markers = Path(output) / "shards"
-    markers.mkdir(parents=True)
+    Path(output).mkdir(parents=True)
     one = Path(output) / "one.txt"
     one.touch()
     planned, _ = make_plan(ScoreConfig.of((str(one),), f"{output}/out"), model.model_id)
     planned = dataclasses.replace(planned, shard_count=shards)
-    for index in range(shards):
-        (markers / f"{index:05d}.json").touch()
+    for index, summary in enumerate(_summaries(shards)):
+        markers.write_marker(summary, index, planned, output)
     steps = Steps()
     steps("poll")
     done = ShardCounter(output, [1] * shards)()
@@ -97,9 +98,11 @@ def fold(shards: int, output: str) -> dict[str, Any]:
             totals.append(sums.create_accumulator())
         sums.add_input(totals[-1], summary)
     total = sums.extract_output(sums.merge_accumulators(totals))
+    steps("parts")
+    parts = markers.parts_of(planned, output)
     steps("commit")
     config = ScoreConfig.of((str(one),), output, allow_unreadable=True, max_error_rate=1.0)
-    manifest.commit(total, planned, model, 0.0, config, {}, "then", "now")
+    manifest.commit(total, parts, planned, model, 0.0, config, {}, "then", "now")
     costs = steps.end()
     manifest_mb = (Path(output) / "manifest.json").stat().st_size / 1e6
     return {"shards": shards, "manifest_mb": manifest_mb, **costs, "seconds": sum(costs["steps"].values())}

@@ -23,9 +23,8 @@ from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.models import artifact
 from batch_scorer.models.profile import measure
 from batch_scorer.planning.plan import Plan
-from batch_scorer.runs import layout, plan_files
-from batch_scorer.runs import manifest as summarise
-from batch_scorer.runs.manifest import STAGES, Counts, Summary
+from batch_scorer.runs import layout, markers, plan_files
+from batch_scorer.runs.markers import STAGES, Counts, Summary
 from batch_scorer.scoring.write import Part
 from batch_scorer.ui import cards
 from tests.conftest import FORMAT_2, save_tiny
@@ -95,7 +94,7 @@ def marked(scratch: Path) -> bytes:
     profile = measure(three, three, three, np.array([0.1, 0.5, 0.9]))
     timings = dict.fromkeys(STAGES, 0.5)
     summary = Summary(1, Counts(6, 3, 3, 0), tuple(parts), profile, timings)
-    summarise.write_marker(summary, 0, plan_of(1), str(out))
+    markers.write_marker(summary, 0, plan_of(1), str(out))
     return Path(layout.marker_path(str(out), 0)).read_bytes()
 
 
@@ -116,11 +115,11 @@ def check_marker(data: bytes, scratch: Path) -> None:
         content = true if data.startswith(b"true") else data
     out = str(scratch / "marked")
     Path(layout.marker_path(out, 0)).write_bytes(content)
-    found = summarise.finished_shard(0, plan_of(1), out)
+    found = markers.finished_shard(0, plan_of(1), out)
     if found is None:
         holds(content != true, "the true marker is refused", content)
         return
-    total = summarise.fold([found, found])
+    total = markers.Total().add(found).add(found)
     holds(total.shards == 2, "a sum of two", total)
     expected = _summary(true)
     holds(_summary(content) == expected or content == true, "another marker than was written is trusted", content)

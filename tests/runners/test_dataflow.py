@@ -44,7 +44,7 @@ from tests.stubs.environment import Environment
 
 Config = Callable[..., ScoreConfig]
 
-STEPS = ["Start", "Read plan", "Spread shards", "Score shards", "Summarise", "Commit"]
+STEPS = ["Start", "List plan", "Read plan", "Spread shards", "Score shards", "Summarise", "Commit"]
 IMAGE = "gcr.io/cloud-dataflow/v1beta3/beam_python"  # of Beam, where the user gives none
 GIVEN = ("--runner=DataflowRunner", "--project=proj", "--region=here-1", "--temp_location=gs://bucket/tmp")
 

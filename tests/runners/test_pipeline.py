@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,10 +19,11 @@ from batch_scorer.errors import OptionError, PipelineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import forward, probability
 from batch_scorer.models.tokenizer import words
+from batch_scorer.planning import plan
 from batch_scorer.runners import local, pipeline
 from batch_scorer.runners.graph import build
-from batch_scorer.runs import manifest as summarise
-from batch_scorer.runs import plan_files
+from batch_scorer.runs import manifest, plan_files
+from batch_scorer.runs.markers import Summary
 from tests.conftest import REVIEWS, save_tiny
 from tests.engines import tensorflow_engines
 from tests.jobs import part_bytes, rows, score_here
@@ -161,15 +163,29 @@ def test_unknown_beam_option_is_refused_by_name(config: Config) -> None:
         pipeline.options(config("x", beam_options=("--no_such_thing=1",)))
 
 
+def test_plan_of_many_pieces_is_read_by_several_workers_and_scored_to_the_same_bytes(
+    config: Config, mixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = config(mixed, shard_rows=10, run_id="r")
+    score_here(job)
+    expected = part_bytes(Path(job.output.directory))
+    monkeypatch.setattr(plan_files, "PIECE_SHARDS", 2)
+    again = job.with_options(overwrite=True)
+    score_here(again)
+    names = plan_files.pieces(job.output.directory)
+    assert 2 < len(names) == len(list(Path(job.output.directory, "plan").iterdir()))
+    assert expected == part_bytes(Path(job.output.directory))
+    graph = beam.Pipeline(runner="FnApiRunner")
+    build(graph, plan.make_plan(job, "m")[0], job)
+    labels = {transform.unique_name for transform in graph.to_runner_api().components.transforms.values()}
+    assert {"Spread plan", "Spread shards"} <= labels
+
+
 def test_job_request_does_not_grow_with_the_plan(config: Config, tiny: Artifact, reviews_file: Path) -> None:
-    import apache_beam as beam
-
-    from batch_scorer.planning import plan
-
     job = config(reviews_file)
     small, _ = plan.make_plan(job, tiny.model_id)
     sizes = []
-    for shards in (1_000, 100_000):
+    for shards in (10_000, 100_000):
         graph = beam.Pipeline(runner="FnApiRunner")
         build(graph, dataclasses.replace(small, shard_count=shards), job)
         sizes.append(graph.to_runner_api().ByteSize())
@@ -205,7 +221,7 @@ def test_commit_refuses_when_a_shard_is_missing(config: Config, tiny: Artifact, 
     job = config(reviews_file)
     made, _ = plan.make_plan(job, tiny.model_id)
     with pytest.raises(JobError, match="not every shard"):
-        summarise.commit(summarise.Summary(), made, tiny, 0.0, job, {}, "", "")
+        manifest.commit(Summary(), (), made, tiny, 0.0, job, {}, "", "")
 
 
 @pytest.mark.parametrize(

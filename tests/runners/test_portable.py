@@ -25,7 +25,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.profile import EMPTY
 from batch_scorer.planning import plan
 from batch_scorer.runners import graph, local, pipeline, portable
-from batch_scorer.runs.manifest import Counts, Summary
+from batch_scorer.runs.markers import Counts, Summary
 from batch_scorer.scoring.write import Part
 from benchmarks.portability.run import servers
 from scripts.engine_versions import ENGINES

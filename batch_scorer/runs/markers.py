@@ -1,0 +1,156 @@
+"""What each shard did: a summary, kept in a marker, which is written after everything else.
+
+OUT/shards/00000.json: by it a shard counts as done, when the run is resumed and when it is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from batch_scorer import storage
+from batch_scorer.errors import JobError
+from batch_scorer.models import profile
+from batch_scorer.models.profile import Profile
+from batch_scorer.planning.plan import Plan
+from batch_scorer.runs import layout
+from batch_scorer.runs.layout import Part
+from batch_scorer.storage.parallel import ahead
+
+MARKERS_AT_ONCE = 128  # threads that read markers from a store: each waits for a round trip
+STAGES = ("read", "encode", "score", "explain", "write")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``read = scored + rejected``; a damaged file or range only counts in `unreadable`.
+
+    Of `rejected`, `empty` had nothing to score: the text is blank, null or without words.
+    """
+
+    read: int = 0
+    scored: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+    empty: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.scored + other.scored,
+            self.rejected + other.rejected,
+            self.unreadable + other.unreadable,
+            self.empty + other.empty,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What some shards did, together.
+
+    Args:
+        shards: the number of shards.
+        parts: the files that a single shard wrote. A sum names none: those of a large run might be more than a runner
+            passes on in one piece, so that whoever needs them reads the markers (`parts_of`).
+        timings: seconds in each stage, summed over the workers.
+    """
+
+    shards: int = 0
+    counts: Counts = Counts()
+    parts: tuple[Part, ...] = ()
+    profile: Profile = profile.EMPTY
+    timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+
+class Total:
+    """Adds up in place, as Beam allows."""
+
+    def __init__(self) -> None:
+        self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
+        self.timings = dict.fromkeys(STAGES, 0.0)
+
+    def add(self, other: Summary | Total) -> Total:
+        """Adds `other`, which does not change; returns itself."""
+        self.shards += other.shards
+        self.counts += other.counts
+        self.profile += other.profile
+        for stage in STAGES:
+            self.timings[stage] += other.timings[stage]
+        return self
+
+    def summary(self) -> Summary:
+        """The sum so far."""
+        return Summary(self.shards, self.counts, (), self.profile, dict(self.timings))
+
+
+def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
+    """Marks shard `index` as done. Its marker is written after everything else."""
+    document = {
+        "shard": index,
+        "plan_hash": plan.plan_hash,
+        "run_id": plan.run_id,
+        "counts": dataclasses.asdict(summary.counts),
+        "parts": [dataclasses.asdict(part) for part in summary.parts],
+        "profile": summary.profile.to_json(),
+        "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
+    }
+    document["sha256"] = _digest(document)
+    storage.publish_bytes((json.dumps(document) + "\n").encode(), layout.marker_path(output, index))
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """sha256 of the rest of a marker: without it, damage that leaves valid JSON would be believed."""
+    return hashlib.sha256(json.dumps({**document, "sha256": ""}).encode()).hexdigest()
+
+
+def _marked(index: int, plan: Plan, output: str) -> Summary | None:
+    """What the marker of shard `index` says, if it belongs to this run."""
+    try:
+        document = json.loads(storage.read_bytes(layout.marker_path(output, index)))
+        if document["sha256"] != _digest(document) or document["shard"] != index:
+            return None
+        if (document["plan_hash"], document["run_id"]) != (plan.plan_hash, plan.run_id):
+            return None
+        parts = tuple(Part(**part) for part in document["parts"])
+        profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
+        return Summary(1, counts, parts, profile_, document["timings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # the marker is missing or damaged: the shard is done again
+
+
+def finished_shard(index: int, plan: Plan, output: str) -> Summary | None:
+    """What shard `index` did, if its marker belongs to this run and its parts are still as the marker says."""
+    summary = _marked(index, plan, output)
+    if summary is None or summary.counts.unreadable:
+        return None  # try again: it may have been the disk or the network, else the rows will be the same
+    with contextlib.suppress(OSError):
+        for part in summary.parts:
+            with storage.open_read(storage.join(output, part.path)) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:  # type: ignore[arg-type]
+                    return None
+        return summary
+    return None
+
+
+def parts_of(plan: Plan, output: str) -> tuple[Part, ...]:
+    """The parts of a run whose shards are all done, in the order of the shards, as their markers name them.
+
+    Raises:
+        JobError: a marker is missing, damaged or of another run.
+    """
+
+    def of_shard(index: int) -> tuple[Part, ...]:
+        summary = _marked(index, plan, output)
+        if summary is None:
+            where, fix = layout.marker_path(output, index), "run the same command with --resume"
+            raise JobError("not every shard is done", where=where, expected="a marker of this run", got="none", fix=fix)
+        return summary.parts
+
+    threads = MARKERS_AT_ONCE if storage.is_remote(output) else 1
+    return tuple(chain.from_iterable(ahead(of_shard, range(plan.shard_count), threads)))
