@@ -125,6 +125,7 @@ def commit(
         "command": list(config.messages.command),
         "versions": dict(versions),
         "profile": {"run": summary.profile.to_json(), "training": artifact.training_profile.to_json()},
+        "workers": dict(sorted(summary.workers.items())),
         "timings": {stage: round(seconds, 3) for stage, seconds in summary.timings.items()},
     }
     text = io.StringIO()  # `json.dumps` would first make a list of millions of pieces

@@ -9,6 +9,9 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import socket
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -59,6 +62,7 @@ class Summary:
         parts: the files that a single shard wrote. A sum names none: those of a large run might be more than a runner
             passes on in one piece, so that whoever needs them reads the markers (`parts_of`).
         timings: seconds in each stage, summed over the workers.
+        workers: how many of the shards each worker process did, by its name.
     """
 
     shards: int = 0
@@ -66,6 +70,7 @@ class Summary:
     parts: tuple[Part, ...] = ()
     profile: Profile = profile.EMPTY
     timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    workers: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Total:
@@ -74,6 +79,7 @@ class Total:
     def __init__(self) -> None:
         self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
         self.timings = dict.fromkeys(STAGES, 0.0)
+        self.workers = Counter[str]()
 
     def add(self, other: Summary | Total) -> Total:
         """Adds `other`, which does not change; returns itself."""
@@ -82,11 +88,17 @@ class Total:
         self.profile += other.profile
         for stage in STAGES:
             self.timings[stage] += other.timings[stage]
+        self.workers.update(other.workers)
         return self
 
     def summary(self) -> Summary:
         """The sum so far."""
-        return Summary(self.shards, self.counts, (), self.profile, dict(self.timings))
+        return Summary(self.shards, self.counts, (), self.profile, dict(self.timings), dict(self.workers))
+
+
+def this_worker() -> dict[str, int]:
+    """`Summary.workers` of a shard that this process did."""
+    return {f"{socket.gethostname()}-{os.getpid()}": 1}
 
 
 def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
@@ -99,6 +111,7 @@ def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
         "parts": [dataclasses.asdict(part) for part in summary.parts],
         "profile": summary.profile.to_json(),
         "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
+        "workers": dict(summary.workers),
     }
     document["sha256"] = _digest(document)
     storage.publish_bytes((json.dumps(document) + "\n").encode(), layout.marker_path(output, index))
@@ -119,7 +132,7 @@ def _marked(index: int, plan: Plan, output: str) -> Summary | None:
             return None
         parts = tuple(Part(**part) for part in document["parts"])
         profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
-        return Summary(1, counts, parts, profile_, document["timings"])
+        return Summary(1, counts, parts, profile_, document["timings"], document.get("workers", {}))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # the marker is missing or damaged: the shard is done again
 

@@ -32,6 +32,11 @@ _SINCE: Json = {
     "columns": {**list_of(TEXT), "description": "our columns in predictions, without the kept ones"},
     **LONG,
     "tokenizer": object_of(READS),
+    "workers": {
+        "type": "object",
+        "additionalProperties": COUNT,
+        "description": "how many shards each worker process did, by its host and process id",
+    },
 }
 _ALWAYS: Json = {
     "schema_version": {"enum": list(SCHEMA_VERSIONS)},

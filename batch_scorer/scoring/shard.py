@@ -9,7 +9,7 @@ from batch_scorer.errors import ChangedError
 from batch_scorer.formats.records import Shard
 from batch_scorer.models.profile import EMPTY, measure
 from batch_scorer.planning.plan import Plan
-from batch_scorer.runs.markers import STAGES, Counts, Summary, write_marker
+from batch_scorer.runs.markers import STAGES, Counts, Summary, this_worker, write_marker
 from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.read import read
 from batch_scorer.scoring.write import ShardWriter, predictions
@@ -54,7 +54,8 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
         with clock("write"):
             parts = writer.publish(beat)
     counts = Counts(scored + rejected, scored, rejected, unreadable, empty)
-    summary = Summary(1, counts, parts, profile, {stage: clock.seconds[stage] for stage in STAGES})
+    timings = {stage: clock.seconds[stage] for stage in STAGES}
+    summary = Summary(1, counts, parts, profile, timings, this_worker())
     write_marker(summary, shard.index, plan, output)
     return summary
 

@@ -15,6 +15,8 @@ from batch_scorer.models.windows import in_words
 from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
 
+_WORKERS_SHOWN = 8
+
 
 def model_card(console: Console, directory: str, manifest: Mapping[str, Any], model_id: str) -> None:
     """A model's manifest for people to read: what it is, how good, what it was made from, and its limits."""
@@ -97,6 +99,10 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
     total = sum(manifest["timings"].values())
     stages = ", ".join(f"{stage} {seconds / (total or 1):.0%}" for stage, seconds in manifest["timings"].items())
     rows.append(("worker time", f"{total:,.1f} s: {stages}"))
+    if len(workers := manifest.get("workers", {})) > 1:  # which older versions did not count
+        most = sorted(workers.values(), reverse=True)
+        shown = ", ".join(f"{shards:,}" for shards in most[:_WORKERS_SHOWN])
+        rows.append(("workers", f"{len(most):,}, with {shown}{' ...' if most[_WORKERS_SHOWN:] else ''} shards"))
     terminal.card(console, output, rows)
 
 

@@ -42,4 +42,4 @@ def done(output: Path) -> Summary:
         for name, rows in (("predictions", 2), ("errors", 1))
     )
     profile = measure(np.array([3, 700]), np.array([3, 499]), np.array([1, 0]), np.array([0.2, 0.9]))
-    return Summary(1, Counts(3, 2, 1, 0), parts, profile, dict.fromkeys(STAGES, 0.25))
+    return Summary(1, Counts(3, 2, 1, 0), parts, profile, dict.fromkeys(STAGES, 0.25), {"a-1": 1})

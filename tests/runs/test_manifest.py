@@ -65,6 +65,7 @@ def test_commit_of_every_shard_writes_the_manifest_and_success(
     assert {"read": 9, "scored": 6, "rejected": 3, "unreadable": 0, "empty": 0} == manifest["counts"]
     assert ["errors"] * 3 + ["predictions"] * 3 == [part["path"].split("/")[0] for part in manifest["parts"]]
     assert (plan.run_id, 0.75) == (manifest["run_id"], manifest["timings"]["read"])
+    assert {"a-1": 3} == manifest["workers"]
     assert (output / "_SUCCESS").exists()
 
 

@@ -34,6 +34,7 @@ SUMMARIES = st.builds(
     parts=st.lists(st.builds(Part, st.text(max_size=3), NUMBERS, st.text(max_size=3)), max_size=2).map(tuple),
     profile=PROFILES,
     timings=st.fixed_dictionaries({stage: NUMBERS.map(float) for stage in STAGES}),
+    workers=st.dictionaries(st.sampled_from(["a-1", "a-2", "b-1"]), st.integers(1, 1_000)),
 )
 
 
@@ -115,6 +116,8 @@ def test_total_of_summaries_is_the_same_in_any_tree_and_names_no_part(summaries:
     assert () == whole.parts
     assert sum(s.counts.read for s in summaries) == whole.counts.read
     assert sum(s.timings["score"] for s in summaries) == whole.timings["score"]
+    assert sum(sum(s.workers.values()) for s in summaries) == sum(whole.workers.values())
+    assert {name for s in summaries for name in s.workers} == whole.workers.keys()
     assert sum(s.profile.reviews for s in summaries) == whole.profile.reviews == sum(whole.profile.length)
 
 

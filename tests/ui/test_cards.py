@@ -66,6 +66,25 @@ def test_card_of_a_run_draws_its_scores_and_measures_its_shift() -> None:
     assert "scores 0.00 (stable), lengths 0.00 (stable), unknown words 0.00 (stable)" in shown(on)
 
 
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        ({"a-1": 7, "b-1": 31}, "2, with 31, 7 shards"),
+        (
+            {f"a-{i}": 1_000 + i for i in range(12)},
+            "12, with 1,011, 1,010, 1,009, 1,008, 1,007, 1,006, 1,005, 1,004 ...",
+        ),
+        ({"a-1": 7}, ""),
+        (None, ""),
+    ],
+)
+def test_card_of_a_run_says_how_many_shards_its_workers_did(workers: dict[str, int] | None, expected: str) -> None:
+    on = Console(file=io.StringIO(), width=200, color_system=None)
+    run_card(on, "out", manifest() | ({"workers": workers} if workers else {}), True)
+    assert (" workers 1" in shown(on) or " workers 2" in shown(on)) == bool(expected)
+    assert expected in shown(on)
+
+
 @pytest.mark.parametrize(("encoding", "expected"), [("utf-8", "▁ █▄"), ("ascii", "_ #:")])
 def test_bars_show_every_bin_that_holds_anything(encoding: str, expected: str) -> None:
     on = Console(file=io.TextIOWrapper(io.BytesIO(), encoding))
