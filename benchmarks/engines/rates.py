@@ -132,7 +132,7 @@ def _largest(turns: Sequence[Turn], name: str) -> float:
 
 def _others(turns: Sequence[Turn]) -> str:
     """The largest of each name among the engine's own processes of the JVM or of Go, and of the pools."""
-    names = ("job server", "JobManager", "TaskManager", "master", "Spark worker", "executor", "prism", "worker pool")
+    names = ("job server", "JobManager", "TaskManager", "master", "Spark worker", "executor", "Prism", "worker pool")
     found = {name: _largest(turns, name) for name in names}
     return "; ".join(f"{name} {mebibytes:,.0f}" for name, mebibytes in found.items() if mebibytes)
 

@@ -179,4 +179,5 @@ def _name(words: Sequence[str]) -> str:
     for told, name in _NAMES.items():
         if any(word.endswith(told) or (told.endswith("(") and told in word) for word in words):
             return name
-    return Path(words[0]).name
+    name = Path(words[0]).name
+    return "Prism" if name.startswith("prism") else name  # which has its version in its name

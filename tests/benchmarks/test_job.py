@@ -106,7 +106,7 @@ def test_processes_of_an_engine_have_their_names_and_count_though_they_are_not_t
         "job server": ["/usr/bin/java", "-Xmx1g", "-jar", "server.jar"],
         "worker": ["python", "-c", "from apache_beam.runners.worker.sdk_worker import SdkHarness; SdkHarness('h:1')"],
         "worker pool": ["python", "/a/deploy/worker_pool.py", "127.0.0.1", "50000"],
-        "prism": ["/home/me/prism", "--port=1"],
+        "Prism": ["/home/me/prism-2.77.0", "--port=1"],
     }
     assert {name: name for name in named} == {name: processes._name(words) for name, words in named.items()}
     with subprocess.Popen(["sleep", "600"]) as besides:
