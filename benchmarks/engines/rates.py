@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 
@@ -83,9 +82,12 @@ def turn(way: Way, number: int, few: tuple[int, Path], many: tuple[int, Path], m
 
 
 def measure(
-    source: Source, model: str, reviews: int, rounds: int, ways: Sequence[str], report: Callable[[str], None]
+    source: Source, model: str, reviews: int, rounds: int, ways: Sequence[str], report: Callable[[list[Turn]], None]
 ) -> list[Turn]:
     """Runs all ways in turns; every other round, they go in the opposite order.
+
+    Args:
+        report: called after each turn, with all of them so far.
 
     Raises:
         InputError: the reviews cannot be read.
@@ -100,7 +102,7 @@ def measure(
         for number in range(rounds):
             for way in ways if number % 2 == 0 else reversed(ways):
                 turns.append(turn(WAYS[way], number, few, many, model, folder))
-                report(f"round {number + 1}, {way}: {turns[-1].rate:,.0f} reviews/s, {turns[-1].start_seconds:.1f} s")
+                report(turns)
     return turns
 
 
@@ -159,15 +161,20 @@ def main(
     """
     source = Source(str(Path(data).resolve()), text_column, id_column)
     model = str(Path(model).resolve()) if Path(model).exists() else model
+
+    def report(turns: Sequence[Turn]) -> None:
+        last = turns[-1]
+        click.echo(f"round {last.round + 1}, {last.way}: {last.rate:,.0f} reviews/s, {last.start_seconds:.1f} s")
+        if output:  # kept one by one: a later one may fail
+            told = {"reviews": reviews, "turns": [asdict(one) for one in turns]}
+            output.write_text(json.dumps(told, indent=2) + "\n")
+
     chosen = [BASE, *(name for name in OTHERS if name in (ways or OTHERS))]
     try:
-        turns = measure(source, model, reviews, rounds, chosen, click.echo)
+        turns = measure(source, model, reviews, rounds, chosen, report)
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    if output:
-        told: dict[str, Any] = {"reviews": reviews, "rounds": rounds, "turns": [asdict(one) for one in turns]}
-        output.write_text(json.dumps(told, indent=2) + "\n")
     click.echo(table(turns, reviews))
     if write:
         text = page().read_text(encoding="utf-8")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batch_scorer.runs.markers import MARKERS_AT_ONCE
 from batch_scorer.runs.plan_files import PIECE_SHARDS
-from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows
+from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows, default_workers
 
 # Measured, see docs/scaling.md: a Parquet shard's line in the plan and the time to parse it; the size of a marker.
 LINE_BYTES, LINE_S = 243, 50e-6
@@ -24,9 +25,10 @@ class Limits:
     """The costs of these steps in one run.
 
     Args:
-        read_plan_s: in one worker, before any shard is scored.
+        read_plan_s: before any shard is scored; the pieces are spread over the workers.
         poll_s: one listing of all markers, in the driver.
-        fold_s: the sum and the manifest, in one worker, when all shards are done.
+        parts_s: the names of the parts, from the markers, in one worker, when all shards are done.
+        fold_s: the sum and the manifest, in the same worker.
         fold_mb: memory of that worker beyond what every worker needs.
     """
 
@@ -35,6 +37,7 @@ class Limits:
     read_plan_s: float
     markers_mb: float
     poll_s: float
+    parts_s: float
     fold_s: float
     fold_mb: float
     manifest_mb: float
@@ -47,12 +50,15 @@ def limits(reviews: int, trip_s: float = ROUND_TRIP_S) -> Limits:
         trip_s: time for a request to the store and its response.
     """
     shards = -(-reviews // default_rows(reviews))
+    pieces = -(-shards // PIECE_SHARDS)
+    of_a_worker = -(-pieces // default_workers(reviews))
     return Limits(
         shards,
         shards * LINE_BYTES / 1e6,
-        -(-shards // PIECE_SHARDS) * trip_s + shards * LINE_S,
+        (1 + of_a_worker) * trip_s + min(shards, of_a_worker * PIECE_SHARDS) * LINE_S,
         shards * MARKER_BYTES / 1e6,
         -(-shards // PAGE_NAMES) * trip_s,
+        -(-shards // MARKERS_AT_ONCE) * trip_s + shards * MARK_S,
         shards * (FOLD_S + COMMIT_S),
         shards * FOLD_BYTES / 1e6,
         shards * MANIFEST_BYTES / 1e6,

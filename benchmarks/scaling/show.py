@@ -12,8 +12,8 @@ Cells = list[list[str]]
 CORPORA = ("reviews", "reviews per shard", "shards", "vCPUs", "no trouble, min", "usual, min", "slowest, min",
            "vCPU-hours", "cost", "relative to scoring alone")  # fmt: skip
 WORKERS = ("vCPUs", "shards per vCPU", "min", "vCPU-hours", "cost", "starting", "idle", "relative to scoring alone")
-LIMITS = ("reviews", "shards", "plan, MB", "read plan, s", "markers, MB", "one poll, s", "sum and manifest, s",
-          "memory for it, MB", "manifest, MB")  # fmt: skip
+LIMITS = ("reviews", "shards", "plan, MB", "read plan, s", "markers, MB", "one poll, s", "names of parts, s",
+          "sum and manifest, s", "memory for it, MB", "manifest, MB")  # fmt: skip
 
 
 def corpora_cells(results: Mapping[str, Any]) -> Cells:
@@ -72,7 +72,7 @@ def limit_cells(results: Mapping[str, Any]) -> Cells:
     return [
         [
             _count(line["reviews"]), f"{line['shards']:,}", f"{line['plan_mb']:,.2f}", f"{line['read_plan_s']:,.1f}",
-            f"{line['markers_mb']:,.1f}", f"{line['poll_s']:,.1f}", f"{line['fold_s']:,.1f}",
+            f"{line['markers_mb']:,.1f}", f"{line['poll_s']:,.1f}", f"{line['parts_s']:,.1f}", f"{line['fold_s']:,.1f}",
             f"{line['fold_mb']:,.1f}", f"{line['manifest_mb']:,.1f}",
         ]
         for line in results["limits"]

@@ -160,12 +160,19 @@ def test_rate_is_that_of_the_additional_reviews_and_the_start_is_the_rest(
         return Ran(5.0 + pq.ParquetFile(reviews).metadata.num_rows / 250, peaks)
 
     monkeypatch.setattr(rates, "run_watched", runs)
-    said: list[str] = []
-    found = measure(Source(str(tmp_path / "few.parquet")), "model", 1_000, 2, [TWO, "Prism"], said.append)
+    said: list[int] = []
+    found = measure(
+        Source(str(tmp_path / "few.parquet")),
+        "model",
+        1_000,
+        2,
+        [TWO, "Prism"],
+        lambda so_far: said.append(len(so_far)),
+    )
     assert [(0, TWO), (0, "Prism"), (1, "Prism"), (1, TWO)] == [(one.round, one.way) for one in found]
     assert {(250.0, 5.0, 9.0)} == {
         tuple(round(x, 6) for x in (one.rate, one.start_seconds, one.seconds)) for one in found
     }
     assert {"driver": [300], "worker": [500, 400]} == found[0].peaks
-    assert f"round 1, {TWO}: 250 reviews/s, 5.0 s" == said[0]
+    assert [1, 2, 3, 4] == said
     assert 8 == len(commands)

@@ -263,23 +263,57 @@ def test_script_takes_the_fetched_engine_or_says_how_to_fetch_it(tmp_path: Path,
     assert f"--spark_job_server_jar={server}" in shlex.split(said.stdout)
 
 
-@pytest.mark.parametrize("runner", ["prism", "flink", "spark"])
-def test_real_engine_gives_the_same_bytes(
-    runner: str, mixed: Path, tiny_model: Path, tmp_path: Path, config: Config, installed: dict[str, str]
-) -> None:
+@pytest.fixture
+def fetched(request: pytest.FixtureRequest) -> str:
+    """The engine of the test's parameter, if it has been fetched."""
+    runner: str = request.param
     if CACHE not in os.environ:
         pytest.skip(f"{CACHE} names no folder of engines; docs/engines.md says how to fetch them")
     if not (cache() / ENGINES[runner].file).exists():
         pytest.skip(f"no {runner} in {cache()}: `scripts/engines {runner}` fetches it")
     if runner != "prism" and shutil.which("java") is None:
         pytest.skip(f"{runner} needs Java")
+    return runner
+
+
+@pytest.mark.parametrize("fetched", ["prism", "flink", "spark"], indirect=True)
+def test_real_engine_gives_the_same_bytes(
+    fetched: str, mixed: Path, tiny_model: Path, tmp_path: Path, config: Config, installed: dict[str, str]
+) -> None:
     common = ("--model", tiny_model, "--id-column", "id", "--shard-rows", 50, "--run-id", "r")
     options = (*common, "--allow-unreadable", "--output", tmp_path / "there")
-    command = [str(word) for word in (SCRIPT, runner, mixed, *options)]
+    command = [str(word) for word in (SCRIPT, fetched, mixed, *options)]
     job = subprocess.run(command, check=False, capture_output=True, text=True, env=installed, timeout=GUARD_S)
     assert (0, "") == (job.returncode, job.stderr)
     score_here(config(mixed, output=str(tmp_path / "here"), id_column="id", shard_rows=50, run_id="r", workers=1))
     assert part_bytes(tmp_path / "here") == part_bytes(tmp_path / "there")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
+@pytest.mark.parametrize("fetched", ["prism", "flink"], indirect=True)
+def test_real_engine_whose_worker_is_killed_is_resumed_to_the_same_bytes(
+    fetched: str, tiny_model: Path, tmp_path: Path, config: Config, installed: dict[str, str]
+) -> None:
+    """Without a cluster, nothing is repeated by the engine: the job ends, says so, and its finished shards are kept."""
+    source, output = tmp_path / "in.jsonl", tmp_path / "there"
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(300)))
+    options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
+    command = [str(word) for word in (SCRIPT, fetched, source, *options)]
+    gate = Gate(tmp_path / "gate", "scoring")
+    gated = {**installed, **gate.environment}
+    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        wait_until(gate.waiting, job)  # before it publishes its second shard
+        os.kill(gate.waiting()[0], signal.SIGKILL)
+        gate.open()
+        _, err = job.communicate(timeout=GUARD_S)
+        wait_until(lambda: job.pid not in sessions())
+    assert 1 == job.returncode
+    assert "--resume" in err and "Traceback" not in err
+    assert 0 < len(list(output.glob("shards/*.json"))) < 12
+    again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
+    assert (0, "") == (again.returncode, again.stderr)
+    score_here(config(source, output=str(tmp_path / "here"), shard_rows=25, run_id="r"))
+    assert part_bytes(tmp_path / "here") == part_bytes(output)
 
 
 def test_job_may_last_longer_than_beams_timeout_unless_one_is_given(config: Config) -> None:
