@@ -14,6 +14,7 @@ from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows, default_workers
 # Measured, see docs/scaling.md: a Parquet shard's line in the plan and the time to parse it; the size of a marker.
 LINE_BYTES, LINE_S = 243, 50e-6
 MARKER_BYTES = 1_368
+MARK_S = 130e-6  # to parse a marker
 # A shard of two parts, as if every shard had rejections. The seconds of the sum include creating the summaries.
 FOLD_S, COMMIT_S = 129 / 200_000, 14.4 / 200_000
 MANIFEST_BYTES, FOLD_BYTES = 64_205_319 // 200_000, (573.6 - 195.8) * 2**20 / 200_000
