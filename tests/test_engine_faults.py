@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.jobs import Ended
-from tests.engine_faults import FAULTS, Cluster, Result, table, wrong
+from tests.engine_faults.__main__ import Result, table, wrong
+from tests.engine_faults.faults import FAULTS
+from tests.engine_faults.grounds import Cluster
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 TOLD = "error: the job failed\n  got:      lost\n  to fix:   run the same command with --resume\n"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
+import urllib3.util.connection
+from botocore.exceptions import SSLError
 
 from batch_scorer import storage
 from batch_scorer.errors import StoreError, UnavailableError
@@ -223,6 +227,39 @@ def test_answer_that_comes_too_late_is_requested_again(bucket: Bucket, monkeypat
     bucket.store.fault = first(1, Fault(delay_s=1.0), "GET")  # type: ignore[assignment]
     assert b"late" == storage.read_bytes(path)
     client._client.cache_clear()
+
+
+@pytest.mark.parametrize("error", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
+def test_store_that_cannot_be_reached_is_tried_again(
+    error: int, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, connect = bucket.put("a.txt", b"back"), urllib3.util.connection.create_connection
+    lost: list[OSError] = []
+    times = 3
+
+    def fails_at_first(*given: Any, **options: Any) -> socket.socket:
+        if len(lost) < times:
+            lost.append(TimeoutError() if error == errno.ETIMEDOUT else OSError(error, os.strerror(error)))
+            raise lost[-1]
+        return connect(*given, **options)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", fails_at_first)
+    client._client.cache_clear()  # no connection is open
+    assert b"back" == storage.read_bytes(path)
+    assert 3 == len(lost)
+    client._client.cache_clear()
+    lost.clear()
+    times = 4
+    with pytest.raises(UnavailableError, match="the object store is unavailable"):
+        storage.read_bytes(path)
+    client._client.cache_clear()
+
+
+def test_certificate_that_is_not_accepted_is_refused_at_once() -> None:
+    failure = s3_client.explain(SSLError(endpoint_url="https://store", error="self-signed certificate"))
+    assert failure is not None
+    assert not failure.is_transient
+    assert "self-signed certificate" in failure.message
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

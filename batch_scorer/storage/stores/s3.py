@@ -91,7 +91,9 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, boto.ClientError):
         status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
         return Failure(503 if code in _BUSY else status, str(error))
-    if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
+    # A certificate that is not accepted will not be later either; a machine that cannot be reached may be.
+    is_lost = isinstance(error, boto.ConnectionError) and not isinstance(error, boto.SSLError)
+    if is_lost or isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
         return Failure(None, str(error))
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         fix = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for public data: --no_auth after --)"

@@ -1,7 +1,8 @@
 """Runs in every Python process of a job that a test manipulates: a clock that jumps, a gate to wait at.
 
 `CHAOS_CLOCK` names a file: once it exists, `time.time` is days off, ahead or behind, and differently each half second.
-`CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`.
+`CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`. In
+`CHAOS_STORES`, each pool of workers finds the address of the store by its own, see `tests.engine_faults`.
 """
 
 import contextlib
@@ -90,6 +91,10 @@ class _Engines(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.insert(0, _Engines())
+for _line in os.environ.get("CHAOS_STORES", "").split():
+    _pool, _store = _line.split("=")
+    if _pool in sys.orig_argv:
+        os.environ["AWS_ENDPOINT_URL"] = _store  # for its workers too
 if "CHAOS_CLOCK" in os.environ:
     _jump(os.environ["CHAOS_CLOCK"])
 if os.environ.get("CHAOS_GATE_AT") == "scoring":

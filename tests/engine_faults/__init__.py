@@ -1,0 +1,1 @@
+"""Faults that strike jobs on clusters of Flink and Spark."""
