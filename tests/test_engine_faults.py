@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.jobs import Ended
 from tests.engine_faults.__main__ import Result, table, wrong
-from tests.engine_faults.faults import FAULTS
+from tests.engine_faults.faults import FAULTS, LOCAL, OTHER, SAME
 from tests.engine_faults.grounds import Cluster
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -46,7 +46,8 @@ def test_end_of_a_job_is_judged_by_what_the_fault_allows(fault: str, how: Ended,
 def test_faults_are_of_enough_kinds_and_each_has_its_name() -> None:
     assert len(BY_NAME) == len(FAULTS)
     assert 6 <= len({fault.strike for fault in FAULTS})
-    assert {True, False} == {fault.restarts for fault in FAULTS} == {fault.elsewhere for fault in FAULTS}
+    assert {True, False} == {fault.restarts for fault in FAULTS}
+    assert {SAME, OTHER, LOCAL} == {fault.resumed for fault in FAULTS}
 
 
 def test_table_counts_the_ends_of_each_fault_and_what_is_wrong_in_the_end() -> None:

@@ -23,12 +23,12 @@ from typing import Any
 import click
 
 from batch_scorer.runs import layout
-from benchmarks.engines.ways import BUCKET, ROOT, SCORE
+from benchmarks.engines.ways import BUCKET, PORTABLE, ROOT, SCORE
 from tests.chaos import corpora
 from tests.chaos.gate import INSIDE, PLAIN
 from tests.chaos.jobs import Ended, Job
 from tests.chaos.verdict import Content, compare, content
-from tests.engine_faults.faults import FAULTS, Fault
+from tests.engine_faults.faults import FAULTS, LOCAL, OTHER, SAME, Fault
 from tests.engine_faults.grounds import Cluster, Store
 from tests.processes import GUARD_S, wait_until
 
@@ -95,8 +95,12 @@ class Trials:
             problems.append(f"Flink went on with the job: {cluster.states()}")
         resumed = ""
         if ended.code != 0:
-            resumed = "local processes" if fault.elsewhere else cluster.engine
-            again = [*SCORE, *words, "--workers", "1"] if fault.elsewhere else cluster.command(words)
+            resumed = fault.resumed
+            again = {
+                SAME: cluster.command(words),
+                OTHER: [*PORTABLE, {"flink": "spark", "spark": "flink"}[cluster.engine], *words],
+                LOCAL: [*SCORE, *words, "--workers", "1"],
+            }[resumed]
             at = again.index("--") if "--" in again else len(again)
             ran = Job([*again[:at], "--resume", *again[at:]], output, place / "again", _local()).end(END_SECONDS)
             problems += [] if ran.code == 0 else [f"--resume ended with {ran.code}: {ran.said}"]

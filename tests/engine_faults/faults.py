@@ -13,6 +13,7 @@ from tests.engine_faults.grounds import Cluster, Store
 from tests.processes import wait_until
 
 TOLD = r"error: [\s\S]*to fix: [\s\S]*--resume"
+SAME, OTHER, LOCAL = "the same cluster", "the other engine", "local processes"
 CUT_SECONDS = 30.0  # longer than a store may take to answer
 
 Strike = Callable[[Cluster, Job, Store], None]
@@ -76,7 +77,7 @@ class Fault:
     Args:
         ends: the exit code that the job must have, and what it must say then, as a regular expression.
         restarts: whether the engine does again what failed.
-        elsewhere: whether local processes resume the job, rather than the same engine.
+        resumed: by what, if it has to be: the same cluster, the other engine without one, or local processes.
         stops: whether somebody stops the job, so that no cluster may go on with it.
         stored: whether the output is in the store. Then it strikes once a shard is done: nobody waits at the gate.
     """
@@ -85,7 +86,7 @@ class Fault:
     strike: Strike
     ends: tuple[int, str]
     restarts: bool = True
-    elsewhere: bool = False
+    resumed: str = SAME
     stops: bool = False
     stored: bool = False
 
@@ -99,8 +100,8 @@ FAULTS = (
     Fault("network to the store lost for a while", _network_lost, (0, ""), stored=True),
     Fault("job server killed", _job_server_killed, (1, TOLD)),
     Fault("Ctrl-C", _interrupted, (1, r"error: interrupted[\s\S]*--resume"), stops=True),
-    Fault("SIGTERM", _terminated, (1, r"error: interrupted[\s\S]*--resume"), elsewhere=True, stops=True),
+    Fault("SIGTERM", _terminated, (1, r"error: interrupted[\s\S]*--resume"), resumed=LOCAL, stops=True),
     Fault("command killed", _driver_killed, (-signal.SIGKILL, "")),
     Fault("TaskManager or executor killed, no restarts", _executor_killed, (1, TOLD), restarts=False),
-    Fault("Python worker killed, no restarts", _python_killed, (1, TOLD), restarts=False, elsewhere=True),
+    Fault("Python worker killed, no restarts", _python_killed, (1, TOLD), restarts=False, resumed=OTHER),
 )
