@@ -157,6 +157,7 @@ class Watch:
         now = time.monotonic()
         # The driver itself may have been stopped, by Ctrl-Z for instance, and its workers with it.
         passed, self._checked = min(now - self._checked, 2 * CHECK_SECONDS), now
+        known = len(self._workers)
         for pid in self._pids():
             path = os.path.join(self.directory, str(pid))
             worker = self._workers.setdefault(pid, _Worker())
@@ -177,8 +178,11 @@ class Watch:
             if worker.silent_s > silence_s and pid != os.getpid():
                 raise self._hangs(pid, doing(told), silence_s)
         if len(self._workers) < self._awaits:
-            self._awaited_s += passed
-            if self._awaited_s > self._limits_s(LOADING)[1]:
+            self._awaited_s = self._awaited_s + passed if len(self._workers) == known else 0.0
+            preparing_s, starting_s = self._limits_s(
+                LOADING
+            )  # Beam first prepares the job, and then starts all of them
+            if self._awaited_s > (starting_s if self._workers else preparing_s):
                 raise self._missing()
 
     def _limits_s(self, at: int) -> tuple[float, float]:

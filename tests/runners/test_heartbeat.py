@@ -183,8 +183,12 @@ def test_driver_that_never_starts_a_worker_ends_where_workers_are_to_come(
                 check_for(60, eye, clock)
 
 
-def test_worker_that_never_starts_is_missed_beside_one_that_waits_for_it(clock: list[float], tmp_path: Path) -> None:
+def test_worker_that_never_starts_is_missed_beside_one_that_waits_for_it(
+    clock: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "LOADING_SECONDS", 180.0)
     with Watch(str(tmp_path), 3.0, str, awaits=2) as eye:
+        check_for(170, eye, clock)  # Beam prepares the job
         child = Child(eye)
         child.tell(heartbeat.IDLE, 1)
         check_for(44, eye, clock, child)
