@@ -107,7 +107,7 @@ def inflated(stored: bytes, ending: str) -> tuple[bytes, bool]:
         return stored, True  # an empty file holds nothing, and nothing is wrong with it
     if ending == ".zst":
         return _unzstd(stored)
-    out, rest = b"", stored
+    out, rest = bytearray(), stored
     while rest:
         one: Any = zlib.decompressobj(31) if ending == ".gz" else bz2.BZ2Decompressor()
         try:
@@ -119,13 +119,13 @@ def inflated(stored: bytes, ending: str) -> tuple[bytes, bool]:
                 if one.eof:
                     break
         except (zlib.error, OSError):
-            return out, False
+            return bytes(out), False
         if not one.eof:
-            return out, False
+            return bytes(out), False
         rest = rest[i + 1 :]
         if ending == ".gz":
             rest = rest.lstrip(b"\0")  # padding, which gzip allows
-    return out, True
+    return bytes(out), True
 
 
 def _unzstd(stored: bytes) -> tuple[bytes, bool]:
