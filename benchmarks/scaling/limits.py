@@ -13,11 +13,11 @@ from benchmarks.scaling.costs import ROUND_TRIP_S, default_rows, default_workers
 
 # Measured, see docs/scaling.md: a Parquet shard's line in the plan and the time to parse it; the size of a marker.
 LINE_BYTES, LINE_S = 243, 50e-6
-MARKER_BYTES = 1_368
-MARK_S = 130e-6  # to parse a marker
+MARKER_BYTES = 1_395
+MARK_S = 181e-6  # to parse a marker
 # A shard of two parts, as if every shard had rejections. The seconds of the sum include creating the summaries.
-FOLD_S, COMMIT_S = 129 / 200_000, 14.4 / 200_000
-MANIFEST_BYTES, FOLD_BYTES = 64_205_319 // 200_000, (573.6 - 195.8) * 2**20 / 200_000
+FOLD_S, COMMIT_S = 3.47 / 20_000, 0.82 / 20_000
+MANIFEST_BYTES, FOLD_BYTES = 6_405_723 // 20_000, (259.7 - 226.7) * 2**20 / 20_000
 PAGE_NAMES = 1_000  # names per page of a store's listing
 
 
