@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from batch_scorer.compare.result import Question
+    from batch_scorer.runs.finished import Run
 
 # What a manifest with arbitrary contents may lead to; pyarrow's errors are ValueErrors.
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -82,7 +83,7 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
     from batch_scorer import storage
     from batch_scorer.runners.result import count_codes
     from batch_scorer.runs import layout
-    from batch_scorer.runs.finished import open_run
+    from batch_scorer.runs.finished import check_parts, open_run
     from batch_scorer.ui import cards, summary, terminal
 
     if not storage.exists(layout.manifest_path(output)):
@@ -92,13 +93,14 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
         console.print(line, highlight=False)
         return
     run = open_run(output)
+    check_parts(run)
+    shown = _first_predictions(run, rows)
     cards.run_card(console, output, run.manifest, run.complete)
     terminal.notes(console, run.manifest)
     rejected = count_codes(output, run.manifest["parts"])
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
-    shown = _first_predictions(run.predictions, rows)
     if shown:
         console.print()
         terminal.results(console, shown, "the first predictions")
@@ -107,16 +109,21 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
         cards.next_commands(console, *commands)
 
 
-def _first_predictions(parts: Sequence[str], rows: int) -> list[dict[str, Any]]:
+def _first_predictions(run: Run, rows: int) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     from batch_scorer import storage
+    from batch_scorer.runs import layout
+    from batch_scorer.runs.finished import check_content
 
     shown: list[dict[str, Any]] = []
     columns = ["record_id", "predicted_label", "probability", "top_contributing"]
-    for path in parts:
+    parts = layout.parts_of(layout.PREDICTIONS, run.manifest["parts"])
+    for part, path in zip(parts, run.predictions, strict=True):
         if len(shown) >= rows:
             break
+        if not storage.is_remote(path):  # from a store, only a few rows are fetched
+            check_content(run, part, path)
         with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
             shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
     return shown

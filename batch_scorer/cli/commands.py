@@ -15,7 +15,7 @@ from batch_scorer.cli.inputs import label_options
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
-from batch_scorer.escape import quoted
+from batch_scorer.escape import command
 
 
 class _TextCommand(Command):
@@ -27,7 +27,8 @@ class _TextCommand(Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
-            example = f" So: {program()} explain -- {quoted(text)}" if text else ""
+            others = [arg for arg in words if arg not in (text, "--")]
+            example = f" So: {program()} {command(['explain', *others, '--', text])}" if text else ""
             hint = f"A TEXT that begins with a dash goes after --.{example}"
             raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
 

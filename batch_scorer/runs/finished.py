@@ -167,22 +167,30 @@ def check_contents(run: Run, at_hand: Run) -> None:
     Raises:
         RefusedError: a part is another one, or cannot be read.
     """
-    digests = {part["path"]: part["sha256"] for part in run.manifest["parts"]}
-    parts = [part["path"] for kind in KINDS for part in layout.parts_of(kind, run.manifest["parts"])]
+    parts = [part for kind in KINDS for part in layout.parts_of(kind, run.manifest["parts"])]
+    pairs = zip(parts, (*at_hand.predictions, *at_hand.errors), strict=True)
+    for _ in ahead(lambda pair: check_content(run, *pair), pairs, HASHING_THREADS):
+        pass
 
-    def check(pair: tuple[str, str]) -> str | None:
-        name, path = pair
-        try:
-            with open(path, "rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == digests[name]
-        except OSError as error:
-            return f"{storage.join(run.output, name)}: {error.strerror}"
-        return None if same else f"{storage.join(run.output, name)} is not what was written: its sha256 is another one"
 
-    paths = (*at_hand.predictions, *at_hand.errors)
-    for fault in ahead(check, zip(parts, paths, strict=True), HASHING_THREADS):
-        if fault is not None:
-            raise damaged(run.output, fault)
+def check_content(run: Run, part: Mapping[str, Any], at_hand: str) -> None:
+    """Checks that a part is, to the byte, the one that was written.
+
+    Args:
+        part: as in the manifest.
+        at_hand: where it is on this machine.
+
+    Raises:
+        RefusedError: it is another one, or cannot be read.
+    """
+    where = storage.join(run.output, part["path"])
+    try:
+        with open(at_hand, "rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == part["sha256"]
+    except OSError as error:
+        raise damaged(run.output, f"{where}: {error.strerror}") from error
+    if not same:
+        raise damaged(run.output, f"{where} is not what was written: its sha256 is another one")
 
 
 @contextmanager

@@ -145,9 +145,9 @@ def test_text_that_begins_with_a_dash_comes_with_the_command_that_explains_it(te
     first = score("explain", text, "--model", "model")
     assert 2 == first.exit_code
     (cure,) = re.findall(
-        r"A TEXT that begins with a dash goes after --\. So: (batch-scorer explain -- .+)", first.output
+        r"A TEXT that begins with a dash goes after --\. So: (batch-scorer explain --model .+)", first.output
     )
-    assert ("explain", "--", text) == in_a_shell(cure)
+    assert ("explain", "--model", "model", "--", text) == in_a_shell(cure)
 
 
 DAMAGED = {

@@ -226,6 +226,26 @@ def test_inspect_of_a_finished_run_shows_counts_reviews_and_rejected(finished: t
     assert ["r1", "r2", "r3"] == [line.split()[0] for line in lines if line[:1] == "r" and line[1:2].isdigit()]
 
 
+@pytest.mark.parametrize("damage", ["byte", "cut", "gone", "column"])
+def test_inspect_of_a_run_with_a_damaged_part_is_exit_2_and_shows_no_figures(
+    damage: str, finished: tuple[Path, Result], tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(finished[0], tmp_path / "damaged"))
+    part = output / "predictions/part-00000.parquet"
+    data = part.read_bytes()
+    if damage == "gone":
+        part.unlink()
+    elif damage == "column":
+        pq.write_table(pq.read_table(part).drop_columns(["top_contributing"]), part)
+    else:
+        part.write_bytes(data[:-1] if damage == "cut" else data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    result = run("inspect", output)
+    assert 2 == result.exit_code
+    assert "the output of the run is damaged" in result.stderr
+    assert ("is missing" if damage == "gone" else "its sha256 is another one") in result.stderr
+    assert "" == result.stdout
+
+
 def test_inspect_of_an_unfinished_run_says_how_far_it_is(finished: tuple[Path, Result], tmp_path: Path) -> None:
     output = Path(shutil.copytree(finished[0], tmp_path / "cut"))
     for path in (output / "_SUCCESS", output / "manifest.json", output / "shards" / "00000.json"):
