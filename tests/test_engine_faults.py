@@ -40,7 +40,14 @@ def ended(code: int | None, said: str = "", left: tuple[str, ...] = ()) -> Ended
     ],
 )
 def test_end_of_a_job_is_judged_by_what_the_fault_allows(fault: str, how: Ended, problems: int) -> None:
-    assert problems == len(wrong(BY_NAME[fault], how))
+    assert problems == len(wrong(BY_NAME[fault], "flink", how))
+
+
+def test_spark_may_give_up_without_a_pool_if_the_job_says_so_and_flink_may_not() -> None:
+    fault = BY_NAME["worker pool killed"]
+    assert [] == wrong(fault, "spark", ended(1, TOLD)) == wrong(fault, "spark", ended(0))
+    assert 1 == len(wrong(fault, "spark", ended(1, "error: the job failed\n")))
+    assert 1 == len(wrong(fault, "flink", ended(1, TOLD)))
 
 
 def test_faults_are_of_enough_kinds_and_each_has_its_name() -> None:

@@ -76,6 +76,7 @@ class Fault:
 
     Args:
         ends: the exit code that the job must have, and what it must say then, as a regular expression.
+        gives_up: the engine that may end the job instead, with a message.
         restarts: whether the engine does again what failed.
         resumed: by what, if it has to be: the same cluster, the other engine without one, or local processes.
         stops: whether somebody stops the job, so that no cluster may go on with it.
@@ -85,6 +86,7 @@ class Fault:
     name: str
     strike: Strike
     ends: tuple[int, str]
+    gives_up: str | None = None
     restarts: bool = True
     resumed: str = SAME
     stops: bool = False
@@ -95,7 +97,8 @@ FAULTS = (
     Fault("TaskManager or executor killed", _executor_killed, (0, "")),
     Fault("machine lost", _machine_lost, (0, "")),
     Fault("Python worker killed", _python_killed, (0, "")),
-    Fault("worker pool killed", _pool_killed, (0, "")),
+    # Spark tries a task four times, at once: if the pool is not back by then, the job fails.
+    Fault("worker pool killed", _pool_killed, (0, ""), gives_up="spark"),
     Fault("Python worker stops for a while", _python_slow, (0, "")),
     Fault("network to the store lost for a while", _network_lost, (0, ""), stored=True),
     Fault("job server killed", _job_server_killed, (1, TOLD)),
