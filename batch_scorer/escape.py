@@ -17,6 +17,7 @@ from typing import Any
 
 from batch_scorer.errors import ScorerError
 
+NAME_CHARACTERS = 60  # of a name, at most, in a message
 HIDDEN = "***"  # stands for a secret
 _SECRET = r"(?:secret|passw|credential|signature|private.?key|api.?key|token(?!s))"
 _SECRET_CHARACTERS = 4  # shorter ones are part of too many words
@@ -158,6 +159,11 @@ def _ansi_c(character: str) -> str:
     if number < 0x80 or 0xDC80 <= number <= 0xDCFF:
         return f"\\x{number & 0xFF:02x}"
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def short(name: str) -> str:
+    """A name of any length, shortened for a message."""
+    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."
 
 
 def counted(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import re
 import warnings
 
 from batch_scorer.errors import InputError
-from batch_scorer.escape import python_runs
+from batch_scorer.escape import python_runs, short
 from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.foreign import (
     FOREIGN,
@@ -43,7 +43,7 @@ _MAGIC = {
 }
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHEETS = re.compile(rb"xl/work(book|sheets)").search  # what the archive of a workbook holds
-_SHOWN, _LONG_NAME = 20, 60  # names, and characters of one
+_SHOWN = 20  # names
 _FEW_RETURNS = 2  # in a line that is longer than the sample
 _DICT = rb"\s*\{\s*u?'(?:[^'\\]|\\.)*'\s*:"
 # JavaScript that gives a value a name, as exports of accounts do: `window.YTD.tweets.part0 = [`.
@@ -100,7 +100,7 @@ def check_json(path: str, head: Sample, text_column: str) -> None:
         after = ", with --text-column and the name of the one that is the review" if text_column not in names else ""
         what = "holds dicts as Python prints them"
         refused = rewritten(path, what, command, "JSON, with double quotes", after if names else "")
-        refused.got = f"dicts of {', '.join(name[:_LONG_NAME] for name in names[:_SHOWN])}" if names else None
+        refused.got = f"dicts of {', '.join(map(short, names[:_SHOWN]))}" if names else None
         raise refused
 
 

@@ -12,14 +12,12 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
-from batch_scorer.escape import counted
+from batch_scorer.escape import counted, short
 from batch_scorer.formats import foreign
 from batch_scorer.formats.table import FORMATS, SUFFIXES, format_of
 from batch_scorer.planning.places import Places, is_inside, read_again
 from batch_scorer.planning.tables import Tables
 from batch_scorer.storage import StoredFile
-
-NAME_CHARACTERS = 60  # of a name, at most, in a message
 
 
 @dataclass(frozen=True)
@@ -200,8 +198,3 @@ def _count_kinds(others: Mapping[str, str]) -> list[str]:
     examples = {kind: os.path.basename(path) for path, kind in reversed(list(others.items()))}
     kinds = Counter(others.values()).items()
     return [f"{counted(count, kind)} ({short(examples[kind])})" for kind, count in kinds]
-
-
-def short(name: str) -> str:
-    """A name of any length, shortened for a message."""
-    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."

@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import InputError
-from batch_scorer.escape import counted, quoted
+from batch_scorer.escape import counted, quoted, short
 from batch_scorer.formats.csv_header import is_name
 from batch_scorer.formats.encodings import how_to_decode
 from batch_scorer.formats.records import Fields, InputFile
 from batch_scorer.formats.table import FORMATS
-from batch_scorer.planning.listing import short
 
 _SHOWN, _COMPARED = 20, 1_000  # names
 # What columns of reviews are called, or end in, where it is not `text`.

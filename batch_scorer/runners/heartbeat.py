@@ -179,9 +179,8 @@ class Watch:
                 raise self._hangs(pid, doing(told), silence_s)
         if len(self._workers) < self._awaits:
             self._awaited_s = self._awaited_s + passed if len(self._workers) == known else 0.0
-            preparing_s, starting_s = self._limits_s(
-                LOADING
-            )  # Beam first prepares the job, and then starts all of them
+            # Beam first prepares the job, and then starts all of them.
+            preparing_s, starting_s = self._limits_s(LOADING)
             if self._awaited_s > (starting_s if self._workers else preparing_s):
                 raise self._missing()
 
