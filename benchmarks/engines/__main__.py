@@ -9,17 +9,14 @@ from pathlib import Path
 import click
 
 from batch_scorer.errors import ScorerError
-from batch_scorer.models.artifact import SHIPPED
 from benchmarks.engines.run import Settings, document, from_json, measure, page, table, to_json
 from benchmarks.engines.ways import WAYS
+from benchmarks.job.options import from_anywhere, source_options
 from benchmarks.job.reviews import Source
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet; repeated if there are too few.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
-@click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
+@source_options
 @click.option("--reviews", type=click.IntRange(100), default=20_000, help="How many records to score.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), metavar="N", help="As of `score`.  [default: the command decides]"
@@ -40,7 +37,7 @@ def main(
     Example:
       python -m benchmarks.engines --data imdb_train.parquet --id-column review_id --write
     """
-    model = str(Path(model).resolve()) if Path(model).exists() else model  # all commands run in the checkout
+    model = from_anywhere(model)
     source = Source(str(Path(data).resolve()), text_column, id_column)
     settings = Settings(source, model, reviews, shard_rows, [name for name in WAYS if name in (ways or WAYS)])
     try:

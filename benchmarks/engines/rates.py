@@ -20,9 +20,9 @@ from statistics import median
 import click
 
 from batch_scorer.errors import ScorerError
-from batch_scorer.models.artifact import SHIPPED
 from benchmarks.engines.run import between, page
 from benchmarks.engines.ways import WAYS, Way, cluster, environment
+from benchmarks.job.options import from_anywhere, source_options
 from benchmarks.job.processes import DRIVER, WORKER, Ran, run_watched
 from benchmarks.job.reviews import Source, cut
 from benchmarks.job.sides import ROOT
@@ -62,7 +62,7 @@ def turn(way: Way, number: int, few: tuple[int, Path], many: tuple[int, Path], m
     """
     logs = folder / "cluster"
     with cluster(way.cluster, logs) as submitting:
-        besides = [int(path.read_text()) for path in logs.glob("*.pid")] if way.cluster else []
+        besides = [int(path.read_text()) for path in logs.glob("*.pid")]  # of the cluster, if there is one
 
         def ran(reviews: Path) -> Ran:
             output = folder / "out"
@@ -140,10 +140,7 @@ def _others(turns: Sequence[Turn]) -> str:
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet; repeated if there are too few.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
-@click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
+@source_options
 @click.option("--reviews", type=click.IntRange(1_000), default=100_000, help="How many reviews to score.")
 @click.option("--rounds", type=click.IntRange(1), default=3, help="How often each way has its turn.")
 @click.option("--way", "ways", multiple=True, type=click.Choice(OTHERS), help="Only this way; may be repeated.")
@@ -160,7 +157,7 @@ def main(
       python -m benchmarks.engines.rates --data imdb_train.parquet --id-column review_id --output rates.json --write
     """
     source = Source(str(Path(data).resolve()), text_column, id_column)
-    model = str(Path(model).resolve()) if Path(model).exists() else model
+    model = from_anywhere(model)
 
     def report(turns: Sequence[Turn]) -> None:
         last = turns[-1]

@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 
 from batch_scorer.errors import ArtifactError, OptionError, ScorerError
-from batch_scorer.models.artifact import SHIPPED, load
+from batch_scorer.models.artifact import load
 from benchmarks.job import show
+from benchmarks.job.options import from_anywhere, source_options
 from benchmarks.job.processes import PROC
 from benchmarks.job.reviews import Source
 from benchmarks.job.run import run
@@ -20,10 +21,7 @@ from benchmarks.job.sides import Settings
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
-@click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
+@source_options
 @click.option("--reviews", type=click.IntRange(2), default=50_000,
               help="How many reviews the command scores, from the start of the file.")  # fmt: skip
 @click.option("--first-try-reviews", type=click.IntRange(2), default=10_000,
@@ -51,7 +49,7 @@ def main(
     try:
         source = Source(data, text_column, id_column)
         sizes = numbers(grow)
-        model = str(Path(model).resolve()) if Path(model).exists() else model  # both sides run in the checkout
+        model = from_anywhere(model)
         settings = Settings(source, model, reviews, first_try_reviews, rounds, sizes, workers)
         benchmark(settings, output, Console())
     except ScorerError as error:

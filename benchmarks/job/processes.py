@@ -18,17 +18,17 @@ from batch_scorer.errors import JobError
 PROC = Path("/proc")
 EVERY_SECONDS = 0.2
 DRIVER, WORKER = "driver", "worker"
-# By a word of its command line, or the end of one: the first that fits.
+# By a piece of its command line: the first that fits.
 _NAMES = {
     "batch_scorer.runners.worker": WORKER,
     "SdkHarness(": WORKER,  # as Beam starts it for another runner
     "deploy/worker_pool.py": "worker pool",
-    "-jar": "job server",
     "StandaloneSessionClusterEntrypoint": "JobManager",
     "TaskManagerRunner": "TaskManager",
     "deploy.master.Master": "master",
     "deploy.worker.Worker": "Spark worker",
     "CoarseGrainedExecutorBackend": "executor",
+    " -jar ": "job server",
 }
 Process = tuple[int, int]  # pid and start time, since pids are reused
 
@@ -176,8 +176,6 @@ def _peak(pid: int, root: int) -> Peak | None:
 
 def _name(words: Sequence[str]) -> str:
     """What the process with this command line is."""
-    for told, name in _NAMES.items():
-        if any(word.endswith(told) or (told.endswith("(") and told in word) for word in words):
-            return name
-    name = Path(words[0]).name
-    return "Prism" if name.startswith("prism") else name  # which has its version in its name
+    line, program = " ".join(words), Path(words[0]).name
+    given = "Prism" if program.startswith("prism") else program  # which has its version in its name
+    return next((name for piece, name in _NAMES.items() if piece in line), given)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch_scorer.errors import ScorerError
-from batch_scorer.models.artifact import SHIPPED
+from benchmarks.job.options import from_anywhere, source_options
 from benchmarks.job.reviews import Source
 from benchmarks.portability.run import Settings, run
 
@@ -22,10 +22,7 @@ HEADINGS = ("way", "workers", "seconds", "reviews/s", "scored", "rejected", "par
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
-@click.option("--data", required=True, metavar="FILE", help="Reviews, as Parquet.")
-@click.option("--text-column", default="text", metavar="NAME", help="Column that holds the review.")
-@click.option("--id-column", metavar="NAME", help="Column that holds its id.  [default: rows are numbered]")
-@click.option("--model", default=SHIPPED, show_default="the shipped one", metavar="DIR", help="A model artefact.")
+@source_options
 @click.option(
     "--reviews", type=click.IntRange(1), default=20_000, help="How many reviews to score, from the start of the file."
 )
@@ -45,7 +42,7 @@ def main(
     Example:
       python -m benchmarks.portability --data imdb_train.parquet --id-column review_id --output results
     """
-    model = str(Path(model).resolve()) if Path(model).exists() else model  # all commands run in the checkout
+    model = from_anywhere(model)
     keep = keep.resolve() if keep else None
     settings = Settings(Source(data, text_column, id_column), model, reviews, workers, keep)
     try:
