@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,21 @@ def test_cut_of_a_file_that_is_no_parquet_refuses(tmp_path: Path) -> None:
         cut(Source(str(tmp_path / "reviews.csv")), 2, tmp_path / "cut.parquet")
 
 
-def test_memory_of_a_child_process_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_end, look = tmp_path / "may end", processes.Watch._look
+def ended_once_seen(enough: Callable[[Collection[Peak]], bool], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Python that waits until the watch has seen enough, however busy the machine is."""
+    may_end, look = folder / "may end", processes.Watch._look
 
     def look_and_let_it_end(watch: processes.Watch) -> None:
         look(watch)
-        if any(peak.mebibytes > 200 for peak in watch._seen.values()):
+        if enough(watch._seen.values()):
             may_end.touch()
 
     monkeypatch.setattr(processes.Watch, "_look", look_and_let_it_end)
-    wait = f"while not os.path.exists({str(may_end)!r}): time.sleep(0.01)"
+    return f"while not os.path.exists({str(may_end)!r}): time.sleep(0.01)"
+
+
+def test_memory_of_a_child_process_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = ended_once_seen(lambda seen: any(peak.mebibytes > 200 for peak in seen), tmp_path, monkeypatch)
     child = f"import os, time\nheld = b'x' * (200 << 20)\n{wait}"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
     ran = run_watched([sys.executable, "-c", parent], tmp_path, os.environ)
@@ -100,7 +106,9 @@ def test_memory_of_a_child_process_is_seen(tmp_path: Path, monkeypatch: pytest.M
     assert 0 < ran.seconds
 
 
-def test_processes_of_an_engine_have_their_names_and_count_though_they_are_not_the_commands(tmp_path: Path) -> None:
+def test_processes_of_an_engine_have_their_names_and_count_though_they_are_not_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = {
         "TaskManager": ["java", "-cp", "x", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "-D", "a"],
         "job server": ["/usr/bin/java", "-Xmx1g", "-jar", "server.jar"],
@@ -109,8 +117,9 @@ def test_processes_of_an_engine_have_their_names_and_count_though_they_are_not_t
         "Prism": ["/home/me/prism-2.77.0", "--port=1"],
     }
     assert {name: name for name in named} == {name: processes._name(words) for name, words in named.items()}
+    wait = ended_once_seen(lambda seen: len(seen) == 2, tmp_path, monkeypatch)
     with subprocess.Popen(["sleep", "600"]) as besides:
-        ran = run_watched([sys.executable, "-c", "import time; time.sleep(0.5)"], tmp_path, os.environ, [besides.pid])
+        ran = run_watched([sys.executable, "-c", f"import os, time\n{wait}"], tmp_path, os.environ, [besides.pid])
         besides.kill()
     assert ["driver", "sleep"] == [peak.name for peak in ran.peaks]
 

@@ -156,32 +156,54 @@ def stand_in(tmp_path: Path) -> Path:
     return path
 
 
+def script_over(folder: Path, output: Path, model: Path, *engine: object) -> list[str]:
+    """The script over 300 reviews in 12 shards, which are in `folder`."""
+    source = folder / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(300)))
+    options = ("--model", model, "--shard-rows", 25, "--run-id", "r", "--output", output)
+    return [str(word) for word in (SCRIPT, *engine, source, *options)]
+
+
+def struck(
+    command: list[str], strike: Callable[[subprocess.Popen[str], Gate], None], folder: Path, installed: dict[str, str]
+) -> tuple[int, str]:
+    """How a job ends that is struck while its worker waits to publish its second shard, and what it says."""
+    gate = Gate(folder / "gate", "scoring")
+    gated = {**installed, **gate.environment}
+    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        wait_until(gate.waiting, job)  # else the worker might be done before the driver is
+        strike(job, gate)
+        gate.open()  # a worker that is left first scores what it has in hand
+        _, err = job.communicate(timeout=GUARD_S)
+        wait_until(lambda: job.pid not in sessions())
+    return job.returncode, err
+
+
+def check_resumed(command: list[str], output: Path, folder: Path, config: Config, installed: dict[str, str]) -> None:
+    """Resumes the job of `script_over`, and compares its parts with those of a local one."""
+    again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
+    assert (0, "") == (again.returncode, again.stderr)
+    assert "300 reviews scored" in again.stdout
+    here = folder / "in process"
+    score_here(config(folder / "in.jsonl", output=str(here), shard_rows=25, run_id="r"))
+    assert part_bytes(here) == part_bytes(output)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the workers")
 def test_script_runs_a_job_that_can_be_stopped_and_resumed_to_the_same_bytes(
     tmp_path: Path, tiny_model: Path, config: Config, stand_in: Path, installed: dict[str, str]
 ) -> None:
-    source, output = tmp_path / "in.jsonl", tmp_path / "over prism"
-    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(300)))
-    options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
-    command = [str(word) for word in (SCRIPT, "prism", "--server", stand_in, source, *options)]
-    gate = Gate(tmp_path / "gate", "scoring")
-    gated = {**installed, **gate.environment}
-    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
-        wait_until(gate.waiting, job)  # else the worker might be done before the driver is
+    def terminate(job: subprocess.Popen[str], gate: Gate) -> None:
         job.send_signal(signal.SIGTERM)  # reaches the driver alone, which has to end its job server
         job.wait(timeout=GUARD_S)
-        gate.open()  # the worker first scores what it has in hand
-        _, err = job.communicate(timeout=GUARD_S)
-        wait_until(lambda: job.pid not in sessions())
-    assert (1, "error: interrupted") == (job.returncode, err.splitlines()[0])
+
+    output = tmp_path / "over prism"
+    command = script_over(tmp_path, output, tiny_model, "prism", "--server", stand_in)
+    code, err = struck(command, terminate, tmp_path, installed)
+    assert (1, "error: interrupted") == (code, err.splitlines()[0])
     assert "Traceback" not in err
     assert not (output / "_SUCCESS").exists()
-
-    again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
-    assert (0, "") == (again.returncode, again.stderr)
-    assert "300 reviews scored" in again.stdout
-    score_here(config(source, output=str(tmp_path / "in process"), shard_rows=25, run_id="r"))
-    assert part_bytes(tmp_path / "in process") == part_bytes(output)
+    check_resumed(command, output, tmp_path, config, installed)
 
 
 @pytest.mark.parametrize("runner", ["flink", "spark", "prism"])
@@ -295,25 +317,17 @@ def test_real_engine_whose_worker_is_killed_is_resumed_to_the_same_bytes(
     fetched: str, tiny_model: Path, tmp_path: Path, config: Config, installed: dict[str, str]
 ) -> None:
     """Without a cluster, nothing is repeated by the engine: the job ends, says so, and its finished shards are kept."""
-    source, output = tmp_path / "in.jsonl", tmp_path / "there"
-    source.write_text("".join(json.dumps({"text": f"good film {i}"}) + "\n" for i in range(300)))
-    options = ("--model", tiny_model, "--shard-rows", 25, "--run-id", "r", "--output", output)
-    command = [str(word) for word in (SCRIPT, fetched, source, *options)]
-    gate = Gate(tmp_path / "gate", "scoring")
-    gated = {**installed, **gate.environment}
-    with running(command, env=gated, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
-        wait_until(gate.waiting, job)  # before it publishes its second shard
+
+    def kill_worker(job: subprocess.Popen[str], gate: Gate) -> None:
         os.kill(gate.waiting()[0], signal.SIGKILL)
-        gate.open()
-        _, err = job.communicate(timeout=GUARD_S)
-        wait_until(lambda: job.pid not in sessions())
-    assert 1 == job.returncode
+
+    output = tmp_path / "there"
+    command = script_over(tmp_path, output, tiny_model, fetched)
+    code, err = struck(command, kill_worker, tmp_path, installed)
+    assert 1 == code
     assert "--resume" in err and "Traceback" not in err
     assert 0 < len(list(output.glob("shards/*.json"))) < 12
-    again = subprocess.run([*command, "--resume"], env=installed, check=False, capture_output=True, text=True)
-    assert (0, "") == (again.returncode, again.stderr)
-    score_here(config(source, output=str(tmp_path / "here"), shard_rows=25, run_id="r"))
-    assert part_bytes(tmp_path / "here") == part_bytes(output)
+    check_resumed(command, output, tmp_path, config, installed)
 
 
 def test_job_may_last_longer_than_beams_timeout_unless_one_is_given(config: Config) -> None:
