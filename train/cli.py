@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +12,20 @@ import click
 from batch_scorer.cli.framework import SETTINGS, JobGroup, option, reports_errors
 from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.errors import OptionError, OutputError
-from batch_scorer.escape import install, safe
-from batch_scorer.silence import greet_tensorflow
+from batch_scorer.escape import install
 from train.data import Say
 from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
-from train.options import column_options, columns_and_reading, read_options, setting_of
+from train.options import changed, column_options, columns_and_reading, read_options
 from train.run import Run
 from train.sides import GIVEN
+from train.terminal import prepare
 
 if TYPE_CHECKING:
     from train.inputs import Inputs
 
 # The sections of the help.
 _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "Run"
-
-FEW_CORES = 4
 
 
 @click.group(cls=JobGroup, invoke_without_command=True, context_settings=SETTINGS, no_args_is_help=True)
@@ -37,6 +34,9 @@ FEW_CORES = 4
              "or 'imdb' to download that data set; may be repeated.")  # fmt: skip
 @option(_FIRST, "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory for the model artefact.")
 @column_options(_FIRST)
+@option(_FIRST, "--start-from", metavar="MODEL",
+        help="Adapt a trained model to --data, which may be as few as 50 labels, instead of training a new one: "
+             "'shipped', or the directory of a model.")  # fmt: skip
 @option(_FIRST, "--resume", is_flag=True,
         help="Continue from the last checkpoint in the work directory, if there is one.")  # fmt: skip
 @option(_DATA, "--id-column", metavar="NAME",
@@ -46,7 +46,8 @@ FEW_CORES = 4
         help="Labelled reviews that choose the epoch and calibrate, instead of a tenth of --data; may be "
              "repeated.")  # fmt: skip
 @option(_DATA, "--unlabelled", multiple=True, metavar="INPUT",
-        help="Texts without labels for pre-training (preset full); may be repeated.")  # fmt: skip
+        help="Texts without labels, for pre-training (preset full) or to learn new words from (--start-from); may be "
+             "repeated.")  # fmt: skip
 @read_options(_DATA)
 @option(_DATA, "--word-index", type=click.Path(path_type=Path), metavar="FILE",
         help="Keras' imdb_word_index.json; required when --data is Keras' imdb.npz (preset notebook).")  # fmt: skip
@@ -86,11 +87,12 @@ FEW_CORES = 4
 @click.pass_context
 @reports_errors
 def main(
-    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, validation: tuple[str, ...],
-    unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None, batch_size: int | None,
-    seed: int | None, settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
-    counterfactual_holdout: str | None, teacher: Path | None, start_model: Path | None, work: Path | None,
-    checkpoint_seconds: float, deterministic: bool, resume: bool, **reading: Any,
+    context: click.Context, sources: tuple[str, ...], output: Path | None, start_from: str | None, preset: str,
+    validation: tuple[str, ...], unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None,
+    batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
+    counterfactual: tuple[str, ...], counterfactual_holdout: str | None, teacher: Path | None,
+    start_model: Path | None, work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
+    **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
@@ -104,6 +106,7 @@ def main(
       python -m train --data 'exports/*.csv.gz' --encoding cp1252 --output model
       python -m train --data imdb --output model
       python -m train --data reviews.csv --output model --resume
+      python -m train --start-from shipped --data my_labels.csv --output model
       python -m train --preset full --data imdb --unlabelled imdb --output model
       python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
     """
@@ -123,19 +126,14 @@ def main(
         sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
         teacher, start_model,
     )  # fmt: skip
-    inputs.check(preset)
+    inputs.check(preset, start_from)
     work = work or Path(f"{output}.work")
+    if start_from is not None:
+        from train.adapt.command import start
+
+        start(start_from, inputs, output, work, name, changes, settings, deterministic, resume)
+        return
     train(preset, inputs, output, work, name, changes, settings, checkpoint_seconds, deterministic, resume)
-
-
-def use_cores() -> None:
-    """Sets TensorFlow's threads, which it takes before its first use only.
-
-    With few cores, each direction of the LSTM has one to itself; threads within its small products would only wait for
-    each other.
-    """
-    if (os.cpu_count() or 1) <= FEW_CORES:
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def train(
@@ -143,23 +141,11 @@ def train(
     settings: tuple[str, ...], checkpoint_seconds: float, deterministic: bool, resume: bool,
 ) -> None:  # fmt: skip
     """Trains on what is given and writes the artefact; `changes` and `settings` override the recipe."""
-    use_cores()
-    greet_tensorflow()
-    import tensorflow as tf
-
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
-    from rich.console import Console
-
+    console, say = prepare(deterministic)
     from batch_scorer.models.network import Architecture
     from train import full, notebook, trainer
     from train.progress import bar, measured
     from train.publish import publish
-
-    console = Console()
-
-    def say(text: str) -> None:
-        console.print(safe(text), markup=False)
 
     recipes: dict[str, Any] = {"default": trainer.Recipe, "full": full.Recipe, "notebook": notebook.Recipe}
     recipe = changed(dataclasses.replace(recipes[preset](), **changes), settings)
@@ -197,32 +183,6 @@ def train(
         f"({quality['accuracy_low']:.4f} to {quality['accuracy_high']:.4f}), AUC {quality['auc']:.4f}, "
         f"ECE {quality['ece']:.4f}"
     )
-
-
-def changed(recipe: Any, settings: Sequence[str]) -> Any:
-    """A copy of `recipe` with some settings changed.
-
-    Args:
-        settings: `name=value` each, or `stage.name=value` for a setting of a recipe nested in this one.
-
-    Raises:
-        OptionError: the recipe has no such setting, or the value is not of its type.
-    """
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        first, _, rest = name.partition(".")
-        current = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-        if first not in current or dataclasses.is_dataclass(current[first]) != bool(rest):
-            raise OptionError("the recipe has no such setting", expected=", ".join(current), got=setting)
-        if rest:
-            recipe = dataclasses.replace(recipe, **{first: changed(current[first], [f"{rest}={value}"])})
-            continue
-        kind = type(current[first])
-        try:
-            recipe = dataclasses.replace(recipe, **{first: setting_of(kind, value)})
-        except ValueError as error:
-            raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
-    return recipe
 
 
 def draw_curves(run: Run, say: Say) -> None:

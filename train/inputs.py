@@ -51,8 +51,11 @@ class Inputs:
     teacher: Path | None = None
     start_model: Path | None = None
 
-    def check(self, preset: str) -> None:
+    def check(self, preset: str, start_from: str | None = None) -> None:
         """Refuses options that do not go together.
+
+        Args:
+            start_from: the model to adapt, if one is.
 
         Raises:
             OptionError: they do not.
@@ -65,8 +68,14 @@ class Inputs:
                 "Keras' files go together, and only with the preset notebook",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
-        given = (self.unlabelled, self.pretrained, self.counterfactual, self.teacher, self.start_model)
-        if preset != "full" and any(given):
+        stages = (self.pretrained, self.counterfactual, self.teacher, self.start_model)
+        if start_from is not None and (preset != "default" or keras or any(stages)):
+            raise OptionError(
+                "--start-from has a recipe of its own",
+                expected="--start-from MODEL --data INPUT, with or without --validation and --unlabelled",
+                fix="leave out --preset, --pretrained, --counterfactual, --teacher and --start-model",
+            )
+        if preset != "full" and start_from is None and (self.unlabelled or any(stages)):
             raise OptionError(
                 "--unlabelled, --pretrained, --counterfactual, --teacher and --start-model are for the full recipe",
                 fix="add --preset full",

@@ -1,15 +1,17 @@
-"""The options that training and evaluation share: which columns to read, what the labels mean, and how to read."""
+"""Options that training and evaluation share: columns, what the labels mean, how to read; and settings of recipes."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from batch_scorer.cli.framework import option, together
 from batch_scorer.cli.inputs import label_options, reading_options
 from batch_scorer.cli.numbers import Number
 from batch_scorer.config import InputConfig, JobConfig
+from batch_scorer.errors import OptionError
 from train.data import Columns
 from train.sources import ReadOptions
 
@@ -46,6 +48,32 @@ def columns_and_reading(
     columns = Columns(text_column, label_column, positive_value, id_column, negative_value)
     _ = columns.rule  # which raises
     return columns, ReadOptions(None if input_format == "auto" else input_format, **how)
+
+
+def changed(recipe: Any, settings: Sequence[str]) -> Any:
+    """A copy of `recipe` with some settings changed.
+
+    Args:
+        settings: `name=value` each, or `stage.name=value` for a setting of a recipe nested in this one.
+
+    Raises:
+        OptionError: the recipe has no such setting, or the value is not of its type.
+    """
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        first, _, rest = name.partition(".")
+        current = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        if first not in current or dataclasses.is_dataclass(current[first]) != bool(rest):
+            raise OptionError("the recipe has no such setting", expected=", ".join(current), got=setting)
+        if rest:
+            recipe = dataclasses.replace(recipe, **{first: changed(current[first], [f"{rest}={value}"])})
+            continue
+        kind = type(current[first])
+        try:
+            recipe = dataclasses.replace(recipe, **{first: setting_of(kind, value)})
+        except ValueError as error:
+            raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
+    return recipe
 
 
 def setting_of(kind: type[Any], text: str) -> Any:

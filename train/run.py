@@ -23,7 +23,7 @@ from batch_scorer.errors import OptionError, OutputError
 
 # Stages, as the log names them. Of several fine-tunings, each is a stage of its own, with its number after the name.
 # `AVERAGE` is not trained: its lines measure the mean of their weights.
-PRETRAINING, FINE_TUNING, AVERAGE = "pretraining", "fine-tuning", "average"
+PRETRAINING, FINE_TUNING, AVERAGE, ADAPTING = "pretraining", "fine-tuning", "average", "adapting"
 
 Progress = Callable[[int, int, float], None]  # steps done in the epoch, steps in the epoch, running mean of the loss
 Line = dict[str, Any]

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from batch_scorer.errors import InputError, ScorerError
 from batch_scorer.silence import greet_tensorflow
-from train.cli import use_cores
+from train.terminal import use_cores
 
 HEADINGS = ("side", "batch", "padding", "of all", "seconds", "range", "ratio", "range")
 SEED = 20

@@ -16,7 +16,7 @@ from benchmarks.ablation.__main__ import VARIANTS, main
 from tests.train.test_train import run, write
 from tests.train.traced import quick_graphs
 from train import full
-from train.cli import changed
+from train.options import changed
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,10 @@ from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.models.network import Architecture
 from tests.train.traced import once
 from train import pretrain
-from train.cli import changed
 from train.data import pad
 from train.material.mixture import labelled
 from train.network import conicity
+from train.options import changed
 from train.prepare import Encoded
 from train.run import Run
 from train.trainer import Recipe, Trainer
