@@ -52,31 +52,36 @@ class Change:
         return f"{self.mean:.3f} (95% interval {self.low:.3f} to {self.high:.3f})"
 
 
-def linear_logits(examples: Examples, adapted: Adapted) -> Doubles:
-    """The log odds that a linear model gives to the held-out texts, fitted to the same labels each time: float64[N].
+def linear_model(texts: Sequence[str], labels: npt.NDArray[np.int8]) -> Any:
+    """A linear model fitted to N texts: words and pairs of words, weighted by TF-IDF, in a logistic regression.
 
-    Words and pairs of words, weighted by TF-IDF, in a logistic regression whose regularisation is chosen by
-    cross-validation within the labels that it is fitted to.
+    How much it is regularised is chosen by cross-validation among `COSTS`, if either label occurs more than once.
+
+    Args:
+        labels: int8[N], 0 or 1.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
 
-    texts, labels = np.array(examples.texts, object), examples.labels
-    out = np.full(len(texts), np.nan)
+    counter = TfidfVectorizer(
+        tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, 2), sublinear_tf=True
+    )
+    model: Any = make_pipeline(counter, LogisticRegression(max_iter=1_000))
+    finer = min(FINER, int(np.bincount(labels).min()))
+    if finer > 1:
+        model = GridSearchCV(model, {"logisticregression__C": COSTS}, scoring="neg_log_loss", cv=finer)
+    return model.fit(texts, labels)
+
+
+def linear_logits(examples: Examples, adapted: Adapted) -> Doubles:
+    """The log odds that a linear model gives to the held-out texts, fitted to the same labels each time: float64[N]."""
+    out = np.full(len(examples), np.nan)
     for fold in sorted(set(adapted.fold[adapted.held_out].tolist())):
         mine = adapted.fold == fold
-        counter = TfidfVectorizer(
-            tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, 2), sublinear_tf=True
-        )
-        regression = LogisticRegression(max_iter=1_000)
-        finer = min(FINER, int(np.bincount(labels[~mine]).min()))
-        search: Any = make_pipeline(counter, regression)
-        if finer > 1:
-            search = GridSearchCV(search, {"logisticregression__C": COSTS}, scoring="neg_log_loss", cv=finer)
-        search.fit(texts[~mine], labels[~mine])
-        out[mine] = search.decision_function(texts[mine])
+        others = examples.subset(~mine)
+        out[mine] = linear_model(others.texts, others.labels).decision_function(examples.subset(mine).texts)
     return out[adapted.held_out]
 
 
