@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
 from train.options import column_options, columns_and_reading, read_options, setting_of
 from train.run import Run
-from train.sides import GIVEN
 
 if TYPE_CHECKING:
     from train.inputs import Inputs
@@ -153,6 +152,8 @@ def train(
 
     from batch_scorer.models.network import Architecture
     from train import full, notebook, trainer
+    from train.overview import overview
+    from train.page.write import write_page
     from train.progress import bar, measured
     from train.publish import publish
 
@@ -171,11 +172,9 @@ def train(
         architecture = notebook.architecture(recipe.vocabulary_size)
     data, rewritten = inputs.prepare(preset, recipe, architecture, say)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
-    how = "given for validation" if data.split_by == GIVEN else f"held out by {data.split_by}"
-    say(
-        f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
-        f"{len(data.validation):,} {how}; {len(data.vocabulary):,} ids"
-    )
+    seen = overview(data)
+    for line in seen.lines():
+        say(line)
     if preset == "notebook":
         lengths = data.lengths()
         say(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start mark included")
@@ -191,12 +190,12 @@ def train(
     model_id = publish(output, name, architecture, data, fitted, recipe, inputs.provenance(rewritten))
     run.finish()
     draw_curves(run, say)
+    write_page(output, run, data, fitted, seen, {"data": inputs.sources, **fixed}, say)
     quality = fitted.validation
-    say(
-        f"model {model_id} in {output}: validation accuracy {quality['accuracy']:.4f} "
-        f"({quality['accuracy_low']:.4f} to {quality['accuracy_high']:.4f}), AUC {quality['auc']:.4f}, "
-        f"ECE {quality['ece']:.4f}"
-    )
+    figures = f"AUC {quality['auc']:.4f}, ECE {quality['ece']:.4f}"
+    say(f"model {model_id} in {output}: validation {accuracy(quality)}, {figures}")
+    if others := seen.without_repeats(fitted, data.validation):
+        say(f"without the held-out reviews that repeat one trained on: {accuracy(others)}")
 
 
 def changed(recipe: Any, settings: Sequence[str]) -> Any:
@@ -223,6 +222,12 @@ def changed(recipe: Any, settings: Sequence[str]) -> Any:
         except ValueError as error:
             raise OptionError(f"the value of {name} cannot be read", expected=kind.__name__, got=value) from error
     return recipe
+
+
+def accuracy(quality: Mapping[str, float]) -> str:
+    """An accuracy and its interval, in words."""
+    low, high = quality["accuracy_low"], quality["accuracy_high"]
+    return f"accuracy {quality['accuracy']:.4f} ({low:.4f} to {high:.4f})"
 
 
 def draw_curves(run: Run, say: Say) -> None:
