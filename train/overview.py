@@ -69,8 +69,9 @@ class Overview:
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Pairs of a name and a sentence; where the name is empty, the sentence goes on with the one before it."""
-        more = f", {self.unlabelled:,} more to pre-train on" if self.unlabelled else ""
-        yield "reviews", f"{self.training:,} to train on{more}, {self.validation:,} {self.held_out}"
+        yield "reviews", f"{self.training:,} to train on, {self.validation:,} {self.held_out}"
+        if self.unlabelled:
+            yield "", f"{self.unlabelled:,} more to pre-train on, without labels"
         trained, held = self.positive
         yield "positive", f"{trained:.1%} of those to train on, {held:.1%} of those held out"
         low, median, high, longest = self.lengths
@@ -79,9 +80,10 @@ class Overview:
             yield "", f"{counted(self.longer, 'review')} not read whole: longer than {self.words_read:,} words"
         yield "vocabulary", f"{self.ids:,} ids; {self.unknown:.1%} of the words held out are unknown"
         if self.repeated or self.near:
-            other = f", {self.contradictory:,} among them with the other label" if self.contradictory else ""
-            yield "repeated", f"{counted(self.repeated, 'review')} word for word{other}"
-            yield "", f"{self.near:,} more nearly: half or more of the runs of three words in common"
+            other = f"; {self.contradictory:,} contradict one another's labels" if self.contradictory else ""
+            yield "repeated", f"{self.repeated:,} word for word{other}"
+            if self.near:
+                yield "", f"{self.near:,} more nearly: they share half of their runs of three words, or more"
         else:
             yield "repeated", "none, not even nearly"
         seen = int(self.seen.sum())

@@ -21,7 +21,7 @@ from train.run import AVERAGE, FINE_TUNING, Line
 
 SECTIONS = (
     ("figures", "At a glance"),
-    ("data", "Data"),
+    ("about", "Data"),
     ("curves", "Learning curves"),
     ("quality", "Held-out reviews"),
     ("words", "Words"),
