@@ -29,11 +29,11 @@ def test_lines_say_how_many_how_balanced_how_long_and_how_many_are_repeated(done
     expected = """\
 reviews     6 to train on, 5 given for validation
 positive    66.7% of those to train on, 60.0% of those held out
-words       3 in the middle review, 2 to 21 in nine of ten, at most 21
+words       median 3; nine of ten reviews have 2 to 21; at most 21
             2 reviews not read whole: longer than 19 words
 vocabulary  31 ids; 16.1% of the words held out are unknown
 repeated    2 word for word; 2 contradict one another's labels
-            1 more nearly: they share half of their runs of three words, or more
+            1 more nearly: half of their runs of three words are the same
 both sides  2 held-out reviews repeat one to train on, 1 word for word"""
     lines = done.seen.lines()
     assert expected.splitlines()[:4] == lines[:4]
@@ -74,10 +74,10 @@ def test_reviews_of_which_only_the_ranks_are_known_are_compared_by_them() -> Non
 
 
 def test_lines_of_the_largest_figures_fit_into_80_characters() -> None:
-    n = 98_765_432
-    seen = np.ones(1_234_567, np.bool_)
+    n, few = 98_765_432, 98_765
+    seen = np.ones(few, np.bool_)
     large = Overview(
-        n, 1_234_567, n, "held out by hash", (0.5, 0.5), (1_000, 2_000, 30_000, 40_000), 31_936, n, 10_000, 0.123,
-        1_234_567, 1_234_567, 1_234_567, 1_234_567, seen,
+        n, few, n, "held out by hash", (0.5, 0.5), (1_000, 2_000, 30_000, 40_000), 31_936, n, 10_000, 0.123,
+        1_234_567, 1_234_567, 1_234_567, few, seen,
     )  # fmt: skip
     assert all(len(line) <= 80 for line in large.lines()), large.lines()
