@@ -75,15 +75,15 @@ class Overview:
         trained, held = self.positive
         yield "positive", f"{trained:.1%} of those to train on, {held:.1%} of those held out"
         low, median, high, longest = self.lengths
-        yield "words", f"median {median:,}; nine of ten reviews have {low:,} to {high:,}; at most {longest:,}"
+        yield "words", f"median {median:,}; nine of ten have {low:,} to {high:,}; at most {longest:,}"
         if self.longer:
             yield "", f"{counted(self.longer, 'review')} not read whole: longer than {self.words_read:,} words"
         yield "vocabulary", f"{self.ids:,} ids; {self.unknown:.1%} of the words held out are unknown"
         if self.repeated or self.near:
-            other = f"; {self.contradictory:,} contradict one another's labels" if self.contradictory else ""
+            other = f"; {self.contradictory:,} contradict each other's labels" if self.contradictory else ""
             yield "repeated", f"{self.repeated:,} word for word{other}"
             if self.near:
-                yield "", f"{self.near:,} more nearly: half of their runs of three words are the same"
+                yield "", f"{self.near:,} more nearly: half of their runs of three words agree"
         else:
             yield "repeated", "none, not even nearly"
         seen = int(self.seen.sum())

@@ -29,11 +29,11 @@ def test_lines_say_how_many_how_balanced_how_long_and_how_many_are_repeated(done
     expected = """\
 reviews     6 to train on, 5 given for validation
 positive    66.7% of those to train on, 60.0% of those held out
-words       median 3; nine of ten reviews have 2 to 21; at most 21
+words       median 3; nine of ten have 2 to 21; at most 21
             2 reviews not read whole: longer than 19 words
 vocabulary  31 ids; 16.1% of the words held out are unknown
-repeated    2 word for word; 2 contradict one another's labels
-            1 more nearly: half of their runs of three words are the same
+repeated    2 word for word; 2 contradict each other's labels
+            1 more nearly: half of their runs of three words agree
 both sides  2 held-out reviews repeat one to train on, 1 word for word"""
     lines = done.seen.lines()
     assert expected.splitlines()[:4] == lines[:4]
