@@ -62,8 +62,8 @@ FEW_CORES = 4
         help="Change any other setting of the recipe, by its name in the code: perturbation=0, "
              "pretraining.epochs=4; may be repeated.")  # fmt: skip
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
-        help="Skip pre-training and start from the pretrained.npz in the work directory of another run "
-             "(preset full).")  # fmt: skip
+        help="Skip pre-training and start from the pretrained.npz in the work directory of another run, whose words are "
+             "matched by name (preset full).")  # fmt: skip
 @option(_RECIPE, "--counterfactual", multiple=True, metavar="FILE",
         help="Reviews rewritten to the opposite sentiment, in the columns text, label and pair (preset full); may be "
              "repeated.")  # fmt: skip
@@ -76,7 +76,7 @@ FEW_CORES = 4
         help="Start from the network of this model, which has the same words, and let it join the teacher (preset "
              "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
-        help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
+        help="Directory for checkpoints, the training log and the page about it.  [default: OUTPUT.work]")  # fmt: skip
 @option(_RUN, "--checkpoint-seconds", type=Number(0), default=120.0, metavar="SECONDS",
         help="Seconds between checkpoints (presets default and full).")  # fmt: skip
 @option(_RUN, "--deterministic", is_flag=True,
