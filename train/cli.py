@@ -62,8 +62,8 @@ FEW_CORES = 4
         help="Change any other setting of the recipe, by its name in the code: perturbation=0, "
              "pretraining.epochs=4; may be repeated.")  # fmt: skip
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
-        help="Skip pre-training and start from the pretrained.npz in the work directory of another run, whose words are "
-             "matched by name (preset full).")  # fmt: skip
+        help="Skip pre-training and start from the pretrained.npz in the work directory of another run, whose words "
+             "are matched by name (preset full).")  # fmt: skip
 @option(_RECIPE, "--counterfactual", multiple=True, metavar="FILE",
         help="Reviews rewritten to the opposite sentiment, in the columns text, label and pair (preset full); may be "
              "repeated.")  # fmt: skip

@@ -119,13 +119,13 @@ def reliability(p: Doubles, labels: npt.NDArray[np.integer]) -> tuple[Bin, ...]:
         p: P(positive), float64[N].
         labels: int[N].
     """
-    drawn = np.random.default_rng(SEED).random((SIMULATIONS, len(p))) < p
-    bin_of = np.minimum((p * BINS).astype(int), BINS - 1)
+    rng, bin_of = np.random.default_rng(SEED), np.minimum((p * BINS).astype(int), BINS - 1)
+    drawn = np.array([np.bincount(bin_of, rng.random(len(p)) < p, BINS) for _ in range(SIMULATIONS)])
     bins = []
     for number in np.unique(bin_of).tolist():
         inside = bin_of == number
         point = Reliability(int(inside.sum()), float(p[inside].mean()), float((labels[inside] == 1).mean()))
-        low, high = np.quantile(drawn[:, inside].mean(axis=1), [0.025, 0.975])
+        low, high = np.quantile(drawn[:, number] / point.reviews, [0.025, 0.975])
         bins.append(Bin(point, float(low), float(high)))
     return tuple(bins)
 
