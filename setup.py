@@ -42,9 +42,11 @@ setup(
             "models/imdb/*",
             "samples/*.*",
             "samples/letters/*",
+            "report/layout.html",
             "report/page.css",
             "report/page.html",
             "report/page.js",
+            "report/parts.html",
         ]
     },
     # docs/dependencies.md says what each of these is for.

@@ -30,8 +30,9 @@ MAY_IMPORT = {
     "cli": "ui api",
     "__main__": "cli",
 }
-# With `scoring`, since it reads what `score` reads, and judges models by the answers that users get.
-TRAIN = "top storage formats models scoring cli.framework cli.inputs cli.numbers"
+# With `scoring`, since it reads what `score` reads, and judges models by the answers that users get; with `report`, by
+# whose means it writes a page.
+TRAIN = "top storage formats models scoring report analysis.statistics cli.framework cli.inputs cli.numbers"
 
 
 def paths(folder: str) -> list[Path]:

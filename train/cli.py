@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
 from train.options import changed, column_options, columns_and_reading, read_options
 from train.run import Run
-from train.sides import GIVEN
 from train.terminal import prepare
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
         help="Change any other setting of the recipe, by its name in the code: perturbation=0, "
              "pretraining.epochs=4; may be repeated.")  # fmt: skip
 @option(_RECIPE, "--pretrained", type=click.Path(path_type=Path), metavar="FILE",
-        help="Skip pre-training and start from the pretrained.npz in the work directory of another run "
-             "(preset full).")  # fmt: skip
+        help="Skip pre-training and start from the pretrained.npz in the work directory of another run, whose words "
+             "are matched by name (preset full).")  # fmt: skip
 @option(_RECIPE, "--counterfactual", multiple=True, metavar="FILE",
         help="Reviews rewritten to the opposite sentiment, in the columns text, label and pair (preset full); may be "
              "repeated.")  # fmt: skip
@@ -78,7 +78,7 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
         help="Start from the network of this model, which has the same words, and let it join the teacher (preset "
              "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
-        help="Directory for checkpoints, the training log and its curves.  [default: OUTPUT.work]")  # fmt: skip
+        help="Directory for checkpoints, the training log and the page about it.  [default: OUTPUT.work]")  # fmt: skip
 @option(_RUN, "--checkpoint-seconds", type=Number(0), default=120.0, metavar="SECONDS",
         help="Seconds between checkpoints (presets default and full).")  # fmt: skip
 @option(_RUN, "--deterministic", is_flag=True,
@@ -144,6 +144,8 @@ def train(
     console, say = prepare(deterministic)
     from batch_scorer.models.network import Architecture
     from train import full, notebook, trainer
+    from train.overview import overview
+    from train.page.write import write_page
     from train.progress import bar, measured
     from train.publish import publish
 
@@ -157,11 +159,9 @@ def train(
         architecture = notebook.architecture(recipe.vocabulary_size)
     data, rewritten = inputs.prepare(preset, recipe, architecture, say)
     architecture = dataclasses.replace(architecture, vocabulary_size=len(data.vocabulary))
-    how = "given for validation" if data.split_by == GIVEN else f"held out by {data.split_by}"
-    say(
-        f"{len(data.training):,} reviews to train on, {len(data.unlabelled):,} more to pre-train on, "
-        f"{len(data.validation):,} {how}; {len(data.vocabulary):,} ids"
-    )
+    seen = overview(data)
+    for line in seen.lines():
+        say(line)
     if preset == "notebook":
         lengths = data.lengths()
         say(f"the longest review has {lengths.max():,} ids, the mean is {lengths.mean():.2f}, start mark included")
@@ -177,12 +177,18 @@ def train(
     model_id = publish(output, name, architecture, data, fitted, recipe, inputs.provenance(rewritten))
     run.finish()
     draw_curves(run, say)
+    write_page(output, run, data, fitted, seen, {"data": inputs.sources, **fixed}, say)
     quality = fitted.validation
-    say(
-        f"model {model_id} in {output}: validation accuracy {quality['accuracy']:.4f} "
-        f"({quality['accuracy_low']:.4f} to {quality['accuracy_high']:.4f}), AUC {quality['auc']:.4f}, "
-        f"ECE {quality['ece']:.4f}"
-    )
+    figures = f"AUC {quality['auc']:.4f}, ECE {quality['ece']:.4f}"
+    say(f"model {model_id} in {output}: validation {accuracy(quality)}, {figures}")
+    if others := seen.without_repeats(fitted, data.validation):
+        say(f"without the held-out reviews that repeat one trained on: {accuracy(others)}")
+
+
+def accuracy(quality: Mapping[str, float]) -> str:
+    """An accuracy and its interval, in words."""
+    low, high = quality["accuracy_low"], quality["accuracy_high"]
+    return f"accuracy {quality['accuracy']:.4f} ({low:.4f} to {high:.4f})"
 
 
 def draw_curves(run: Run, say: Say) -> None:

@@ -17,6 +17,7 @@ from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import Tokenizer
 from train import fit as fine_tuning
 from train import pretrain, teacher, trainer
+from train.borrow import borrow
 from train.calibrate import calibrate
 from train.material import mixture
 from train.material.counterfactual import Rewritten
@@ -65,8 +66,9 @@ class Given:
     """What a run is given besides the labelled reviews, all of it optional.
 
     Args:
-        pretrained: the `pretrained.npz` of an earlier run on the same data, to start from. Every run leaves one.
-        taught: the `teacher.npz` of an earlier run on the same data, likewise.
+        pretrained: the `pretrained.npz` of an earlier run, to start from; its words are matched by name. Every run
+            leaves one.
+        taught: the `teacher.npz` of an earlier run on the same data, likewise to start from.
         rewritten: rewritten reviews.
         earlier: directory of a model of the same words and shape, which joins the teacher and starts the student.
     """
@@ -85,8 +87,8 @@ def fit(
     Validation reviews are not part of pre-training, not even without their labels.
 
     Raises:
-        InputError: an earlier run or model used different data, so that its words have different ids; or scikit-learn
-            is not installed.
+        InputError: an earlier run or model used data or sizes that do not go with these; or scikit-learn is not
+            installed.
         OptionError: `fine_tunings` is below 1, or there is no such start.
     """
     if importlib.util.find_spec("sklearn") is None:
@@ -112,7 +114,8 @@ def fit(
         )
         tensors = pretrain.pretrain(recipe.pretraining, architecture, data.counts, texts, held_out, run)
         replace_arrays(saved, {"vocabulary": np.array(data.vocabulary), "counts": data.counts, **tensors})
-    start = _load(given.pretrained or saved, data)
+    borrowed = borrow(given.pretrained or saved, data.vocabulary, data.counts, architecture, recipe.seed)
+    start = borrowed.tensors
     start["embedding"] = tied_embedding(start["embedding"], data.counts, data.vocabulary, data.tokenizer.aliases)
     earlier = _earlier(given.earlier, architecture, data) if given.earlier else None
     taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, earlier)
@@ -151,27 +154,6 @@ def calibrated(
     temperatures = fitted.temperatures(validation)
     quality = metrics(logits / temperatures, validation.labels, 1.0)
     return dataclasses.replace(fitted, temperature=float(np.median(temperatures)), validation=quality)
-
-
-def _load(path: Path, data: Prepared) -> dict[str, Floats]:
-    """The pre-trained tensors in a file, before words share ids."""
-    if not path.is_file():
-        raise InputError(
-            "the pre-trained tensors do not exist",
-            where=str(path),
-            expected="pretrained.npz, from the work directory of a run with --preset full",
-            fix="check --pretrained, or leave it out to pre-train",
-        )
-    with np.load(path) as stored:
-        same = stored["vocabulary"].tolist() == list(data.vocabulary) and (stored["counts"] == data.counts).all()
-        if not same:
-            raise InputError(
-                "the pre-trained tensors are for other data",
-                where=str(path),
-                expected="the words of this data, with the same counts",
-                fix="give the --data and --unlabelled of that run, or leave --pretrained out",
-            )
-        return {name: stored[name] for name in pretrain.TRAINED}
 
 
 def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:

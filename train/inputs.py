@@ -14,6 +14,7 @@ from batch_scorer.errors import OptionError
 from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import APOSTROPHES
+from train.borrow import borrow
 from train.data import Columns, Say, read_examples, read_texts
 from train.material.counterfactual import Rewritten
 from train.material.sources import read_rewritten
@@ -91,7 +92,7 @@ class Inputs:
         """Reads everything; the recipe says how.
 
         Args:
-            say: is told what is left out, and how the labels divide.
+            say: is told what is left out, how the labels divide, and how many words are pre-trained.
         """
         shape = (recipe.validation_share, recipe.vocabulary_size)
         reading = Reading(architecture.max_words, architecture.max_length)
@@ -114,7 +115,10 @@ class Inputs:
                 self.counterfactual, self.columns, examples, recipe.validation_share, self.holdout
             )
         left_out = rewritten.left_out if rewritten else None
-        return from_texts(examples, *shape, reading, False, texts, left_out), rewritten
+        data = from_texts(examples, *shape, reading, False, texts, left_out)
+        if self.pretrained:  # before hours of work, not after
+            say(borrow(self.pretrained, data.vocabulary, data.counts, architecture, recipe.seed).sentence())
+        return data, rewritten
 
     def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., Fitted]:
         """The function of recipe, architecture, data and run that fits the network of a preset."""

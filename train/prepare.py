@@ -80,6 +80,7 @@ class Prepared:
         ties: the classes of words that share an id.
         split_by: the rule that made the two sides.
         labelling: column, rule and balance of the labels, as a model's manifest keeps them; None where not known.
+        validation_ids: what identifies the validation reviews; empty where they have no ids.
     """
 
     tokenizer: Tokenizer
@@ -92,6 +93,7 @@ class Prepared:
     ties: Sequence[WordClass] = ()
     split_by: str = BY_HASH
     labelling: Mapping[str, Any] | None = None
+    validation_ids: Sequence[str] = ()
 
     @property
     def vocabulary(self) -> Sequence[str]:
@@ -181,6 +183,7 @@ def from_texts(
         reading.ties,
         split.by,
         examples.labelling,
+        validation.ids,
     )
 
 

@@ -19,19 +19,11 @@ import tensorflow as tf
 from batch_scorer.errors import OptionError
 from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import PAD
+from train.borrow import TENSORS
 from train.data import Ids, bucketed_batches, pad
 from train.lstm import TrainedClassifier
 from train.network import normalised, random_embedding
 from train.run import PRETRAINING, Run
-
-TRAINED = (
-    "embedding",
-    *(
-        f"lstm.{direction}.{part}"
-        for direction in ("forward", "backward")
-        for part in ("kernel", "recurrent_kernel", "bias")
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ class LanguageModels:
         self.bias = tf.Variable(np.log(np.maximum(counts, 1) / counts.sum()).astype(np.float32))  # [V], unigram
         self.frequency = tf.constant((counts / counts.sum())[:, None], tf.float32)  # [V, 1]
         named = self.network.tensor_variables()
-        self.tensors = {name: named[name] for name in TRAINED}
+        self.tensors = {name: named[name] for name in TENSORS}
         self.variables = [*self.tensors.values(), self.bias]
         schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
         self.optimizer = tf.keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm)
@@ -184,7 +176,7 @@ def pretrain(
         held_out: texts whose perplexity is measured after each epoch, for information only.
 
     Returns:
-        The tensors `TRAINED`, the embedding before its normalisation.
+        The tensors `TENSORS`, the embedding before its normalisation.
     """
     steps = math.ceil(len(texts) / recipe.batch_size)
     models = LanguageModels(recipe, architecture, counts, steps)

@@ -73,7 +73,7 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
         for at, (row, middle) in enumerate(zip(histogram_bins, middles, strict=True))
     ]
     bars = (
-        _rows(rows)
+        inline(rows)
         .mark_rect(xOffset=0.5, x2Offset=-0.5)
         .encode(
             x=_edges_axis(histogram.edges, len(rows), "negative  ←  probability of positive  →  positive"),
@@ -86,8 +86,8 @@ def score_chart(histogram: Histogram, threshold: float, width: int, label: str) 
     below = sum(1 for low, _ in _ranges(histogram.edges, len(rows)) if low < threshold)
     low, high = _ranges(histogram.edges, len(rows))[max(below - 1, 0)]
     at = max(below - 1, 0) + (threshold - low) / ((high - low) or 1)
-    rule = _rows([{"at": at}]).mark_rule(color="var(--ink)", strokeDash=[4, 3]).encode(x=alt.X("at:Q"))
-    return _svg(alt.layer(bars, rule), width, 180, label)
+    rule = inline([{"at": at}]).mark_rule(color="var(--ink)", strokeDash=[4, 3]).encode(x=alt.X("at:Q"))
+    return svg_of(alt.layer(bars, rule), width, 180, label)
 
 
 def drift_chart(drift: Drift, label: str) -> str:
@@ -101,7 +101,7 @@ def drift_chart(drift: Drift, label: str) -> str:
         drawn = drawn[: max([FEWEST_BINS, *(at + 1 for at in filled)])]
     rows = [{"from": at, "to": at + 1, "share": row.run_share} for at, row in enumerate(drawn)]
     bars = (
-        _rows(rows)
+        inline(rows)
         .mark_rect(color="var(--bar)", xOffset=0.5, x2Offset=-0.5)
         .encode(
             x=_edges_axis(histogram.edges, len(rows), AXES.get(drift.name, drift.name)),
@@ -112,14 +112,14 @@ def drift_chart(drift: Drift, label: str) -> str:
     )
     shares = [row.other_share for row in drawn if row.other_share is not None]
     if not shares:
-        return _svg(bars, NARROW, 140, label)
+        return svg_of(bars, NARROW, 140, label)
     steps = [{"from": at, "share": share} for at, share in enumerate([*shares, shares[-1]])]
     line = (
-        _rows(steps)
+        inline(steps)
         .mark_line(color="var(--ink)", strokeWidth=1.75, interpolate="step-after")
         .encode(x=alt.X("from:Q"), y=alt.Y("share:Q"))
     )
-    return _svg(alt.layer(bars, line), NARROW, 140, label)
+    return svg_of(alt.layer(bars, line), NARROW, 140, label)
 
 
 def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
@@ -143,18 +143,18 @@ def reliability_chart(reliability: Sequence[Reliability], label: str) -> str:
     x = alt.X("from:Q", scale=unit, axis=alt.Axis(title="mean probability", format=".2f", **axis))
     y = alt.Y("share:Q", scale=unit, axis=alt.Axis(title="actually positive", format=".0%", **axis))
     ends = [{"from": 0, "share": 0}, {"from": 1, "share": 1}]
-    ideal = _rows(ends).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
-    points = _rows(rows)
+    ideal = inline(ends).mark_line(color="var(--muted)", strokeDash=[4, 3], strokeWidth=1)
+    points = inline(rows)
     size = alt.Size("reviews:Q", scale=alt.Scale(domainMin=0, range=[12, 160]), legend=None)
     layers = alt.layer(
         ideal.encode(x=x, y=y),
         points.mark_rule(color="var(--accent)", strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q", scale=unit), y2="high:Q"),
         points.mark_point(color="var(--accent)", filled=True, opacity=1).encode(x=x, y=y, size=size),
     )
-    return _svg(layers, SQUARE, SQUARE, label)
+    return svg_of(layers, SQUARE, SQUARE, label)
 
 
-def _rows(rows: list[dict[str, Any]]) -> alt.Chart:
+def inline(rows: list[dict[str, Any]]) -> alt.Chart:
     import altair as alt
 
     return alt.Chart(alt.InlineData(values=rows))
@@ -204,7 +204,7 @@ def _share_axis() -> alt.Y:
     return alt.Y("share:Q", axis=alt.Axis(format=".0%", tickCount=4, domain=False, ticks=False, title=None))
 
 
-def _svg(chart: Any, width: int, height: int, label: str) -> str:
+def svg_of(chart: Any, width: int, height: int, label: str) -> str:
     """The chart as an `<svg>` for a page, with `label` for screen readers."""
     text = {"labelColor": "var(--muted)", "titleColor": "var(--muted)", "labelFontSize": 12, "titleFontSize": 12}
     lines = {"gridColor": "var(--rule)", "domainColor": "var(--muted)", "tickColor": "var(--muted)"}

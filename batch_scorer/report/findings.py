@@ -79,6 +79,7 @@ class Review:
     """A review to look at.
 
     Args:
+        source: where it comes from; empty where there is nothing to say.
         lists: which of `LISTS` it is in.
         ranks: its rank in each of these, from 1.
         words: in the order of the text; `token` may be cut.

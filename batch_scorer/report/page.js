@@ -180,10 +180,11 @@
 
     function facts(review) {
       const read = review.read < review.words ? `, of which the last ${number(review.read)} were read` : "";
+      const place = review.source ? ["; ", bdi(review.source), ` at ${number(review.offset)}`] : [];
       const truth = review.truth === null ? [] : [", actually ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
       return make("div", { class: "facts" },
         make("p", {}, make("b", { class: side(review.label) }, review.label), ", probability of positive ", make("b", {}, chance(review.probability)), ...truth),
-        make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown; `, bdi(review.source), ` at ${number(review.offset)}`));
+        make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown`, ...place));
     }
 
     function modes() {

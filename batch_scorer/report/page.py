@@ -35,10 +35,42 @@ INVISIBLE = (
 
 
 def render(findings: Findings) -> bytes:
-    """The whole page, as UTF-8."""
-    from jinja2 import Environment, StrictUndefined
+    """The whole page of a report, as UTF-8."""
+    return fill(
+        _resource("page.html"),
+        page_data.as_json(findings.reviews, findings.bias, findings.max_words),
+        f=findings,
+        sections=_sections(findings),
+        identities=[identity for identity in (findings.run, findings.reference) if identity],
+        score=_score(findings),
+        drift=[_drift(drift, "the training data") for drift in findings.drift],
+        drift_reference=[_drift(drift, "the reference run") for drift in findings.drift_reference],
+        positive_words=_bars(findings.positive_words),
+        negative_words=_bars(findings.negative_words),
+        changed_words=_changes(findings.changed_words),
+        reliability=_reliability(findings),
+        slices=slice_rows(findings.quality.slices) if findings.quality else None,
+        lists=page_data.lists(findings.reviews),
+    )
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+def fill(template: str, data: str, **values: Any) -> bytes:
+    """A self-contained page in the layout of a report, as UTF-8.
+
+    Args:
+        template: Jinja, which extends `layout.html` and may import from `parts.html`.
+        data: the JSON that `page.js` reads, as `page_data.as_json` gives it.
+        values: what the template shows; `sections` are pairs of the id of a section and its title.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_resource),
+    )
     environment.filters |= {
         "number": lambda number: f"{number:,}",
         "percent": percent,
@@ -49,24 +81,8 @@ def render(findings: Findings) -> bytes:
         "moment": _moment,
     }
     css, js = (_resource(name) for name in ("page.css", "page.js"))
-    page = environment.from_string(_resource("page.html")).render(
-        f=findings,
-        version=__version__,
-        policy=_policy(css, js),
-        css=Markup(css),
-        js=Markup(js),
-        data=Markup(page_data.as_json(findings)),
-        sections=_sections(findings),
-        identities=[identity for identity in (findings.run, findings.reference) if identity],
-        score=_score(findings),
-        drift=[_drift(drift, "the training data") for drift in findings.drift],
-        drift_reference=[_drift(drift, "the reference run") for drift in findings.drift_reference],
-        positive_words=_bars(findings.positive_words),
-        negative_words=_bars(findings.negative_words),
-        changed_words=_changes(findings.changed_words),
-        reliability=_reliability(findings),
-        slices=_slices(findings.quality.slices) if findings.quality else None,
-        lists=page_data.lists(findings.reviews),
+    page = environment.from_string(template).render(
+        version=__version__, policy=_policy(css, js), css=Markup(css), js=Markup(js), data=Markup(data), **values
     )
     return page.strip().encode("utf-8", "replace") + b"\n"
 
@@ -157,10 +173,10 @@ def _bars(words: Sequence[WordTotal]) -> dict[str, Any] | None:
         mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_sign else None
         rows.append({"word": word, "width": round(abs(word.contribution) / largest * 100, 1), "mark": mark})
     with_reference = any(word.reference is not None for word in words)
-    return {"rows": rows, "with_reference": with_reference, "digits": _digits(largest)}
+    return {"rows": rows, "with_reference": with_reference, "digits": digits_of(largest)}
 
 
-def _digits(largest: float) -> int:
+def digits_of(largest: float) -> int:
     """How many decimals to show of figures whose largest is this."""
     return 0 if largest >= 1000 else 1 if largest >= 100 else 2
 
@@ -177,7 +193,7 @@ def _changes(words: Sequence[WordTotal]) -> dict[str, Any]:
         }
         for word, change in zip(words, changes, strict=True)
     ]
-    return {"rows": rows, "digits": _digits(max((abs(word.contribution) for word in words), default=0))}
+    return {"rows": rows, "digits": digits_of(max((abs(word.contribution) for word in words), default=0))}
 
 
 def _reliability(f: Findings) -> Markup | None:
@@ -189,12 +205,15 @@ def _reliability(f: Findings) -> Markup | None:
 
 
 @dataclass(frozen=True)
-class _Slices:
+class SliceRows:
+    """Slices as they are drawn, between the lowest share that is shown and 1, in percent of the width."""
+
     floor: float
     rows: list[dict[str, Any]]
 
 
-def _slices(slices: Sequence[Slice]) -> _Slices | None:
+def slice_rows(slices: Sequence[Slice]) -> SliceRows | None:
+    """What `slice_table` in `parts.html` draws; None without slices."""
     if not slices:
         return None
     floor = min(int(one.low * 10) for one in slices) / 10
@@ -211,4 +230,4 @@ def _slices(slices: Sequence[Slice]) -> _Slices | None:
         }
         for one in slices
     ]
-    return _Slices(floor, rows)
+    return SliceRows(floor, rows)

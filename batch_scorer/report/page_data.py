@@ -1,4 +1,4 @@
-"""Findings -> the JSON that the page's script reads: compact, and rounded so that each sum shown adds up."""
+"""Reviews -> the JSON that the page's script reads: compact, and rounded so that each sum shown adds up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from batch_scorer.report.findings import LEAST_CERTAIN, MOST_NEGATIVE, MOST_POSITIVE, MOST_SURPRISING, Findings, Review
+from batch_scorer.report.findings import LEAST_CERTAIN, MOST_NEGATIVE, MOST_POSITIVE, MOST_SURPRISING, Review
 
 TITLES = {
     MOST_POSITIVE: "Most positive",
@@ -28,12 +28,17 @@ def lists(reviews: Sequence[Review]) -> list[tuple[str, str, int]]:
     return [*filled, (ALL, "All of these", len(reviews))]
 
 
-def as_json(findings: Findings) -> str:
-    """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element."""
+def as_json(reviews: Sequence[Review], bias: float, max_words: int) -> str:
+    """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element.
+
+    Args:
+        bias: of the model, the part of each logit that comes from no word.
+        max_words: the most words of a review that it reads at a time.
+    """
     data = {
-        "bias": round(findings.bias * UNIT),
-        "maxWords": findings.max_words,
-        "reviews": [_review(review, findings.bias) for review in findings.reviews],
+        "bias": round(bias * UNIT),
+        "maxWords": max_words,
+        "reviews": [_review(review, bias) for review in reviews],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

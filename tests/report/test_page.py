@@ -215,7 +215,7 @@ def test_dark_scheme_is_the_same_by_preference_and_by_button() -> None:
 
 def test_sum_on_the_page_adds_up_with_each_term_within_a_thousandth() -> None:
     some = findings(each=4)
-    data = json.loads(page_data.as_json(some))
+    data = json.loads(page_data.as_json(some.reviews, some.bias, some.max_words))
     for review, row in zip(some.reviews, data["reviews"], strict=True):
         listed = [word for word in row["listed"] if word[6]]
         assert row["logit"] == data["bias"] + sum(word[5] for word in listed) + row["rest"]

@@ -16,11 +16,12 @@ import pytest
 
 from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models import artifact
+from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import APOSTROPHES
 from tests.processes import GUARD_S
 from tests.train.killed import noting
 from tests.train.test_train import BAD, GOOD, examples, run, write
-from train import pretrain
+from train.borrow import TENSORS
 from train.full import first_weights
 from train.run import Run
 
@@ -132,7 +133,7 @@ def stopped_at(model: Path) -> tuple[str, int, bool]:
 
 
 @pytest.mark.slow
-def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(whole: Path, tmp_path: Path) -> None:
+def test_pretrained_tensors_of_another_run_on_the_same_data_are_taken_to_the_bit(whole: Path, tmp_path: Path) -> None:
     kept = whole.with_name("whole.work") / "pretrained.npz"
     second = tmp_path / "second"
     run(*words(whole.parent, second, "--pretrained", kept))
@@ -146,11 +147,33 @@ def test_pretrained_tensors_of_another_run_are_taken_or_refused_by_their_words(w
     again = run(*words(whole.parent, tmp_path / "fourth", "--resume", "--work", tmp_path / "second.work"))
     assert OptionError.exit_code == again.exit_code
     assert "pretrained None" in again.output
-    other = tmp_path / "other.jsonl"
+
+
+@pytest.mark.slow
+def test_pretrained_tensors_of_other_data_are_taken_by_the_names_of_their_words(whole: Path, tmp_path: Path) -> None:
+    kept, other = whole.with_name("whole.work") / "pretrained.npz", tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps({**e, "text": f"{e['text']} indeed"}) + "\n" for e in examples()))
-    refused = run("--preset", "full", "--data", other, "--pretrained", kept, "--output", tmp_path / "fifth")
+    given = ("--preset", "full", "--data", other, "--pretrained", kept, "--epochs", 1, "--batch-size", 32,
+             "--set", "fine_tunings=1", "--set", "perturbation=0", "--set", "mixture.sentences=0",
+             "--set", "mixture.adversarial=0", "--set", "teacher.folds=0")  # fmt: skip
+    done = run(*given, "--output", tmp_path / "model")
+    assert 0 == done.exit_code, done.output
+    assert "words are pre-trained," in done.output
+    model = artifact.load(str(tmp_path / "model"))
+    with np.load(kept) as stored:
+        assert "indeed" in set(model.vocabulary) - set(stored["vocabulary"].tolist())
+
+
+def test_pretrained_tensors_that_know_too_few_words_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    shapes, tokens = Architecture().tensor_shapes(), np.array(["<pad>", "<start>", "<oov>", "der", "film"])
+    tensors = {name: np.zeros(shapes[name], np.float32) for name in TENSORS}
+    tensors["embedding"] = tensors["embedding"][: len(tokens)]
+    np.savez(tmp_path / "kept.npz", vocabulary=tokens, counts=np.array([0, 1, 1, 9, 9]), **tensors)
+    given = ("--preset", "full", "--data", write(tmp_path, "jsonl"), "--pretrained", tmp_path / "kept.npz")
+    refused = run(*given, "--output", tmp_path / "model")
     assert InputError.exit_code == refused.exit_code
-    assert "other data" in refused.output
+    assert "know too few of the words" in refused.output
+    assert ["kept.npz", "reviews.jsonl"] == sorted(path.name for path in tmp_path.iterdir())
 
 
 def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: Path, tiny_model: Path) -> None:
@@ -200,6 +223,4 @@ def test_shipped_pretraining_is_of_the_words_of_the_shipped_model() -> None:
     shapes = model.architecture.tensor_shapes()
     with np.load(ROOT / "train" / "pretrained" / "imdb.npz") as stored:
         assert list(model.vocabulary) == stored["vocabulary"].tolist()
-        assert {name: shapes[name] for name in pretrain.TRAINED} == {
-            name: stored[name].shape for name in pretrain.TRAINED
-        }
+        assert {name: shapes[name] for name in TENSORS} == {name: stored[name].shape for name in TENSORS}

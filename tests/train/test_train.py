@@ -134,7 +134,7 @@ def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:
     assert labels.items() <= model.manifest["training"]["labels"].items()
     assert "hash" == model.manifest["training"]["split_by"]
     kept = {path.name for path in (tmp_path / "m[v1].work").iterdir()}
-    assert {"curves.svg", "log.jsonl", "settings.json"} == kept
+    assert {"curves.svg", "log.jsonl", "settings.json", "training.html"} == kept
     engine = ExactEngine(model)
     texts = ["a wonderful film, loved it", "the worst, boring film"]
     good, bad = (engine.run([model.tokenizer.ids(words(text))]).logit[0] for text in texts)
