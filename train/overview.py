@@ -7,7 +7,7 @@ counted, and the figures are given without them too, instead of moving any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,10 @@ from train.duplicates import Duplicates, Numbers, find_duplicates, numbered
 from train.fit import Fitted
 from train.metrics import metrics
 from train.prepare import Encoded, Prepared
-from train.sides import GIVEN
+from train.sides import GIVEN, IN_TURN
 
 _LABEL = 12  # characters of the first column
+_HELD_OUT = {GIVEN: "given for validation", IN_TURN: "held out in turn"}
 _MIDDLE = (0.05, 0.5, 0.95)  # quantiles of the length
 
 
@@ -43,6 +44,7 @@ class Overview:
         near: reviews that nearly repeat an earlier one; those in `repeated` do not count.
         seen_exactly: held-out reviews with the words of one to train on.
         seen: bool[validation], held-out reviews that repeat one to train on, nearly or word for word.
+        in_turn: whether those held out are trained on too, by other networks.
         from_ids: whether reviews were compared by the ids that are read, since only these are known.
     """
 
@@ -61,6 +63,7 @@ class Overview:
     near: int
     seen_exactly: int
     seen: npt.NDArray[np.bool_]
+    in_turn: bool = False
     from_ids: bool = False
 
     def lines(self) -> list[str]:
@@ -69,11 +72,15 @@ class Overview:
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Pairs of a name and a sentence; where the name is empty, the sentence goes on with the one before it."""
-        yield "reviews", f"{self.training:,} to train on, {self.validation:,} {self.held_out}"
+        others = "of them " if self.in_turn else ""
+        yield "reviews", f"{self.training:,} to train on, {self.validation:,} {others}{self.held_out}"
         if self.unlabelled:
             yield "", f"{self.unlabelled:,} more to pre-train on, without labels"
         trained, held = self.positive
-        yield "positive", f"{trained:.1%} of those to train on, {held:.1%} of those held out"
+        shares = (
+            f"{trained:.1%}" if self.in_turn else f"{trained:.1%} of those to train on, {held:.1%} of those held out"
+        )
+        yield "positive", shares
         low, median, high, longest = self.lengths
         yield "words", f"median {median:,}; nine of ten have {low:,} to {high:,}; at most {longest:,}"
         if self.longer:
@@ -105,21 +112,25 @@ class Overview:
 
 def overview(data: Prepared) -> Overview:
     """Measures the reviews of both sides. Where only their ids are known, they are compared by those that are read."""
-    tokenizer, sides = data.tokenizer, (data.training, data.validation)
+    in_turn = data.split_by == IN_TURN
+    tokenizer, sides = data.tokenizer, (data.training,) if in_turn else (data.training, data.validation)
     n_tokens = np.concatenate([side.n_tokens for side in sides])
-    found = find_duplicates(_numbers(data))
+    found = find_duplicates(_numbers(data, ("training",) if in_turn else ("training", "validation")))
     labels = np.concatenate([side.labels for side in sides])
     trained = np.arange(len(labels)) < len(data.training)
     low, median, high = (round(n) for n in np.quantile(n_tokens, _MIDDLE).tolist())
     words_read = tokenizer.max_words * tokenizer.max_windows
     read = int(data.validation.n_read.sum())
     place = np.arange(len(labels))
+    seen = np.isin(found.near[~trained], found.near[trained])
+    if in_turn:
+        seen = np.zeros(len(data.validation), np.bool_)
     return Overview(
         training=len(data.training),
         validation=len(data.validation),
         unlabelled=len(data.unlabelled),
-        held_out="given for validation" if data.split_by == GIVEN else f"held out by {data.split_by}",
-        positive=tuple(float(side.labels.mean()) for side in sides),  # type: ignore[arg-type]
+        held_out=_HELD_OUT.get(data.split_by, f"held out by {data.split_by}"),
+        positive=(float(data.training.labels.mean()), float(data.validation.labels.mean())),
         lengths=(low, median, high, int(n_tokens.max())),
         words_read=words_read,
         longer=int((n_tokens > words_read).sum()),
@@ -129,14 +140,15 @@ def overview(data: Prepared) -> Overview:
         contradictory=_contradictory(found, labels),
         near=int(((found.near != place) & (found.same == place)).sum()),
         seen_exactly=int(np.isin(found.same[~trained], found.same[trained]).sum()),
-        seen=np.isin(found.near[~trained], found.near[trained]),
+        seen=seen,
+        in_turn=in_turn,
         from_ids=not data.texts,
     )
 
 
-def _numbers(data: Prepared) -> list[Numbers]:
+def _numbers(data: Prepared, sides: Sequence[str]) -> list[Numbers]:
     if data.texts:
-        return numbered([*data.texts["training"], *data.texts["validation"]])
+        return numbered([text for side in sides for text in data.texts[side]])
     return [ids.astype(np.uint32) for side in (data.training, data.validation) for ids in side.ids]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from batch_scorer.errors import InputError
 
-BY_HASH, STRATIFIED, GIVEN = "hash", "hash within each label", "given"  # the rules
+BY_HASH, STRATIFIED, GIVEN, IN_TURN = "hash", "hash within each label", "given", "cross-validation"  # the rules
 MIN_HELD_OUT = 4  # reviews that choose an epoch and fit a temperature
 
 

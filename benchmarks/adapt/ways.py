@@ -17,7 +17,7 @@ from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import MAX_IDS, MAX_WORDS, OOV
 from train import fit, trainer
 from train.adapt.blend import folds_of
-from train.adapt.fitting import adapt
+from train.adapt.fitting import Folds, adapt
 from train.adapt.table import linear_model
 from train.adapt.tuner import Recipe
 from train.adapt.vocabulary import grown
@@ -49,7 +49,8 @@ def adapted(examples: Examples, texts: Sequence[str], seed: int) -> Doubles:
     recipe = Recipe(curve=0, seed=seed)
     tokenizer = grown(start.tokenizer, examples.texts, recipe.new_words, recipe.least_count)
     with tempfile.TemporaryDirectory() as work:
-        fitted = adapt(recipe, start, tokenizer, examples, [], Run(Path(work) / "work", False, {})).fitted
+        run = Run(Path(work) / "work", False, {})
+        fitted = adapt(recipe, start, tokenizer, examples, Folds.make(recipe, examples), [], run).fitted
     architecture = dataclasses.replace(start.architecture, vocabulary_size=len(tokenizer.vocabulary))
     side = encoded(_unlabelled(texts), tokenizer)
     return side.pooled(predictor(architecture, fitted.tensors)(side.ids)) / fitted.temperatures(side)

@@ -16,17 +16,19 @@ from batch_scorer.errors import InputError
 from batch_scorer.escape import install
 from batch_scorer.models.artifact import SHIPPED, Artifact, load
 from batch_scorer.models.tokenizer import Tokenizer, has_words
-from train.adapt.fitting import Adapted, adapt
-from train.adapt.table import Line, linear_logits, lines_of, table, verdict
+from train.adapt.fitting import Adapted, Folds, adapt
+from train.adapt.table import Line, Story, linear_logits, lines_of, table, verdict
 from train.adapt.tuner import Recipe
 from train.adapt.vocabulary import grown
 from train.data import Examples, Say, read_examples, read_texts
 from train.options import changed
+from train.overview import overview
+from train.page.write import write_page
 from train.prepare import Prepared, encoded
 from train.progress import bar
 from train.publish import publish
 from train.run import Run, replace_text
-from train.sides import GIVEN
+from train.sides import GIVEN, IN_TURN, STRATIFIED
 from train.terminal import prepare
 
 if TYPE_CHECKING:
@@ -36,7 +38,6 @@ RunOf = Callable[[Mapping[str, Any]], AbstractContextManager[Run]]
 
 SHIPPED_NAME = "shipped"
 FEWEST = 8  # of either label
-CROSS_VALIDATED = "cross-validation"
 
 
 def load_start(path: str) -> Artifact:
@@ -112,46 +113,49 @@ def adapt_model(
         run_of: makes the run of its settings, as JSON.
     """
     examples, unlabelled = read_labels(inputs, say)
-    trained_on = examples.texts if examples.given is None else examples.subset(~examples.given).texts
-    tokenizer = grown(start.tokenizer, [*trained_on, *unlabelled], recipe.new_words, recipe.least_count)
+    folds = Folds.make(recipe, examples)
+    tokenizer = grown(
+        start.tokenizer, [*examples.subset(~folds.given).texts, *unlabelled], recipe.new_words, recipe.least_count
+    )
+    data = prepared(tokenizer, examples, folds, unlabelled)
+    seen = overview(data)
+    for line in seen.lines():
+        say(line)
     new_words = len(tokenizer.vocabulary) - len(start.vocabulary)
     say(f"starting from {start.manifest['name']} {start.model_id}; {new_words:,} new words")
-    data = _prepared(start, tokenizer, examples, unlabelled)
     settings = {"adapt": dataclasses.asdict(recipe), "start": start.model_id, "data": data.digest()}
     with run_of(settings) as run:
-        adapted = adapt(recipe, start, tokenizer, examples, unlabelled, run)
+        adapted = adapt(recipe, start, tokenizer, examples, folds, unlabelled, run)
     linear = linear_logits(examples, adapted)
     lines, said = lines_of(examples, adapted, linear), verdict(examples, adapted, linear)
-    model_id = _publish(start, data, adapted, recipe, output, name)
+    architecture = dataclasses.replace(start.architecture, vocabulary_size=len(tokenizer.vocabulary))
+    provenance = {"start_model": start.model_id, "new_words": new_words, "share_of_new_weights": adapted.share}
+    model_id = publish(output, name, architecture, data, adapted.fitted, recipe, provenance)
     run.finish()
     _tell(run, examples, adapted, lines, said, say)
+    write_page(output, run, data, adapted.fitted, seen, {"data": inputs.sources, **settings}, say, Story(lines, said))
     return model_id
 
 
-def _prepared(start: Artifact, tokenizer: Tokenizer, examples: Examples, unlabelled: list[str]) -> Prepared:
-    """The data as `publish` and the settings take them; the validation side is what is held out by some network."""
-    side, counts = encoded(examples, tokenizer), np.zeros(len(tokenizer.vocabulary), np.int64)  # which nothing needs
-    by = CROSS_VALIDATED if examples.given is None else GIVEN
-    texts = {"training": examples.texts, "validation": examples.texts}
-    training = side if examples.given is None else side.subset(~examples.given)
+def prepared(tokenizer: Tokenizer, examples: Examples, folds: Folds, unlabelled: list[str]) -> Prepared:
+    """The data, of which the validation side is what some network is not fitted to."""
+    sides = {"training": ~folds.given, "validation": folds.measured}
+    texts = {name: examples.subset(side).texts for name, side in sides.items()}
+    whole = encoded(examples, tokenizer)
+    by = GIVEN if examples.given is not None else STRATIFIED if folds.networks == 1 else IN_TURN
     return Prepared(
-        tokenizer, counts, training, side, examples.fingerprint(), texts, unlabelled, (), by, examples.labelling
+        tokenizer,
+        np.zeros(len(tokenizer.vocabulary), np.int64),  # counts, which are for trainings from nothing
+        whole.subset(sides["training"]),
+        whole.subset(sides["validation"]),
+        examples.fingerprint(),
+        texts,
+        unlabelled,
+        (),
+        by,
+        examples.labelling,
+        examples.subset(sides["validation"]).ids,
     )
-
-
-def _publish(start: Artifact, data: Prepared, adapted: Adapted, recipe: Recipe, output: Path, name: str) -> str:
-    chosen = adapted.held_out
-    texts = [text for text, is_held in zip(data.texts["training"], chosen.tolist(), strict=True) if is_held]
-    data = dataclasses.replace(
-        data, validation=data.validation.subset(chosen), texts={**data.texts, "validation": texts}
-    )
-    architecture = dataclasses.replace(start.architecture, vocabulary_size=len(adapted.tokenizer.vocabulary))
-    provenance: Mapping[str, Any] = {
-        "start_model": start.model_id,
-        "new_words": len(adapted.tokenizer.vocabulary) - len(start.vocabulary),
-        "share_of_new_weights": adapted.share,
-    }
-    return publish(output, name, architecture, data, adapted.fitted, recipe, provenance)
 
 
 def _tell(run: Run, examples: Examples, adapted: Adapted, lines: list[Line], said: list[str], say: Say) -> None:
@@ -159,11 +163,8 @@ def _tell(run: Run, examples: Examples, adapted: Adapted, lines: list[Line], sai
     how = "given for validation" if examples.given is not None else "scored by networks that were not fitted to them"
     say("")
     say(f"{int(adapted.held_out.sum()):,} labelled texts, {how}:")
-    say("")
-    say(table(lines))
-    say("")
-    for sentence in said:
-        say(sentence)
+    for line in ("", *table(lines), "", *said):
+        say(line)
     say(
         f"The model takes {adapted.share:.0%} of what the networks learnt; temperatures are multiplied by "
         f"{adapted.correction.scale:.2f}, and {adapted.correction.shift:+.2f} is added to each logit."

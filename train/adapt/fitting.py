@@ -82,13 +82,24 @@ class Folds:
         return np.asarray(self.of == network)
 
     @property
+    def given(self) -> npt.NDArray[np.bool_]:
+        """bool[N]: the texts that no network is fitted to."""
+        return self.held_out(0) if self.networks == 1 else np.zeros(len(self.of), np.bool_)
+
+    @property
     def measured(self) -> npt.NDArray[np.bool_]:
         """bool[N]: the texts that some network is not fitted to."""
         return np.asarray((self.of >= 0) & (self.of < self.networks))
 
 
 def adapt(
-    recipe: Recipe, start: Artifact, tokenizer: Tokenizer, examples: Examples, unlabelled: Sequence[str], run: Run
+    recipe: Recipe,
+    start: Artifact,
+    tokenizer: Tokenizer,
+    examples: Examples,
+    folds: Folds,
+    unlabelled: Sequence[str],
+    run: Run,
 ) -> Adapted:
     """Fits the networks, takes their mean, and chooses how much of it the model takes.
 
@@ -101,7 +112,6 @@ def adapt(
     architecture = dataclasses.replace(start.architecture, vocabulary_size=len(tokenizer.vocabulary))
     embedding = with_new_words(start.tensors["embedding"], tokenizer, [*texts.ids, *further])
     tuner = Tuner(recipe, architecture, {**start.tensors, "embedding": embedding}, texts.ids)
-    folds = Folds.make(recipe, examples)
     temperatures = _temperatures(start, texts)
     networks = [_fitted(tuner, texts, ~folds.held_out(k), k, f"{ADAPTING} {k + 1}", run) for k in range(folds.networks)]
     held_out = _held_out(tuner, texts, networks, folds, temperatures)

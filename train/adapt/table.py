@@ -33,6 +33,14 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Story:
+    """What adapting was worth: a line for each model, and the same in sentences."""
+
+    lines: Sequence[Line]
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Change:
     """By how much one model's mean log loss is below another's on the same texts, with a 95 % interval."""
 
@@ -107,8 +115,8 @@ def lines_of(examples: Examples, adapted: Adapted, linear: Doubles) -> list[Line
     return lines
 
 
-def table(lines: Sequence[Line]) -> str:
-    """The lines as text, at most 80 columns wide."""
+def table(lines: Sequence[Line]) -> list[str]:
+    """Lines of text, at most 80 columns wide."""
     rows: list[tuple[str, ...]] = [HEADINGS]
     for line in lines:
         interval = f"{line.quality['accuracy_low']:.3f} to {line.quality['accuracy_high']:.3f}"
@@ -120,7 +128,7 @@ def table(lines: Sequence[Line]) -> str:
         first, *cells = (cell.ljust(width) if i in (0, 2) else cell.rjust(width)
                          for i, (cell, width) in enumerate(zip(row, widths, strict=True)))  # fmt: skip
         text.append("  ".join([first, *cells]).rstrip())
-    return "\n".join(text)
+    return text
 
 
 def verdict(examples: Examples, adapted: Adapted, linear: Doubles) -> list[str]:

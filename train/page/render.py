@@ -12,6 +12,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.windows import in_words
 from batch_scorer.report import page, page_data
 from batch_scorer.report.charts import reliability_chart
+from train.adapt.table import Story
 from train.fit import Fitted
 from train.overview import Overview
 from train.page.curves import curves, epochs
@@ -19,10 +20,11 @@ from train.page.findings import LISTS, Findings
 from train.prepare import Prepared
 from train.run import AVERAGE, FINE_TUNING, Line
 
+CURVES, ADAPTED = "curves", "What adapting was worth"
 SECTIONS = (
     ("figures", "At a glance"),
     ("about", "Data"),
-    ("curves", "Learning curves"),
+    (CURVES, "Learning curves"),
     ("quality", "Held-out reviews"),
     ("words", "Words"),
     ("reviews", "Mistakes"),
@@ -33,7 +35,7 @@ SECTIONS = (
 
 def render(
     artifact: Artifact, bias: float, log: Sequence[Line], data: Prepared, fitted: Fitted, seen: Overview,
-    found: Findings, settings: Mapping[str, Any],
+    found: Findings, settings: Mapping[str, Any], story: Story | None = None,
 ) -> bytes:  # fmt: skip
     """The whole page, as UTF-8.
 
@@ -41,16 +43,18 @@ def render(
         artifact: the model; `bias` is its engine's.
         log: lines of `log.jsonl`.
         settings: what the result depends on besides the data.
+        story: what adapting was worth, which takes the place of the learning curves.
     """
     quality, manifest = fitted.validation, artifact.manifest
     label = f"Reliability diagram: expected calibration error {page.percent(quality['ece'])}. The numbers are below."
     points = [bin_of.point for bin_of in found.bins]
     words = [*found.positive_words, *found.negative_words]
     measured = [line for line in epochs(log) if line.stage.startswith(FINE_TUNING)]
+    drawn = [] if story else curves(log, fitted.epoch)
     return page.fill(
         Path(__file__).with_name("training.html").read_text(encoding="utf-8"),
         page_data.as_json(found.reviews, bias, artifact.tokenizer.max_words),
-        sections=SECTIONS,
+        sections=[(name, ADAPTED if story and name == CURVES else title) for name, title in SECTIONS],
         name=manifest["name"],
         q=quality,
         f=found,
@@ -60,10 +64,11 @@ def render(
             ("Model", artifact.model_id),
             ("Network", _network(artifact)),
             ("Reads", in_words({"max_words": data.tokenizer.max_words, "max_windows": data.tokenizer.max_windows})),
-            ("Epoch", f"{fitted.epoch} of {max(line.epoch for line in measured)}"),
+            *([("Epoch", f"{fitted.epoch} of {max(line.epoch for line in measured)}")] if measured else []),
         ],
         data_facts=[(name.capitalize(), text) for name, text in seen.facts()],
-        curves=[{"title": curve.title, "svg": Markup(curve.svg)} for curve in curves(log, fitted.epoch)],
+        curves=[{"title": curve.title, "svg": Markup(curve.svg)} for curve in drawn],
+        story=story,
         epochs=epochs(log),
         chosen=fitted.epoch,
         with_average=any(line["stage"] == AVERAGE for line in log),

@@ -12,6 +12,7 @@ from batch_scorer.errors import ScorerError
 from batch_scorer.escape import install
 from batch_scorer.models.artifact import load
 from batch_scorer.models.engine import load_engine
+from train.adapt.table import Story
 from train.data import Say
 from train.fit import Fitted
 from train.overview import Overview
@@ -24,14 +25,16 @@ PACKAGES = ("altair", "jinja2", "vl_convert")
 
 
 def write_page(
-    output: Path, run: Run, data: Prepared, fitted: Fitted, seen: Overview, settings: Mapping[str, Any], say: Say
-) -> None:
+    output: Path, run: Run, data: Prepared, fitted: Fitted, seen: Overview, settings: Mapping[str, Any], say: Say,
+    story: Story | None = None,
+) -> None:  # fmt: skip
     """Scores the held-out reviews with the model in `output`, and writes the page about it.
 
     The model is finished by then: whatever stops the page is said, and no error.
 
     Args:
         settings: what the result depends on besides the data, for people to read.
+        story: what adapting was worth, if a model was adapted.
         say: is told where the page is, or why there is none.
     """
     if any(importlib.util.find_spec(package) is None for package in PACKAGES):
@@ -44,7 +47,7 @@ def write_page(
         artifact = load(str(output))
         engine = load_engine(artifact)
         found = findings(artifact, engine, data, fitted)
-        html = render(artifact, engine.bias, run.lines, data, fitted, seen, found, settings)
+        html = render(artifact, engine.bias, run.lines, data, fitted, seen, found, settings, story)
         storage.publish_bytes(html, str(path))
     except (ScorerError, OSError) as error:
         say(f"{NAME} is not written: {error}")
