@@ -1,4 +1,4 @@
-"""`python -m train`: labelled reviews in, a model artefact out. `evaluate` and `card` assess the result."""
+"""`python -m train`: labelled reviews in, a model artefact out. Commands assess one, or bring one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from batch_scorer.silence import greet_tensorflow
 from train.data import Say
 from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
+from train.importing.command import import_command
 from train.options import column_options, columns_and_reading, read_options, setting_of
 from train.run import Run
 from train.sides import GIVEN
@@ -94,7 +95,7 @@ def main(
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
-    The commands below assess a trained model instead: see `python -m train evaluate --help`.
+    The commands below bring a model that was trained in Keras, or assess one: see `python -m train import --help`.
 
     \b
     Examples:
@@ -236,5 +237,5 @@ def draw_curves(run: Run, say: Say) -> None:
     say(f"log and curves in {run.directory}")
 
 
-for command in (evaluate, card, check):
+for command in (import_command, evaluate, card, check):
     main.add_command(command)
