@@ -94,7 +94,7 @@ def fit(readings: Sequence[Reading[Network]], expected: Expected) -> Fit[Network
             "no reading of the model gives the expected probabilities",
             where=expected.where,
             expected=f"probabilities within {TOLERANCE:g}",
-            got="; ".join(f"{x.error:.2g} off with {x.reading}" for x in fits[:_SHOWN]),
+            got=_listed([x.reading for x in fits], [f"{x.error:.2g} off" for x in fits]),
             fix="check --word-index, --max-length, --padding and --truncating, and that the texts are unchanged",
         )
     close = [x for x in fits if x.error <= max(CLEARLY * best.error, 1e-7) and x.error <= TOLERANCE]
@@ -104,7 +104,7 @@ def fit(readings: Sequence[Reading[Network]], expected: Expected) -> Fit[Network
             "the expected probabilities do not tell the readings apart",
             where=expected.where,
             expected="one reading that fits",
-            got=f"{len(close)}: " + "; ".join(f"({i}) {x.reading}" for i, x in enumerate(close[:_SHOWN], 1)),
+            got=_listed([x.reading for x in close]),
             fix="give more texts, of different lengths, some of them longer than the model reads",
         )
     return usual[0] if usual else best
@@ -121,6 +121,18 @@ def _error(network: Network, expected: Expected) -> float:
     return worst
 
 
+def _listed(readings: Sequence[Reading[Network]], notes: Sequence[str] = ()) -> str:
+    """Readings by number, each with what is not the same in all of them."""
+    same = set(readings[0].choices).intersection(*(reading.choices for reading in readings[1:]))
+    lines = []
+    for number, reading in enumerate(readings[:_SHOWN], 1):
+        own = [choice for choice in reading.choices if choice not in same]
+        told = "; ".join(f"{choice.about}: {choice.taken}" for choice in own) or "as it is written"
+        lines.append(f"({number}) {told}" + (f", {notes[number - 1]}" if notes else ""))
+    more = f" and {len(readings) - _SHOWN:,} more" if len(readings) > _SHOWN else ""
+    return ", or ".join(lines) + more
+
+
 def refused(readings: Sequence[Reading[Network]]) -> InputError:
     """What to say of a model that can be read in several ways, without expected probabilities."""
     usual = [reading for reading in readings if not reading.is_further]
@@ -128,6 +140,6 @@ def refused(readings: Sequence[Reading[Network]]) -> InputError:
         "the model can be read in several ways",
         where="the weights and the configuration",
         expected="one way",
-        got=f"{len(usual)}: " + "; ".join(f"({i}) {reading}" for i, reading in enumerate(usual[:_SHOWN], 1)),
+        got=_listed(usual),
         fix="give --expected FILE with columns text and probability, of a few texts as model.predict scored them",
     )

@@ -107,20 +107,31 @@ def _is_keras_3(config: Mapping[str, Any]) -> bool:
 def _layer(entry: Mapping[str, Any], is_sequential: bool) -> Layer:
     config, kind = entry["config"], str(entry["class_name"])
     module, name = str(entry.get("module") or ""), str(entry.get("name") or config.get("name") or kind)
-    is_operation = ".ops" in module or (not module and kind != "InputLayer" and set(config) <= _OPERATION)
+    is_operation = ".ops" in module or (not module and kind in _OPERATIONS and set(config) <= _ARGUMENTS)
     calls = () if is_sequential else tuple(_call(node) for node in entry.get("inbound_nodes", ()))
     is_builtin = None if "module" not in entry else module.startswith("keras") and ">" not in kind
     return Layer(name, kind.rpartition(">")[2], config, calls, is_operation, is_builtin)
 
 
-_OPERATION = {
-    "name",
-    "axis",
-    "axes",
-    "keepdims",
-    "shape",
-    "newshape",
-}  # all that a function of Keras 3 has as arguments
+# Functions of Keras 3 as they stand among the layers of a file that does not say where a class comes from, and their
+# arguments: a layer has others too.
+_OPERATIONS = {
+    *(
+        "Sum",
+        "Multiply",
+        "Add",
+        "Tanh",
+        "Sigmoid",
+        "Softmax",
+        "ExpandDims",
+        "Squeeze",
+        "Reshape",
+        "Transpose",
+        "Matmul",
+    ),
+    *("Concatenate", "NotEqual", "OnesLike", "ZerosLike", "LogicalAnd", "LogicalOr", "All", "Any", "Cast"),
+}
+_ARGUMENTS = {"name", "axis", "axes", "keepdims", "shape", "newshape", "dtype"}
 
 
 def _after(layers: Sequence[Layer], i: int) -> Layer:

@@ -143,7 +143,7 @@ class _Reader:
         for name in group.attrs:
             attribute = group.attrs.get_id(name)
             kind = attribute.dtype
-            left -= attribute.get_storage_size()
+            left -= math.prod(attribute.shape) * kind.itemsize
             if left < 0:
                 raise damaged(f"{self._where}, {path:.200}", f"attributes of at most {ATTRIBUTE_BYTES:,} bytes", "more")
             if kind.kind in "SO" and (kind.kind == "S" or self._h5py.check_string_dtype(kind)):

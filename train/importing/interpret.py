@@ -130,6 +130,8 @@ class Interpreter:
                 raise given.refuse(", ".join(operations.KERAS_2), name, "a function does not fit")
             return operations.KERAS_2[name](given)
         if layer.is_operation:
+            if all(isinstance(x, Mask) for x in given.values):
+                return Mask()
             if layer.kind not in operations.KERAS_3:
                 raise given.refuse(", ".join(operations.KERAS_3), layer.kind, "a function does not fit")
             return operations.KERAS_3[layer.kind](given)
@@ -137,7 +139,7 @@ class Interpreter:
             return self._distributed(layer, given)
         if layer.kind in LAYERS and layer.is_builtin is not False:
             return LAYERS[layer.kind](given)
-        if layer.is_builtin or layer.kind in _KNOWN or any(isinstance(x, Embedded) for x in given.values):
+        if layer.is_builtin or _is_known(layer) or any(isinstance(x, Embedded) for x in given.values):
             raise given.refuse(FITS)
         return attention.own_layer(given)
 
@@ -161,6 +163,13 @@ _KNOWN = {
     *("Subtract", "LeakyReLU", "ReLU", "PReLU", "ELU", "Functional", "Model", "Sequential", "StringLookup", "Hashing"),
     *("IntegerLookup", "Cropping1D", "ZeroPadding1D", "UpSampling1D", "LocallyConnected1D", "GroupNormalization"),
 }
+
+
+def _is_known(layer: Layer) -> bool:
+    """Whether it is a layer of Keras that does not fit; a class of one's own may well be called Attention."""
+    if "Attention" in layer.kind and not {"use_scale", "num_heads"} & layer.config.keys():
+        return False
+    return layer.kind in _KNOWN
 
 
 def _carries_mask(value: Any) -> bool:

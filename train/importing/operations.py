@@ -85,6 +85,7 @@ KERAS_3: dict[str, Callable[[Given], Any]] = {
     "Matmul": _matmul,
     "Concatenate": shapes.concatenate,
     "NotEqual": _mask,
+    **dict.fromkeys(("OnesLike", "ZerosLike", "LogicalAnd", "LogicalOr", "All", "Any", "Cast"), _mask),  # of masks
 }
 KERAS_2: dict[str, Callable[[Given], Any]] = {
     "math.reduce_sum": _sum,

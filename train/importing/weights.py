@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from train.importing.graph import Graph
@@ -47,32 +47,44 @@ def of_layers(tree: Tree, graph: Graph, where: str) -> dict[str, list[Weight]]:
     Raises:
         InputError: the file is of neither layout.
     """
-    root = next(
-        (root for root in ("model_weights", "") if "layer_names" in _joined(tree.attributes.get(root, {}))), None
-    )
-    if root is not None:
-        return {name: _by_name(tree, f"{root}/{name}".removeprefix("/"), where) for name in graph.layers}
+    for root in ("model_weights", ""):
+        if names := _listed(tree.attributes.get(root, {}), "layer_names"):
+            groups = _groups(names, graph)
+            return {name: _by_name(tree, f"{root}/{group}".removeprefix("/"), where) for name, group in groups.items()}
     top = next((root for root in _ROOTS if root in tree.attributes), None)
     if top is None:
         raise damaged(where, "weights as Keras writes them", f"groups {', '.join(sorted(tree.attributes))[:100]}")
     return _by_class(tree, graph, top)
 
 
-def _joined(attributes: Mapping[str, object]) -> set[str]:
-    """Names of attributes; long ones are cut into pieces with numbers."""
-    return {re.sub(r"\d+$", "", name) for name in attributes}
+def _listed(attributes: Mapping[str, object], name: str) -> list[str]:
+    """A list of names among attributes, which is cut into pieces with numbers if it is long."""
+    pieces = sorted((x for x in attributes if re.fullmatch(rf"{name}\d*", x)), key=lambda x: (len(x), x))
+    found = list[str]()
+    for piece in pieces:
+        value = attributes[piece]
+        found += value if isinstance(value, list) else [str(value)]
+    return found
+
+
+def _groups(names: Sequence[str], graph: Graph) -> dict[str, str]:
+    """The group of each layer: that of its name, or of those left over, in order, where a class did not write one."""
+    layers = [layer.name for layer in graph.layers.values() if not layer.is_operation]
+    nameless = [name for name in layers if name not in names]
+    left = [name for name in names if name not in layers]
+    nameless = [name for name in nameless if graph.layers[name].kind != "InputLayer"]
+    return {name: name for name in layers} | (
+        dict(zip(nameless, left, strict=True)) if len(nameless) == len(left) else {}
+    )
 
 
 def _by_name(tree: Tree, group: str, where: str) -> list[Weight]:
-    attributes = tree.attributes.get(group, {})
-    pieces = sorted((name for name in attributes if re.fullmatch(r"weight_names\d*", name)), key=lambda x: (len(x), x))
     weights = []
-    for piece in pieces:
-        names = attributes[piece]
-        for name in names if isinstance(names, list) else [names]:
-            path = f"{group}/{name}"
-            if path not in tree.arrays:
-                raise damaged(f"{where}, {group:.100}", f"an array {name:.100}", "none")
+    for name in _listed(tree.attributes.get(group, {}), "weight_names"):
+        path = f"{group}/{name}"
+        if path not in tree.arrays:
+            raise damaged(f"{where}, {group:.100}", f"an array {name:.100}", "none")
+        if "seed_generator" not in name:
             weights.append(Weight(name.removesuffix(":0"), tree.arrays[path]))
     return weights
 
