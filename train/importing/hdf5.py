@@ -56,8 +56,11 @@ def read_tree(source: Path | bytes, where: str) -> Tree:
 
 def _check_beginning(source: Path | bytes, where: str) -> None:
     try:
-        first = source[:8] if isinstance(source, bytes) else source.open("rb").read(8)
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if isinstance(source, bytes):
+            first, size = source[:8], len(source)
+        else:
+            with source.open("rb") as stream:
+                first, size = stream.read(8), source.stat().st_size
     except OSError as error:
         raise damaged(where, "a file that can be read", error.strerror) from error
     if first != SIGNATURE:
