@@ -48,6 +48,16 @@ _LABELS = object_of(
     description="the column of the labels (null: folders), what means positive and what negative (nothing: all others)",
 )
 
+_IMPORTED = object_of(
+    {
+        "file": SHORT,
+        "keras": {"type": ["string", "null"], "description": "the version that wrote the file, if it says so"},
+        "reading": {**list_of(SHORT), "description": "what was open, and which way was taken"},
+        "compared": {**COUNT, "description": "texts whose expected probabilities it meets"},
+    },
+    description="of a model brought from Keras; data_sha256 is that of its file",
+)
+
 # What the tokenizer does, as a model's manifest says it: a model trained with another tokenizer is refused.
 TOKENIZER: Json = {
     "pattern": PATTERN,
@@ -193,6 +203,7 @@ ARTIFACT_1 = object_of(
                 "data_sha256": SHA256,
                 "split_by": SHORT,
                 "labels": _LABELS,
+                "imported": _IMPORTED,
             },
             required=["reviews", "epoch", "recipe", "data_sha256"],  # models from before there were the rest have none
         ),
