@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.artifact_files import LARGEST_WEIGHT, MODEL_BYTES
-from train.importing.refusal import damaged
+from train.importing.refusal import damaged, refuse
 
 Floats = npt.NDArray[np.float32]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -130,13 +130,16 @@ class _Reader:
 
     def array(self, file: Any, path: str) -> Floats:
         """An array whose size has been checked, as float32."""
-        values = file[path][()]
-        array = np.asarray(values).astype(np.float32)
-        if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST_WEIGHT).all():  # NaN is not either
-            wrong = array[~(np.abs(array) <= LARGEST_WEIGHT)].flat[0]
-            if "seed" not in path:
-                expected = f"weights from {-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
-                raise damaged(f"{self._where}, {path:.200}", expected, wrong)
+        array = np.asarray(file[path][()]).astype(np.float32)
+        wrong = ~(np.abs(array) <= LARGEST_WEIGHT)  # NaN is not
+        if wrong.any() and "seed" not in path:
+            raise refuse(
+                "a weight is no number that a score can be computed with",
+                f"{self._where}, {path:.200}",
+                f"weights from {-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
+                array[wrong].flat[0],
+                "train the model again: training has diverged",
+            )
         return array
 
     def _attributes(self, group: Any, path: str) -> dict[str, Any]:
