@@ -94,7 +94,8 @@ def random_tensors(architecture: Architecture, seed: int) -> dict[str, np.ndarra
     """Weights with the spread of a trained model's, so that scores differ from review to review."""
     rng = np.random.default_rng(seed)
     tensors = {name: rng.normal(0, 0.7, shape).astype("f4") for name, shape in architecture.tensor_shapes().items()}
-    tensors["batch_norm.variance"] = np.abs(tensors["batch_norm.variance"]) + np.float32(0.5)
+    if architecture.batch_norm:
+        tensors["batch_norm.variance"] = np.abs(tensors["batch_norm.variance"]) + np.float32(0.5)
     return tensors
 
 

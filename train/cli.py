@@ -1,4 +1,4 @@
-"""`python -m train`: labelled reviews in, a model artefact out. `evaluate` and `card` assess the result."""
+"""`python -m train`: labelled reviews in, a model artefact out. Commands assess one, or bring one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from batch_scorer.escape import install
 from train.data import Say
 from train.evaluate.checks.command import check
 from train.evaluate.command import card, evaluate
+from train.importing.command import import_command
 from train.options import changed, column_options, columns_and_reading, read_options
 from train.run import Run
 from train.terminal import prepare
@@ -96,7 +97,7 @@ def main(
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
-    The commands below assess a trained model instead: see `python -m train evaluate --help`.
+    The commands below bring a model that was trained in Keras, or assess one: see `python -m train import --help`.
 
     \b
     Examples:
@@ -202,5 +203,5 @@ def draw_curves(run: Run, say: Say) -> None:
     say(f"log and curves in {run.directory}")
 
 
-for command in (evaluate, card, check):
+for command in (import_command, evaluate, card, check):
     main.add_command(command)

@@ -77,7 +77,9 @@ def _legend(review: ExplainedReview) -> str:
     if not all(word.is_known for word in review.words):
         entries.append('<span style="text-decoration: underline dotted">dotted</span>: unknown to the model')
     if review.row["truncated"]:
-        entries.append(f"faint: not read, as it comes before the last {counted(review.row['n_tokens_used'], 'word')}")
+        is_first = review.words and review.words[0].is_read
+        where = "after the first" if is_first else "before the last"
+        entries.append(f"faint: not read, as it comes {where} {counted(review.row['n_tokens_used'], 'word')}")
     return "; ".join(entries)
 
 

@@ -28,7 +28,8 @@ from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
-from batch_scorer.models.tokenizer import APOSTROPHES
+from batch_scorer.models.splitting import Splitting
+from batch_scorer.models.tokenizer import APOSTROPHES, Rule
 from batch_scorer.runs.finished import Run, open_run
 
 if TYPE_CHECKING:
@@ -153,9 +154,7 @@ def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
             "inputs": f"{names} {fingerprint[:12]}",
             **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
             "max_windows": f"{m.get('max_windows', 1)}",
-            "words": "typographic apostrophes belong to words"
-            if run.pattern == APOSTROPHES
-            else "letters, digits, ' and _",
+            "words": _words(run.pattern),
             "threshold": f"{m['threshold']:.6g}",
             "temperature": f"{m['temperature']:.6g}{' (median)' if 'temperature' in run.columns else ''}",
         }
@@ -210,3 +209,10 @@ def _labels(db: DuckDBPyConnection, rule: LabelRule) -> Labels:
             fix="name another column",
         )
     return labels
+
+
+def _words(rule: Rule) -> str:
+    """What a word is to a model, in words."""
+    if isinstance(rule, Splitting):
+        return f"what stands between {rule.separators!r:.80}"
+    return "typographic apostrophes belong to words" if rule == APOSTROPHES else "letters, digits, ' and _"

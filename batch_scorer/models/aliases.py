@@ -9,10 +9,10 @@ import re
 
 from batch_scorer.models.artifact_files import damaged
 from batch_scorer.models.network import Architecture
-from batch_scorer.models.tokenizer import OOV, Tokenizer, words
+from batch_scorer.models.tokenizer import OOV, Rule, Tokenizer, words
 
 
-def from_bytes(data: bytearray, architecture: Architecture, pattern: str, path: str) -> dict[str, int]:
+def from_bytes(data: bytearray, architecture: Architecture, pattern: Rule, path: str) -> dict[str, int]:
     """The id of each alias: a token, a tab and an id a line.
 
     Raises:
@@ -50,7 +50,7 @@ def to_bytes(tokenizer: Tokenizer) -> bytes:
     return "".join(f"{token}\t{at}\n" for token, at in ordered).encode()
 
 
-def _fault(token: str, at: int | None, pattern: str, ids: int) -> str | None:
+def _fault(token: str, at: int | None, pattern: Rule, ids: int) -> str | None:
     """What an alias should be, if it is not."""
     if words(token, pattern) != [token]:
         return "one word, in lower case, with plain apostrophes"

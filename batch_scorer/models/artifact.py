@@ -31,7 +31,7 @@ from batch_scorer.models.artifact_manifest import check_loads, parse
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.network import Architecture, Doubles, Floats, forward
 from batch_scorer.models.profile import Profile
-from batch_scorer.models.tokenizer import PATTERN, Tokenizer
+from batch_scorer.models.tokenizer import PATTERN, Rule, Tokenizer
 
 SHIPPED = str(Path(__file__).parent / "imdb")
 PROBE_TOLERANCE = 1e-3  # a float32 logit against the float64 one; a wrong tensor or gate order is off by far more
@@ -64,19 +64,14 @@ class Artifact:
         settings, max_ids = self.manifest["tokenizer"], self.architecture.max_length
         if self.manifest["format_version"] == 1:  # whatever else it says, it was trained and scored without
             return Tokenizer(self.vocabulary, settings["max_words"], max_ids)
-        return Tokenizer(
-            self.vocabulary,
-            settings["max_words"],
-            max_ids,
-            aliases=self.aliases,
-            pattern=settings["pattern"],
-            max_windows=settings["max_windows"],
-        )
+        rule = manifest_schema.rule_of(settings, settings["long_texts"] == manifest_schema.FIRST)
+        how: dict[str, Any] = {"aliases": self.aliases, "pattern": rule, "max_windows": settings["max_windows"]}
+        return Tokenizer(self.vocabulary, settings["max_words"], max_ids, **how)
 
     @property
     def long_texts(self) -> str:
         """How a review of more than `max_words` words is read, one of `manifest_schema.LONG_TEXTS`."""
-        return manifest_schema.WINDOWS if self.tokenizer.max_windows > 1 else manifest_schema.LAST
+        return manifest_schema.long_texts(self.tokenizer)
 
     @property
     def temperature(self) -> float:
@@ -136,7 +131,7 @@ def save(
     versions: Mapping[str, str],
     probe_text: str,
     aliases: Mapping[str, int] | None = None,
-    pattern: str = PATTERN,
+    pattern: Rule = PATTERN,
     max_windows: int = 1,
     calibration: Calibration | None = None,
     confidence_curve: ConfidenceCurve | None = None,
@@ -150,7 +145,7 @@ def save(
         training: where the model comes from: fingerprint of the data, recipe, split.
         probe_text: a short review; its logit is stored, and checked whenever the model is loaded.
         aliases: word, as `Tokenizer.words` gives it -> id.
-        pattern: one of `tokenizer.PATTERNS`.
+        pattern: what a word is, as `Tokenizer` takes it.
         max_windows: how many times `max_words` are read of a longer review; 1 reads its last words only.
         calibration, confidence_curve: where the temperature depends on the review; of the validation split.
 
@@ -172,7 +167,8 @@ def save(
     check_loads(lambda: files.tensors(bytearray(contents[WEIGHTS]), architecture, WEIGHTS))
     if aliases:
         contents[ALIASES] = alias_lines.to_bytes(tokenizer)
-    version = 2 if aliases or pattern != PATTERN or max_windows > 1 or calibration else 1
+    is_new = aliases or pattern != PATTERN or max_windows > 1 or calibration or architecture.needs_format_2
+    version = 2 if is_new else 1
     curve = {"confidence_curve": confidence_curve.to_json()} if confidence_curve else {}
     probe_ids = tokenizer.ids(tokenizer.words(probe_text))
     manifest = {
@@ -229,8 +225,8 @@ def _aliases(directory: str, manifest: Mapping[str, Any], architecture: Architec
     if ALIASES not in manifest["files"]:
         return {}
     data = files.read(directory, ALIASES, files.vocabulary_limit(architecture), manifest["files"][ALIASES])
-    path, pattern = storage.join(directory, ALIASES), manifest["tokenizer"]["pattern"]
-    return alias_lines.from_bytes(data, architecture, pattern, path)
+    path, rule = storage.join(directory, ALIASES), manifest_schema.rule_of(manifest["tokenizer"])
+    return alias_lines.from_bytes(data, architecture, rule, path)
 
 
 def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:

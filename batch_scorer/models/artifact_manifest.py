@@ -9,10 +9,12 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.models import artifact_files as files
+from batch_scorer.models import splitting
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.json_schema import first_fault
-from batch_scorer.models.manifest_schema import ARTIFACTS, LAST
+from batch_scorer.models.manifest_schema import ARTIFACTS, FIRST, TOKENIZER, WINDOWS, rule_of
 from batch_scorer.models.network import Architecture
+from batch_scorer.models.tokenizer import PATTERNS
 from batch_scorer.schema import FORMAT_VERSIONS
 
 
@@ -43,15 +45,36 @@ def parse(directory: str, text: bytearray) -> dict[str, Any]:
         )
     if wrong:
         raise files.damaged(f"{path}, {wrong.where}", wrong.expected, wrong.got)
-    architecture, max_words = Architecture(**manifest["architecture"]), manifest["tokenizer"]["max_words"]
-    if max_words > architecture.max_words:
-        raise files.damaged(f"{path}, tokenizer, max_words", f"at most {architecture.max_words}", max_words)
-    windows = manifest["tokenizer"].get("max_windows", 1)
-    if version > 1 and manifest["tokenizer"]["long_texts"] == LAST and windows != 1:
-        raise files.damaged(f"{path}, tokenizer, max_windows", 1, windows)
+    architecture, tokenizer = Architecture(**manifest["architecture"]), manifest["tokenizer"]
+    if version > 1:
+        _check_rules(tokenizer, f"{path}, tokenizer")
+    most = architecture.max_length if version > 1 and "rules" in tokenizer else architecture.max_words
+    if tokenizer["max_words"] > most:
+        raise files.damaged(f"{path}, tokenizer, max_words", f"at most {most}", tokenizer["max_words"])
     files.check_size(architecture, path)
     _check_grids(manifest, path)
     return manifest  # type: ignore[no-any-return]
+
+
+def _check_rules(tokenizer: Mapping[str, Any], path: str) -> None:
+    """What a schema cannot say: which settings of a tokenizer go together."""
+    windows, rules = tokenizer["max_windows"], tokenizer.get("rules")
+    if rules is None and tokenizer["long_texts"] == FIRST:
+        raise files.damaged(f"{path}, long_texts", "last or windows, since there are no rules", FIRST)
+    if windows != 1 and (rules or tokenizer["long_texts"] != WINDOWS):
+        raise files.damaged(f"{path}, max_windows", 1, windows)
+    if rules is None:
+        if tokenizer["pattern"] not in PATTERNS:
+            raise files.damaged(f"{path}, pattern", " or ".join(PATTERNS), f"{tokenizer['pattern']!r:.80}")
+        usual = {name: TOKENIZER[name] for name in ("read_as_space", "lowercase")}
+        if any(tokenizer[name] != value for name, value in usual.items()):
+            raise files.damaged(path, f"{usual}, since there are no rules", f"{tokenizer['lowercase']!r:.80}")
+        return
+    if expected := splitting.fault(rules):
+        raise files.damaged(f"{path}, rules", expected, f"{rules!r:.80}")
+    found, splits = tokenizer["pattern"], rule_of(tokenizer)
+    if found != splits.pattern:  # type: ignore[union-attr]
+        raise files.damaged(f"{path}, pattern", "the one that follows from the rules", f"{found!r:.80}")
 
 
 def _check_grids(manifest: Mapping[str, Any], path: str) -> None:

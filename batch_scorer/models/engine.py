@@ -11,6 +11,8 @@ from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact, check_probe
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.keras_engine import KerasEngine
 from batch_scorer.models.protocol import Engine
+from batch_scorer.models.skipping_engine import SkippingEngine
+from batch_scorer.models.splitting import Splitting
 from batch_scorer.silence import hushed
 
 PROBE_TOLERANCES = {FLOAT32: PROBE_TOLERANCE, BFLOAT16: 0.1}
@@ -19,7 +21,7 @@ PROBE_TOLERANCES = {FLOAT32: PROBE_TOLERANCE, BFLOAT16: 0.1}
 def load_engine(artifact: Artifact, precision: str = FLOAT32) -> Engine:
     """The engine for a model, on one thread, tested on the model's probe text.
 
-    The notebook's variant, whose padding and gates the compiled engine does not know, runs in plain Keras.
+    A network without a mask, whose padding the compiled engine does not know, runs in plain Keras.
 
     This sets up the process: TensorFlow's threads, XLA's flags, and standard error while TensorFlow loads. With more
     than one thread, XLA cuts its products elsewhere, and float32 logits differ in the last bits. TensorFlow takes the
@@ -31,7 +33,7 @@ def load_engine(artifact: Artifact, precision: str = FLOAT32) -> Engine:
 
     Raises:
         ArtifactError: the engine scores the probe text differently from training.
-        OptionError: the notebook's variant cannot run in this precision.
+        OptionError: a network without a mask cannot run in this precision.
     """
     check_precision(artifact, precision)
     with hushed():
@@ -42,14 +44,14 @@ def check_precision(artifact: Artifact, precision: str) -> None:
     """Refuses a precision that only `FoldedEngine` has.
 
     Raises:
-        OptionError: the model is the notebook's variant, and the precision is not float32.
+        OptionError: the network has no mask, and the precision is not float32.
     """
     if precision != FLOAT32 and not artifact.architecture.foldable:
         raise OptionError(
             "this variant of the network only runs in float32",
             where="--precision",
-            expected="a model with a mask and sigmoid gates",
-            got=f"{precision}, with the notebook's variant {artifact.model_id}",
+            expected="a model with a mask",
+            got=f"{precision}, with model {artifact.model_id}, which has none",
             fix="leave --precision out",
         )
 
@@ -65,6 +67,9 @@ def _load(artifact: Artifact, precision: str) -> Engine:
         pass  # TensorFlow is already in use in this process, with its own threads
     foldable = artifact.architecture.foldable
     engine: Engine = FoldedEngine(artifact, precision=precision) if foldable else KerasEngine(artifact)
+    rule = artifact.tokenizer.pattern
+    if isinstance(rule, Splitting) and rule.drops_unknown:
+        engine = SkippingEngine(engine, artifact.architecture.masked)
     # This also compiles the loops.
     probe = artifact.tokenizer.ids(artifact.tokenizer.words(artifact.manifest["probe"]["text"]))
     check_probe(artifact, float(engine.run([probe]).logit[0]), "the engine", PROBE_TOLERANCES[precision])

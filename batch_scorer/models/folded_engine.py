@@ -10,9 +10,9 @@ What makes it fast, and why each step changes no answer:
    the tanh and the new cell state into one loop, where it would otherwise write the gates to memory first.
 3. A state is multiplied once, by its recurrent kernel, its half of the attention's W1 and the folded head side by
    side, [H, 4H + A + 1]: one large product instead of three.
-4. The table's row of the padding id is zero, bias included: from a zero state the cell then stays exactly zero,
-   (0.5 * 0 + 0.5 * tanh(0) = 0), so the forward direction reads the padding without effect. The backward direction
-   reaches the padding last; its query state is kept from the last real position that it read.
+4. The table's row of the padding id keeps a zero state exactly zero (`folded_cells`), so the forward direction reads
+   the padding without effect. The backward direction reaches the padding last; its query state is kept from the last
+   real position that it read.
 5. XLA compiles the loops with their first position as an argument: one compilation serves every length, and a batch
    pays only for its own longest review. The directions run in turn: the second adds to what the first left for each
    position, in the same buffer, and only one recurrent kernel at a time has to stay in the cache. Arrays are
@@ -37,7 +37,8 @@ import numpy.typing as npt
 
 from batch_scorer.config import BFLOAT16, FLOAT32
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.network import fold_head
+from batch_scorer.models.folded_cells import cell_of
+from batch_scorer.models.network import PRE, fold_head
 from batch_scorer.models.protocol import Scores, add_up
 from batch_scorer.models.tokenizer import PAD, Ids
 
@@ -62,6 +63,7 @@ class FoldedEngine:
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
         network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision)
         self._run, self._exhausted = network.compiled(), network.exhausted
+        self._pads_attended = not architecture.attention_masked
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.
@@ -72,7 +74,7 @@ class FoldedEngine:
         Raises:
             MemoryError: there is not enough.
         """
-        longest = max(len(ids) for ids in batch)
+        longest = self.max_length if self._pads_attended else max(len(ids) for ids in batch)
         padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
         for column, ids in enumerate(batch):
             padded[self.max_length - len(ids) :, column] = ids
@@ -81,11 +83,15 @@ class FoldedEngine:
             energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
         except self._exhausted as error:
             raise MemoryError("TensorFlow has too little memory") from error
-        return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias)
+        return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias, self._pads_attended)
 
 
 def pool(
-    energy: npt.NDArray[np.floating], value: npt.NDArray[np.floating], mask: npt.NDArray[Any], bias: float
+    energy: npt.NDArray[np.floating],
+    value: npt.NDArray[np.floating],
+    mask: npt.NDArray[Any],
+    bias: float,
+    pads_attended: bool = False,
 ) -> Scores:
     """Softmax over positions, and the exact split of the logit: contribution_t = alpha_t (w . h_t).
 
@@ -93,8 +99,9 @@ def pool(
         energy: [T, B], the scores v . tanh(W1 h_t + W2 q).
         value: [T, B], w . h_t.
         mask: bool[T, B], which positions are real; at least one in each review.
+        pads_attended: whether the others have a share of the attention. They add nothing: their states are zero.
     """
-    energies = np.where(mask, energy, -np.inf).astype(np.float64)
+    energies = np.where(mask | pads_attended, energy, -np.inf).astype(np.float64)
     attention = np.exp(energies - energies.max(axis=0))
     attention /= add_up(attention)
     contribution = np.where(mask, attention * value, 0.0)
@@ -110,20 +117,26 @@ class _Network:
         self._tf = tf
         self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
         t, architecture = artifact.tensors, artifact.architecture
-        self.batch_size, self.length, self.units = batch_size, architecture.max_length, architecture.units
-        self.product = tf.as_dtype(precision)
-        halved = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), self.units)  # input, forget, cell, output
+        self.architecture, self.batch_size, self.length = architecture, batch_size, architecture.max_length
         w1, head = np.split(t["attention.w1.kernel"], 2), np.split(weight, 2)  # [H, A] and [H] each
-        self.tables, self.kernels = [], []
-        for place, way in enumerate(("forward", "backward")):
-            table = (t["embedding"] @ t[f"lstm.{way}.kernel"] + t[f"lstm.{way}.bias"]) * halved
-            table[PAD] = 0.0
-            self.tables.append(tf.constant(table))  # [V, 4H]
-            recurrent = t[f"lstm.{way}.recurrent_kernel"] * halved  # [H, 4H]
-            kernel = np.concatenate([recurrent, w1[place], _widened(head[place])], axis=1)  # [H, 4H + A + COLUMNS]
-            self.kernels.append(tf.cast(tf.constant(kernel), self.product))
-        self.w2 = tf.constant(t["attention.w2.kernel"])  # [2H, A]
-        self.attention_bias = tf.constant(t["attention.w1.bias"] + t["attention.w2.bias"])  # [A]
+        self.steps = [
+            cell_of(architecture)(
+                tf,
+                architecture,
+                t["embedding"],
+                architecture.cell_tensors(t, way),
+                np.concatenate([w1[place], _widened(head[place])], axis=1),
+                tf.as_dtype(precision),
+            )
+            for place, way in enumerate(("forward", "backward"))
+        ]
+        bias = t["attention.w1.bias"]
+        if architecture.query != "none":
+            self.w2 = tf.constant(t["attention.w2.kernel"])  # [2H, A], or [4H, A]
+            bias = bias + t["attention.w2.bias"]
+        self.attention_bias = tf.constant(bias)  # [A]
+        if architecture.position_bias:
+            self.position_bias = tf.constant(t["attention.position_bias"])  # [T, A]
         # v's bias shifts every score alike, which softmax ignores.
         self.v = tf.constant(_widened(t["attention.v.kernel"][:, 0]))  # [A, COLUMNS]
 
@@ -133,54 +146,65 @@ class _Network:
         signature = [tf.TensorSpec([self.length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
         return tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
 
-    def _step(self, way: int, words: Any, product: Any, cell: Any) -> tuple[Any, Any, Any]:
-        """Ids [B], the last state's product [B, 4H + A + COLUMNS], cell [B, H] -> state [B, H], its product, cell."""
-        tf = self._tf
-        gates = tf.gather(self.tables[way], words) + product[:, : 4 * self.units]
-        i, f, g, o = (tf.tanh(gate) for gate in tf.split(gates, 4, axis=1))
-        cell = (0.5 + 0.5 * f) * cell + (0.5 + 0.5 * i) * g
-        state = (0.5 + 0.5 * o) * tf.tanh(cell)
-        rounded, kernel = tf.cast(state, self.product), self.kernels[way]
-        # tf.matmul would round what it adds up to bfloat16 too.
-        return state, tf.raw_ops.BatchMatMulV3(x=rounded, y=kernel, Tout=tf.float32), cell
+    def _asked(self, state: Any, memory: Any) -> Any:
+        """What the query holds of one direction: [B, H], or both [B, 2H]."""
+        both = {"c": memory, "hc": self._tf.concat([state, memory], axis=1)} if "c" in self.architecture.query else {}
+        return both.get(self.architecture.query, state)
 
     def _run(self, ids: Any, first: Any) -> tuple[Any, Any]:
-        tf, gates, length = self._tf, 4 * self.units, self.length
-        batch, hidden = self.batch_size, self.w2.shape[1]
+        tf, gates, length, (step_ahead, step_back) = self._tf, self.steps[0].width, self.length, self.steps
+        batch, hidden, units = self.batch_size, self.v.shape[0], self.architecture.units
 
         def array(*shape: int) -> Any:
             return tf.TensorArray(tf.float32, length, element_shape=shape)
 
-        def ahead(at: Any, _: Any, product: Any, cell: Any, keys: Any, values: Any) -> Any:
+        def ahead(at: Any, _: Any, product: Any, memory: Any, keys: Any, values: Any) -> Any:
             # Positions are gathered, not indexed: TensorFlow's bridge to XLA treats the bounds of a slice, and so
             # `first`, as constants, and would compile again for each length.
-            state, product, cell = self._step(0, tf.gather(ids, at), product, cell)
+            state, product, memory = step_ahead(tf.gather(ids, at), product, memory)
             keys = keys.write(at, product[:, gates : gates + hidden])
-            return at + 1, state, product, cell, keys, values.write(at, product[:, gates + hidden])
+            return at + 1, state, product, memory, keys, values.write(at, product[:, gates + hidden])
 
-        def back(at: Any, query: Any, product: Any, cell: Any, keys: Any, values: Any) -> Any:
+        def back(at: Any, query: Any, product: Any, memory: Any, keys: Any, values: Any) -> Any:
             words = tf.gather(ids, at)
-            state, product, cell = self._step(1, words, product, cell)
-            query = tf.where((words != PAD)[:, None], state, query)
+            state, product, memory = step_back(words, product, memory)
+            query = tf.where((words != PAD)[:, None], self._asked(state, memory), query)
             keys = keys.write(at, keys.read(at) + product[:, gates : gates + hidden])
-            return at - 1, query, product, cell, keys, values.write(at, values.read(at) + product[:, gates + hidden])
+            return at - 1, query, product, memory, keys, values.write(at, values.read(at) + product[:, gates + hidden])
 
         def attend(at: Any, energy: Any) -> Any:
-            energies = tf.matmul(tf.tanh(tf.gather(keys, at) + asked), self.v)  # [B, COLUMNS]
+            energies = tf.matmul(self._hidden(ids, at, keys, asked), self.v)  # [B, COLUMNS]
             return at + 1, energy.write(at, energies[:, 0])
 
-        state, product = tf.zeros([batch, self.units]), tf.zeros([batch, self.kernels[0].shape[1]])
+        state, product = tf.zeros([batch, units]), tf.zeros([batch, self.steps[0].kernel.shape[1]])
         empty = array(batch, hidden), array(batch)
-        _, state_ahead, _, _, keys, values = tf.while_loop(
+        _, state_ahead, _, memory_ahead, keys, values = tf.while_loop(
             lambda at, *_: at < length, ahead, (first, state, product, state, *empty)
         )
-        _, state_back, _, _, keys, values = tf.while_loop(
-            lambda at, *_: at >= first, back, (tf.constant(length - 1), state, product, state, keys, values)
+        query = self._asked(state, state)
+        _, query_back, _, _, keys, values = tf.while_loop(
+            lambda at, *_: at >= first, back, (tf.constant(length - 1), query, product, state, keys, values)
         )
         keys = keys.stack()  # [T, B, A], W1 h_t
-        asked = tf.matmul(tf.concat([state_ahead, state_back], axis=1), self.w2) + self.attention_bias  # [B, A]
+        asked = self.attention_bias  # [A]
+        if self.architecture.query != "none":
+            query = tf.concat([self._asked(state_ahead, memory_ahead), query_back], axis=1)
+            asked = tf.matmul(query, self.w2) + asked  # [B, A]
         _, energy = tf.while_loop(lambda at, *_: at < length, attend, (first, array(batch)))
         return energy.stack(), values.stack()
+
+    def _hidden(self, ids: Any, at: Any, keys: Any, asked: Any) -> Any:
+        """What v is multiplied by at a position: [B, A]."""
+        tf, key = self._tf, self._tf.gather(keys, at)
+        if not self.architecture.attention_masked:
+            key = tf.where((tf.gather(ids, at) != PAD)[:, None], key, 0.0)
+        hidden = key + asked
+        if self.architecture.position_bias:
+            # Here reviews are padded on the left; their words have the positions that they have in Keras.
+            words = tf.reduce_sum(tf.cast(ids != PAD, tf.int32), axis=0)  # [B]
+            place = at if self.architecture.padding == PRE else (at + words) % self.length
+            hidden += tf.gather(self.position_bias, place)
+        return tf.tanh(hidden) if self.architecture.attention_activation == "tanh" else hidden
 
 
 def _widened(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

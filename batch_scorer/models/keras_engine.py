@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.network import fold_head
+from batch_scorer.models.network import PRE, fold_head
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import PAD, Ids
 
@@ -27,11 +27,12 @@ class KerasEngine:
     def __init__(self, artifact: Artifact, batch_size: int = BATCH_SIZE) -> None:
         import tensorflow as tf
 
-        from batch_scorer.models.keras_model import reader
+        from batch_scorer.models import keras_model, keras_variants
 
         architecture = artifact.architecture
+        reader = keras_variants.reader if architecture.needs_format_2 else keras_model.reader
         self.batch_size = batch_size
-        self.max_length = architecture.max_length
+        self.max_length, self._pads_before = architecture.max_length, architecture.padding == PRE
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
         read, folded = reader(architecture, artifact.tensors), tf.constant(weight, tf.float32)
 
@@ -50,17 +51,21 @@ class KerasEngine:
             batch: int32[n] each, as the tokenizer gives them, at most `max_length` ids.
 
         Returns:
-            Scores of all `max_length` positions.
+            Scores of all `max_length` positions, those of the padding first.
 
         Raises:
             MemoryError: there is not enough.
         """
         padded = np.full((self.batch_size, self.max_length), PAD, np.int32)  # [B, T]
         for row, ids in zip(padded, batch, strict=False):
-            row[self.max_length - len(ids) :] = ids
+            row[slice(self.max_length - len(ids), None) if self._pads_before else slice(len(ids))] = ids
         try:
             attention, value = (out.numpy()[:, : len(batch)].astype(np.float64) for out in self._run(padded))
         except self._exhausted as error:
             raise MemoryError("TensorFlow has too little memory") from error
+        if not self._pads_before:  # in what it returns, the last id of each review comes last
+            for column, ids in enumerate(batch):
+                for values in (attention, value):
+                    values[:, column] = np.roll(values[:, column], self.max_length - len(ids))
         contribution = attention * value
         return Scores(self.bias + contribution.sum(axis=0), attention, contribution)

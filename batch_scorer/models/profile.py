@@ -129,7 +129,7 @@ def warnings(run: Profile, training: Profile) -> list[str]:
     script, and the lengths. Each is compared with the training data, which may be in any language.
     """
     reasons: list[str] = []
-    if not run.reviews:
+    if not run.reviews or not training.reviews:  # of a model brought from elsewhere, its texts are unknown
         return reasons
     unknown, usual = (p.oov_words / max(p.used_words, 1) for p in (run, training))
     if _is_more(unknown, usual, OOV_SHARE):

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from batch_scorer.models.splitting import SKIPPED, Splitting
+
+Rule = str | Splitting  # what a word is: one of `PATTERNS`, or the rules of a tokenizer of Keras
 Ids = npt.NDArray[np.int32]  # of one review: int32[n]
 PAD, START, OOV = 0, 1, 2
 RESERVED = ("<pad>", "<start>", "<oov>")  # no word can equal one: `<` and `>` are not word characters
@@ -56,16 +59,18 @@ class _Rule:
 _rules = {pattern: _Rule.of(pattern) for pattern in PATTERNS}
 
 
-def words(text: str, pattern: str = PATTERN) -> list[str]:
+def words(text: str, pattern: Rule = PATTERN) -> list[str]:
     """The words of `text`, in order, as they are looked up: in lower case, with plain apostrophes.
 
     Args:
-        pattern: one of `PATTERNS`.
+        pattern: one of `PATTERNS`, or the rules of a tokenizer of Keras, which then say how words are looked up.
 
     Example:
         >>> words("It\u2019s GOOD"), words("It\u2019s GOOD", APOSTROPHES)
         (['it', 's', 'good'], ["it's", 'good'])
     """
+    if isinstance(pattern, Splitting):
+        return pattern.words(text)
     rule = _rules[pattern]
     text = text.replace(LINE_BREAK, _BLANK)
     if text.isascii() or _simple.match(text):
@@ -102,7 +107,7 @@ def foreign_words(text: str, tokens: list[str]) -> int:
     return sum(_foreign.search(word) is not None for word in tokens)
 
 
-def spans(text: str, pattern: str = PATTERN) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def spans(text: str, pattern: Rule = PATTERN) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Where the words of `text` start and end, in code points.
 
     Args:
@@ -110,8 +115,10 @@ def spans(text: str, pattern: str = PATTERN) -> tuple[npt.NDArray[np.int32], npt
 
     Returns:
         starts, ends: int32[N] each, N being ``len(words(text, pattern))``; ``text[starts[i]:ends[i]].lower()`` is word
-        i, but for typographic apostrophes.
+        i, but for typographic apostrophes, and for what the rules of a tokenizer of Keras delete.
     """
+    if isinstance(pattern, Splitting):
+        return pattern.spans(text)
     rule = _rules[pattern]
     text = text.replace(LINE_BREAK, _BLANK)
     codes: npt.NDArray[Any] | None = None
@@ -157,7 +164,8 @@ class Tokenizer:
         max_ids: the most ids that are read at a time. If `max_words` is as large, as in the notebook's variant, a
             review of that many words loses its start mark, as with `keras.utils.pad_sequences`.
         aliases: words that share the id of another, as they are looked up -> id. They go before the vocabulary.
-        pattern: what a word is, one of `PATTERNS`.
+        pattern: what a word is, one of `PATTERNS` or the rules of a tokenizer of Keras, which also say whether there
+            is a start mark, what becomes of unknown words, and which words of a long review are read.
         max_windows: how many times `max_words` are read of a longer review; 1 reads its last words only.
     """
 
@@ -165,7 +173,7 @@ class Tokenizer:
     max_words: int = MAX_WORDS
     max_ids: int = MAX_IDS
     aliases: Mapping[str, int] = field(default_factory=dict, kw_only=True)
-    pattern: str = field(default=PATTERN, kw_only=True)
+    pattern: Rule = field(default=PATTERN, kw_only=True)
     max_windows: int = field(default=1, kw_only=True)
     _id_of: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -190,13 +198,27 @@ class Tokenizer:
 
         This is what training reads. It is all that scoring reads where `max_windows` is 1; else see `windows`.
         """
+        if isinstance(self.pattern, Splitting):
+            marks, unknown = (START,) * self.pattern.start_mark, SKIPPED if self.pattern.drops_unknown else OOV
+            read = itertools.chain(marks, map(self._id_of.get, tokens, itertools.repeat(unknown)))
+            return self.pattern.cut(np.fromiter(read, np.int32, len(marks) + len(tokens)), self.max_ids)
         used = tokens[-self.max_words :]
         ids = itertools.chain((START,), map(self._id_of.get, used, itertools.repeat(OOV)))
         return np.fromiter(ids, np.int32, 1 + len(used))[-self.max_ids :]
 
+    def is_word(self, token: str) -> bool:
+        """Whether a token of `words` has a letter or a digit."""
+        return self.pattern.is_word(token) if isinstance(self.pattern, Splitting) else is_word(token)
+
+    def has_words(self, text: str) -> bool:
+        """Whether `words` finds any that `is_word`."""
+        if isinstance(self.pattern, Splitting):
+            return any(map(self.pattern.is_word, self.pattern.words(text)))
+        return has_words(text)
+
     def windows(self, tokens: Sequence[str]) -> list[Ids]:
         """What is read of a review, window by window (`window_bounds`), each with its own start mark: int32[n] each."""
-        if len(tokens) <= self.max_words or self.max_windows == 1:
+        if self.max_windows == 1 or len(tokens) <= self.max_words:
             return [self.ids(tokens)]
         used = tokens[-self.n_used(len(tokens)) :]
         return [self.ids(used[a:b]) for a, b in window_bounds(len(used), self.max_words, self.max_windows)]

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.tokenizer import Ids, Tokenizer
+from batch_scorer.models.splitting import Splitting
+from batch_scorer.models.tokenizer import START, Ids, Tokenizer
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -35,7 +36,8 @@ def in_words(settings: Mapping[str, Any]) -> str:
     """
     at_once, windows = settings["max_words"], settings.get("max_windows", 1)
     if windows == 1:
-        return f"the last {at_once:,} words of a review"
+        which = "first" if settings.get("long_texts") == "first" else "last"
+        return f"the {which} {at_once:,} words of a review"
     return f"all words of a review up to the last {at_once * windows:,}, {at_once:,} at a time"
 
 
@@ -78,6 +80,9 @@ class Windows:
             n_tokens: [N], words in each review.
         """
         counts = np.array([len(windows) for windows in ids], np.int64)
+        if isinstance(tokenizer.pattern, Splitting):  # never in windows; what is read depends on which words are known
+            n_words = np.array([len(x) - (x[:1] == START).sum() for (x,) in ids], np.int64)
+            return Windows([x for (x,) in ids], np.arange(len(ids)), n_words, len(ids))
         used = np.minimum(n_tokens, tokenizer.max_words * tokenizer.max_windows).astype(np.int64)
         review = np.repeat(np.arange(len(ids)), counts)
         place, n, k = np.arange(len(review)) - (np.cumsum(counts) - counts)[review], used[review], counts[review]

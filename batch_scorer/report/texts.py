@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batch_scorer.escape import counted
+from batch_scorer.models.tokenizer import Rule
 from batch_scorer.report.budget import TEXT
 from batch_scorer.report.findings import Review
 from batch_scorer.report.quality import LABELLED
@@ -46,7 +47,7 @@ def note(texts: Texts, place: str) -> str:
     return " ".join(sentences)
 
 
-def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str, pattern: str) -> Texts:
+def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str, pattern: Rule) -> Texts:
     """The texts in a kept column, which is `column` in the view `LABELLED`; words are as in `pattern`."""
     texts = Texts(reviews, pattern, _KEPT)
     by_identity = group_by(reviews, lambda review: (review.record_id, review.source, review.offset))

@@ -15,7 +15,8 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.errors import RefusedError
 from batch_scorer.models.json_schema import TEXT, first_fault, list_of, object_of
-from batch_scorer.models.tokenizer import PATTERN
+from batch_scorer.models.manifest_schema import FIRST, rule_of
+from batch_scorer.models.tokenizer import Rule
 from batch_scorer.runs import layout
 from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.schema import COLUMNS
@@ -64,9 +65,14 @@ class Run:
         return tuple(self.manifest.get("columns", COLUMNS))
 
     @property
-    def pattern(self) -> str:
-        """What a word of its texts is, one of `tokenizer.PATTERNS`."""
-        return str(self.manifest.get("tokenizer", {}).get("pattern", PATTERN))
+    def pattern(self) -> Rule:
+        """What a word of its texts is, as `tokenizer.spans` takes it."""
+        return rule_of(self.manifest.get("tokenizer", {}), self.reads_first)
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether the first words of long texts were read, rather than the last."""
+        return bool(self.manifest.get("long_texts") == FIRST)
 
     @property
     def words_read(self) -> int:

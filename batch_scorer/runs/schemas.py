@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batch_scorer.config import PRECISIONS
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
-from batch_scorer.models.manifest_schema import ARTIFACTS, LONG, PROFILE, READS, VERSIONS
+from batch_scorer.models.manifest_schema import ARTIFACTS, LONG, PROFILE, READS, RULES, VERSIONS
 from batch_scorer.runs import layout
 from batch_scorer.schema import (
     DESCRIPTIONS,
@@ -31,7 +31,7 @@ from batch_scorer.schema import (
 _SINCE: Json = {
     "columns": {**list_of(TEXT), "description": "our columns in predictions, without the kept ones"},
     **LONG,
-    "tokenizer": object_of(READS),
+    "tokenizer": object_of({**READS, **RULES}, required=list(READS)),
     "workers": {
         "type": "object",
         "additionalProperties": COUNT,

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer, foreign_words, is_word
+from batch_scorer.models.splitting import SKIPPED, Splitting
+from batch_scorer.models.tokenizer import OOV, Ids, Rule, Tokenizer, foreign_words
 from batch_scorer.models.windows import Windows
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.read import CHUNK_REVIEWS, Chunk
@@ -30,7 +31,7 @@ class Encoded:
         reviews: N rows, as in `read.Chunk`.
         texts: N texts.
         windows: what the model reads of them.
-        pattern: what a word is, one of `tokenizer.PATTERNS`.
+        pattern: what a word is, one of `tokenizer.PATTERNS` or the rules of a tokenizer of Keras.
         n_tokens, n_tokens_used, oov_words, foreign_words: int32[N]: words in the text; those used; those used but not
             in the vocabulary; those in a script other than Latin.
         rejected: the chunk's rejections, then one for each review without words.
@@ -39,12 +40,18 @@ class Encoded:
     reviews: pa.Table
     texts: list[str]
     windows: Windows
-    pattern: str
+    pattern: Rule
     n_tokens: Ints
     n_tokens_used: Ints
     oov_words: Ints
     foreign_words: Ints
     rejected: list[Rejection]
+
+    @property
+    def n_seen(self) -> Ints:
+        """int32[N]: the number of the last word that is read of each: all words, unless the first ones are read."""
+        is_first = isinstance(self.pattern, Splitting) and self.pattern.reads_first
+        return self.n_tokens_used if is_first else self.n_tokens
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> Encoded:
         """The reviews where `chosen`, bool[N], is true; all the rejections."""
@@ -91,7 +98,7 @@ def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
         ids.append(read)
         n_tokens.append(len(tokens))
         foreign.append(foreign_words(text, tokens))
-        wordless.append(not any(map(is_word, tokens)))
+        wordless.append(not any(map(tokenizer.is_word, tokens)))
     yield _piece(chunk, start, ids, n_tokens, foreign, wordless, tokenizer)
 
 
@@ -107,9 +114,11 @@ def _piece(
     """The reviews of a chunk from number `start` on, as many as there are `ids`."""
     stop, windows = start + len(ids), Windows.join(ids, n_tokens, tokenizer)
     found = np.array(n_tokens, np.int32)
-    used = np.minimum(found, tokenizer.max_words * tokenizer.max_windows).astype(np.int32)
+    used = np.bincount(windows.review, weights=windows.n_words, minlength=len(ids)).astype(np.int32)
     unknown = np.bincount(
-        windows.review, weights=[np.count_nonzero(x == OOV) for x in windows.ids], minlength=len(ids)
+        windows.review,
+        weights=[np.count_nonzero((x == OOV) | (x == SKIPPED)) for x in windows.ids],
+        minlength=len(ids),
     ).astype(np.int32)
     encoded = Encoded(
         chunk.reviews.slice(start, len(ids)),

@@ -116,7 +116,7 @@ def _tokens(encoded: Encoded, top: TopWords, places: list[Spans]) -> pa.ListArra
     top_k = top.place.shape[1]
     used = np.minimum(encoded.n_tokens_used, top_k)
     listed = np.arange(top_k) < used[:, None]  # [N, K]
-    positions = encoded.n_tokens[:, None] - top.place
+    positions = encoded.n_seen[:, None] - top.place
     tokens, starts, ends = [], [], []
     if places:
         for text, (start, end), row, count in zip(encoded.texts, places, positions, used, strict=True):

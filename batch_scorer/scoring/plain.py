@@ -54,9 +54,14 @@ def legend(review: ExplainedReview) -> str:
 def verdict(review: ExplainedReview) -> tuple[str, str]:
     """The label, and what was read."""
     row = review.row
-    read = f", the last {row['n_tokens_used']:,} read" if row["truncated"] else ""
+    read = f", the {_part_read(review)} {row['n_tokens_used']:,} read" if row["truncated"] else ""
     counts = f"{counted(row['n_tokens'], 'word')}{read}, {review.unknown:,} unknown"
     return safe(row["predicted_label"], TOKEN_CHARACTERS), f"{counts}; temperature {review.temperature:.3f}"
+
+
+def _part_read(review: ExplainedReview) -> str:
+    """Which words of a long text are read: the last ones, or by some models the first."""
+    return "first" if review.words and review.words[0].is_read and not review.words[-1].is_read else "last"
 
 
 def sum_line(review: ExplainedReview) -> str:

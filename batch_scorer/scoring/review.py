@@ -12,7 +12,8 @@ import numpy.typing as npt
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import EngineError, InputError
 from batch_scorer.models.protocol import Doubles
-from batch_scorer.models.tokenizer import OOV, Tokenizer, has_words
+from batch_scorer.models.splitting import SKIPPED
+from batch_scorer.models.tokenizer import OOV, Tokenizer
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.encode import Encoded, encode
@@ -28,7 +29,8 @@ class Word:
     """A word, which is ``text[start:end]``.
 
     Args:
-        is_read: whether it is among the words that are scored, which of a very long text are the last ones.
+        is_read: whether it is among the words that are scored, which of a very long text are the last ones, or of some
+            models the first.
         is_known: whether it is in the vocabulary; True if it is not read.
         attention, contribution: 0 if it is not read.
     """
@@ -83,7 +85,7 @@ def check(text: str, where: str, tokenizer: Tokenizer) -> None:
         ) from error
     if size_bytes > MAX_TEXT_BYTES:
         raise too_large(where, f"{size_bytes:,} bytes")
-    if not has_words(text):
+    if not tokenizer.has_words(text):
         raise InputError(
             "there is nothing to score",
             where=where,
@@ -149,12 +151,13 @@ def _words(
         np.concatenate([read[row][at] for row in range(len(windows))]).astype(np.float32).tolist() for at in (0, 1)
     )
     ids = [ids[len(ids) - n :] for ids, n in zip(windows.ids, windows.n_words.tolist(), strict=True)]
-    known = (np.concatenate(ids) != OOV).tolist()
+    read_ids = np.concatenate(ids)
+    known = ((read_ids != OOV) & (read_ids != SKIPPED)).tolist()
     starts, ends = (edge.tolist() for edge in edges)
-    first = len(starts) - len(known)
+    first = int(encoded.n_seen[0]) - len(known)
     return tuple(
         Word(start, end, True, known[at - first], attention[at - first], contribution[at - first])
-        if at >= first
+        if first <= at < first + len(known)
         else Word(start, end)
         for at, (start, end) in enumerate(zip(starts, ends, strict=True))
     )

@@ -89,12 +89,13 @@ class RunRow:
 
     def _marked(self, text: str) -> tuple[Word, ...]:
         listed = {w["position"]: w for w in (*self.columns["top_attended"], *self.columns["top_contributing"])}
-        first = self.n_tokens - int(self.columns["n_tokens_used"])
+        used = int(self.columns["n_tokens_used"])
+        first = 0 if self.run.reads_first else self.n_tokens - used
         starts, ends = (edges.tolist() for edges in spans(text, self.run.pattern))
         return tuple(
             Word(start, end, True, True, listed[at]["attention"], listed[at]["contribution"])
             if at in listed
-            else Word(start, end, at >= first)
+            else Word(start, end, first <= at < first + used)
             for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         )
 

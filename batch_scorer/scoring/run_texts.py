@@ -15,7 +15,7 @@ from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.formats.table import FORMATS
-from batch_scorer.models.tokenizer import PATTERN, spans
+from batch_scorer.models.tokenizer import PATTERN, Rule, spans
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
@@ -58,14 +58,14 @@ class Texts:
     """The texts of `rows`, which are numbered by their index, as they turn up.
 
     Args:
-        pattern: what a word is, one of `tokenizer.PATTERNS`.
+        pattern: what a word is, as `tokenizer.spans` takes it.
         characters: how many to keep of each text; None keeps them whole.
         matched: row -> the beginning of the text that was scored.
         mismatched: rows for which only other texts turned up.
     """
 
     rows: Sequence[Row]
-    pattern: str = PATTERN
+    pattern: Rule = PATTERN
     characters: int | None = None
     matched: dict[int, str] = field(default_factory=dict)
     mismatched: set[int] = field(default_factory=set)
@@ -81,11 +81,11 @@ class Texts:
             self.mismatched.add(i)
 
 
-def is_scored_text(row: Row, text: str, pattern: str, is_whole: bool = True) -> bool:
+def is_scored_text(row: Row, text: str, pattern: Rule, is_whole: bool = True) -> bool:
     """Whether `text` is what was scored as `row`, or, if not `is_whole`, the beginning of it.
 
     Args:
-        pattern: what a word is, one of `tokenizer.PATTERNS`.
+        pattern: what a word is, as `tokenizer.spans` takes it.
     """
     if is_whole and len(spans(text, pattern)[0]) != row.n_tokens:
         return False

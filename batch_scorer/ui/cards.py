@@ -22,12 +22,12 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
     """A model's manifest for people to read: what it is, how good, what it was made from, and its limits."""
     a, training = manifest["architecture"], manifest["training"]
     found = manifest["metrics"].get("validation", {})
-    recipe = training["recipe"]
+    profile = Profile.from_json(manifest["training_profile"])
     rows = [
         ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
         ("answers", "P(positive) of a review, and what each word contributes"),
         ("reads", f"{in_words(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} words and marks"),
-        ("network", f"a bidirectional LSTM of {a['units']} units a direction, attention of {a['attention_units']}"),
+        ("network", _network(a)),
     ]  # fmt: skip
     if found:
         held_out = f"{counted(found['reviews'], 'review')} held out of training"
@@ -42,15 +42,35 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
             ("calibration", _calibration(manifest)),
         ]
     rows += [
-        ("trained on", f"{counted(training['reviews'], 'review')} (sha256 {training['data_sha256'][:12]}), "
-                       f"epoch {training['epoch']} of {recipe['epochs']}"),
+        _origin(training),
         *([("labels", described(training["labels"]))] if "labels" in training else []),
-        ("those texts", _kind(Profile.from_json(manifest["training_profile"]))),
+        *([("those texts", _kind(profile))] if profile.reviews else []),
         ("beware", "it scores any text with confidence, even in another language or domain; a run reports how "
                    "far its texts differ from these"),
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())),
     ]  # fmt: skip
     terminal.card(console, directory, rows)
+
+
+def _network(architecture: Mapping[str, Any]) -> str:
+    """The network in words, with what is not usual about it."""
+    cell = "GRU" if str(architecture.get("cell", "lstm")).startswith("gru") else "LSTM"
+    unusual = [
+        *(["without a mask"] if not architecture.get("masked", True) else []),
+        *(["attention without a query"] if architecture.get("query") == "none" else []),
+    ]
+    size = f"{architecture['units']} units a direction, attention of {architecture['attention_units']}"
+    return ", ".join([f"a bidirectional {cell} of {size}", *unusual])
+
+
+def _origin(training: Mapping[str, Any]) -> tuple[str, str]:
+    """What it was trained on, or where it was brought from."""
+    digest = f"sha256 {training['data_sha256'][:12]}"
+    if imported := training.get("imported"):
+        keras = f", of Keras {imported['keras']}" if imported["keras"] else ""
+        return "brought from", f"{imported['file']} ({digest}){keras}"
+    epochs = f"epoch {training['epoch']} of {training['recipe']['epochs']}"
+    return "trained on", f"{counted(training['reviews'], 'review')} ({digest}), {epochs}"
 
 
 def _calibration(manifest: Mapping[str, Any]) -> str:

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from batch_scorer.errors import EngineError
 from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.cells import sigmoid
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.exact_engine import ExactEngine
-from batch_scorer.models.network import forward, sigmoid
+from batch_scorer.models.network import forward
 from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import Ids, has_words
 from batch_scorer.scoring import encode

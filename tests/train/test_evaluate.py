@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_scorer.models import artifact
+from batch_scorer.models.cells import sigmoid
 from batch_scorer.models.engine import load_engine
-from batch_scorer.models.network import forward, sigmoid
+from batch_scorer.models.network import forward
 from batch_scorer.models.protocol import Scores
 from batch_scorer.models.tokenizer import Ids, words
 from tests.conftest import WORDS

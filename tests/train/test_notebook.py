@@ -17,11 +17,12 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import InputError, JobError
 from batch_scorer.models import artifact
 from batch_scorer.models.artifact import SHIPPED, Artifact
+from batch_scorer.models.cells import sigmoid
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.keras_engine import KerasEngine
 from batch_scorer.models.keras_model import from_tensors, notebook_network
-from batch_scorer.models.network import forward, sigmoid
+from batch_scorer.models.network import forward
 from batch_scorer.models.tokenizer import OOV, RESERVED, START, Tokenizer, words
 from tests.conftest import TINY, WORDS, random_tensors, save_tiny
 from tests.engines import tensorflow_engines

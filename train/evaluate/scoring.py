@@ -11,6 +11,7 @@ import numpy.typing as npt
 from batch_scorer.errors import EngineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Doubles, Engine
+from batch_scorer.models.splitting import SKIPPED
 from batch_scorer.models.tokenizer import OOV, Ids
 from batch_scorer.models.windows import Windows
 from batch_scorer.scoring.score import FailedReview, ScoredBatch, score_ids
@@ -82,8 +83,9 @@ def score_reviews(
         EngineError: see `scored`.
     """
     windows = Windows.of(artifact.tokenizer, tokens)
-    used = np.array([artifact.tokenizer.n_used(len(words)) for words in tokens])
-    found = windows.add_up(np.array([float(np.count_nonzero(ids == OOV)) for ids in windows.ids]))
+    used = windows.add_up(windows.n_words.astype(np.float64)).astype(np.int64)
+    unknown_words = [float(np.count_nonzero((ids == OOV) | (ids == SKIPPED))) for ids in windows.ids]
+    found = windows.add_up(np.array(unknown_words))
     unknown = found / np.maximum(used, 1)
     temperature = artifact.temperature if artifact.calibration is None else artifact.temperatures(used, unknown)
     return Reviews(windows.pool(logits(engine, windows.ids, on_done)), unknown, temperature)

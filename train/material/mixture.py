@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.network import sigmoid
+from batch_scorer.models.cells import sigmoid
 from train.data import Ids
 from train.material.counterfactual import Rewritten
 from train.material.crops import crops

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from batch_scorer.errors import InputError
 from batch_scorer.formats.label_rule import LabelRule
-from batch_scorer.models.network import probability, sigmoid
+from batch_scorer.models.cells import sigmoid
+from batch_scorer.models.network import probability
 from batch_scorer.models.tokenizer import has_words
 from train.evaluate.model import Model
 from train.metrics import auc, bootstrapped, expected_calibration_error, log_loss, log_losses, wilson_interval

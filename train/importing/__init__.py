@@ -1,0 +1,1 @@
+"""`python -m train import`: a model of Keras, read as data, becomes an artefact."""
