@@ -53,6 +53,9 @@ FEW_CORES = 4
 @option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
         help="default: this project's network, from the labelled reviews alone; full: the same network, pre-trained "
              "on all texts; notebook: for comparison, the network that this project grew out of.")  # fmt: skip
+@option(_RECIPE, "--tokenizer", type=click.Choice(["words", "subwords"]), default="words",
+        help="What an id of the model stands for: words, or pieces of them, for languages with many forms of a word "
+             "or without blanks between words (presets default and full).")  # fmt: skip
 @option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people to read.")
 @option(_RECIPE, "--epochs", type=Count(1), metavar="N",
         help="Maximum number of epochs.  [default: the recipe's]")  # fmt: skip
@@ -86,11 +89,12 @@ FEW_CORES = 4
 @click.pass_context
 @reports_errors
 def main(
-    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, validation: tuple[str, ...],
-    unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None, batch_size: int | None,
-    seed: int | None, settings: tuple[str, ...], pretrained: Path | None, counterfactual: tuple[str, ...],
-    counterfactual_holdout: str | None, teacher: Path | None, start_model: Path | None, work: Path | None,
-    checkpoint_seconds: float, deterministic: bool, resume: bool, **reading: Any,
+    context: click.Context, sources: tuple[str, ...], output: Path | None, preset: str, tokenizer: str,
+    validation: tuple[str, ...], unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None,
+    batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
+    counterfactual: tuple[str, ...], counterfactual_holdout: str | None, teacher: Path | None,
+    start_model: Path | None, work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
+    **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
 
@@ -103,6 +107,7 @@ def main(
           --output model
       python -m train --data 'exports/*.csv.gz' --encoding cp1252 --output model
       python -m train --data imdb --output model
+      python -m train --data korean.parquet --tokenizer subwords --output model
       python -m train --data reviews.csv --output model --resume
       python -m train --preset full --data imdb --unlabelled imdb --output model
       python -m train --preset notebook --data imdb.npz --word-index imdb_word_index.json --output model
@@ -121,7 +126,7 @@ def main(
 
     inputs = Inputs(
         sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
-        teacher, start_model,
+        teacher, start_model, tokenizer == "subwords",
     )  # fmt: skip
     inputs.check(preset)
     work = work or Path(f"{output}.work")

@@ -18,7 +18,8 @@ from train.data import Columns, Say, read_examples, read_texts
 from train.material.counterfactual import Rewritten
 from train.material.sources import read_rewritten
 from train.material.word_classes import chosen, read_classes
-from train.prepare import Prepared, Reading, from_ranks, from_texts
+from train.prepare import Prepared, from_ranks, from_texts
+from train.reading import Reading
 from train.sources import ReadOptions
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Inputs:
         counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
         pretrained, teacher: results of the first stages of another run.
         start_model: directory of a model to start from.
+        subwords: whether ids are of pieces of words.
     """
 
     sources: tuple[str, ...]
@@ -50,6 +52,7 @@ class Inputs:
     pretrained: Path | None = None
     teacher: Path | None = None
     start_model: Path | None = None
+    subwords: bool = False
 
     def check(self, preset: str) -> None:
         """Refuses options that do not go together.
@@ -65,6 +68,11 @@ class Inputs:
                 "Keras' files go together, and only with the preset notebook",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
+        if self.subwords and preset == "notebook":
+            raise OptionError(
+                "the notebook's network reads words", where="--tokenizer", expected="words with --preset notebook",
+                got="subwords", fix="leave out --tokenizer or --preset",
+            )  # fmt: skip
         given = (self.unlabelled, self.pretrained, self.counterfactual, self.teacher, self.start_model)
         if preset != "full" and any(given):
             raise OptionError(
@@ -85,7 +93,7 @@ class Inputs:
             say: is told what is left out, and how the labels divide.
         """
         shape = (recipe.validation_share, recipe.vocabulary_size)
-        reading = Reading(architecture.max_words, architecture.max_length)
+        reading = Reading(architecture.max_words, architecture.max_length, subwords=self.subwords)
         if self.word_index:
             from train.keras_files import read_keras_files
 

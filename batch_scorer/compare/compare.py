@@ -29,6 +29,7 @@ from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
 from batch_scorer.models.tokenizer import APOSTROPHES
+from batch_scorer.models.units import PIECES
 from batch_scorer.runs.finished import Run, open_run
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: L
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
     pair_reviews(db, by, labels, (temperature(a, "a"), temperature(b, "b")))
-    same_pattern = a.pattern == b.pattern
+    # In scripts without blanks, what is listed depends on the model's pieces, too.
+    same_pattern = a.pattern == b.pattern and (a.pattern != PIECES or a.manifest["model_id"] == b.manifest["model_id"])
     pair_tokens(db, by, same_pattern)
     sum_words(db, by, listed)
     parts: dict[str, Any]
@@ -140,6 +142,9 @@ def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
     )
 
 
+_WORDS = {APOSTROPHES: "typographic apostrophes belong to words", PIECES: "of any script, each in pieces"}
+
+
 def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
     def settings(run: Run) -> Mapping[str, str]:
         m = run.manifest
@@ -153,9 +158,7 @@ def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
             "inputs": f"{names} {fingerprint[:12]}",
             **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
             "max_windows": f"{m.get('max_windows', 1)}",
-            "words": "typographic apostrophes belong to words"
-            if run.pattern == APOSTROPHES
-            else "letters, digits, ' and _",
+            "words": _WORDS.get(run.pattern, "letters, digits, ' and _"),
             "threshold": f"{m['threshold']:.6g}",
             "temperature": f"{m['temperature']:.6g}{' (median)' if 'temperature' in run.columns else ''}",
         }

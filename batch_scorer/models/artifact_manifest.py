@@ -11,8 +11,9 @@ from batch_scorer.errors import ArtifactError
 from batch_scorer.models import artifact_files as files
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.json_schema import first_fault
-from batch_scorer.models.manifest_schema import ARTIFACTS, LAST
+from batch_scorer.models.manifest_schema import ARTIFACTS, LAST, SUBWORDS
 from batch_scorer.models.network import Architecture
+from batch_scorer.models.units import PIECES
 from batch_scorer.schema import FORMAT_VERSIONS
 
 
@@ -49,9 +50,23 @@ def parse(directory: str, text: bytearray) -> dict[str, Any]:
     windows = manifest["tokenizer"].get("max_windows", 1)
     if version > 1 and manifest["tokenizer"]["long_texts"] == LAST and windows != 1:
         raise files.damaged(f"{path}, tokenizer, max_windows", 1, windows)
+    if version > 1:
+        _check_type(manifest, path)
     files.check_size(architecture, path)
     _check_grids(manifest, path)
     return manifest  # type: ignore[no-any-return]
+
+
+def _check_type(manifest: Mapping[str, Any], path: str) -> None:
+    """That pattern and files are those of what an id stands for."""
+    settings = manifest["tokenizer"]
+    pieces = settings["type"] == SUBWORDS
+    if (settings["pattern"] == PIECES) != pieces:
+        expected = f"that of {settings['type']}"
+        raise files.damaged(f"{path}, tokenizer, pattern", expected, f"{settings['pattern']!r:.80}")
+    if (files.SCORES in manifest["files"]) != pieces:
+        expected = f"{files.SCORES} where ids are pieces, and only there"
+        raise files.damaged(f"{path}, files", expected, f"type {settings['type']}, {', '.join(manifest['files'])}")
 
 
 def _check_grids(manifest: Mapping[str, Any], path: str) -> None:

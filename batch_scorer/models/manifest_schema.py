@@ -5,7 +5,10 @@ from __future__ import annotations
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, SHARE, SHORT, SIZE, Json, list_of, object_of
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES
+from batch_scorer.models.scripts import SCRIPTS
+from batch_scorer.models.subwords import WORD_START, SubwordTokenizer
 from batch_scorer.models.tokenizer import LINE_BREAK, PATTERN, PATTERNS, RESERVED, Tokenizer
+from batch_scorer.models.units import PIECES
 
 TEMPERATURE: Json = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
 
@@ -19,13 +22,25 @@ def _histogram(lower_edges: tuple[float, ...]) -> Json:
 
 
 # A run's manifest holds these too.
-PROFILE = object_of(
+_PROFILE: Json = object_of(
     {
         **{name: COUNT for name in ("reviews", "truncated", "words", "used_words", "oov_words")},
         "length": _histogram(LENGTH_EDGES),
         "oov_rate": _histogram(SHARE_EDGES),
         "probability": _histogram(SHARE_EDGES),
     }
+)
+PROFILE: Json = object_of(
+    {
+        **_PROFILE["properties"],
+        "scripts": {
+            "type": "object",
+            "propertyNames": {"enum": list(SCRIPTS)},
+            "additionalProperties": COUNT,
+            "description": "words in each script other than Latin that any is in",
+        },
+    },
+    required=_PROFILE["required"],
 )
 VERSIONS: Json = {"type": "object", "propertyNames": SHORT, "additionalProperties": SHORT, "maxProperties": 100}
 
@@ -54,12 +69,20 @@ _TOKENIZER_1: Json = {**{name: {"const": value} for name, value in TOKENIZER.ite
 LAST, WINDOWS = LONG_TEXTS = ("last", "windows")
 MAX_WINDOWS = 10_000
 # What a run's manifest repeats of it.
+WORDS, SUBWORDS = TYPES = ("words", "subwords")
 READS: Json = {
-    "type": {"const": "words"},
+    "type": {"enum": list(TYPES), "description": "what an id stands for: a word, or a piece of one"},
     "pattern": {
-        "enum": list(PATTERNS),
-        "description": "with a typographic apostrophe, it is looked up as the plain one",
+        "enum": [*PATTERNS, PIECES],
+        "description": "what a word is; with a typographic apostrophe, it is looked up as the plain one. The last is "
+        "that of subwords: its first alternative finds runs of scripts without blanks, whose units are pieces",
     },
+}
+# What else a model says of its tokenizer where ids are pieces.
+_PIECES: Json = {
+    "model": {"const": "unigram", "description": "the pieces of a word are those with the highest sum of scores"},
+    "word_start": {"const": WORD_START, "description": "stands before a word, not before a unit of a run"},
+    "normalization": {"const": "NFC", "description": "of a word as it is looked up; offsets are those of the text"},
 }
 LONG: Json = {
     "long_texts": {
@@ -70,6 +93,11 @@ LONG: Json = {
 }
 
 
+def type_of(tokenizer: Tokenizer) -> str:
+    """What an id of a tokenizer stands for, one of `TYPES`."""
+    return SUBWORDS if isinstance(tokenizer, SubwordTokenizer) else WORDS
+
+
 def tokenizer_settings(tokenizer: Tokenizer, format_version: int) -> Json:
     """What a model's manifest says of its tokenizer."""
     settings = {**TOKENIZER, "max_words": tokenizer.max_words}
@@ -77,7 +105,9 @@ def tokenizer_settings(tokenizer: Tokenizer, format_version: int) -> Json:
         return settings
     long_texts = WINDOWS if tokenizer.max_windows > 1 else LAST
     more = {"pattern": tokenizer.pattern, "long_texts": long_texts, "max_windows": tokenizer.max_windows}
-    return {"type": "words", **settings, **more}
+    kind = type_of(tokenizer)
+    described = {name: part["const"] for name, part in _PIECES.items()} if kind == SUBWORDS else {}
+    return {"type": kind, **settings, **more, **described}
 
 
 _CALIBRATION = object_of(
@@ -114,7 +144,7 @@ ARTIFACT_1 = object_of(
         "tokenizer": object_of(_TOKENIZER_1),
         "temperature": TEMPERATURE,
         "threshold": SHARE,
-        "training_profile": PROFILE,
+        "training_profile": _PROFILE,
         "metrics": {"type": "object", "properties": {"validation": _METRICS, "confidence_curve": _CURVE}},
         "training": object_of(
             {
@@ -136,12 +166,14 @@ ARTIFACT_2 = object_of(
     {
         **ARTIFACT_1["properties"],
         "format_version": {"const": 2},
-        "tokenizer": object_of({**_TOKENIZER_1, **READS, **LONG}),
+        "training_profile": PROFILE,
+        "tokenizer": object_of({**_TOKENIZER_1, **READS, **LONG, **_PIECES}, required=[*_TOKENIZER_1, *READS, *LONG]),
         "temperature": {**TEMPERATURE, "description": "with a calibration, the median on the validation split"},
         "files": object_of(
             {
                 **_FILES,
                 "aliases.txt": {**SHA256, "description": "token, tab, id a line; they go before the vocabulary"},
+                "scores.txt": {**SHA256, "description": "log probability a line, by id, where ids are pieces"},
             },
             required=list(_FILES),
             additionalProperties=False,

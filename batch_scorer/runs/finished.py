@@ -65,7 +65,7 @@ class Run:
 
     @property
     def pattern(self) -> str:
-        """What a word of its texts is, one of `tokenizer.PATTERNS`."""
+        """What a word of its texts is: one of `tokenizer.PATTERNS`, or `units.PIECES`."""
         return str(self.manifest.get("tokenizer", {}).get("pattern", PATTERN))
 
     @property

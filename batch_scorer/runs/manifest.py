@@ -19,6 +19,7 @@ from batch_scorer.errors import JobError
 from batch_scorer.escape import counted
 from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.manifest_schema import type_of
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
@@ -109,7 +110,7 @@ def commit(
         "max_words": artifact.tokenizer.max_words,
         "long_texts": artifact.long_texts,
         "max_windows": artifact.tokenizer.max_windows,
-        "tokenizer": {"type": "words", "pattern": artifact.tokenizer.pattern},
+        "tokenizer": {"type": type_of(artifact.tokenizer), "pattern": artifact.tokenizer.pattern},
         "top_k": plan.top_k,
         "precision": plan.precision,
         "counts": dataclasses.asdict(summary.counts),

@@ -15,8 +15,9 @@ from tests.conftest import random_tensors
 from train.data import Examples
 from train.fit import Fitted
 from train.metrics import metrics
-from train.prepare import Prepared, Reading, encoded, from_texts
+from train.prepare import Prepared, encoded, from_texts
 from train.publish import publish
+from train.reading import Reading
 from train.trainer import Recipe
 
 TEXTS = {
