@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.subwords import SubwordTokenizer
-from batch_scorer.models.tokenizer import START, Tokenizer, has_words
+from batch_scorer.models.tokenizer import START, Tokenizer, has_words, words
 from batch_scorer.models.windows import Windows
 from train.data import Examples, Ids
 from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of
@@ -130,6 +130,13 @@ class Prepared:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of ids of each review before truncation, the start mark included: int64[N]."""
         return 1 + np.concatenate([self.training.n_tokens, self.validation.n_tokens])
+
+    def terms(self, text: str) -> Sequence[str]:
+        """What a classifier of n-grams counts of a text: its words, or their pieces where ids are of pieces."""
+        tokenizer = self.tokenizer
+        if not isinstance(tokenizer, SubwordTokenizer):
+            return words(text)
+        return [tokenizer.vocabulary[i] for word in tokenizer.words(text) for i in tokenizer.pieces(word)]
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Texts of which only the last window is read, as ids."""

@@ -1,0 +1,184 @@
+"""Pieces of words: learnt from texts in any script, the same ones every time, and what a training makes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_scorer.errors import ArtifactError
+from batch_scorer.models import artifact
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.models.subwords import SubwordTokenizer
+from batch_scorer.models.tokenizer import OOV, RESERVED
+from batch_scorer.models.units import PIECES
+from tests.train.test_train import run, write
+from train.data import Columns
+from train.evaluate.run import evaluate
+from train.material.word_classes import WordClass
+from train.pieces import alphabet, count_words, learn
+from train.reading import Reading, shared_counts, tokenizer_from
+
+KOREAN = (
+    "영화가 정말 재미있다",
+    "영화는 정말 재미있었다",
+    "배우가 좋았다",
+    "배우는 좋았지만 영화가 지루했다",
+    "정말 지루한 영화였다",
+)
+CHINESE = ("这部电影很好看", "这部电影不好看", "演员很好", "音乐很好听，电影很好看", "剧情不好，演员也不好")
+JAPANESE = ("この映画は最高でした", "映画は最低でした", "音楽が最高です", "俳優も最高でした", "この音楽は最低です")
+THAI = ("หนังเรื่องนี้ดีมาก", "หนังเรื่องนี้ไม่ดี", "นักแสดงดีมาก", "เพลงดีมาก", "เพลงไม่ดี")
+ALL = (*KOREAN, *CHINESE, *JAPANESE, *THAI, "the film was good", "The films weren\u2019t good")
+
+
+def tokenizer_of(texts: tuple[str, ...], size: int) -> SubwordTokenizer:
+    found = learn(texts, size)
+    return SubwordTokenizer(found.vocabulary, scores=found.scores, pattern=PIECES)
+
+
+CODE = """
+import json, sys
+from train.pieces import learn
+found = learn(json.loads(sys.stdin.read()), 200)
+print(json.dumps([found.vocabulary, found.scores]))
+"""
+
+
+def test_same_texts_give_the_same_pieces_and_scores_whatever_the_threads_the_order_and_the_process() -> None:
+    found = learn(ALL, 200)
+    env = {**os.environ, "RAYON_NUM_THREADS": "3", "PYTHONHASHSEED": "17"}
+    texts = json.dumps(ALL[::-1])
+    said = subprocess.run(
+        [sys.executable, "-c", CODE], input=texts, env=env, check=True, capture_output=True, text=True
+    )
+    assert [found.vocabulary, found.scores] == json.loads(said.stdout)
+    assert "" == said.stderr
+
+
+@pytest.mark.parametrize(
+    ("texts", "text", "units"),
+    [
+        (CHINESE, "这部电影的音乐很好听。", ["这部电影", "的", "音乐", "很好", "听"]),
+        (JAPANESE, "この俳優は最高です！", ["この", "俳優", "は", "最高", "です"]),
+        (THAI, "หนังดีมาก เพลงไม่ดี", ["หนัง", "ดีมาก", "เพลง", "ไม่ดี"]),
+        (KOREAN, "영화가 좋았다", ["영화가", "좋았다"]),
+    ],
+)
+def test_texts_of_any_script_are_listed_as_sensible_units_with_their_places(
+    texts: tuple[str, ...], text: str, units: list[str]
+) -> None:
+    tokenizer = tokenizer_of(texts * 3, 60)
+    assert units == tokenizer.words(text)
+    starts, ends = tokenizer.spans(text)
+    assert units == [text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.text(st.sampled_from("abcdé 영화최고好看ดีม์'")), max_size=30), st.integers(10, 60))
+def test_pieces_of_any_texts_are_few_enough_ranked_and_spell_all_frequent_letters(texts: list[str], size: int) -> None:
+    found = learn(texts, size)
+    assert list(RESERVED) == found.vocabulary[:3]
+    assert len(found.vocabulary) == len(set(found.vocabulary)) == len(found.scores) <= size
+    assert all(0 < len(piece) <= 16 for piece in found.vocabulary[3:])
+    assert all(round(score, 6) == score <= 0 for score in found.scores)
+    letters = alphabet(count_words(texts), (size - 3) // 2)
+    assert set(letters) <= set(found.vocabulary)
+
+
+def test_pieces_sum_to_one_and_come_by_frequency() -> None:
+    found = learn(ALL * 2, 120)
+    assert 1 == pytest.approx(np.exp(found.scores[3:]).sum(), abs=0.01)
+    assert found.scores[3] >= found.scores[30] >= found.scores[-1]
+
+
+def test_counts_are_those_of_the_ids_that_texts_have() -> None:
+    texts = list(ALL * 2)
+    tokenizer, counts = tokenizer_from(texts, 120, Reading(500, 501, subwords=True))
+    ids = np.concatenate([tokenizer.ids(tokenizer.words(text)) for text in texts])
+    assert np.bincount(ids, minlength=len(counts)).tolist() == counts.tolist()
+    assert (counts == shared_counts(tokenizer, counts, texts)).all()
+
+
+def test_words_that_share_an_id_do_so_as_whole_words() -> None:
+    texts = ["emma met olivia", "olivia met emma", "emmas film, olivias film"] * 5
+    ties = [WordClass("names", ("emma", "olivia", "mia"))]
+    tokenizer, counts = tokenizer_from(texts, 60, Reading(20, 21, ties=ties, subwords=True))
+    first, second, third = (tokenizer.ids([word])[1:].tolist() for word in ("emma", "olivia", "mia"))
+    assert first == second == third and len(first) == 1
+    assert tokenizer.ids(["emmas"]).tolist() != tokenizer.ids(["olivias"]).tolist()
+    assert shared_counts(tokenizer, counts, texts)[first[0]] >= 20
+
+
+def test_letters_seen_once_in_ten_thousand_are_left_out_and_unknown() -> None:
+    tokenizer = tokenizer_of(("good film " * 3_000, "鱻"), 40)
+    assert (OOV,) == tokenizer.pieces("鱻")
+    assert OOV not in tokenizer.pieces("good")
+
+
+def test_training_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers.models", None)
+    with pytest.raises(ArtifactError, match="not installed") as caught:
+        learn(KOREAN, 50)
+    assert "'.[subwords]'" in str(caught.value.fix)
+
+
+@pytest.fixture(scope="module")
+def korean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model of pieces trained on Korean reviews, whose endings differ from word to word; its data is beside it."""
+    directory = tmp_path_factory.mktemp("korean")
+    rng = np.random.default_rng(5)
+    stems, ends = (
+        {1: ("재미있", "훌륭하", "멋지"), 0: ("지루하", "형편없", "끔찍하")},
+        ("다", "네요", "지만", "었어요", "군요", "고"),
+    )
+    rows = [
+        {"id": str(i), "text": f"영화가 정말 {rng.choice(stems[i % 2])}{rng.choice(ends)}", "label": i % 2}
+        for i in range(200)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), directory / "reviews.parquet")
+    options = ("--tokenizer", "subwords", "--epochs", 4, "--batch-size", 16, "--set", "perturbation=0")
+    result = run(
+        "--data", directory / "reviews.parquet", "--id-column", "id", "--output", directory / "model", *options
+    )
+    assert 0 == result.exit_code, result.output
+    return directory / "model"
+
+
+def test_model_of_pieces_learns_and_its_profile_is_of_its_script(korean: Path) -> None:
+    model: Artifact = artifact.load(str(korean))
+    assert model.manifest["metrics"]["validation"]["accuracy"] > 0.9
+    assert ("subwords", 2) == (model.manifest["tokenizer"]["type"], model.manifest["format_version"])
+    assert {"Hangul": model.training_profile.words} == model.training_profile.scripts
+    assert "영화가" in model.manifest["probe"]["text"]
+    engine, tokenizer = ExactEngine(model), model.tokenizer
+    good, bad = (engine.run([tokenizer.ids(tokenizer.words(t))]).logit[0] for t in ("훌륭하더라", "형편없더라"))
+    assert good > bad, "of forms that training had none of"
+
+
+def test_model_of_pieces_is_evaluated_by_words(korean: Path) -> None:
+    found = evaluate(
+        str(korean), [str(korean.parent / "reviews.parquet")], Columns(id="id"),
+        faithfulness_reviews=4, seed=1, on_step=lambda work, done, total: None,
+    )  # fmt: skip
+    assert found["quality"]["accuracy"] > 0.9
+    assert found["faithfulness"]["reviews"] == 4
+    listed = {word for mistake in found["quality"]["mistakes"] for word in mistake["words"]}
+    assert not any("▁" in word for word in listed)
+
+
+def test_notebook_reads_words_and_refuses_pieces(tmp_path: Path) -> None:
+    data = write(tmp_path, "jsonl")
+    result = run("--data", data, "--output", tmp_path / "m", "--preset", "notebook", "--tokenizer", "subwords")
+    assert 2 == result.exit_code
+    assert "the notebook's network reads words" in result.output
