@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,16 +20,19 @@ from dataclasses import dataclass
 
 from batch_scorer.models.subwords import WORD_START, unigram
 from batch_scorer.models.tokenizer import RESERVED
-from batch_scorer.models.units import found, is_run, looked_up
+from batch_scorer.models.units import found, is_run, joined, looked_up
 
 LONGEST = 16  # characters of a piece, a word's start mark included
+LONGEST_KANJI = 6  # of a piece with ideographs or hiragana, of which words have few
 CANDIDATES = 4  # times as many as are kept
 COVERAGE = 0.9995  # of all characters, by the alphabet; as a character seen once or twice tells nothing
+COHESION = 0.4
 KEPT = 0.75  # of the pieces, in each round
 ROUNDS = 2  # of counting, before each cut and at the end
 UNSEEN = 0.5  # for the count of a letter that only occurs in longer pieces
 
 _BATCH = 10_000
+_kanji = re.compile(r"[\u3005-\u3007\u3041-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]").search
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def learn(texts: Iterable[str], size: int) -> Pieces:
     """
     words = count_words(texts)
     letters = alphabet(words, (size - len(RESERVED)) // 2)
-    scores = _scored(_occurrences(_candidates(words, letters, CANDIDATES * size), words), letters)
+    candidates = _candidates(words, letters, CANDIDATES * size)
+    scores = _scored(_cohesive(candidates, words), letters)
     while True:
         for _ in range(ROUNDS):
             counts = _count(scores, words)
@@ -136,6 +141,28 @@ def _batches(words: Mapping[str, int], letters: set[str]) -> Iterator[list[str]]
     )
     while batch := list(itertools.islice(spread, _BATCH)):
         yield batch
+
+
+def _cohesive(candidates: Sequence[str], words: Mapping[str, int]) -> dict[str, int]:
+    """How often each candidate occurs; of scripts without blanks, of those that hold together.
+
+    There, merges do not end where words do: the more often a corpus repeats itself, the longer its pieces would be,
+    up to whole sentences. What is listed of a text should be a word, so wherever a piece could be cut, the rarer of the
+    two parts has to be beside the other in `COHESION` of its occurrences.
+    """
+    cuts = {
+        piece: [(piece[:at], piece[at:]) for at in range(1, len(piece)) if len(joined([piece[:at], piece[at:]])) == 2]
+        for piece in candidates
+        if is_run(piece)
+    }
+    parts = {part for pairs in cuts.values() for pair in pairs for part in pair}
+    counts = _occurrences(sorted(parts.union(candidates)), words)
+    return {
+        piece: counts[piece]
+        for piece in candidates
+        if not (len(piece) > LONGEST_KANJI and _kanji(piece))
+        and all(counts[piece] >= COHESION * min(counts[a], counts[b]) for a, b in cuts.get(piece, ()))
+    }
 
 
 def _occurrences(candidates: Sequence[str], words: Mapping[str, int]) -> dict[str, int]:

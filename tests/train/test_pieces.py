@@ -29,17 +29,37 @@ from train.material.word_classes import WordClass
 from train.pieces import alphabet, count_words, learn
 from train.reading import Reading, shared_counts, tokenizer_from
 
-KOREAN = (
-    "영화가 정말 재미있다",
-    "영화는 정말 재미있었다",
-    "배우가 좋았다",
-    "배우는 좋았지만 영화가 지루했다",
-    "정말 지루한 영화였다",
+# Parts of sentences, in the order in which a sentence has one of each.
+PARTS = {
+    "Korean": (
+        ("영화", "배우", "음악", "이야기"), ("가 ", "는 ", "도 "), ("정말 ", "아주 ", ""),
+        ("좋", "멋지", "지루하", "아쉽"), ("다", "네요", "지만"),
+    ),
+    "Chinese": (
+        ("这部电影", "演员", "音乐", "剧情", "画面", "导演"), ("的表现", "", "真的", "一直"),
+        ("很", "非常", "不", "太"), ("好看", "无聊", "精彩", "感人", "糟糕"), ("！", "。", "，我喜欢。", "，值得看。"),
+    ),
+    "Japanese": (
+        ("この映画", "俳優", "音楽", "物語", "監督"), ("は", "も", "が"), ("とても", "少し", "本当に", ""),
+        ("最高", "退屈", "素敵", "残念"), ("です", "でした", "でしょう"), ("。", "！", "ね。"),
+    ),
+    "Thai": (
+        ("หนังเรื่องนี้", "นักแสดง", "เพลง", "บท", "ภาพ"), ("", "ก็", "ทำได้"), ("ดี", "แย่", "น่าเบื่อ", "สนุก"),
+        ("มาก", "จริงๆ", "เกินไป", ""), (" ", "ครับ ", "ค่ะ "),
+    ),
+}  # fmt: skip
+
+
+def sentences(language: str, count: int = 400) -> tuple[str, ...]:
+    rng = np.random.default_rng(1)
+    return tuple("".join(str(rng.choice(options)) for options in PARTS[language]) for _ in range(count))
+
+
+ALL = (
+    *(text for language in PARTS for text in sentences(language, 20)),
+    "the film was good",
+    "The films weren\u2019t good",
 )
-CHINESE = ("这部电影很好看", "这部电影不好看", "演员很好", "音乐很好听，电影很好看", "剧情不好，演员也不好")
-JAPANESE = ("この映画は最高でした", "映画は最低でした", "音楽が最高です", "俳優も最高でした", "この音楽は最低です")
-THAI = ("หนังเรื่องนี้ดีมาก", "หนังเรื่องนี้ไม่ดี", "นักแสดงดีมาก", "เพลงดีมาก", "เพลงไม่ดี")
-ALL = (*KOREAN, *CHINESE, *JAPANESE, *THAI, "the film was good", "The films weren\u2019t good")
 
 
 def tokenizer_of(texts: tuple[str, ...], size: int) -> SubwordTokenizer:
@@ -66,19 +86,24 @@ def test_same_texts_give_the_same_pieces_and_scores_whatever_the_threads_the_ord
     assert "" == said.stderr
 
 
+@pytest.mark.parametrize("size", [150, 10_000])
 @pytest.mark.parametrize(
-    ("texts", "text", "units"),
+    ("language", "text", "units"),
     [
-        (CHINESE, "这部电影的音乐很好听。", ["这部电影", "的", "音乐", "很好", "听"]),
-        (JAPANESE, "この俳優は最高です！", ["この", "俳優", "は", "最高", "です"]),
-        (THAI, "หนังดีมาก เพลงไม่ดี", ["หนัง", "ดีมาก", "เพลง", "ไม่ดี"]),
-        (KOREAN, "영화가 좋았다", ["영화가", "좋았다"]),
+        ("Chinese", "我喜欢这部电影，导演的音乐太好看！", ["我喜欢", "这部电影", "导演", "的", "音乐", "太", "好看"]),
+        (
+            "Japanese",
+            "本当に最高の映画でした。物語も素敵です！",
+            ["本当に", "最高", "の", "映画", "でした", "物語", "も", "素敵", "です"],
+        ),
+        ("Thai", "เพลงสนุกจริงๆ นักแสดงก็ดีมากครับ", ["เพลง", "สนุก", "จริงๆ", "นักแสดง", "ก็", "ดี", "มาก", "ครับ"]),
+        ("Korean", "배우도 멋지네요!", ["배우도", "멋지네요"]),
     ],
 )
 def test_texts_of_any_script_are_listed_as_sensible_units_with_their_places(
-    texts: tuple[str, ...], text: str, units: list[str]
+    language: str, text: str, units: list[str], size: int
 ) -> None:
-    tokenizer = tokenizer_of(texts * 3, 60)
+    tokenizer = tokenizer_of(sentences(language), size)
     assert units == tokenizer.words(text)
     starts, ends = tokenizer.spans(text)
     assert units == [text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
@@ -129,7 +154,7 @@ def test_letters_seen_once_in_ten_thousand_are_left_out_and_unknown() -> None:
 def test_training_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers.models", None)
     with pytest.raises(ArtifactError, match="not installed") as caught:
-        learn(KOREAN, 50)
+        learn(ALL, 50)
     assert "'.[subwords]'" in str(caught.value.fix)
 
 
@@ -147,7 +172,7 @@ def korean(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(200)
     ]
     pq.write_table(pa.Table.from_pylist(rows), directory / "reviews.parquet")
-    options = ("--tokenizer", "subwords", "--epochs", 4, "--batch-size", 16, "--set", "perturbation=0")
+    options = ("--tokenizer", "subwords", "--epochs", 3, "--batch-size", 20, "--set", "perturbation=0")
     result = run(
         "--data", directory / "reviews.parquet", "--id-column", "id", "--output", directory / "model", *options
     )
@@ -162,19 +187,22 @@ def test_model_of_pieces_learns_and_its_profile_is_of_its_script(korean: Path) -
     assert {"Hangul": model.training_profile.words} == model.training_profile.scripts
     assert "영화가" in model.manifest["probe"]["text"]
     engine, tokenizer = ExactEngine(model), model.tokenizer
-    good, bad = (engine.run([tokenizer.ids(tokenizer.words(t))]).logit[0] for t in ("훌륭하더라", "형편없더라"))
-    assert good > bad, "of forms that training had none of"
+    good, bad = (engine.run([tokenizer.ids(tokenizer.words(t))]).logit[0] for t in ("정말 훌륭하다", "정말 형편없다"))
+    assert good > 0 > bad
 
 
-def test_model_of_pieces_is_evaluated_by_words(korean: Path) -> None:
-    found = evaluate(
-        str(korean), [str(korean.parent / "reviews.parquet")], Columns(id="id"),
-        faithfulness_reviews=4, seed=1, on_step=lambda work, done, total: None,
-    )  # fmt: skip
-    assert found["quality"]["accuracy"] > 0.9
-    assert found["faithfulness"]["reviews"] == 4
-    listed = {word for mistake in found["quality"]["mistakes"] for word in mistake["words"]}
-    assert not any("▁" in word for word in listed)
+def test_model_of_pieces_is_evaluated_by_words(tiny_subwords_model: Path, tmp_path: Path) -> None:
+    texts = ["goodness, 영화가 재미있다 xyz", "a bad film: 映画は最高です", "not wonderful"] * 2
+    rows = [{"text": f"{text} {i}", "label": i % 2} for i, text in enumerate(texts)]
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = (str(tiny_subwords_model), [str(tmp_path / "reviews.jsonl")], Columns())
+    found = evaluate(*given, faithfulness_reviews=0, seed=1, on_step=lambda work, done, total: None)
+    assert 6 == found["data"]["reviews"]
+    tokenizer = artifact.load(given[0]).tokenizer
+    known = {word for row in rows for word in tokenizer.words(str(row["text"]))}
+    mistakes = found["quality"]["mistakes"]
+    assert 3 == len(mistakes), "each text is labelled both ways"
+    assert all(set(mistake["words"]) <= known for mistake in mistakes)
 
 
 def test_notebook_reads_words_and_refuses_pieces(tmp_path: Path) -> None:
