@@ -1,8 +1,8 @@
 """`python -m benchmarks.subwords`: a job that reads pieces of words, beside one that reads words.
 
-Both models are made from the reviews themselves and have the sizes of the shipped one. Nobody trains them, since weights do
-not change how long a job takes. A text has more pieces than words, so the unit is the id, for which the network takes as
-long on either side: what the ratio lacks to 1 is the price of dividing words and of adding up their pieces.
+Both models are made from the reviews themselves and have the sizes of the shipped one. Nobody trains them, since
+weights do not change how long a job takes. A text has more pieces than words, so the unit is the id, for which the
+network takes as long on either side: what the ratio lacks to 1 is the price of dividing words and adding up pieces.
 """
 
 from __future__ import annotations
