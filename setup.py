@@ -66,9 +66,10 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.70"],
         "aws": ["apache-beam[aws]>=2.70"],
         "xlsx": ["python-calamine>=0.3"],
+        "subwords": ["tokenizers>=0.20"],  # for models whose ids are pieces of words
         "report": ["altair>=5.4", "duckdb>=1.3", "jinja2>=3.1", "vl-convert-python>=1.7"],  # workers do without it
         "test": [
-            "batch-scorer[report,xlsx]",
+            "batch-scorer[report,subwords,xlsx]",
             "apache-beam[gcp,aws]>=2.70",
             "axe-playwright-python>=0.1.5",
             "build>=1.2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import os
@@ -19,6 +20,7 @@ from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.profile import measure
 from batch_scorer.models.tokenizer import APOSTROPHES, RESERVED
+from batch_scorer.models.units import PIECES
 from batch_scorer.runners import heartbeat
 from tests.engines import plain_engines
 from tests.finished_runs import Original
@@ -132,6 +134,75 @@ FORMAT_2: dict[str, Any] = {
 }
 
 
+# Pieces of words of several scripts, more or less probable, and most of the letters of none.
+SCORED_PIECES = {
+    **{
+        "\u2581": -3.1,
+        "\u2581a": -3.9,
+        "\u2581good": -4.2,
+        "\u2581bad": -4.7,
+        "\u2581film": -4.4,
+        "\u2581not": -4.6,
+        "good": -6.3,
+    },
+    **{
+        "ness": -5.2,
+        "s": -3.6,
+        "\u2581wonder": -5.9,
+        "ful": -5.3,
+        "\u2581it's": -5.1,
+        "e": -4.1,
+        "n": -4.3,
+        "d": -4.9,
+        "o": -4.8,
+    },
+    **{
+        "\u2581영화": -4.05,
+        "가": -3.95,
+        "\u2581재미": -5.15,
+        "있": -4.45,
+        "다": -3.85,
+        "\u2581최고": -6.1,
+        "\u2581caf\u00e9": -6.2,
+    },
+    **{
+        "最高": -5.05,
+        "最": -6.35,
+        "高": -6.4,
+        "です": -4.15,
+        "映画": -5.35,
+        "は": -4.25,
+        "スト": -6.55,
+        "ーリー": -6.6,
+        "が": -4.35,
+    },
+    **{
+        "ภาพ": -5.45,
+        "ยนตร์": -5.65,
+        "ดี": -5.25,
+        "มาก": -5.55,
+        "ม": -7.1,
+        "\u2581फ़िल्म": -5.75,
+        "\u2581अच्छी": -5.85,
+        "\u25811": -5.95,
+        "0": -5.8,
+    },
+}
+# What a model of pieces has, with all the rest of format 2: up to 4 windows of 9 pieces.
+SUBWORDS: dict[str, Any] = {
+    "architecture": dataclasses.replace(TINY, vocabulary_size=len(RESERVED) + len(SCORED_PIECES)),
+    "vocabulary": [*RESERVED, *SCORED_PIECES],
+    "scores": [0.0, 0.0, 0.0, *SCORED_PIECES.values()],
+    "pattern": PIECES,
+    "max_words": 9,
+    "max_windows": 4,
+    "aliases": {"movie": len(RESERVED) + 4, "plot": len(RESERVED) + 4, "高": len(RESERVED) + 26},
+    "calibration": FORMAT_2["calibration"],
+    "temperature": 1.4,
+    "probe_text": "a good film, 영화가 最高です",
+}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def engines() -> Iterator[None]:
     """Small models score without TensorFlow, and here without Beam; loading may take as long as it likes."""
@@ -188,6 +259,18 @@ def tiny_model_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_2(tiny_model_2: Path) -> artifact.Artifact:
     """The tiny artefact of format 2, loaded."""
     return artifact.load(str(tiny_model_2))
+
+
+@pytest.fixture(scope="session")
+def tiny_subwords_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a tiny artefact whose ids are pieces of words."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "subwords", **SUBWORDS)
+
+
+@pytest.fixture(scope="session")
+def tiny_subwords(tiny_subwords_model: Path) -> artifact.Artifact:
+    """The tiny artefact whose ids are pieces of words, loaded."""
+    return artifact.load(str(tiny_subwords_model))
 
 
 @pytest.fixture

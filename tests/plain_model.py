@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -15,32 +17,34 @@ from batch_scorer.models.network import forward
 def expected(model: Artifact, text: str, top_k: int) -> dict[str, Any]:
     """The row of a text that has words: logit, temperature, probability, counts, lists and the rest, in float64."""
     settings = model.manifest["tokenizer"]
-    pattern = settings["pattern"]
-    found = list(re.finditer(pattern, text.replace("<br />", "      ")))
+    found = units(model, text) if settings.get("type") == "subwords" else words(model, text)
     at_once, most = settings["max_words"], settings.get("max_windows", 1)
-    used = found[-at_once * most :]
-    ids = [_id(model, match.group(), pattern) for match in used]
-    n, k = len(ids), math.ceil(len(ids) / at_once)
+    windows = cut([len(ids) for _, ids in found], at_once, most)
+    used = found[windows[0][0] :]
+    n, n_ids = len(used), sum(len(ids) for _, ids in used)
     logit, attention, contribution, others = 0.0, list[float](), list[float](), 0.0
-    for i in range(k):
-        window = ids[i * n // k : (i + 1) * n // k]
-        share = len(window) / n
-        answer = forward(model.tensors, model.architecture, np.array([1, *window], np.int32))
+    for start, stop in windows:
+        ids = [i for _, pieces in found[start:stop] for i in pieces]
+        share = len(ids) / n_ids
+        answer = forward(model.tensors, model.architecture, np.array([1, *ids], np.int32))
         logit += share * answer.logit
-        attention += (share * answer.attention[1:]).tolist()
-        contribution += (share * answer.contribution[1:]).tolist()
+        at = 1
+        for _, pieces in found[start:stop]:
+            attention.append(share * sum(answer.attention[at : at + len(pieces)].tolist()))
+            contribution.append(share * sum(answer.contribution[at : at + len(pieces)].tolist()))
+            at += len(pieces)
         others += share * answer.contribution[0]
-    unknown = np.float32(sum(i == 2 for i in ids) / n)
-    temperature = _temperature(model, n, float(unknown))
-    words = [
+    unknown = np.float32(sum(i == 2 for _, ids in used for i in ids) / n_ids)
+    temperature = _temperature(model, n_ids, float(unknown))
+    listed = [
         {
-            **{"token": text[slice(*match.span())].lower(), "position": len(found) - n + at},
-            **dict(zip(("char_start", "char_end"), match.span(), strict=True)),
+            **{"token": text[slice(*span)].lower(), "position": len(found) - n + at},
+            **dict(zip(("char_start", "char_end"), span, strict=True)),
             **{"attention": attention[at], "contribution": contribution[at]},
         }
-        for at, match in enumerate(used)
+        for at, (span, _) in enumerate(used)
     ]
-    by_contribution = sorted(words, key=lambda w: (-abs(np.float32(w["contribution"])), w["position"]))
+    by_contribution = sorted(listed, key=lambda w: (-abs(np.float32(w["contribution"])), w["position"]))
     return {
         "logit": logit,
         "temperature": temperature,
@@ -49,10 +53,84 @@ def expected(model: Artifact, text: str, top_k: int) -> dict[str, Any]:
         "n_tokens_used": n,
         "truncated": n < len(found),
         "oov_rate": float(unknown),
-        "top_attended": sorted(words, key=lambda w: (-np.float32(w["attention"]), w["position"]))[:top_k],
+        "top_attended": sorted(listed, key=lambda w: (-np.float32(w["attention"]), w["position"]))[:top_k],
         "top_contributing": by_contribution[:top_k],
         "rest_contribution": others + math.fsum(w["contribution"] for w in by_contribution[top_k:]),
     }
+
+
+def words(model: Artifact, text: str) -> list[tuple[tuple[int, int], list[int]]]:
+    """Where each word stands, and its id."""
+    pattern = model.manifest["tokenizer"]["pattern"]
+    found = re.finditer(pattern, text.replace("<br />", "      "))
+    return [(match.span(), [_id(model, match.group(), pattern)]) for match in found]
+
+
+def units(model: Artifact, text: str) -> list[tuple[tuple[int, int], list[int]]]:
+    """Where each word stands, or each piece in a script without blanks, and its ids."""
+    out = []
+    for match in re.finditer(model.manifest["tokenizer"]["pattern"], text.replace("<br />", "      ")):
+        word, start = match.group(), match.start()
+        if not re.match(r"[\u0e00-\u0eff\u3005-\u30ff\u4e00-\u9fff]", word):
+            out.append((match.span(), _pieces(model, word)))
+            continue
+        # Nothing in the tests' texts composes in such a script but a letter and the mark U+3099 after it.
+        shorter = unicodedata.normalize("NFC", word)
+        places = [at for at, letter in enumerate(word) if letter != "\u3099"] if shorter != word else range(len(word))
+        edges, at = list[int](), 0
+        for value, _ in _best(model, shorter):
+            if not edges or not re.match(r"[\u0e30-\u0e3a\u0e47-\u0e4eー]", value):
+                edges.append(at)
+            at += len(value)
+        for first, last in zip(edges, [*edges[1:], len(shorter)], strict=True):
+            a, b = places[first], places[last] if last < len(shorter) else len(word)
+            out.append(((start + a, start + b), _pieces(model, word[a:b], is_run=True)))
+    return out
+
+
+def _pieces(model: Artifact, word: str, is_run: bool = False) -> list[int]:
+    word = unicodedata.normalize("NFC", word.lower().replace("\u2019", "'"))
+    if word in model.aliases:
+        return [model.aliases[word]]
+    found = [i for value, i in _best(model, word if is_run else f"\u2581{word}") if value != "\u2581"]
+    return found[: model.manifest["tokenizer"]["max_words"]]
+
+
+def _best(model: Artifact, word: str) -> list[tuple[str, int]]:
+    """The most probable pieces of a word; letters in a row that are in none are one unknown piece."""
+    scores = dict(zip(model.vocabulary, model.scores or (), strict=True))
+    worst = min(scores.values()) - 10
+    best: list[tuple[float, list[str]]] = [(0.0, [])]
+    for end in range(1, len(word) + 1):
+        options = [
+            (best[a][0] + scores[word[a:end]], [*best[a][1], word[a:end]]) for a in range(end) if word[a:end] in scores
+        ]
+        if word[end - 1] not in scores:
+            options.append((best[end - 1][0] + worst, [*best[end - 1][1], word[end - 1]]))
+        best.append(max(options, key=lambda option: option[0]))
+    out: list[tuple[str, int]] = []
+    for value in best[-1][1]:
+        i = model.vocabulary.index(value) if value in scores else 2
+        if i == 2 and out and out[-1][1] == 2:
+            out[-1] = (out[-1][0] + value, 2)
+        else:
+            out.append((value, i))
+    return out
+
+
+def cut(sizes: list[int], at_once: int, most: int) -> list[tuple[int, int]]:
+    """Windows of whole words: as few as hold them, as even as they can be without one that is too long."""
+    filled, end = list[tuple[int, int]](), len(sizes)
+    while end and len(filled) < most:
+        start = end
+        while start and sum(sizes[start - 1 : end]) <= at_once:
+            start -= 1
+        filled.insert(0, (start, end))
+        end = start
+    k, total = len(filled), sum(sizes[end:])
+    cuts = [max(at for at in range(end, len(sizes) + 1) if sum(sizes[end:at]) <= i * total // k) for i in range(k + 1)]
+    even = list(itertools.pairwise(cuts))
+    return even if all(0 < sum(sizes[a:b]) <= at_once for a, b in even) else filled
 
 
 def _id(model: Artifact, word: str, pattern: str) -> int:

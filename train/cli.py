@@ -55,6 +55,9 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @option(_RECIPE, "--preset", type=click.Choice(["default", "full", "notebook"]), default="default",
         help="default: this project's network, from the labelled reviews alone; full: the same network, pre-trained "
              "on all texts; notebook: for comparison, the network that this project grew out of.")  # fmt: skip
+@option(_RECIPE, "--tokenizer", type=click.Choice(["words", "subwords"]), default="words",
+        help="What an id of the model stands for: words, or pieces of them, for languages with many forms of a word "
+             "or without blanks between words (presets default and full).")  # fmt: skip
 @option(_RECIPE, "--name", default="reviews", metavar="NAME", help="Name of the model, for people to read.")
 @option(_RECIPE, "--epochs", type=Count(1), metavar="N",
         help="Maximum number of epochs.  [default: the recipe's]")  # fmt: skip
@@ -89,6 +92,7 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @reports_errors
 def main(
     context: click.Context, sources: tuple[str, ...], output: Path | None, start_from: str | None, preset: str,
+    tokenizer: str,
     validation: tuple[str, ...], unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None,
     batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
     counterfactual: tuple[str, ...], counterfactual_holdout: str | None, teacher: Path | None,
@@ -106,6 +110,7 @@ def main(
           --output model
       python -m train --data 'exports/*.csv.gz' --encoding cp1252 --output model
       python -m train --data imdb --output model
+      python -m train --data korean.parquet --tokenizer subwords --output model
       python -m train --data reviews.csv --output model --resume
       python -m train --start-from shipped --data my_labels.csv --output model
       python -m train --preset full --data imdb --unlabelled imdb --output model
@@ -125,7 +130,7 @@ def main(
 
     inputs = Inputs(
         sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
-        teacher, start_model,
+        teacher, start_model, tokenizer == "subwords",
     )  # fmt: skip
     inputs.check(preset, start_from)
     work = work or Path(f"{output}.work")

@@ -45,8 +45,7 @@ class Fitted:
         """What the logits of N reviews are divided by: float64[N]."""
         if self.calibration is None:
             return np.full(len(side), self.temperature)
-        n_used = side.n_read
-        return self.calibration.temperature(n_used, side.count(OOV) / np.maximum(n_used, 1))
+        return self.calibration.temperature(side.n_ids, side.count(OOV) / np.maximum(side.n_ids, 1))
 
 
 def fit(

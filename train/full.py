@@ -14,6 +14,7 @@ from batch_scorer.errors import InputError, OptionError
 from batch_scorer.escape import install
 from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.subwords import SubwordTokenizer
 from batch_scorer.models.tokenizer import Tokenizer
 from train import fit as fine_tuning
 from train import pretrain, teacher, trainer
@@ -107,7 +108,7 @@ def fit(
         )
     saved = run.directory / "pretrained.npz"
     if given.pretrained is None and not (run.resume and saved.exists()):
-        plain = Tokenizer(data.vocabulary, architecture.max_words, architecture.max_length)
+        plain = _plain(data, architecture)
         texts, held_out = (
             [plain.ids(plain.words(text)) for text in side]
             for side in ([*data.texts["training"], *data.unlabelled], data.texts["validation"][:500])
@@ -116,7 +117,7 @@ def fit(
         replace_arrays(saved, {"vocabulary": np.array(data.vocabulary), "counts": data.counts, **tensors})
     borrowed = borrow(given.pretrained or saved, data.vocabulary, data.counts, architecture, recipe.seed)
     start = borrowed.tensors
-    start["embedding"] = tied_embedding(start["embedding"], data.counts, data.vocabulary, data.tokenizer.aliases)
+    start["embedding"] = tied_embedding(start["embedding"], data.counts, data.words, data.tokenizer.aliases)
     earlier = _earlier(given.earlier, architecture, data) if given.earlier else None
     taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, earlier)
     soft, fine_tuned = taught.soft if taught else None, recipe
@@ -126,10 +127,17 @@ def fit(
     parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
     fitted = fine_tuning.fit(fine_tuned, architecture, data, run, start, recipe.fine_tunings, parts)
     classes = chosen(read_classes(), recipe.ties)
-    drawn = drawn_together(fitted.tensors["embedding"], classes, data.vocabulary, data.tokenizer.aliases, recipe.drawn)
+    drawn = drawn_together(fitted.tensors["embedding"], classes, data.words, data.tokenizer.aliases, recipe.drawn)
     fitted = dataclasses.replace(fitted, tensors={**fitted.tensors, "embedding": drawn})
     passages = encoded(given.rewritten.held_out_passages, data.tokenizer) if given.rewritten else None
     return calibrated(fitted, architecture, data, recipe.seed, passages)
+
+
+def _plain(data: Prepared, architecture: Architecture) -> Tokenizer:
+    """How texts are read in pre-training: by their last words, before words share ids."""
+    if isinstance(data.tokenizer, SubwordTokenizer):
+        return dataclasses.replace(data.tokenizer, aliases={}, max_windows=1)
+    return Tokenizer(data.vocabulary, architecture.max_words, architecture.max_length)
 
 
 def first_weights(
@@ -159,7 +167,9 @@ def calibrated(
 def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:
     """The tensors of an earlier model, whose words share ids as those of the data do."""
     model = artifact.load(str(directory))
-    if model.architecture != architecture or list(model.vocabulary) != list(data.vocabulary):
+    scores = data.tokenizer.scores if isinstance(data.tokenizer, SubwordTokenizer) else None
+    same = list(model.vocabulary) == list(data.vocabulary) and model.scores == (scores and tuple(scores))
+    if model.architecture != architecture or not same:
         raise InputError(
             "the model has other words, or another shape",
             where=str(directory),
@@ -170,5 +180,5 @@ def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dic
     # A model whose words share ids already has their common embedding.
     if not model.tokenizer.aliases:
         aliases = data.tokenizer.aliases
-        tensors["embedding"] = tied_embedding(tensors["embedding"], data.counts, data.vocabulary, aliases)
+        tensors["embedding"] = tied_embedding(tensors["embedding"], data.counts, data.words, aliases)
     return tensors

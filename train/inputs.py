@@ -19,7 +19,8 @@ from train.data import Columns, Say, read_examples, read_texts
 from train.material.counterfactual import Rewritten
 from train.material.sources import read_rewritten
 from train.material.word_classes import chosen, read_classes
-from train.prepare import Prepared, Reading, from_ranks, from_texts
+from train.prepare import Prepared, from_ranks, from_texts
+from train.reading import Reading
 from train.sources import ReadOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Inputs:
         counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
         pretrained, teacher: results of the first stages of another run.
         start_model: directory of a model to start from.
+        subwords: whether ids are of pieces of words.
     """
 
     sources: tuple[str, ...]
@@ -51,6 +53,7 @@ class Inputs:
     pretrained: Path | None = None
     teacher: Path | None = None
     start_model: Path | None = None
+    subwords: bool = False
 
     def check(self, preset: str, start_from: str | None = None) -> None:
         """Refuses options that do not go together.
@@ -69,6 +72,12 @@ class Inputs:
                 "Keras' files go together, and only with the preset notebook",
                 expected="--preset notebook --data imdb.npz --word-index imdb_word_index.json",
             )
+        if self.subwords and (preset == "notebook" or start_from is not None):
+            raise OptionError(
+                "the notebook's network reads words, and a model that is adapted reads what it reads",
+                where="--tokenizer", expected="words with --preset notebook or --start-from", got="subwords",
+                fix="leave out --tokenizer, --preset or --start-from",
+            )  # fmt: skip
         stages = (self.pretrained, self.counterfactual, self.teacher, self.start_model)
         if start_from is not None and (preset != "default" or keras or any(stages)):
             raise OptionError(
@@ -95,7 +104,7 @@ class Inputs:
             say: is told what is left out, how the labels divide, and how many words are pre-trained.
         """
         shape = (recipe.validation_share, recipe.vocabulary_size)
-        reading = Reading(architecture.max_words, architecture.max_length)
+        reading = Reading(architecture.max_words, architecture.max_length, subwords=self.subwords)
         if self.word_index:
             from train.keras_files import read_keras_files
 

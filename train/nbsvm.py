@@ -7,7 +7,7 @@ its feature value, and a linear classifier is fitted to these features. Words ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,14 @@ class Nbsvm:
         return np.asarray(self.counter.transform(texts) @ self.weight + self.bias, np.float64)
 
 
-def counter_of(longest: int) -> Any:
-    """A vectorizer that turns texts into a binary matrix [N, V] of their n-grams of 1 to `longest` words."""
+def counter_of(longest: int, read: Callable[[str], Sequence[str]] = words) -> Any:
+    """A vectorizer that turns texts into a binary matrix [N, V] of their n-grams of 1 to `longest` words.
+
+    Args:
+        read: the words of a text, or what else takes their place.
+    """
     return CountVectorizer(
-        tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, longest), binary=True, dtype=np.float64
+        tokenizer=read, token_pattern=None, lowercase=False, ngram_range=(1, longest), binary=True, dtype=np.float64
     )
 
 

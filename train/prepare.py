@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.models.tokenizer import PATTERN, START, Tokenizer, build_vocabulary, has_words
+from batch_scorer.models.subwords import SubwordTokenizer
+from batch_scorer.models.tokenizer import START, Tokenizer, has_words, words
 from batch_scorer.models.windows import Windows
 from train.data import Examples, Ids
-from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of, with_unused
-from train.material.word_classes import WordClass, aliases, tied_counts
+from train.keras_files import FIRST_RANK, RankedReviews, to_ids, vocabulary_of
+from train.material.word_classes import WordClass
+from train.reading import Reading, shared_counts, tokenizer_from, words_of
 from train.sides import BY_HASH, check_split, split_of
 
 Doubles = npt.NDArray[np.float64]
@@ -51,7 +53,12 @@ class Encoded:
     @property
     def n_read(self) -> npt.NDArray[np.int64]:
         """Words that are read of each review: int64[N]."""
-        return np.bincount(self.windows.review, self.windows.n_words, len(self)).astype(np.int64)
+        return self.windows.words_read
+
+    @property
+    def n_ids(self) -> npt.NDArray[np.int64]:
+        """Ids that are read of each review: int64[N]; as many as words, unless ids are of pieces."""
+        return self.windows.ids_read
 
     def subset(self, chosen: npt.NDArray[np.bool_]) -> Encoded:
         """The reviews where `chosen` (bool[N]) is true."""
@@ -100,9 +107,15 @@ class Prepared:
         return self.tokenizer.vocabulary
 
     @property
+    def words(self) -> Sequence[str]:
+        """The word that each id stands for by itself; where ids are of pieces, empty for those that begin no word."""
+        return words_of(self.tokenizer)
+
+    @property
     def shared_counts(self) -> npt.NDArray[np.int64]:
         """How often each id occurs, words that share one taken together: int64[V]."""
-        return tied_counts(self.counts, self.vocabulary, self.tokenizer.aliases)
+        texts = [*self.texts.get("training", ()), *self.unlabelled]
+        return shared_counts(self.tokenizer, self.counts, texts)
 
     def digest(self) -> str:
         """sha256 of everything that training reads: the labelled data, the texts without labels, how words are read."""
@@ -112,31 +125,24 @@ class Prepared:
             sha256.update(text.encode("utf-8", "surrogatepass"))
         tokenizer = self.tokenizer
         sha256.update(repr((sorted(tokenizer.aliases.items()), tokenizer.pattern, tokenizer.max_windows)).encode())
+        if isinstance(tokenizer, SubwordTokenizer):
+            sha256.update(repr(tokenizer.scores).encode())
         return sha256.hexdigest()
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of ids of each review before truncation, the start mark included: int64[N]."""
         return 1 + np.concatenate([self.training.n_tokens, self.validation.n_tokens])
 
+    def terms(self, text: str) -> Sequence[str]:
+        """What a classifier of n-grams counts of a text: its words, or their pieces where ids are of pieces."""
+        tokenizer = self.tokenizer
+        if not isinstance(tokenizer, SubwordTokenizer):
+            return words(text)
+        return [tokenizer.vocabulary[i] for word in tokenizer.words(text) for i in tokenizer.pieces(word)]
+
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Texts of which only the last window is read, as ids."""
         return [self.tokenizer.ids(self.tokenizer.words(text)) for text in texts]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How texts are read.
-
-    Args:
-        max_words, max_ids, pattern, max_windows: of the tokenizer.
-        ties: the classes of words that share an id.
-    """
-
-    max_words: int
-    max_ids: int
-    pattern: str = PATTERN
-    max_windows: int = 1
-    ties: Sequence[WordClass] = ()
 
 
 def from_texts(
@@ -159,17 +165,7 @@ def from_texts(
     split = examples.split(validation_share)
     check_split(split, examples.ids, examples.labels, validation_share)
     training, validation = examples.subset(~split.held_out), examples.subset(split.held_out)
-    vocabulary, counts = build_vocabulary([*training.texts, *unlabelled], id_count - as_keras)
-    if as_keras:
-        vocabulary, counts = with_unused(vocabulary), np.insert(counts, FIRST_RANK, 0)
-    tokenizer = Tokenizer(
-        vocabulary,
-        reading.max_words,
-        reading.max_ids,
-        aliases=aliases(reading.ties, vocabulary, counts),
-        pattern=reading.pattern,
-        max_windows=reading.max_windows,
-    )
+    tokenizer, counts = tokenizer_from([*training.texts, *unlabelled], id_count, reading, as_keras)
     if left_out is not None:
         training = training.subset(~left_out[~split.held_out])
     return Prepared(

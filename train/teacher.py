@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from batch_scorer.errors import InputError
 from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import words
 from train import trainer
 from train.data import Ids
 from train.fit import fine_tune, load_weights
@@ -114,7 +115,7 @@ def teach(
     together: Logits = {name: np.mean([member[name] for member in networks], axis=0) for name in networks[0]}
     weights = {name.removeprefix(WEIGHTS): together.pop(name) for name in list(together) if name.startswith(WEIGHTS)}
     together["training"] = np.choose(fold_of, [member["training"] for member in networks])
-    members = [together, linear(fold_of, data.training.labels, texts)]
+    members = [together, linear(fold_of, data.training.labels, texts, data.terms)]
     if earlier is not None:
         members.append(_logits(predictor(architecture, earlier), data, texts))
     soft = stacked(members, data.validation.labels, rows)
@@ -159,12 +160,15 @@ def _logits(predict: Callable[[Sequence[Ids]], npt.NDArray[np.float32]], data: P
     return out
 
 
-def linear(fold_of: npt.NDArray[np.int64], labels: npt.NDArray[np.int8], texts: Texts) -> Logits:
+def linear(
+    fold_of: npt.NDArray[np.int64], labels: npt.NDArray[np.int8], texts: Texts,
+    terms: Callable[[str], Sequence[str]] = words,
+) -> Logits:  # fmt: skip
     """NBSVM's logits: of training reviews out of fold, of the other texts from a model fitted to all of them."""
     from train.nbsvm import Settings, counter_of, weights_of
 
     settings = Settings()
-    counter = counter_of(settings.longest)
+    counter = counter_of(settings.longest, terms)
     counts = counter.fit_transform(texts.training)
     out: Logits = {"training": np.empty(len(texts.training))}
     for fold in range(int(fold_of.max(initial=0)) + 1):

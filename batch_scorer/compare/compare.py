@@ -30,6 +30,7 @@ from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
 from batch_scorer.models.splitting import Splitting
 from batch_scorer.models.tokenizer import APOSTROPHES, Rule
+from batch_scorer.models.units import PIECES
 from batch_scorer.runs.finished import Run, open_run
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: L
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
     pair_reviews(db, by, labels, (temperature(a, "a"), temperature(b, "b")))
-    same_pattern = a.pattern == b.pattern
+    # In scripts without blanks, what is listed depends on the model's pieces, too.
+    same_pattern = a.pattern == b.pattern and (a.pattern != PIECES or a.manifest["model_id"] == b.manifest["model_id"])
     pair_tokens(db, by, same_pattern)
     sum_words(db, by, listed)
     parts: dict[str, Any]
@@ -139,6 +141,9 @@ def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
         unknown=profile["oov_words"] / max(profile["used_words"], 1),
         not_a_success=None if run.complete else manifest["not_a_success"] or "there is no _SUCCESS file",
     )
+
+
+_WORDS = {APOSTROPHES: "typographic apostrophes belong to words", PIECES: "of any script, each in pieces"}
 
 
 def _settings(a: Run, b: Run) -> tuple[Setting, ...]:

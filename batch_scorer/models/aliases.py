@@ -6,10 +6,27 @@ To the model they are one word: swapping one for another changes no score, to th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from batch_scorer.models.artifact_files import damaged
+from batch_scorer import storage
+from batch_scorer.models.artifact_files import ALIASES, damaged, read, vocabulary_limit
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import OOV, Rule, Tokenizer, words
+from batch_scorer.models.tokenizer_schema import rule_of
+from batch_scorer.models.units import PIECES, found, looked_up
+
+
+def load(directory: str, manifest: Mapping[str, Any], architecture: Architecture) -> dict[str, int]:
+    """The aliases of the model in `directory`, if it has any.
+
+    Raises:
+        ArtifactError: as in `from_bytes`, or the file is not the one that the manifest lists.
+    """
+    if ALIASES not in manifest["files"]:
+        return {}
+    data = read(directory, ALIASES, vocabulary_limit(architecture), manifest["files"][ALIASES])
+    return from_bytes(data, architecture, rule_of(manifest["tokenizer"]), storage.join(directory, ALIASES))
 
 
 def from_bytes(data: bytearray, architecture: Architecture, pattern: Rule, path: str) -> dict[str, int]:
@@ -52,6 +69,7 @@ def to_bytes(tokenizer: Tokenizer) -> bytes:
 
 def _fault(token: str, at: int | None, pattern: Rule, ids: int) -> str | None:
     """What an alias should be, if it is not."""
-    if words(token, pattern) != [token]:
+    seen = [looked_up(word) for word in found(token)] if pattern == PIECES else words(token, pattern)
+    if seen != [token]:
         return "one word, in lower case, with plain apostrophes"
     return None if at is not None and OOV < at < ids else f"an id from {OOV + 1} to {ids - 1}"

@@ -4,6 +4,7 @@ MODEL_ID              sha256 of manifest.json, in hex
 manifest.json         architecture, tokenizer, calibration, provenance, sha256 of the files below, a probe
 vocabulary.txt        one token per line; the line number is the id
 aliases.txt           token, tab, id per line, where words share an id; these go before the vocabulary
+scores.txt            one log probability per line, by id, where ids are pieces of words
 weights.safetensors   the tensors of `Architecture.tensor_shapes`, float32
 """
 
@@ -25,12 +26,13 @@ from batch_scorer import storage
 from batch_scorer.errors import ArtifactError
 from batch_scorer.models import aliases as alias_lines
 from batch_scorer.models import artifact_files as files
-from batch_scorer.models import manifest_schema
-from batch_scorer.models.artifact_files import ALIASES, MANIFEST, MODEL_ID, VOCABULARY, WEIGHTS
+from batch_scorer.models import piece_scores, tokenizer_schema
+from batch_scorer.models.artifact_files import ALIASES, MANIFEST, MODEL_ID, SCORES, VOCABULARY, WEIGHTS
 from batch_scorer.models.artifact_manifest import check_loads, parse
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.network import Architecture, Doubles, Floats, forward
 from batch_scorer.models.profile import Profile
+from batch_scorer.models.subwords import tokenizer_of
 from batch_scorer.models.tokenizer import PATTERN, Rule, Tokenizer
 
 SHIPPED = str(Path(__file__).parent / "imdb")
@@ -47,6 +49,7 @@ class Artifact:
         vocabulary: the token of each id.
         tensors: name -> float32 array, as in `Architecture.tensor_shapes`.
         aliases: word, as it is looked up -> its id, before the vocabulary.
+        scores: the log probability of each id's piece; None where ids are words.
     """
 
     model_id: str
@@ -54,6 +57,7 @@ class Artifact:
     vocabulary: tuple[str, ...]
     tensors: Mapping[str, Floats]
     aliases: Mapping[str, int] = field(default_factory=dict)
+    scores: tuple[float, ...] | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -62,16 +66,16 @@ class Artifact:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         settings, max_ids = self.manifest["tokenizer"], self.architecture.max_length
-        if self.manifest["format_version"] == 1:  # whatever else it says, it was trained and scored without
+        if self.manifest["format_version"] == 1:  # it was trained and scored without all else
             return Tokenizer(self.vocabulary, settings["max_words"], max_ids)
-        rule = manifest_schema.rule_of(settings, settings["long_texts"] == manifest_schema.FIRST)
-        how: dict[str, Any] = {"aliases": self.aliases, "pattern": rule, "max_windows": settings["max_windows"]}
-        return Tokenizer(self.vocabulary, settings["max_words"], max_ids, **how)
+        rule = tokenizer_schema.rule_of(settings, settings["long_texts"] == tokenizer_schema.FIRST)
+        more = {"pattern": rule, "max_windows": settings["max_windows"], "aliases": self.aliases}
+        return tokenizer_of(self.vocabulary, settings["max_words"], max_ids, scores=self.scores, **more)
 
     @property
     def long_texts(self) -> str:
-        """How a review of more than `max_words` words is read, one of `manifest_schema.LONG_TEXTS`."""
-        return manifest_schema.long_texts(self.tokenizer)
+        """How a review of more than `max_words` words is read, one of `tokenizer_schema.LONG_TEXTS`."""
+        return tokenizer_schema.long_texts(self.tokenizer)
 
     @property
     def temperature(self) -> float:
@@ -133,6 +137,7 @@ def save(
     aliases: Mapping[str, int] | None = None,
     pattern: Rule = PATTERN,
     max_windows: int = 1,
+    scores: Sequence[float] | None = None,
     calibration: Calibration | None = None,
     confidence_curve: ConfidenceCurve | None = None,
 ) -> str:
@@ -145,20 +150,20 @@ def save(
         training: where the model comes from: fingerprint of the data, recipe, split.
         probe_text: a short review; its logit is stored, and checked whenever the model is loaded.
         aliases: word, as `Tokenizer.words` gives it -> id.
-        pattern: what a word is, as `Tokenizer` takes it.
-        max_windows: how many times `max_words` are read of a longer review; 1 reads its last words only.
+        pattern: what a word is, as `Tokenizer` takes it; with `scores`, `units.PIECES`.
+        max_windows: how many times `max_words` are read of a longer review.
+        scores: the log probability of each id's piece, where ids are pieces of words.
         calibration, confidence_curve: where the temperature depends on the review; of the validation split.
 
     Raises:
-        ArtifactError: `load` would refuse the model: it is too large, or something in it is not a number.
-        ValueError: `load` would refuse an alias.
+        ArtifactError: `load` would refuse the model: too large, or something in it is not a number.
+        ValueError: it would refuse an alias.
     """
     from safetensors.numpy import save as to_safetensors
 
     files.check_size(architecture, storage.join(directory, MANIFEST))
-    tokenizer = Tokenizer(
-        vocabulary, max_words, architecture.max_length, aliases=aliases or {}, pattern=pattern, max_windows=max_windows
-    )
+    more: dict[str, Any] = {"aliases": aliases or {}, "pattern": pattern, "max_windows": max_windows, "scores": scores}
+    tokenizer = tokenizer_of(vocabulary, max_words, architecture.max_length, **more)
     contents = {
         VOCABULARY: "\n".join(vocabulary).encode(),
         WEIGHTS: to_safetensors({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}),
@@ -167,18 +172,24 @@ def save(
     check_loads(lambda: files.tensors(bytearray(contents[WEIGHTS]), architecture, WEIGHTS))
     if aliases:
         contents[ALIASES] = alias_lines.to_bytes(tokenizer)
+    if scores is not None:
+        check_loads(lambda: piece_scores.check(vocabulary, VOCABULARY))
+        contents[SCORES] = piece_scores.to_bytes(scores)
     is_new = aliases or pattern != PATTERN or max_windows > 1 or calibration or architecture.needs_format_2
     version = 2 if is_new else 1
+    profile = training_profile.to_json()
+    if version == 1:
+        profile.pop("scripts", None)  # what older versions know, and no more
     curve = {"confidence_curve": confidence_curve.to_json()} if confidence_curve else {}
     probe_ids = tokenizer.ids(tokenizer.words(probe_text))
     manifest = {
         "format_version": version,
         "name": name,
         "architecture": architecture.to_json(),
-        "tokenizer": manifest_schema.tokenizer_settings(tokenizer, version),
+        "tokenizer": tokenizer_schema.tokenizer_settings(tokenizer, version),
         "temperature": temperature,
         "threshold": threshold,
-        "training_profile": training_profile.to_json(),
+        "training_profile": profile,
         **({"calibration": calibration.to_json()} if calibration else {}),
         "metrics": {**metrics, **curve},
         "training": dict(training),
@@ -207,26 +218,20 @@ def load(directory: str) -> Artifact:
     architecture, sha256 = Architecture(**manifest["architecture"]), manifest["files"]
     vocabulary = files.read(directory, VOCABULARY, files.vocabulary_limit(architecture), sha256[VOCABULARY])
     weights = files.read(directory, WEIGHTS, files.weights_limit(architecture), sha256[WEIGHTS])
+    pieces = files.tokens(vocabulary, architecture, storage.join(directory, VOCABULARY))
     artifact = Artifact(
         model_id[:12],
         manifest,
-        files.tokens(vocabulary, architecture, storage.join(directory, VOCABULARY)),
+        pieces,
         files.tensors(weights, architecture, storage.join(directory, WEIGHTS)),
-        _aliases(directory, manifest, architecture),
+        alias_lines.load(directory, manifest, architecture),
+        piece_scores.load(directory, manifest, pieces),
     )
     probe_ids = artifact.tokenizer.ids(artifact.tokenizer.words(manifest["probe"]["text"]))
     with np.errstate(over="ignore", invalid="ignore"):  # relu gates have no upper bound; the probe will tell
         logit = forward(artifact.tensors, architecture, probe_ids).logit
     check_probe(artifact, logit, storage.join(directory, WEIGHTS))
     return artifact
-
-
-def _aliases(directory: str, manifest: Mapping[str, Any], architecture: Architecture) -> dict[str, int]:
-    if ALIASES not in manifest["files"]:
-        return {}
-    data = files.read(directory, ALIASES, files.vocabulary_limit(architecture), manifest["files"][ALIASES])
-    path, rule = storage.join(directory, ALIASES), manifest_schema.rule_of(manifest["tokenizer"])
-    return alias_lines.from_bytes(data, architecture, rule, path)
 
 
 def check_probe(artifact: Artifact, logit: float, where: str, tolerance: float = PROBE_TOLERANCE) -> None:

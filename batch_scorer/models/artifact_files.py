@@ -21,7 +21,7 @@ from batch_scorer.models.network import Architecture, Floats
 from batch_scorer.models.tokenizer import PATTERN, RESERVED
 
 MODEL_ID, MANIFEST, VOCABULARY, WEIGHTS = "MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors"
-ALIASES = "aliases.txt"
+ALIASES, SCORES = "aliases.txt", "scores.txt"
 
 MODEL_BYTES = 2 << 30  # in memory, twenty times the shipped model: a tiny manifest could ask for any amount
 MANIFEST_BYTES = 1 << 20

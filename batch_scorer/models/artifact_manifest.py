@@ -12,9 +12,11 @@ from batch_scorer.models import artifact_files as files
 from batch_scorer.models import splitting
 from batch_scorer.models.calibration import Calibration, ConfidenceCurve
 from batch_scorer.models.json_schema import first_fault
-from batch_scorer.models.manifest_schema import ARTIFACTS, FIRST, TOKENIZER, WINDOWS, rule_of
+from batch_scorer.models.manifest_schema import ARTIFACTS
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import PATTERNS
+from batch_scorer.models.tokenizer_schema import FIRST, SUBWORDS, TOKENIZER, WINDOWS, rule_of
+from batch_scorer.models.units import PIECES
 from batch_scorer.schema import FORMAT_VERSIONS
 
 
@@ -48,6 +50,7 @@ def parse(directory: str, text: bytearray) -> dict[str, Any]:
     architecture, tokenizer = Architecture(**manifest["architecture"]), manifest["tokenizer"]
     if version > 1:
         _check_rules(tokenizer, f"{path}, tokenizer")
+        _check_type(manifest, path)
     most = architecture.max_length if version > 1 and "rules" in tokenizer else architecture.max_words
     if tokenizer["max_words"] > most:
         raise files.damaged(f"{path}, tokenizer, max_words", f"at most {most}", tokenizer["max_words"])
@@ -64,7 +67,7 @@ def _check_rules(tokenizer: Mapping[str, Any], path: str) -> None:
     if windows != 1 and (rules or tokenizer["long_texts"] != WINDOWS):
         raise files.damaged(f"{path}, max_windows", 1, windows)
     if rules is None:
-        if tokenizer["pattern"] not in PATTERNS:
+        if tokenizer["pattern"] not in (*PATTERNS, PIECES):
             raise files.damaged(f"{path}, pattern", " or ".join(PATTERNS), f"{tokenizer['pattern']!r:.80}")
         usual = {name: TOKENIZER[name] for name in ("read_as_space", "lowercase")}
         if any(tokenizer[name] != value for name, value in usual.items()):
@@ -75,6 +78,18 @@ def _check_rules(tokenizer: Mapping[str, Any], path: str) -> None:
     found, splits = tokenizer["pattern"], rule_of(tokenizer)
     if found != splits.pattern:  # type: ignore[union-attr]
         raise files.damaged(f"{path}, pattern", "the one that follows from the rules", f"{found!r:.80}")
+
+
+def _check_type(manifest: Mapping[str, Any], path: str) -> None:
+    """That pattern and files are those of what an id stands for."""
+    settings = manifest["tokenizer"]
+    pieces = settings["type"] == SUBWORDS
+    if (settings["pattern"] == PIECES) != pieces:
+        expected = f"that of {settings['type']}"
+        raise files.damaged(f"{path}, tokenizer, pattern", expected, f"{settings['pattern']!r:.80}")
+    if (files.SCORES in manifest["files"]) != pieces:
+        expected = f"{files.SCORES} where ids are pieces, and only there"
+        raise files.damaged(f"{path}, files", expected, f"type {settings['type']}, {', '.join(manifest['files'])}")
 
 
 def _check_grids(manifest: Mapping[str, Any], path: str) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from batch_scorer.models.cells import CELLS, GATES
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, SHARE, SHORT, SIZE, Json, list_of, object_of
 from batch_scorer.models.network import POST, PRE, QUERIES, VARIANT, Architecture
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES
-from batch_scorer.models.splitting import LOWERCASE, Splitting
-from batch_scorer.models.tokenizer import LINE_BREAK, PATTERN, RESERVED, Rule, Tokenizer
+from batch_scorer.models.scripts import SCRIPTS
+from batch_scorer.models.tokenizer_schema import TOKENIZER_1, TOKENIZER_2
 
 TEMPERATURE: Json = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
 
@@ -24,13 +21,25 @@ def _histogram(lower_edges: tuple[float, ...]) -> Json:
 
 
 # A run's manifest holds these too.
-PROFILE = object_of(
+_PROFILE: Json = object_of(
     {
         **{name: COUNT for name in ("reviews", "truncated", "words", "used_words", "oov_words")},
         "length": _histogram(LENGTH_EDGES),
         "oov_rate": _histogram(SHARE_EDGES),
         "probability": _histogram(SHARE_EDGES),
     }
+)
+PROFILE: Json = object_of(
+    {
+        **_PROFILE["properties"],
+        "scripts": {
+            "type": "object",
+            "propertyNames": {"enum": list(SCRIPTS)},
+            "additionalProperties": COUNT,
+            "description": "words in each script other than Latin that any is in",
+        },
+    },
+    required=_PROFILE["required"],
 )
 VERSIONS: Json = {"type": "object", "propertyNames": SHORT, "additionalProperties": SHORT, "maxProperties": 100}
 
@@ -57,82 +66,6 @@ _IMPORTED = object_of(
     },
     description="of a model brought from Keras; data_sha256 is that of its file",
 )
-
-# What the tokenizer does, as a model's manifest says it: a model trained with another tokenizer is refused.
-TOKENIZER: Json = {
-    "pattern": PATTERN,
-    "read_as_space": LINE_BREAK,
-    "lowercase": "word by word",
-    "reserved": list(RESERVED),
-}
-_TOKENIZER_1: Json = {**{name: {"const": value} for name, value in TOKENIZER.items()}, "max_words": SIZE}
-LAST, WINDOWS, FIRST = LONG_TEXTS = ("last", "windows", "first")
-MAX_WINDOWS = 10_000
-_CHARACTERS: Json = {"type": "string", "maxLength": 500}
-_RULES = object_of(
-    {
-        "separators": {**_CHARACTERS, "minLength": 1, "description": "the characters between words"},
-        "removed": {**_CHARACTERS, "description": "characters deleted from words before they are looked up"},
-        "lowercase": {"enum": list(LOWERCASE)},
-        "start_mark": {"type": "boolean", "description": "whether a review begins with the id 1"},
-        "drops_unknown": {"type": "boolean", "description": "whether unknown words are dropped; else they have id 2"},
-    },
-    additionalProperties=False,
-    description="of models brought from Keras: how a tokenizer of Keras splits; pattern follows from it",
-)
-# What a run's manifest repeats of it.
-READS: Json = {
-    "type": {"const": "words"},
-    "pattern": {
-        "type": "string",
-        "maxLength": 5_000,
-        "description": "one of two, of which the one with a typographic apostrophe looks it up as the plain one; or, "
-        "with rules, what follows from them",
-    },
-}
-RULES: Json = {"rules": _RULES}
-LONG: Json = {
-    "long_texts": {
-        "enum": list(LONG_TEXTS),
-        "description": "last: the last max_words words are read; windows: the last max_words * max_windows, in windows"
-        "; first: the first max_words",
-    },
-    "max_windows": {**SIZE, "maximum": MAX_WINDOWS},
-}
-
-
-def tokenizer_settings(tokenizer: Tokenizer, format_version: int) -> Json:
-    """What a model's manifest says of its tokenizer."""
-    settings = {**TOKENIZER, "max_words": tokenizer.max_words}
-    if format_version == 1:
-        return settings
-    more = {"long_texts": long_texts(tokenizer), "max_windows": tokenizer.max_windows}
-    rule = tokenizer.pattern
-    if isinstance(rule, Splitting):
-        settings |= {"read_as_space": None, "lowercase": rule.lowercase}
-    return {**settings, **words_settings(rule), **more}
-
-
-def words_settings(rule: Rule) -> Json:
-    """What both manifests say of what a word is."""
-    if isinstance(rule, Splitting):
-        return {"type": "words", "pattern": rule.pattern, "rules": rule.to_json()}
-    return {"type": "words", "pattern": rule}
-
-
-def rule_of(settings: Mapping[str, Any], reads_first: bool = False) -> Rule:
-    """The inverse of `words_settings`."""
-    if "rules" in settings:
-        return Splitting.from_json(settings["rules"], reads_first)
-    return str(settings.get("pattern", PATTERN))
-
-
-def long_texts(tokenizer: Tokenizer) -> str:
-    """How a review of more than `max_words` words is read, one of `LONG_TEXTS`."""
-    if isinstance(tokenizer.pattern, Splitting) and tokenizer.pattern.reads_first:
-        return FIRST
-    return WINDOWS if tokenizer.max_windows > 1 else LAST
-
 
 _CALIBRATION = object_of(
     {
@@ -190,10 +123,10 @@ ARTIFACT_1 = object_of(
         "format_version": {"const": 1},
         "name": SHORT,
         "architecture": _architecture(_VARIANT_1),
-        "tokenizer": object_of(_TOKENIZER_1),
+        "tokenizer": object_of(TOKENIZER_1),
         "temperature": TEMPERATURE,
         "threshold": SHARE,
-        "training_profile": PROFILE,
+        "training_profile": _PROFILE,
         "metrics": {"type": "object", "properties": {"validation": _METRICS, "confidence_curve": _CURVE}},
         "training": object_of(
             {
@@ -217,22 +150,14 @@ ARTIFACT_2 = object_of(
         **ARTIFACT_1["properties"],
         "format_version": {"const": 2},
         "architecture": _architecture(_VARIANT_2),
-        "tokenizer": object_of(
-            {
-                **_TOKENIZER_1,
-                "read_as_space": {"enum": [LINE_BREAK, None], "description": "null: with rules"},
-                "lowercase": {"enum": [TOKENIZER["lowercase"], *LOWERCASE]},
-                **READS,
-                **LONG,
-                **RULES,
-            },
-            required=[*_TOKENIZER_1, *READS, *LONG],
-        ),
+        "training_profile": PROFILE,
+        "tokenizer": TOKENIZER_2,
         "temperature": {**TEMPERATURE, "description": "with a calibration, the median on the validation split"},
         "files": object_of(
             {
                 **_FILES,
                 "aliases.txt": {**SHA256, "description": "token, tab, id a line; they go before the vocabulary"},
+                "scores.txt": {**SHA256, "description": "log probability a line, by id, where ids are pieces"},
             },
             required=list(_FILES),
             additionalProperties=False,

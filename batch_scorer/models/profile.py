@@ -6,11 +6,15 @@ The model artefact has the profile of the training data; each run puts its own b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from batch_scorer.models.scripts import LATIN, OTHER, SCRIPTS
 
 LENGTH_EDGES = (1, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000)  # words; the last bin is open
 SHARE_EDGES = tuple(round(0.05 * i, 2) for i in range(20))  # twenty bins from 0 to 1
@@ -24,6 +28,8 @@ LEAST_INCREASE = 0.05  # of either share, for a warning
 # How one distribution compares with another: the grades of `grade_of`, and the stability indices above which they are.
 STABLE, MODERATE, MAJOR, TOO_FEW = "stable", "moderate", "major", "too few"
 MODERATE_SHIFT, LENGTH_SHIFT = 0.1, 0.25
+_FOREIGN = "foreign"
+_PHRASES = {_FOREIGN: "a script other than Latin", OTHER: "another script"}
 CHANCE = 0.001  # how often two samples of the same reviews may be reported to differ
 
 
@@ -35,11 +41,13 @@ class Profile:
         reviews: how many.
         truncated: how many had more words than the model reads.
         words: how many words they have in total.
-        used_words: how many of the words were read.
-        oov_words: how many of the words that were read are not in the vocabulary.
+        used_words: how many of the words were read; where ids are of pieces of words, of the pieces.
+        oov_words: how many of these are not in the vocabulary.
         foreign_words: how many of all words are in a script other than Latin.
         length: reviews by number of words, in bins that start at `LENGTH_EDGES`.
         oov_rate, probability: reviews by share, in twenty bins from 0 to 1.
+        scripts: how many of the words are in each script other than Latin that any is in. Together these are the
+            `foreign_words`; only in models of format 1 and in older ones there may be foreign words and no scripts.
     """
 
     reviews: int
@@ -51,6 +59,7 @@ class Profile:
     length: tuple[int, ...]
     oov_rate: tuple[int, ...]
     probability: tuple[int, ...]
+    scripts: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Profile) -> Profile:
         def add(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -66,6 +75,7 @@ class Profile:
             add(self.length, other.length),
             add(self.oov_rate, other.oov_rate),
             add(self.probability, other.probability),
+            dict(sorted((Counter(self.scripts) + Counter(other.scripts)).items())),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +87,7 @@ class Profile:
             "used_words": self.used_words,
             "oov_words": self.oov_words,
             "foreign_words": self.foreign_words,
+            **({"scripts": dict(self.scripts)} if self.scripts else {}),
             "length": {"from": list(LENGTH_EDGES), "reviews": list(self.length)},
             "oov_rate": {"from": list(SHARE_EDGES), "reviews": list(self.oov_rate)},
             "probability": {"from": list(SHARE_EDGES), "reviews": list(self.probability)},
@@ -95,7 +106,13 @@ class Profile:
             tuple(data["length"]["reviews"]),
             tuple(data["oov_rate"]["reviews"]),
             tuple(data["probability"]["reviews"]),
+            data.get("scripts", {}),
         )
+
+    def script_shares(self) -> dict[str, float]:
+        """The share of the words in each script that any is in, Latin among them."""
+        named = {LATIN: self.words - self.foreign_words, **self.scripts}
+        return {name: count / max(self.words, 1) for name, count in named.items() if count}
 
 
 EMPTY = Profile(0, 0, 0, 0, 0, 0, (0,) * len(LENGTH_EDGES), (0,) * len(SHARE_EDGES), (0,) * len(SHARE_EDGES))
@@ -104,21 +121,32 @@ EMPTY = Profile(0, 0, 0, 0, 0, 0, (0,) * len(LENGTH_EDGES), (0,) * len(SHARE_EDG
 def measure(
     n_tokens: npt.NDArray[np.integer],
     n_tokens_used: npt.NDArray[np.integer],
-    oov_words: npt.NDArray[np.integer],
+    oov_ids: npt.NDArray[np.integer],
     probability: npt.NDArray[np.floating],
-    foreign_words: npt.NDArray[np.integer] | None = None,
+    *,
+    scripts: npt.NDArray[np.integer] | None = None,
+    n_ids: npt.NDArray[np.integer] | None = None,
 ) -> Profile:
-    """The profile of N scored reviews; each argument is [N], and every review has at least one word."""
+    """The profile of N scored reviews, each of which has at least one word.
+
+    Args:
+        n_tokens, n_tokens_used, oov_ids, probability: [N].
+        scripts: [N, S], words in each of `scripts.SCRIPTS`; None: all are Latin.
+        n_ids: [N], ids of the words used; None: each word has one.
+    """
+    n_ids = n_tokens_used if n_ids is None else n_ids
+    totals = np.zeros(len(SCRIPTS), np.int64) if scripts is None else scripts.sum(axis=0, dtype=np.int64)
     return Profile(
         reviews=len(n_tokens),
         truncated=int((n_tokens > n_tokens_used).sum()),
         words=int(n_tokens.sum()),
-        used_words=int(n_tokens_used.sum()),
-        oov_words=int(oov_words.sum()),
-        foreign_words=0 if foreign_words is None else int(foreign_words.sum()),
+        used_words=int(n_ids.sum()),
+        oov_words=int(oov_ids.sum()),
+        foreign_words=int(totals.sum()),
         length=_count(n_tokens, LENGTH_EDGES),
-        oov_rate=_count(oov_words / np.maximum(n_tokens_used, 1), SHARE_EDGES),
+        oov_rate=_count(oov_ids / np.maximum(n_ids, 1), SHARE_EDGES),
         probability=_count(probability, SHARE_EDGES),
+        scripts={name: int(count) for name, count in zip(SCRIPTS, totals, strict=True) if count},
     )
 
 
@@ -134,11 +162,7 @@ def warnings(run: Profile, training: Profile) -> list[str]:
     unknown, usual = (p.oov_words / max(p.used_words, 1) for p in (run, training))
     if _is_more(unknown, usual, OOV_SHARE):
         reasons.append(f"{unknown:.0%} of the words are unknown to the model ({usual:.0%} in training)")
-    foreign, usual = (p.foreign_words / max(p.words, 1) for p in (run, training))
-    if _is_more(foreign, usual, FOREIGN_SHARE):
-        reasons.append(f"{foreign:.0%} of the words are in a script other than Latin ({usual:.0%} in training)")
-    elif _is_more(1 - foreign, 1 - usual, FOREIGN_SHARE):
-        reasons.append(f"{1 - foreign:.0%} of the words are in Latin script ({1 - usual:.0%} in training)")
+    reasons += _scripts(run, training)
     if grade_of(run.length, training.length) == MAJOR:
         mean, usual = (p.words / max(p.reviews, 1) for p in (run, training))
         reasons.append(
@@ -146,6 +170,26 @@ def warnings(run: Profile, training: Profile) -> list[str]:
             f"(stability index {stability_index(run.length, training.length):.2f})"
         )
     return reasons
+
+
+def _scripts(run: Profile, training: Profile) -> list[str]:
+    """The scripts of which there is more than in training, largest share first.
+
+    Where the training data have no scripts, foreign words are compared as a whole.
+    """
+    if training.scripts:
+        usual, shares = training.script_shares(), run.script_shares()
+    else:
+        usual, shares = (
+            {_FOREIGN: p.foreign_words / max(p.words, 1), LATIN: 1 - p.foreign_words / max(p.words, 1)}
+            for p in (training, run)
+        )
+    more = [name for name in shares if _is_more(shares[name], usual.get(name, 0.0), FOREIGN_SHARE)]
+    return [
+        f"{shares[name]:.0%} of the words are in {_PHRASES.get(name, f'{name} script')} "
+        f"({usual.get(name, 0.0):.0%} in training)"
+        for name in sorted(more, key=lambda name: (-shares[name], name))
+    ]
 
 
 def _is_more(share: float, usual: float, least: float) -> bool:

@@ -109,9 +109,9 @@ class Splitting:
         first = int(read[-max_ids]) if len(read) > max_ids else 0
         return ids[first:][-MOST_SKIPPED * max_ids :]
 
-    def is_word(self, token: str) -> bool:
-        """Whether a token of `words` has a letter or a digit."""
-        return _letter_or_digit(token) is not None
+    def has_words(self, text: str) -> bool:
+        """Whether `words` finds any with a letter or a digit, neither of which separates words or is removed."""
+        return _letter_or_digit(text) is not None
 
 
 def fault(rules: Mapping[str, Any]) -> str | None:

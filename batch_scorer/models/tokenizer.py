@@ -32,8 +32,6 @@ MAX_WORDS = MAX_IDS - 1  # and the start mark
 _BLANK = " " * len(LINE_BREAK)  # of the same length, so that offsets are valid in the original text
 _TYPOGRAPHIC, _PLAIN = "\u2019", "'"
 _letter_or_digit = re.compile(r"[^\W_]").search
-# Letters other than Latin and its extensions, which end at U+024F and continue at U+1E00 (Unicode blocks).
-_foreign = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 
 # Latin letters and common punctuation, by far the most common case, need no regular expression: one table lower-cases
 # words and blanks the rest. Not U+0130, which becomes longer, nor U+0250 to U+1FFF, other scripts, not all as simple.
@@ -80,31 +78,16 @@ def words(text: str, pattern: Rule = PATTERN) -> list[str]:
     return [word.lower().replace(_TYPOGRAPHIC, _PLAIN) for word in rule.word.findall(text)]
 
 
-def is_word(token: str) -> bool:
-    """Whether a token of `words` has a letter or a digit: `_` and `'` alone are none, though models have ids for them.
-
-    Example:
-        >>> is_word("o'clock"), is_word("___"), is_word("'")
-        (True, False, False)
-    """
-    return bool(token.strip("_'"))
-
-
 def has_words(text: str) -> bool:
-    """Whether `words` finds any that `is_word`, without the time that it takes to find all, by either pattern.
+    """Whether `words` finds any with a letter or a digit: `_` and `'` alone are none, though models have ids for them.
+
+    By any pattern, and without the time that it takes to find all words.
 
     Example:
         >>> has_words("?! <br /> ... ___ '"), has_words("?! well")
         (False, True)
     """
     return _letter_or_digit(text.replace(LINE_BREAK, _BLANK)) is not None
-
-
-def foreign_words(text: str, tokens: list[str]) -> int:
-    """How many of the words of `text`, which are `tokens`, contain a letter of a script other than Latin."""
-    if text.isascii() or not _foreign.search(text):
-        return 0
-    return sum(_foreign.search(word) is not None for word in tokens)
 
 
 def spans(text: str, pattern: Rule = PATTERN) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -189,6 +172,16 @@ class Tokenizer:
         """Where the words of `text` start and end, as `spans` gives them."""
         return spans(text, self.pattern)
 
+    def words_and_spans(
+        self, text: str
+    ) -> tuple[list[str], tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None]:
+        """As `words`, with what `spans` gives where finding the words has told it already."""
+        return self.words(text), None
+
+    def last_words(self, tokens: Sequence[str]) -> Sequence[str]:
+        """The last of `tokens`, as many as are read at a time."""
+        return tokens[-self.max_words :]
+
     def n_used(self, n_words: int) -> int:
         """How many words are read of a review of `n_words`."""
         return min(n_words, self.max_words * self.max_windows)
@@ -206,15 +199,9 @@ class Tokenizer:
         ids = itertools.chain((START,), map(self._id_of.get, used, itertools.repeat(OOV)))
         return np.fromiter(ids, np.int32, 1 + len(used))[-self.max_ids :]
 
-    def is_word(self, token: str) -> bool:
-        """Whether a token of `words` has a letter or a digit."""
-        return self.pattern.is_word(token) if isinstance(self.pattern, Splitting) else is_word(token)
-
     def has_words(self, text: str) -> bool:
-        """Whether `words` finds any that `is_word`."""
-        if isinstance(self.pattern, Splitting):
-            return any(map(self.pattern.is_word, self.pattern.words(text)))
-        return has_words(text)
+        """Whether `words` finds any with a letter or a digit."""
+        return self.pattern.has_words(text) if isinstance(self.pattern, Splitting) else has_words(text)
 
     def windows(self, tokens: Sequence[str]) -> list[Ids]:
         """What is read of a review, window by window (`window_bounds`), each with its own start mark: int32[n] each."""
@@ -222,6 +209,10 @@ class Tokenizer:
             return [self.ids(tokens)]
         used = tokens[-self.n_used(len(tokens)) :]
         return [self.ids(used[a:b]) for a, b in window_bounds(len(used), self.max_words, self.max_windows)]
+
+    def read(self, tokens: Sequence[str]) -> tuple[list[Ids], list[Ids] | None]:
+        """As `windows`, and how many ids each word of a window has: int32 each; None where every word has one."""
+        return self.windows(tokens), None
 
 
 def build_vocabulary(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import re
 import zipfile
 from importlib import metadata
@@ -17,6 +18,7 @@ from batch_scorer.errors import OptionError
 from batch_scorer.escape import install
 
 _NAME = "batch-scorer"
+_MODEL_PACKAGES = ("tokenizers",)
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold: the same package always gives the same wheel
 
 
@@ -35,6 +37,8 @@ def requirements() -> list[str]:
             fix=f"install it, with `{install('gcp')}` from a checkout, or give --sdk_container_image after --",
         ) from error
     names = [re.split(r"[^\w.-]", text)[0] for text in declared if "extra ==" not in text]
+    # What some models need besides, if it is installed: those could be loaded here, and workers load them too.
+    names += [name for name in _MODEL_PACKAGES if name not in names and importlib.util.find_spec(name)]
     return [_at_this_version(name) for name in names]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.errors import RefusedError
 from batch_scorer.models.json_schema import TEXT, first_fault, list_of, object_of
-from batch_scorer.models.manifest_schema import FIRST, rule_of
 from batch_scorer.models.tokenizer import Rule
+from batch_scorer.models.tokenizer_schema import FIRST, rule_of
 from batch_scorer.runs import layout
 from batch_scorer.runs.schemas import MANIFEST
 from batch_scorer.schema import COLUMNS

@@ -19,7 +19,7 @@ from batch_scorer.errors import JobError
 from batch_scorer.escape import counted
 from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.manifest_schema import words_settings
+from batch_scorer.models.tokenizer_schema import words_settings
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
@@ -110,7 +110,7 @@ def commit(
         "max_words": artifact.tokenizer.max_words,
         "long_texts": artifact.long_texts,
         "max_windows": artifact.tokenizer.max_windows,
-        "tokenizer": words_settings(artifact.tokenizer.pattern),
+        "tokenizer": words_settings(artifact.tokenizer),
         "top_k": plan.top_k,
         "precision": plan.precision,
         "counts": dataclasses.asdict(summary.counts),

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from batch_scorer.config import PRECISIONS
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
-from batch_scorer.models.manifest_schema import ARTIFACTS, LONG, PROFILE, READS, RULES, VERSIONS
+from batch_scorer.models.manifest_schema import ARTIFACTS, PROFILE, VERSIONS
+from batch_scorer.models.tokenizer_schema import LONG, READS, RULES
 from batch_scorer.runs import layout
 from batch_scorer.schema import (
     DESCRIPTIONS,

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from batch_scorer.models.splitting import SKIPPED, Splitting
-from batch_scorer.models.tokenizer import OOV, Ids, Rule, Tokenizer, foreign_words
-from batch_scorer.models.windows import Windows
+from batch_scorer.models.scripts import COUNT, script_counts
+from batch_scorer.models.splitting import Splitting
+from batch_scorer.models.tokenizer import Tokenizer
+from batch_scorer.models.units import Places
+from batch_scorer.models.windows import Read, Windows
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.read import CHUNK_REVIEWS, Chunk
 
@@ -31,26 +34,31 @@ class Encoded:
         reviews: N rows, as in `read.Chunk`.
         texts: N texts.
         windows: what the model reads of them.
-        pattern: what a word is, one of `tokenizer.PATTERNS` or the rules of a tokenizer of Keras.
-        n_tokens, n_tokens_used, oov_words, foreign_words: int32[N]: words in the text; those used; those used but not
-            in the vocabulary; those in a script other than Latin.
+        tokenizer: what found the words.
+        places: where the words of each text are, if finding them has told it; else None.
+        n_tokens, n_tokens_used: int32[N]: words in the text; those used.
+        n_ids, oov_ids: int32[N]: ids of the words used, one each unless ids are of pieces; unknown ones among them.
+        scripts: int32[N, S], words in each of `scripts.SCRIPTS`, which are those other than Latin.
         rejected: the chunk's rejections, then one for each review without words.
     """
 
     reviews: pa.Table
     texts: list[str]
     windows: Windows
-    pattern: Rule
+    tokenizer: Tokenizer
+    places: list[Places | None]
     n_tokens: Ints
     n_tokens_used: Ints
-    oov_words: Ints
-    foreign_words: Ints
+    n_ids: Ints
+    oov_ids: Ints
+    scripts: Ints
     rejected: list[Rejection]
 
     @property
     def n_seen(self) -> Ints:
         """int32[N]: the number of the last word that is read of each: all words, unless the first ones are read."""
-        is_first = isinstance(self.pattern, Splitting) and self.pattern.reads_first
+        rule = self.tokenizer.pattern
+        is_first = isinstance(rule, Splitting) and rule.reads_first
         return self.n_tokens_used if is_first else self.n_tokens
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> Encoded:
@@ -62,11 +70,13 @@ class Encoded:
             self.reviews.take(pa.array(indices)),
             [self.texts[i] for i in indices],
             self.windows.rows(chosen),
-            self.pattern,
+            self.tokenizer,
+            [self.places[i] for i in indices],
             self.n_tokens[indices],
             self.n_tokens_used[indices],
-            self.oov_words[indices],
-            self.foreign_words[indices],
+            self.n_ids[indices],
+            self.oov_ids[indices],
+            self.scripts[indices],
             self.rejected,
         )
 
@@ -87,51 +97,55 @@ def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
         >>> encoded.n_tokens.tolist(), encoded.windows.review.tolist(), encoded.rejected[0].code
         ([1, 3], [0, 1, 1], 'no_words')
     """
-    start, windows, ids, n_tokens, foreign, wordless = 0, 0, list[list[Ids]](), list[int](), list[int](), list[bool]()
+    start, windows, found = 0, 0, list[_Words]()
     for text in chunk.texts:
-        tokens = tokenizer.words(text)
-        read = tokenizer.windows(tokens)
-        if ids and windows + len(read) > PIECE_WINDOWS:
-            yield _piece(chunk, start, ids, n_tokens, foreign, wordless, tokenizer)
-            start, windows, ids, n_tokens, foreign, wordless = start + len(ids), 0, [], [], [], []
-        windows += len(read)
-        ids.append(read)
-        n_tokens.append(len(tokens))
-        foreign.append(foreign_words(text, tokens))
-        wordless.append(not any(map(tokenizer.is_word, tokens)))
-    yield _piece(chunk, start, ids, n_tokens, foreign, wordless, tokenizer)
+        words = _words(text, tokenizer)
+        if found and windows + len(words.read[0]) > PIECE_WINDOWS:
+            yield _piece(chunk, start, found, tokenizer)
+            start, windows, found = start + len(found), 0, []
+        windows += len(words.read[0])
+        found.append(words)
+    yield _piece(chunk, start, found, tokenizer)
 
 
-def _piece(
-    chunk: Chunk,
-    start: int,
-    ids: list[list[Ids]],
-    n_tokens: list[int],
-    foreign: list[int],
-    wordless: list[bool],
-    tokenizer: Tokenizer,
-) -> Encoded:
-    """The reviews of a chunk from number `start` on, as many as there are `ids`."""
-    stop, windows = start + len(ids), Windows.join(ids, n_tokens, tokenizer)
-    found = np.array(n_tokens, np.int32)
-    used = np.bincount(windows.review, weights=windows.n_words, minlength=len(ids)).astype(np.int32)
-    unknown = np.bincount(
-        windows.review,
-        weights=[np.count_nonzero((x == OOV) | (x == SKIPPED)) for x in windows.ids],
-        minlength=len(ids),
-    ).astype(np.int32)
+class _Words(NamedTuple):
+    """The words of one text."""
+
+    n_tokens: int
+    read: Read
+    places: Places | None
+    scripts: Ints | None
+    is_empty: bool
+
+
+def _words(text: str, tokenizer: Tokenizer) -> _Words:
+    tokens, places = tokenizer.words_and_spans(text)
+    scripts = script_counts(text, tokens)
+    return _Words(len(tokens), tokenizer.read(tokens), places, scripts, not tokenizer.has_words(text))
+
+
+def _piece(chunk: Chunk, start: int, found: list[_Words], tokenizer: Tokenizer) -> Encoded:
+    """The reviews of a chunk from number `start` on, as many as `found` says."""
+    stop, n_tokens = start + len(found), np.array([words.n_tokens for words in found], np.int32)
+    windows = Windows.join([words.read for words in found], n_tokens, tokenizer)
+    scripts = np.zeros((len(found), COUNT), np.int32)
+    for row, words in enumerate(found):
+        if words.scripts is not None:
+            scripts[row] = words.scripts
     encoded = Encoded(
-        chunk.reviews.slice(start, len(ids)),
+        chunk.reviews.slice(start, len(found)),
         chunk.texts[start:stop],
         windows,
-        tokenizer.pattern,
-        found,
-        used,
-        unknown,
-        np.array(foreign, np.int32),
+        tokenizer,
+        [words.places for words in found],
+        n_tokens,
+        windows.words_read.astype(np.int32),
+        windows.ids_read.astype(np.int32),
+        windows.unknown_ids.astype(np.int32),
+        scripts,
         [*chunk.rejected] if start == 0 else [],
     )
     message = "no letter or digit, and so no word, in the text"
-    nothing = np.array(wordless, np.bool_)
+    nothing = np.array([words.is_empty for words in found], np.bool_)
     encoded.rejected.extend(encoded.rejection(int(i), "no_words", message, True) for i in np.flatnonzero(nothing))
     return encoded.rows(~nothing)

@@ -1,7 +1,8 @@
 """Explain: attention and contributions -> the words behind each score, with their places in the text.
 
 The split is exact: ``logit = bias + sum(top_contributing.contribution) + rest_contribution``. Of a review that is read
-in windows, each number is the mean over its windows, weighted by their words; a word is in one window only.
+in windows, each number is the mean over its windows, weighted by their ids; a word is in one window only, and has the
+sum of its ids.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import pyarrow as pa
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
-from batch_scorer.models.tokenizer import spans
+from batch_scorer.models.units import Places
 from batch_scorer.schema import TOKEN, Rejection
 from batch_scorer.scoring.encode import Encoded
 from batch_scorer.scoring.score import Scored
 from batch_scorer.scoring.top_words import TopLists, TopWords
 
 Floats = npt.NDArray[np.float32]
-Spans = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Explained:
             and `model_id`.
         """
         n_tokens, used = self.encoded.n_tokens, self.encoded.n_tokens_used
-        oov_rate = (self.encoded.oov_words / used).astype(np.float32)
-        temperature = artifact.temperatures(used, oov_rate)
+        oov_rate = (self.encoded.oov_ids / self.encoded.n_ids).astype(np.float32)
+        temperature = artifact.temperatures(self.encoded.n_ids, oov_rate)
         p = probability(self.logit, temperature)
         # Compared in double precision, as a reader of the file would compare it.
         positive = p.astype(np.float64) >= artifact.threshold
@@ -96,7 +96,7 @@ def explain(scored: Scored, top_k: int) -> Explained:
             lists.add(batch)
     done, found = lists.done(), lists.by_review()
     encoded = scored.encoded.rows(done)
-    places = [spans(text, encoded.pattern) for text in encoded.texts] if lists.top_k else []
+    places = _places(encoded) if lists.top_k else []
     return Explained(
         encoded,
         found.logit[done].astype(np.float32),
@@ -107,7 +107,15 @@ def explain(scored: Scored, top_k: int) -> Explained:
     )
 
 
-def _tokens(encoded: Encoded, top: TopWords, places: list[Spans]) -> pa.ListArray:
+def _places(encoded: Encoded) -> list[Places]:
+    """Where the words of each text start and end."""
+    return [
+        encoded.tokenizer.spans(text) if known is None else known
+        for text, known in zip(encoded.texts, encoded.places, strict=True)
+    ]
+
+
+def _tokens(encoded: Encoded, top: TopWords, places: list[Places]) -> pa.ListArray:
     """The words of `top` as N lists of `schema.TOKEN`.
 
     Args:

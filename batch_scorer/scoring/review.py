@@ -12,8 +12,8 @@ import numpy.typing as npt
 from batch_scorer.config import InputConfig
 from batch_scorer.errors import EngineError, InputError
 from batch_scorer.models.protocol import Doubles
-from batch_scorer.models.splitting import SKIPPED
-from batch_scorer.models.tokenizer import OOV, Tokenizer
+from batch_scorer.models.tokenizer import Rule, Tokenizer
+from batch_scorer.models.units import places
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.encode import Encoded, encode
@@ -62,9 +62,12 @@ class ExplainedReview:
 
     @property
     def unknown(self) -> int:
-        """How many of the words that were read are not in the vocabulary."""
+        """How many of the words that were read are not in the vocabulary, or have a piece that is not.
+
+        Of a row without its words, this is its `oov_rate` taken of the words: exact unless ids are of pieces.
+        """
         share, used = float(self.row["oov_rate"]), int(self.row["n_tokens_used"])
-        return round(share * used)
+        return sum(not word.is_known for word in self.words) or round(share * used)
 
 
 def check(text: str, where: str, tokenizer: Tokenizer) -> None:
@@ -143,16 +146,15 @@ def _words(
     windows = encoded.windows
     read: dict[int, tuple[Doubles, Doubles]] = {}  # window -> attention and contribution of its words
     for batch in batches:
+        scores = windows.by_word(batch.rows, batch.scores)
         for column, row in enumerate(batch.rows.tolist()):
             n, share = int(windows.n_words[row]), windows.share[row]
-            words = (slice(len(batch.scores.attention) - n, None), column)
-            read[row] = (batch.scores.attention[words] * share, batch.scores.contribution[words] * share)
+            words = (slice(len(scores.attention) - n, None), column)
+            read[row] = (scores.attention[words] * share, scores.contribution[words] * share)
     attention, contribution = (
         np.concatenate([read[row][at] for row in range(len(windows))]).astype(np.float32).tolist() for at in (0, 1)
     )
-    ids = [ids[len(ids) - n :] for ids, n in zip(windows.ids, windows.n_words.tolist(), strict=True)]
-    read_ids = np.concatenate(ids)
-    known = ((read_ids != OOV) & (read_ids != SKIPPED)).tolist()
+    known = windows.known_words().tolist()
     starts, ends = (edge.tolist() for edge in edges)
     first = int(encoded.n_seen[0]) - len(known)
     return tuple(
@@ -161,6 +163,45 @@ def _words(
         else Word(start, end)
         for at, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
+
+
+def listed_words(text: str, row: Mapping[str, Any], pattern: Rule, reads_first: bool = False) -> tuple[Word, ...]:
+    """Every word of the text of a row of a finished run: those that it lists have numbers, the others have none.
+
+    Of a script without blanks, what is between two listed units is one word here: the row does not say how the model
+    divides it. There, what comes before the first listed unit counts as read unless nothing before that unit was.
+
+    Args:
+        row: its columns in `predictions`.
+        pattern: what a word is, as `Run.pattern` says.
+        reads_first: whether the first words of long texts were read, rather than the last.
+    """
+    listed = {w["position"]: w for w in (*row["top_attended"], *row["top_contributing"])}
+    used = int(row["n_tokens_used"])
+    first = 0 if reads_first else int(row["n_tokens"]) - used
+    starts, ends = (edges.tolist() for edges in places(text, pattern))
+    if len(starts) == row["n_tokens"]:
+        return tuple(
+            _listed(listed[at], start, end) if at in listed else Word(start, end, first <= at < first + used)
+            for at, (start, end) in enumerate(zip(starts, ends, strict=True))
+        )
+    units = {w["char_start"]: w for w in listed.values()}
+    earliest = min(listed, default=first)
+    unread = listed[earliest]["char_start"] if earliest == first > 0 and listed else 0
+    words, marks = list[Word](), sorted((w["char_start"], w["char_end"]) for w in units.values())
+    for at, end in zip(starts, ends, strict=True):
+        for start, stop in [mark for mark in marks if at <= mark[0] < end]:
+            if at < start:
+                words.append(Word(at, start, at >= unread))
+            words.append(_listed(units[start], start, stop))
+            at = stop  # noqa: PLW2901
+        if at < end:
+            words.append(Word(at, end, at >= unread))
+    return tuple(words)
+
+
+def _listed(word: Mapping[str, Any], start: int, end: int) -> Word:
+    return Word(start, end, True, True, word["attention"], word["contribution"])
 
 
 def to_json(review: ExplainedReview) -> dict[str, Any]:

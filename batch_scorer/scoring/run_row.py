@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 from batch_scorer import storage
 from batch_scorer.errors import InputError, RefusedError, UnavailableError
 from batch_scorer.escape import counted
-from batch_scorer.models.tokenizer import spans
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
-from batch_scorer.scoring.review import ExplainedReview, Word, shortest
+from batch_scorer.scoring.review import ExplainedReview, listed_words, shortest
 from batch_scorer.scoring.run_texts import Texts, from_inputs, is_scored_text
 from batch_scorer.storage.parallel import read_ahead
 
@@ -81,22 +80,10 @@ class RunRow:
         own = self.columns if "temperature" in self.run.columns else numbers
         return ExplainedReview(
             text or "",
-            () if text is None else self._marked(text),
+            () if text is None else listed_words(text, self.columns, self.run.pattern, self.run.reads_first),
             self.columns,
             float(numbers["bias"]),
             float(own["temperature"]),
-        )
-
-    def _marked(self, text: str) -> tuple[Word, ...]:
-        listed = {w["position"]: w for w in (*self.columns["top_attended"], *self.columns["top_contributing"])}
-        used = int(self.columns["n_tokens_used"])
-        first = 0 if self.run.reads_first else self.n_tokens - used
-        starts, ends = (edges.tolist() for edges in spans(text, self.run.pattern))
-        return tuple(
-            Word(start, end, True, True, listed[at]["attention"], listed[at]["contribution"])
-            if at in listed
-            else Word(start, end, first <= at < first + used)
-            for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         )
 
     def to_json(self, text: str | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The texts of rows of a finished run: read again from its inputs, the way the run read them.
 
-A text counts only if it is the one that was scored: same number of words, and every listed word at its position.
+A text counts only if it is the one that was scored: same number of words, and every listed word at its position. Of a
+script without blanks, only the model knows how many units a text has; then no more is asked than that it can have them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.formats.table import FORMATS
-from batch_scorer.models.tokenizer import PATTERN, Rule, spans
+from batch_scorer.models.tokenizer import PATTERN, Rule
+from batch_scorer.models.units import count_limits
 from batch_scorer.planning.plan import make_plan
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import printable
@@ -58,7 +60,7 @@ class Texts:
     """The texts of `rows`, which are numbered by their index, as they turn up.
 
     Args:
-        pattern: what a word is, as `tokenizer.spans` takes it.
+        pattern: what a word is, as `Run.pattern` says.
         characters: how many to keep of each text; None keeps them whole.
         matched: row -> the beginning of the text that was scored.
         mismatched: rows for which only other texts turned up.
@@ -85,10 +87,12 @@ def is_scored_text(row: Row, text: str, pattern: Rule, is_whole: bool = True) ->
     """Whether `text` is what was scored as `row`, or, if not `is_whole`, the beginning of it.
 
     Args:
-        pattern: what a word is, as `tokenizer.spans` takes it.
+        pattern: what a word is, as `Run.pattern` says.
     """
-    if is_whole and len(spans(text, pattern)[0]) != row.n_tokens:
-        return False
+    if is_whole:
+        fewest, most = count_limits(text, pattern)
+        if not fewest <= row.n_tokens <= most:
+            return False
     words = (word for word in row.words if is_whole or word.char_end <= len(text))
     return all(_is_token(word.token, text[word.char_start : word.char_end].lower()) for word in words)
 

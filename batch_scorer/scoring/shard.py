@@ -40,9 +40,10 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
                     profile += measure(
                         encoded.n_tokens,
                         encoded.n_tokens_used,
-                        encoded.oov_words,
+                        encoded.oov_ids,
                         rows["probability"].to_numpy(),
-                        encoded.foreign_words,
+                        scripts=encoded.scripts,
+                        n_ids=encoded.n_ids,
                     )
                 writer.add_rejections(explained.rejected)
             damage = sum(r.offset is None for r in explained.rejected)

@@ -55,7 +55,7 @@ class TopLists:
         self._windows, windows = encoded.windows, len(encoded.windows)
         self.top_k = min(top_k, int(encoded.n_tokens_used.max(initial=0)))
         per_window = min(top_k, int(encoded.windows.n_words.max(initial=0)))
-        # Of windows, each number already weighted by the window's share of the review's words.
+        # Of windows, each number already weighted by the window's share of what is read of the review.
         self._attended, self._contributing = TopWords.empty(windows, per_window), TopWords.empty(windows, per_window)
         self._logit, self._rest = np.zeros(windows), np.zeros(windows)
         self._scored = np.zeros(windows, np.bool_)
@@ -67,7 +67,7 @@ class TopLists:
         return done
 
     def add(self, batch: ScoredBatch) -> None:
-        rows, scores = batch.rows, batch.scores
+        rows, scores = batch.rows, self._windows.by_word(batch.rows, batch.scores)
         share, n_words = self._windows.share[rows], self._windows.n_words[rows]
         self._logit[rows] = scores.logit * share
         self._scored[rows] = True

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from batch_scorer.escape import counted, safe
 from batch_scorer.formats.labels import described
-from batch_scorer.models.profile import LENGTH_SHIFT, Profile, grade_of, stability_index
+from batch_scorer.models.profile import FOREIGN_SHARE, LENGTH_SHIFT, Profile, grade_of, stability_index
+from batch_scorer.models.scripts import LATIN
+from batch_scorer.models.tokenizer_schema import SUBWORDS
 from batch_scorer.models.windows import in_words
 from batch_scorer.runners.result import positive_share
 from batch_scorer.ui import terminal
@@ -26,7 +28,7 @@ def model_card(console: Console, directory: str, manifest: Mapping[str, Any], mo
     rows = [
         ("model", f"{manifest['name']} {model_id}, verified: hashes, shapes and the score of its probe text"),
         ("answers", "P(positive) of a review, and what each word contributes"),
-        ("reads", f"{in_words(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} words and marks"),
+        ("reads", f"{in_words(manifest['tokenizer'])}, in lower case; knows {a['vocabulary_size']:,} {_ids(manifest)}"),
         ("network", _network(a)),
     ]  # fmt: skip
     if found:
@@ -73,6 +75,10 @@ def _origin(training: Mapping[str, Any]) -> tuple[str, str]:
     return "trained on", f"{counted(training['reviews'], 'review')} ({digest}), {epochs}"
 
 
+def _ids(manifest: Mapping[str, Any]) -> str:
+    return "pieces and marks" if manifest["tokenizer"].get("type") == SUBWORDS else "words and marks"
+
+
 def _calibration(manifest: Mapping[str, Any]) -> str:
     temperature, threshold = f"{manifest['temperature']:.3f}", f"positive from {manifest['threshold']:g}"
     if "calibration" not in manifest:
@@ -85,8 +91,16 @@ def _kind(profile: Profile) -> str:
     reviews = profile.reviews or 1
     return (
         f"{profile.words / reviews:,.0f} words on average, {profile.truncated / reviews:.1%} longer than it reads, "
-        f"{profile.oov_words / (profile.used_words or 1):.1%} of the words unknown to it"
+        f"{profile.oov_words / (profile.used_words or 1):.1%} of the words unknown to it{_scripts(profile)}"
     )
+
+
+def _scripts(profile: Profile) -> str:
+    """The scripts of the words, where a twentieth of them is in another one than Latin."""
+    shares = {name: share for name, share in profile.script_shares().items() if share >= FOREIGN_SHARE}
+    if not profile.scripts or set(shares) <= {LATIN}:
+        return ""
+    return "; " + ", ".join(f"{share:.0%} {name}" for name, share in sorted(shares.items(), key=lambda x: -x[1]))
 
 
 def run_card(console: Console, output: str, manifest: Mapping[str, Any], complete: bool) -> None:

@@ -25,7 +25,8 @@ from train.data import Examples
 from train.metrics import Doubles, fit_temperature
 from train.nbsvm import Settings, counter_of, weights_of
 from train.network import predictor
-from train.prepare import Reading, encoded, from_texts
+from train.prepare import encoded, from_texts
+from train.reading import Reading
 from train.run import Run
 
 Way = Callable[[Examples, Sequence[str], int], Doubles]  # labels, texts to predict, seed -> log odds, float64[N]
@@ -38,7 +39,7 @@ def shipped(examples: Examples, texts: Sequence[str], seed: int) -> Doubles:
     """The shipped model as it is, which looks at no label."""
     model = load(SHIPPED)
     side = encoded(_unlabelled(texts), model.tokenizer)
-    read = side.n_read
+    read = side.n_ids
     temperatures = model.temperatures(read, side.count(OOV) / np.maximum(read, 1))
     return side.pooled(predictor(model.architecture, model.tensors)(side.ids)) / temperatures
 

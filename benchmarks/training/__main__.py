@@ -67,7 +67,8 @@ def run(
     from benchmarks.training import measure
     from train import notebook, pretrain, trainer
     from train.data import Columns, read_examples
-    from train.prepare import Prepared, Reading, from_texts
+    from train.prepare import Prepared, from_texts
+    from train.reading import Reading
 
     examples = read_examples([file], Columns(id=id_column))
     recipe, notebook_recipe = trainer.Recipe(), notebook.Recipe()

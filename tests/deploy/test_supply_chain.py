@@ -46,14 +46,15 @@ def constraints() -> dict[str, str]:
 
 
 def wanted() -> list[Requirement]:
-    """What `setup.py` asks for at run time, on Dataflow too."""
+    """What `setup.py` asks for at run time, on Dataflow too, and for models of any kind."""
     (call,) = (
         node.value
         for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     )
     given = {word.arg: word.value for word in call.keywords}
-    names = ast.literal_eval(given["install_requires"]) + ast.literal_eval(given["extras_require"])["gcp"]
+    extras = ast.literal_eval(given["extras_require"])
+    names = ast.literal_eval(given["install_requires"]) + extras["gcp"] + extras["subwords"]
     return [Requirement(name) for name in names]
 
 

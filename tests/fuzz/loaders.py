@@ -27,11 +27,11 @@ from batch_scorer.runs import layout, markers, plan_files
 from batch_scorer.runs.markers import STAGES, Counts, Summary
 from batch_scorer.scoring.write import Part
 from batch_scorer.ui import cards
-from tests.conftest import FORMAT_2, save_tiny
+from tests.conftest import SUBWORDS, save_tiny
 from tests.fuzz.mutate import mutated, mutated_json, to_json
 from tests.fuzz.oracle import holds
 
-FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors", "aliases.txt")
+FILES = ("MODEL_ID", "manifest.json", "vocabulary.txt", "weights.safetensors", "aliases.txt", "scores.txt")
 SHARDS = (
     Shard(0, "parquet", ("a/b.parquet",), 0, 1_000, 0, 0, (("year", "2024"), ("k", None)), stamps=((9, 1.5),)),
     Shard(1, "jsonl", ("x\u2028\n.jsonl",), 5, 10, stamps=((10, 2.0),)),
@@ -133,8 +133,8 @@ def _summary(marker: bytes) -> Any:
 
 @cache
 def model(scratch: Path) -> dict[str, bytes]:
-    """The files of the tiny model of format 2, which has all that a model may have."""
-    folder = save_tiny(scratch / "true", **FORMAT_2)
+    """The files of the tiny model of pieces of words, which has all that a model may have."""
+    folder = save_tiny(scratch / "true", **SUBWORDS)
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
@@ -172,7 +172,7 @@ def check_artifact(data: bytes, scratch: Path) -> None:
     true_model = artifact.load(str(scratch / "true"))
     if not resealed or not changed:
         same = all(np.array_equal(value, loaded.tensors[key]) for key, value in true_model.tensors.items())
-        same &= loaded.aliases == true_model.aliases
+        same &= loaded.aliases == true_model.aliases and loaded.scores == true_model.scores
         holds(same and loaded.manifest == true_model.manifest, "a changed model is taken for the true one", name)
     _use(loaded, str(folder))
 
@@ -188,7 +188,7 @@ def _sealed(files: dict[str, bytes]) -> dict[str, bytes]:
     text = files["manifest.json"]
     try:
         manifest = json.loads(text)
-        for name in ("vocabulary.txt", "weights.safetensors", "aliases.txt"):
+        for name in ("vocabulary.txt", "weights.safetensors", "aliases.txt", "scores.txt"):
             manifest["files"][name] = hashlib.sha256(files[name]).hexdigest()
         text = json.dumps(manifest).encode()
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -200,7 +200,7 @@ def _use(loaded: artifact.Artifact, folder: str) -> None:
     """What a job does with a model besides scoring: none of it may fail on what was let in."""
     holds(loaded.temperature > 0 and 0 <= loaded.threshold <= 1, "calibration", loaded.temperature, loaded.threshold)
     holds(loaded.training_profile.reviews >= 0, "profile", loaded.training_profile)
-    windows = loaded.tokenizer.windows(loaded.tokenizer.words("a good film, a movie, " * 300))
+    windows = loaded.tokenizer.windows(loaded.tokenizer.words("a good film, 映画は最高, 영화가 " * 300))
     holds(max(int(ids.max()) for ids in windows) < loaded.architecture.vocabulary_size, "ids beyond the vocabulary")
     temperatures = loaded.temperatures(np.array([1, 5, 500]), np.array([0.0, 0.3, 1.0]))
     holds(bool((temperatures > 0).all()), "temperatures", temperatures)

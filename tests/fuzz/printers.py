@@ -17,7 +17,8 @@ from batch_scorer.errors import InputError, ScorerError
 from batch_scorer.models.network import fold_head, forward
 from batch_scorer.models.profile import EMPTY
 from batch_scorer.models.protocol import Scores
-from batch_scorer.models.tokenizer import OOV, START, foreign_words, spans, words
+from batch_scorer.models.scripts import script_counts
+from batch_scorer.models.tokenizer import OOV, START, spans, words
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import check, explain_review, to_json
 from batch_scorer.ui import cards, highlight, terminal
@@ -56,7 +57,8 @@ def check_tokenizer(data: bytes, scratch: Path) -> None:
     places = list(zip(starts.tolist(), ends.tolist(), strict=True))
     holds([match.span() for match in matches] == places, "other offsets", text, places)
     holds(found == [text[a:b].lower() for a, b in places], "offsets do not slice back", text, places)
-    holds(0 <= foreign_words(text, found) <= len(found), "foreign words", text)
+    scripts = script_counts(text, found)
+    holds(scripts is None or 0 < scripts.sum() <= len(found), "words in other scripts", text)
     model = scorer(scratch).artifact
     ids, known = model.tokenizer.ids(found), model.vocabulary
     used = found[-model.tokenizer.max_words :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -19,6 +20,7 @@ from batch_scorer.models.profile import (
     stability_index,
     warnings,
 )
+from batch_scorer.models.scripts import SCRIPTS
 
 # (words, share of them used, share of those unknown, probability) of a review
 shares = st.floats(0, 1)
@@ -29,7 +31,8 @@ def profile_of(rows: list[tuple[int, float, float, float]]) -> Profile:
     n_tokens = np.array([n for n, _, _, _ in rows], np.int32)
     used = np.array([max(1, int(n * share)) for n, share, _, _ in rows], np.int32)
     unknown = np.array([int(u * share) for u, (_, _, share, _) in zip(used, rows, strict=True)], np.int32)
-    return measure(n_tokens, used, unknown, np.array([p for _, _, _, p in rows], np.float32))
+    scripts = n_tokens[:, None] // (3 + np.arange(len(SCRIPTS)) * 20)
+    return measure(n_tokens, used, unknown, np.array([p for _, _, _, p in rows], np.float32), scripts=scripts)
 
 
 @given(rows=reviews, cut=st.integers(0, 30))
@@ -80,10 +83,10 @@ def test_share_on_an_edge_falls_into_the_bin_that_starts_there(tenths: int) -> N
 
 
 def shares_of(reviews: int, words: int, unknown: float, foreign: float) -> Profile:
-    """Reviews of equal length, with these shares of unknown words and of words in another script."""
+    """Reviews of equal length, with these shares of unknown words and of words in another script, no matter which."""
     n = np.full(reviews, words)
-    parts = (np.full(reviews, round(words * share)) for share in (unknown, foreign))
-    return measure(n, n, next(parts), np.full(reviews, 0.5), next(parts))
+    found = measure(n, n, np.full(reviews, round(words * unknown)), np.full(reviews, 0.5))
+    return dataclasses.replace(found, foreign_words=reviews * round(words * foreign))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,47 @@ def test_warning_compares_a_share_with_that_in_training(
     run: tuple[float, float], training: tuple[float, float], expected: list[str]
 ) -> None:
     assert expected == warnings(shares_of(20, 100, *run), shares_of(300, 100, *training))
+
+
+def of_scripts(words: int, **counts: int) -> Profile:
+    """A review of `words` words, so many of them in each of these scripts."""
+    scripts = np.array([[counts.get(name, 0) for name in SCRIPTS]])
+    one = np.array([words])
+    return measure(one, one, 0 * one, np.array([0.5]), scripts=scripts)
+
+
+@pytest.mark.parametrize(
+    ("run", "training", "expected"),
+    [
+        ({"Hangul": 98}, {"Hangul": 99}, []),
+        ({"Cyrillic": 97, "Hangul": 1}, {"Hangul": 99}, ["97% of the words are in Cyrillic script (0% in training)"]),
+        ({}, {"Hangul": 90}, ["100% of the words are in Latin script (10% in training)"]),
+        ({"Han": 95}, {"Han": 40, "Kana": 55}, ["95% of the words are in Han script (40% in training)"]),
+        ({"Han": 45, "Kana": 50}, {"Han": 40, "Kana": 55}, []),
+        (
+            {"Thai": 30, "other": 60},
+            {"Hangul": 99},
+            [
+                "60% of the words are in another script (0% in training)",
+                "30% of the words are in Thai script (0% in training)",
+                "10% of the words are in Latin script (1% in training)",
+            ],
+        ),
+        ({"Hangul": 98}, {}, ["98% of the words are in a script other than Latin (0% in training)"]),
+    ],
+)
+def test_warning_names_each_script_that_the_training_texts_had_less_of(
+    run: dict[str, int], training: dict[str, int], expected: list[str]
+) -> None:
+    assert expected == warnings(of_scripts(100, **run), of_scripts(100, **training))
+
+
+def test_scripts_add_up_to_the_foreign_words_and_are_stored_where_there_are_any() -> None:
+    found = of_scripts(10, Hangul=3, Han=1) + of_scripts(5, Hangul=2)
+    assert ({"Han": 1, "Hangul": 5}, 6) == (dict(found.scripts), found.foreign_words)
+    assert found == Profile.from_json(json.loads(json.dumps(found.to_json())))
+    assert pytest.approx({"Latin": 9 / 15, "Han": 1 / 15, "Hangul": 5 / 15}) == found.script_shares()
+    assert "scripts" not in of_scripts(10).to_json()
 
 
 def drawn(reviews: int, seed: int, mean: float = 5.2) -> Profile:

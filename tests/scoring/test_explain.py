@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scorer.models.protocol import Scores
-from batch_scorer.models.tokenizer import PATTERN, words
+from batch_scorer.models.scripts import COUNT
+from batch_scorer.models.tokenizer import RESERVED, Tokenizer, words
 from batch_scorer.models.windows import Windows
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.encode import Encoded
@@ -33,7 +34,9 @@ def encoded(texts: list[str], max_words: int) -> Encoded:
     windows = Windows([np.ones(n + 1, np.int32) for n in used], np.arange(len(used)), used.astype(np.int64), len(used))
     none = np.zeros_like(used)
     reviews = pa.table({"record_id": texts, "source": ["-"] * len(texts), "offset": range(len(texts))})
-    return Encoded(reviews, texts, windows, PATTERN, n_tokens, used, none, none, [])
+    scripts = np.zeros((len(texts), COUNT), np.int32)
+    unknown = [None] * len(texts)  # places, which are looked for then
+    return Encoded(reviews, texts, windows, Tokenizer(RESERVED), unknown, n_tokens, used, used, none, scripts, [])
 
 
 def lists(explained: Explained) -> dict[str, list[Any]]:

@@ -19,7 +19,8 @@ from batch_scorer import schema
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.formats.arrow_sizes import table_bytes
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.tokenizer import PATTERN
+from batch_scorer.models.scripts import COUNT
+from batch_scorer.models.tokenizer import RESERVED, Tokenizer
 from batch_scorer.models.windows import Windows
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.runs.layout import STAGING, Part
@@ -240,10 +241,10 @@ def explained(logits: list[float], n_tokens: list[int], used: list[int], unknown
     )
     ids = [np.ones(n + 1, np.int32) for n in used]
     windows = Windows([*ids], np.arange(count), np.array(used, np.int64), count)
-    counts = (np.array(numbers, np.int32) for numbers in (n_tokens, used, unknown, [0] * count))
+    counts = (np.array(numbers, np.int32) for numbers in (n_tokens, used, used, unknown, [[0] * COUNT] * count))
     lists = pa.array([[]] * count, schema.TOKENS)
     zeros = np.zeros(count, np.float32)
-    encoded = Encoded(reviews, ["text"] * count, windows, PATTERN, *counts, [])
+    encoded = Encoded(reviews, ["text"] * count, windows, Tokenizer(RESERVED), [None] * count, *counts, [])
     return Explained(encoded, np.array(logits, np.float32), lists, lists, zeros, [])
 
 

@@ -129,6 +129,10 @@ def test_leading_words_support_the_decision_and_appear_once() -> None:
     assert [["superb"]] == run.leading_words(_Counting(), [used], [ids], [True], count=1)
     without_mark = (_Counting(), [used], [ids[1:]], [True])  # truncated, as in the notebook's variant
     assert [["superb", "fine"]] == run.leading_words(*without_mark)
+    pieces = [np.array([2, 1, 2], np.int32)]  # 2 - 1, 4, 2 - 3
+    assert [["great", "fine"]] == run.leading_words(
+        _Counting(), [["fine", "great", "awful"]], [ids], [True], sizes=pieces
+    )
 
 
 def test_probes_have_at_least_four_pairs_per_group() -> None:

@@ -31,7 +31,8 @@ from train import notebook
 from train.cli import main
 from train.data import pad
 from train.keras_files import UNUSED, read_keras_files, to_ids
-from train.prepare import Reading, from_ranks, from_texts
+from train.prepare import from_ranks, from_texts
+from train.reading import Reading
 from train.run import Run
 
 TINY_NOTEBOOK = dataclasses.replace(TINY, recurrent_activation="relu", masked=False)

@@ -15,8 +15,9 @@ from tests.conftest import random_tensors
 from train.data import Examples
 from train.fit import Fitted
 from train.metrics import metrics
-from train.prepare import Prepared, Reading, encoded, from_texts
+from train.prepare import Prepared, encoded, from_texts
 from train.publish import publish
+from train.reading import Reading
 from train.trainer import Recipe
 
 TEXTS = {
@@ -33,14 +34,24 @@ def examples(texts: tuple[str, str], start: int = 0) -> Examples:
     return Examples([str(i) for i in range(60)], several, np.array([1, 0] * 30, np.int8))
 
 
+@pytest.mark.parametrize("subwords", [False, True])
 @pytest.mark.parametrize("language", TEXTS)
-def test_model_of_any_script_does_not_warn_of_texts_like_its_own(language: str, tmp_path: Path) -> None:
-    data = from_texts(examples(TEXTS[language]), 0.3, 40, Reading(20, 21))
+def test_model_of_any_script_does_not_warn_of_texts_like_its_own(language: str, subwords: bool, tmp_path: Path) -> None:
+    data = from_texts(examples(TEXTS[language]), 0.3, 100 if subwords else 40, Reading(20, 21, subwords=subwords))
     publish(tmp_path / "model", "own", architecture_of(data), data, fitted_to(data), Recipe())
     training = artifact.load(str(tmp_path / "model")).training_profile
     assert [] == warnings(scored(examples(TEXTS[language], 100), data.tokenizer, tmp_path / "more"), training)
     other = "German" if language in ("Russian", "Korean") else "Russian"
     assert "script" in " ".join(warnings(scored(examples(TEXTS[other]), data.tokenizer, tmp_path / "other"), training))
+
+
+def test_model_of_pieces_keeps_the_scripts_of_its_texts_and_names_that_of_others(tmp_path: Path) -> None:
+    data = from_texts(examples(TEXTS["Korean"]), 0.3, 100, Reading(20, 21, subwords=True))
+    publish(tmp_path / "model", "own", architecture_of(data), data, fitted_to(data), Recipe())
+    training = artifact.load(str(tmp_path / "model")).training_profile
+    assert {"Hangul": training.words} == training.scripts
+    said = warnings(scored(examples(TEXTS["Russian"]), data.tokenizer, tmp_path / "other"), training)
+    assert "100% of the words are in Cyrillic script (0% in training)" in said
 
 
 def architecture_of(data: Prepared) -> Architecture:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from batch_scorer.errors import InputError
 from train.data import Examples, split
-from train.prepare import Reading, from_texts
+from train.prepare import from_texts
+from train.reading import Reading
 from train.sides import BY_HASH, GIVEN, MIN_HELD_OUT, STRATIFIED, Split, check_split, held_out, split_of
 
 

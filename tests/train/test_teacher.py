@@ -11,7 +11,8 @@ from batch_scorer.errors import InputError, OptionError
 from tests.train.test_train import GOOD, examples, run, write
 from train.data import Examples
 from train.material.mixture import Soft, crops_of
-from train.prepare import Prepared, Reading, from_texts
+from train.prepare import Prepared, from_texts
+from train.reading import Reading
 from train.teacher import Taught, Texts, linear, load, save, stacked
 
 

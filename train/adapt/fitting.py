@@ -127,7 +127,7 @@ def adapt(
 
 
 def _temperatures(model: Artifact, texts: Encoded) -> Doubles:
-    read = texts.n_read
+    read = texts.n_ids
     return model.temperatures(read, texts.count(OOV) / np.maximum(read, 1))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from batch_scorer.models.network import Doubles, Floats
+from batch_scorer.models.subwords import SubwordTokenizer
 from batch_scorer.models.tokenizer import OOV, Ids, Tokenizer
 
 NEIGHBOURS = 5  # words on either side of a word that say what it is like
@@ -23,10 +24,14 @@ DOUBT = 3.0  # how often a word has to occur for its neighbours to count as much
 def grown(tokenizer: Tokenizer, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
     """The tokenizer with the frequent words of `texts` that it does not know, at the end of its vocabulary.
 
+    One whose ids are pieces of words stays as it is: it has pieces for any word of its script.
+
     Args:
         most: how many words are added at most.
         least_count: how often a word has to occur.
     """
+    if isinstance(tokenizer, SubwordTokenizer):
+        return tokenizer
     known = {*tokenizer.vocabulary, *tokenizer.aliases}
     seen = Counter(word for text in texts for word in tokenizer.words(text) if word not in known)
     frequent = [word for word in seen if seen[word] >= least_count]

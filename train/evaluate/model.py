@@ -50,8 +50,9 @@ class Model:
         logits, parts = np.empty(len(windows)), dict[int, tuple[Doubles, Doubles]]()
         for batch in scored(self.engine, windows.ids):
             logits[batch.rows] = batch.scores.logit
+            scores = windows.by_word(batch.rows, batch.scores)
             for column, row in enumerate(batch.rows.tolist()):
-                parts[row] = (batch.scores.contribution[:, column], batch.scores.attention[:, column])  # padding first
+                parts[row] = (scores.contribution[:, column], scores.attention[:, column])  # padding first
         out: list[tuple[list[Doubles], list[Doubles]]] = [([], []) for _ in texts]
         for window, (row, n, share) in enumerate(zip(windows.review, windows.n_words, windows.share, strict=True)):
             for values, joined in zip(parts[window], out[row], strict=True):

@@ -13,7 +13,7 @@ from batch_scorer.models.artifact import Artifact, load
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import Ids
+from batch_scorer.models.tokenizer import Ids, Tokenizer
 from train.data import Columns, Say, read_examples, say_nothing
 from train.evaluate import bounded, faithfulness, probes, quality
 from train.evaluate.attribution import Progress
@@ -76,12 +76,9 @@ def evaluate(
     # Where a review is read in windows, its words are explained as far as they are in the last ones that fit into one.
     ids = [tokenizer.ids(review) for review in tokens]
     worst = quality.most_confident_mistakes(answers)
-    leading = leading_words(
-        engine,
-        [tokens[i][-tokenizer.max_words :] for i in worst],
-        [ids[i] for i in worst],
-        answers.decision[worst].tolist(),
-    )
+    used = [tokenizer.last_words(tokens[i]) for i in worst]
+    sizes = [ids_of_words(tokenizer, words) for words in used]
+    leading = leading_words(engine, used, [ids[i] for i in worst], answers.decision[worst].tolist(), sizes=sizes)
     explanations = None
     if faithfulness_reviews and artifact.architecture.masked:
         drawn = np.random.default_rng(seed).permutation(len(ids))[:faithfulness_reviews]
@@ -115,8 +112,18 @@ def probabilities(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> l
     return [float(p) for p in probability(found.logits, found.temperature)]
 
 
+def ids_of_words(tokenizer: Tokenizer, words: Sequence[str]) -> Ids:
+    """How many ids each of the words has: int32[n]."""
+    return np.array([len(tokenizer.ids([word])) - 1 for word in words], np.int32)
+
+
 def leading_words(
-    engine: Engine, used: Sequence[Sequence[str]], ids: Sequence[Ids], positive: Sequence[bool], count: int = 5
+    engine: Engine,
+    used: Sequence[Sequence[str]],
+    ids: Sequence[Ids],
+    positive: Sequence[bool],
+    count: int = 5,
+    sizes: Sequence[Ids] | None = None,
 ) -> list[list[str]]:
     """For each of N reviews, the words that contribute most to its decision: each word once, the strongest first.
 
@@ -125,11 +132,14 @@ def leading_words(
         ids: the same words, encoded.
         positive: whether each review was classified positive.
         count: maximum number of words per review.
+        sizes: how many ids each of its words has; None: one each.
     """
     out = []
-    for review, encoded, decision in zip(used, ids, positive, strict=True):
+    for i, (review, encoded, decision) in enumerate(zip(used, ids, positive, strict=True)):
+        size = np.ones(len(review), np.int32) if sizes is None else sizes[i]
         # The words come last, after the start mark and, without a mask, padding.
-        contribution = engine.run([encoded]).contribution[-len(review) :, 0] * (1 if decision else -1)
+        of_ids = engine.run([encoded]).contribution[-int(size.sum()) :, 0] * (1 if decision else -1)
+        contribution = np.add.reduceat(of_ids, np.cumsum(size) - size)
         best = [i for i in np.argsort(-contribution, kind="stable") if contribution[i] > 0]
         out.append(list(dict.fromkeys(review[i] for i in best))[:count])
     return out

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from batch_scorer.errors import EngineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Doubles, Engine
-from batch_scorer.models.splitting import SKIPPED
-from batch_scorer.models.tokenizer import OOV, Ids
+from batch_scorer.models.tokenizer import Ids
 from batch_scorer.models.windows import Windows
 from batch_scorer.scoring.score import FailedReview, ScoredBatch, score_ids
 
@@ -59,7 +58,7 @@ class Reviews:
 
     Args:
         logits: float64[N], before calibration.
-        unknown: float64[N], share of the words read that the model does not know.
+        unknown: float64[N], share of the ids read that stand for something unknown.
         temperature: what the logits are divided by: one for all, or float64[N].
     """
 
@@ -83,9 +82,7 @@ def score_reviews(
         EngineError: see `scored`.
     """
     windows = Windows.of(artifact.tokenizer, tokens)
-    used = windows.add_up(windows.n_words.astype(np.float64)).astype(np.int64)
-    unknown_words = [float(np.count_nonzero((ids == OOV) | (ids == SKIPPED))) for ids in windows.ids]
-    found = windows.add_up(np.array(unknown_words))
-    unknown = found / np.maximum(used, 1)
-    temperature = artifact.temperature if artifact.calibration is None else artifact.temperatures(used, unknown)
+    read = windows.ids_read
+    unknown = windows.unknown_ids / np.maximum(read, 1)
+    temperature = artifact.temperature if artifact.calibration is None else artifact.temperatures(read, unknown)
     return Reviews(windows.pool(logits(engine, windows.ids, on_done)), unknown, temperature)

@@ -12,8 +12,9 @@ import numpy as np
 
 from batch_scorer.models import artifact
 from batch_scorer.models.profile import EMPTY, Profile, measure
+from batch_scorer.models.scripts import COUNT, script_counts
 from batch_scorer.models.splitting import SKIPPED
-from batch_scorer.models.tokenizer import OOV, START, foreign_words
+from batch_scorer.models.tokenizer import OOV, START
 from train.data import Say
 from train.importing.archive import TEXT_BYTES, parse_lines
 from train.importing.expected import Expected, fit, probability_of, read_expected, refused
@@ -195,14 +196,16 @@ def _profile(network: Network, expected: Expected | None) -> Profile:
     """Of the texts that are at hand; a run is compared with nothing where there are none."""
     if expected is None:
         return EMPTY
-    rows = []
+    rows, scripts = [], []
     for text in expected.texts:
         words = network.tokenizer.words(text)
         ids = network.tokenizer.ids(words)
         used = len(ids) - int((ids[:1] == START).sum())
         unknown = int(((ids == OOV) | (ids == SKIPPED)).sum())
-        rows.append((len(words), used, unknown, foreign_words(text, words)))
-    n_words, n_used, oov, foreign = np.array(rows, np.int64).T
+        rows.append((len(words), used, unknown))
+        counts = script_counts(text, words)
+        scripts.append(np.zeros(COUNT, np.int64) if counts is None else counts)
+    n_words, n_used, oov = np.array(rows, np.int64).T
     kept = n_words > 0
     p = np.array([probability_of(network, text) for text in expected.texts])
-    return measure(n_words[kept], n_used[kept], oov[kept], p[kept], foreign[kept])
+    return measure(n_words[kept], n_used[kept], oov[kept], p[kept], scripts=np.array(scripts)[kept])

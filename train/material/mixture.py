@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.cells import sigmoid
+from batch_scorer.models.subwords import SubwordTokenizer
 from train.data import Ids
 from train.material.counterfactual import Rewritten
 from train.material.crops import crops
@@ -19,6 +20,8 @@ from train.prepare import Encoded, Prepared
 
 # How many sentences of each kind. As many are affirmed as negated, or a network takes the form for the negation.
 KINDS = {"plain": 8, "negation": 4, "far": 4, "change": 2, "question": 2, "identity": 6, "neutral": 4, "facts": 2}
+
+KNOWN = 0.7  # of the words of English sentences, to a model of English; those of other languages know a third or less
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Recipe:
         rewritten: how often an epoch has each rewritten review.
         passages: how often an epoch has each passage in which a rewritten review differs from its original.
         crops: crops of texts without labels in an epoch, with the teacher's label of the crop.
-        sentences: sentences made by grammar in an epoch; new ones are made for each.
+        sentences: sentences made by grammar in an epoch; new ones are made for each. They are English: a model of
+            pieces that does not know these words is not trained on them.
         short_weight: weight of a crop, a passage or a sentence in the loss; that of a review is 1.
     """
 
@@ -107,7 +111,7 @@ def mixture(
         drawn.append((_part("unlabelled", texts, sigmoid(soft.unlabelled), 2 * batch_size), recipe.unlabelled))
         cropped = data.encode(crops_of(data))
         drawn.append((_part("crops", cropped, sigmoid(soft.crops), batch_size, weights=weight), recipe.crops))
-    grammar = Grammar("train", read_classes()) if recipe.sentences else None
+    grammar = Grammar("train", read_classes()) if recipe.sentences and knows_english(data) else None
 
     def parts(epoch: int) -> Sequence[Part]:
         rng = np.random.default_rng((seed, 3, epoch))
@@ -121,6 +125,19 @@ def mixture(
         return [part for part in out if len(part)]
 
     return parts
+
+
+def knows_english(data: Prepared) -> bool:
+    """Whether sentences of the grammar, which are English, are worth training on.
+
+    A model whose ids are pieces may be of any language, and can spell English in nearly any: it knows it if most words
+    of such sentences are single pieces.
+    """
+    if not isinstance(data.tokenizer, SubwordTokenizer):
+        return True
+    sentences = Grammar("train", read_classes()).sample(200, KINDS, np.random.default_rng(0))
+    sizes = [len(data.tokenizer.pieces(word)) for s in sentences for word in data.tokenizer.words(s.text)]
+    return float(np.mean(np.array(sizes) == 1)) > KNOWN
 
 
 def made(data: Prepared, sentences: Sequence[Sentence], batch_size: int, weight: float) -> Part:

@@ -11,7 +11,8 @@ from train.material.counterfactual import place
 from train.material.crops import FEWEST_WORDS, LONGEST, MOST_WORDS, crop, crops, sentences
 from train.material.mixture import Recipe, Soft, crops_of, labelled, mixture
 from train.material.parts import batches
-from train.prepare import Prepared, Reading, from_texts
+from train.prepare import Prepared, from_texts
+from train.reading import Reading
 
 TEXTS = [f"The film number {i} is good and fine. It is really good! I like the film {i} a lot." for i in range(12)]
 LONG = "word " * 25 + "good"

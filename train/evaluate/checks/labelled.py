@@ -118,11 +118,13 @@ def long_reviews(
         interval of a paired bootstrap.
     """
     tokenizer = model.artifact.tokenizer
-    found = [len(tokenizer.words(text)) > tokenizer.max_words for text in texts]
+    words = [tokenizer.words(text) for text in texts]
+    ends = [tokenizer.last_words(tokens) for tokens in words]
+    found = [len(end) < len(tokens) for end, tokens in zip(ends, words, strict=True)]
     longer, labels = [t for t, is_long in zip(texts, found, strict=True) if is_long], labels[np.array(found, np.bool_)]
     if not longer:
         return {"reviews": 0}
-    last = [" ".join(tokenizer.words(text)[-tokenizer.max_words :]) for text in longer]
+    last = [" ".join(end) for end, is_long in zip(ends, found, strict=True) if is_long]
     whole, end = model.calibrated(longer), model.calibrated(last)
     gain = log_losses(end, labels) - log_losses(whole, labels)
     return {

@@ -1,0 +1,1 @@
+"""The benchmark of models whose ids are pieces of words."""
