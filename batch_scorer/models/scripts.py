@@ -40,8 +40,10 @@ _NUMBERS = [SCRIPTS.index(name) for _, name in _RANGES]
 
 
 @lru_cache(maxsize=65_536)
-def _number(character: str) -> int:
-    return _NUMBERS[bisect.bisect_right(_STARTS, ord(character)) - 1]
+def _number(word: str) -> int:
+    """The script of a word's first letter that is not Latin; `COUNT` if there is none. Words repeat."""
+    letter = _foreign.search(word)
+    return _NUMBERS[bisect.bisect_right(_STARTS, ord(letter.group())) - 1] if letter else COUNT
 
 
 def script_counts(text: str, tokens: Sequence[str]) -> npt.NDArray[np.int32] | None:
@@ -56,5 +58,6 @@ def script_counts(text: str, tokens: Sequence[str]) -> npt.NDArray[np.int32] | N
     """
     if text.isascii() or not _foreign.search(text):
         return None
-    found = [match.group() for match in map(_foreign.search, tokens) if match]
-    return np.bincount(list(map(_number, found)), minlength=COUNT).astype(np.int32) if found else None
+    numbers = np.fromiter(map(_number, tokens), np.int64, len(tokens))
+    counts = np.bincount(numbers, minlength=COUNT + 1)[:COUNT].astype(np.int32)
+    return counts if counts.any() else None

@@ -8,9 +8,10 @@ finds. A run of a script without blanks is divided into its pieces first, and ea
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from batch_scorer.errors import ArtifactError
 from batch_scorer.escape import install
 from batch_scorer.models.tokenizer import APOSTROPHES, OOV, START, Ids, Tokenizer, spans, words
-from batch_scorer.models.units import Places, composed, found, has_runs, is_run, joined, looked_up, matches
+from batch_scorer.models.units import Places, composed, found_without_runs, has_runs, is_run, joined, looked_up, matches
 from batch_scorer.models.windows import piece_windows
 
 WORD_START = "\u2581"  # begins the first piece of a word, not that of a unit of a run
@@ -81,10 +82,6 @@ class SubwordTokenizer(Tokenizer):
 
     def words(self, text: str) -> list[str]:
         """The words and the units of runs, as they are looked up: lower case, plain apostrophes, composed (NFC)."""
-        if text.isascii() or _simple.match(text):
-            return words(text, APOSTROPHES)
-        if not has_runs(text):
-            return list(map(self._forms.__getitem__, found(text)))
         return self.words_and_spans(text)[0]
 
     def spans(self, text: str) -> Places:
@@ -95,24 +92,30 @@ class SubwordTokenizer(Tokenizer):
 
     def words_and_spans(self, text: str) -> tuple[list[str], Places | None]:
         """As `words`, with what `spans` gives where finding the words has told it already."""
-        return self._units(text) if has_runs(text) else (self.words(text), None)
+        if text.isascii() or _simple.match(text):
+            return words(text, APOSTROPHES), None
+        if has_runs(text):
+            return self._units(text)
+        return [self._forms[word] for word in found_without_runs(text)], None
 
     def _units(self, text: str) -> tuple[list[str], Places]:
         tokens, starts, ends = list[str](), list[int](), list[int]()
+        is_composed = unicodedata.is_normalized("NFC", text)
         for match in matches(text):
-            raw, at = match.group(), match.start()
-            if not is_run(raw):
+            raw, (at, end) = match.group(), match.span()
+            if match.lastindex is None:
                 tokens.append(self._forms[raw])
                 starts.append(at)
-                ends.append(match.end())
+                ends.append(end)
                 continue
-            form, places = composed(raw)
-            units, edge = joined([piece.value for piece in self._model.tokenize(form)]), 0
-            for unit in units:
-                starts.append(at + (edge if places is None else places[edge]))
-                edge += len(unit)
-                ends.append(at + (edge if places is None else places[edge]))
+            form, places = (raw, None) if is_composed else composed(raw)
+            units = joined([piece.value for piece in self._model.tokenize(form)])
+            edges = list(accumulate(map(len, units), initial=0 if places else at))
+            if places:
+                edges = [at + places[edge] for edge in edges]
             tokens += units
+            starts += edges[:-1]
+            ends += edges[1:]
         return tokens, (np.array(starts, np.int32), np.array(ends, np.int32))
 
     def pieces(self, word: str) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +42,11 @@ _MARK = (
     r"\u200c\u200d\U00011100-\U00011134\U0001e944-\U0001e94a\U000e0100-\U000e01ef"
 )
 _SELECTORS = r"\u0300-\u036f\ufe00-\ufe0f\U000e0100-\U000e01ef"  # marks that may follow a letter of any script
+_AS_RUN, _AS_WORD = rf"(?=\w)[{_RUN}{_SELECTORS}]+", rf"[\w'\u2019](?:(?![{_RUN}])[\w'\u2019{_MARK}])*"
 # A match that begins with a letter of a run is one; any other is a word, and ends where a run begins.
-PIECES = rf"(?=\w)[{_RUN}{_SELECTORS}]+|[\w'\u2019](?:(?![{_RUN}])[\w'\u2019{_MARK}])*"
+PIECES = f"{_AS_RUN}|{_AS_WORD}"
 
 _BLANK = " " * len(LINE_BREAK)
-_pieces = re.compile(PIECES)
-_words = re.compile(rf"[\w'\u2019][\w'\u2019{_MARK}]*")  # the same where a text has no character of a run
-_in_run = re.compile(f"[{_RUN}]")
 
 # Within a run no unit begins with one of these: vowel signs, repetition and length marks, the second half of a stack.
 _JOINED = (
@@ -54,26 +54,64 @@ _JOINED = (
     r"\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3005\u302a-\u302f\u303b"
     r"\u3099-\u309a\u309d-\u309e\u30fc-\u30fe\ua9e5\uaa7b-\uaa7d\uff70\uff9e-\uff9f" + _SELECTORS
 )
-_OPEN = "\u0e40-\u0e44\u0ec0-\u0ec4\u1039\u17d2"  # nor does it end with one: leading vowels, and what stacks letters
-_joined, _open = re.compile(f"[{_JOINED}]"), re.compile(f"[{_OPEN}]\\Z")
-_cluster = re.compile(rf"(?s:.)[{_JOINED}]*")
+_OPEN = r"\u0e40-\u0e44\u0ec0-\u0ec4\u1039\u17d2"  # nor does it end with one: leading vowels, and what stacks letters
+
+
+class _Rules(NamedTuple):
+    """What is made of the patterns, once they are needed: it takes longer than importing the module."""
+
+    told_apart: re.Pattern[str]  # `PIECES`, with a group for runs
+    pieces: re.Pattern[str]
+    words: re.Pattern[str]  # the same where a text has no character of a run
+    in_run: re.Pattern[str]
+    cluster: re.Pattern[str]
+    joined: frozenset[str]
+    open: frozenset[str]
+
+
+@cache
+def _rules() -> _Rules:
+    return _Rules(
+        re.compile(f"({_AS_RUN})|{_AS_WORD}"),
+        re.compile(PIECES),
+        re.compile(rf"[\w'\u2019][\w'\u2019{_MARK}]*"),
+        re.compile(f"[{_RUN}]"),
+        re.compile(rf"(?s:.)[{_JOINED}]*"),
+        _characters(_JOINED),
+        _characters(_OPEN),
+    )
+
+
+def _characters(ranges: str) -> frozenset[str]:
+    """The characters of a class of a regular expression, as it is written here."""
+    code = r"\\[uU]([0-9a-f]+)"
+    bounds = [(int(a, 16), int(b or a, 16)) for a, b in re.findall(f"{code}(?:-{code})?", ranges)]
+    return frozenset(chr(c) for a, b in bounds for c in range(a, b + 1))
 
 
 def matches(text: str) -> Iterator[re.Match[str]]:
-    """The words and runs of `text`, in order. Offsets are valid in `text`, also where it has a ``<br />``."""
+    """The words and runs of `text`, in order; the latter have a group 1.
+
+    Offsets are valid in `text`, also where it has a ``<br />``.
+    """
     text = text.replace(LINE_BREAK, _BLANK)
-    return (_pieces if _in_run.search(text) else _words).finditer(text)
+    return (_rules().told_apart if has_runs(text) else _rules().words).finditer(text)
 
 
 def found(text: str) -> list[str]:
     """The words and runs of `text`, in order, as they stand in it."""
     text = text.replace(LINE_BREAK, _BLANK)
-    return (_pieces if _in_run.search(text) else _words).findall(text)
+    return (_rules().pieces if has_runs(text) else _rules().words).findall(text)
+
+
+def found_without_runs(text: str) -> list[str]:
+    """As `found`, of a text that has no runs."""
+    return _rules().words.findall(text.replace(LINE_BREAK, _BLANK))
 
 
 def has_runs(text: str) -> bool:
     """Whether `text` has a character of a script without blanks."""
-    return _in_run.search(text) is not None
+    return _rules().in_run.search(text) is not None
 
 
 def is_run(token: str) -> bool:
@@ -83,7 +121,7 @@ def is_run(token: str) -> bool:
         >>> is_run("最高"), is_run("good"), is_run("영화")
         (True, False, False)
     """
-    return _in_run.match(token) is not None
+    return _rules().in_run.match(token) is not None
 
 
 def looked_up(word: str) -> str:
@@ -107,7 +145,7 @@ def composed(run: str) -> tuple[str, list[int] | None]:
     if form == run:
         return form, None
     places, parts = list[int](), list[str]()
-    for cluster in _cluster.finditer(run):  # nothing composes across the border of two clusters
+    for cluster in _rules().cluster.finditer(run):  # nothing composes across the border of two clusters
         parts.append(looked_up(cluster.group()))
         places += [cluster.start()] * len(parts[-1])
     return "".join(parts), [*places, len(run)]
@@ -120,9 +158,9 @@ def joined(pieces: list[str]) -> list[str]:
         >>> joined(["スト", "ーリ", "ー"]), joined(["最高", "です"])
         (['ストーリー'], ['最高', 'です'])
     """
-    units: list[str] = []
+    units, inner, leading = list[str](), _rules().joined, _rules().open
     for piece in pieces:
-        if units and (_joined.match(piece) or _open.search(units[-1])):
+        if units and (piece[0] in inner or units[-1][-1] in leading):
             units[-1] += piece
         else:
             units.append(piece)
