@@ -76,7 +76,7 @@ DESCRIPTIONS = {
     "logit": "raw, before calibration: bias + the sum of all contributions",
     "predicted_label": "positive or negative, by the threshold in the manifest",
     "n_tokens": "words found",
-    "n_tokens_used": "words scored: the last max_words * max_windows of those found",
+    "n_tokens_used": "words scored: the last max_words * max_windows of those found, or, by some models, the first",
     "truncated": "whether any word was dropped",
     "oov_rate": "share of used words that are out of vocabulary",
     "top_attended": "words by attention, descending, ties by position",

@@ -179,7 +179,7 @@
     }
 
     function facts(review) {
-      const read = review.read < review.words ? `, of which the last ${number(review.read)} were read` : "";
+      const read = review.read < review.words ? `, of which ${number(review.read)} were read` : "";
       const place = review.source ? ["; ", bdi(review.source), ` at ${number(review.offset)}`] : [];
       const truth = review.truth === null ? [] : [", actually ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
       return make("div", { class: "facts" },
@@ -245,7 +245,7 @@
       const notes = [];
       if (review.text === null) notes.push("The text is not available: these are the listed words, in order.");
       if (review.isCut) notes.push("Only the beginning of the text is shown; the table below has every listed word.");
-      if (review.text !== null && review.read < review.words) notes.push(`The model read only the last ${number(review.read)} words.`);
+      if (review.text !== null && review.read < review.words) notes.push(`The model read only ${number(review.read)} of its words.`);
       const text = make("div", { class: "text", dir: "auto", role: "group", "aria-label": "Text; arrow keys move from word to word" }, ...parts);
       $("marked").replaceChildren(text, ...notes.map((note) => make("p", { class: "note" }, note)));
       $("legend").replaceChildren(...legend());

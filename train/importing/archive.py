@@ -7,6 +7,7 @@ than a name promises.
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from batch_scorer.errors import InputError
 from batch_scorer.models.artifact_files import MODEL_BYTES
 from train.importing.refusal import damaged, refuse
 
@@ -120,6 +122,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(data.decode("utf-8-sig"))
+        value = json.loads(value) if isinstance(value, str) else value  # json.dump of what to_json() returns
     except (ValueError, RecursionError) as error:
         raise damaged(where, "JSON", error) from error
     if not isinstance(value, dict):
@@ -138,3 +141,18 @@ def parse_lines(data: bytes, where: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise damaged(where, "UTF-8", error) from error
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
+def check_regular(path: Path) -> None:
+    """Refuses what is no file: a pipe would never end.
+
+    Raises:
+        InputError: it is a directory, a pipe, a device, or missing.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise InputError("the file cannot be read", where=str(path), got=getattr(error, "strerror", None) or str(error),
+                         fix="check the path and its permissions") from error  # fmt: skip
+    if not stat.S_ISREG(mode):
+        raise refuse("this is no regular file", str(path), "a file", "something else", "give a regular file")

@@ -56,7 +56,7 @@ def own_layer(given: Given) -> Context:
     states = [x for x in given.values if isinstance(x, Sequence_)]
     asked = [x for x in given.values if isinstance(x, Vector)]
     others = [x for x in given.values if not isinstance(x, Sequence_ | Vector | Mask)]
-    if len(states) != 1 or others or not states[0].is_of_states or states[0].bias.any():
+    if len(states) != 1 or others or not states[0].is_of_states or states[0].bias.ndim > 1:
         raise given.refuse("the states, and the last ones as a query", what="a layer of its own class does not fit")
     (value,) = states
     forms = list(_forms(given, value, asked))
@@ -69,7 +69,7 @@ def own_layer(given: Given) -> Context:
     if form.query is not None:
         inner = replace(inner, of_last=_query(given, asked, form.query))
     attention = Attention(Energy(inner, form.v, form.is_tanh), _masked(given, value))
-    return Context(attention, value.of_state, np.zeros(value.features))
+    return Context(attention, value.of_state, value.bias)
 
 
 def _masked(given: Given, value: Sequence_) -> bool:

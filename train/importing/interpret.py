@@ -10,7 +10,7 @@ from train.importing.graph import Call, Graph, Layer, Reference
 from train.importing.layers import LAYERS, Given, read_input
 from train.importing.readings import Choices
 from train.importing.refusal import FITS, damaged, refuse
-from train.importing.values import Embedded, Energy, Hidden, Mask, Probability, Sequence_, described
+from train.importing.values import Embedded, Energy, Hidden, Mask, Probability, Sequence_, Weighted, described
 from train.importing.weights import Weight
 
 _CODE = ("Lambda", "SlicingOpLambda")
@@ -178,4 +178,6 @@ def _carries_mask(value: Any) -> bool:
         return value.inner.masked and value.axes == "t1"
     if isinstance(value, Hidden):
         return value.inner.masked
+    if isinstance(value, Weighted):
+        return value.states.masked
     return isinstance(value, Embedded | Sequence_) and value.masked

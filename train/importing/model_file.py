@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_scorer.errors import InputError
-from train.importing.archive import JSON_BYTES, parse_json, read_archive
+from train.importing.archive import JSON_BYTES, check_regular, parse_json, read_archive
 from train.importing.graph import Graph, read_graph
 from train.importing.hdf5 import SIGNATURE, Tree, read_tree
 from train.importing.refusal import damaged, refuse
@@ -108,6 +108,7 @@ def _look(path: Path) -> tuple[bytes, str]:
             + (", as SavedModel has it: it holds a program" if (path / "saved_model.pb").exists() else ""),
             "load it where it was made, and save it with model.save('model.keras')",
         )
+    check_regular(path)
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
@@ -122,6 +123,7 @@ def _look(path: Path) -> tuple[bytes, str]:
 
 def _bytes(path: Path) -> bytes:
     """All of a file of JSON."""
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(JSON_BYTES + 1)

@@ -16,7 +16,7 @@ from batch_scorer.models.scripts import COUNT, script_counts
 from batch_scorer.models.splitting import SKIPPED
 from batch_scorer.models.tokenizer import OOV, START
 from train.data import Say
-from train.importing.archive import TEXT_BYTES, parse_lines
+from train.importing.archive import TEXT_BYTES, check_regular, parse_lines
 from train.importing.expected import Expected, fit, probability_of, read_expected, refused
 from train.importing.interpret import Interpreter
 from train.importing.model_file import ModelFile, read_model
@@ -93,6 +93,7 @@ def _numbering(path: Path | None, index_from: int | None) -> Callable[[Choices],
     """How a file of words numbers them, which may take a choice."""
     if path is None:
         return None
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(TEXT_BYTES + 1)

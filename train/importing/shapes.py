@@ -136,8 +136,11 @@ def squeezed(given: Given, axis: Any) -> Any:
 
 def concatenate(given: Given) -> Any:
     """Last states side by side, or the states of both directions."""
-    values = list(given.values)
-    if all(isinstance(x, Vector) for x in values):
+    values, axis = list(given.values), given.options.get("axis", given.layer.config.get("axis", -1))
+    is_flat = all(isinstance(x, Vector) for x in values)
+    if axis not in ((-1, 1, 2) if is_flat else (-1, 2)):
+        raise given.refuse("the last axis", f"axis {axis}")
+    if is_flat:
         kind: Callable[..., Any] = Vector
         parts: dict[str, Any] = {"of_last": np.hstack([x.of_last for x in values])}
     elif all(isinstance(x, Sequence_) for x in values):

@@ -214,6 +214,13 @@ def test_hostile_or_damaged_file_is_refused_and_nothing_of_it_runs(tmp_path: Pat
     assert not {module for module in set(sys.modules) - before if module.partition(".")[0] in ("keras", "tensorflow")}
 
 
+def test_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in refusal(tmp_path, tmp_path / "pipe")
+    model = files.write_h5(tmp_path / "model.h5", usual())
+    assert "no regular file" in refusal(tmp_path, model, config=tmp_path / "pipe")
+
+
 def test_config_that_asks_for_huge_units_is_refused_by_the_weights(tmp_path: Path) -> None:
     message = refusal(tmp_path, files.write_h5(tmp_path / "model.h5", usual(rnn=bidirectional(units=10**9))))
     assert "a kernel [5, 4 x 1000000000 units]" in message
