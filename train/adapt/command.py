@@ -15,6 +15,8 @@ import numpy as np
 from batch_scorer.errors import InputError
 from batch_scorer.escape import install
 from batch_scorer.models.artifact import SHIPPED, Artifact, load
+from batch_scorer.models.network import VARIANT
+from batch_scorer.models.splitting import Splitting
 from batch_scorer.models.tokenizer import Tokenizer, has_words
 from train.adapt.fitting import Adapted, Folds, adapt
 from train.adapt.table import Line, Story, linear_logits, lines_of, table, verdict
@@ -48,12 +50,14 @@ def load_start(path: str) -> Artifact:
         InputError: its network is not one that can be fine-tuned here.
     """
     model = load(SHIPPED if path == SHIPPED_NAME else path)
-    if not model.architecture.foldable:
+    variant = [f"{name}={value}" for name, value in model.architecture.to_json().items() if name in VARIANT]
+    if variant or isinstance(model.tokenizer.pattern, Splitting):
         raise InputError(
-            "the network of this model cannot be adapted",
+            "this model cannot be adapted",
             where=path,
-            expected="the network of this project: LSTM with a mask and sigmoid gates, attention with a query",
-            got=json.dumps(model.architecture.to_json()),
+            expected="the network of this project (an LSTM with a mask and sigmoid gates, attention with a query), and "
+            "its words",
+            got=", ".join(variant) or "the words of a tokenizer of Keras",
             fix="start from another model, or train one with --preset default",
         )
     return model

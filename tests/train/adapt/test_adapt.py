@@ -203,7 +203,7 @@ def test_start_that_cannot_be_adapted_is_refused(tmp_path: Path, tiny_model: Pat
     data = write(tmp_path / "mine.csv")
     relu = save_tiny(tmp_path / "relu", architecture=_relu(), max_words=20)
     for start, message in (
-        (relu, "the network of this model cannot be adapted"),
+        (relu, "this model cannot be adapted"),
         (tmp_path / "nowhere", "MODEL_ID"),
     ):
         result = run("--start-from", start, "--data", data, "--output", tmp_path / "m")
