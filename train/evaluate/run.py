@@ -13,7 +13,8 @@ from batch_scorer.models.artifact import Artifact, load
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import Ids
+from batch_scorer.models.splitting import Splitting
+from batch_scorer.models.tokenizer import START, Ids, Tokenizer
 from train.data import Columns, Say, read_examples, say_nothing
 from train.evaluate import bounded, faithfulness, probes, quality
 from train.evaluate.attribution import Progress
@@ -78,12 +79,14 @@ def evaluate(
     worst = quality.most_confident_mistakes(answers)
     leading = leading_words(
         engine,
-        [tokens[i][-tokenizer.max_words :] for i in worst],
+        [words_read(tokenizer, tokens[i], ids[i]) for i in worst],
         [ids[i] for i in worst],
         answers.decision[worst].tolist(),
     )
     explanations = None
-    if faithfulness_reviews and artifact.architecture.masked:
+    # Deleting words is measured in ids, behind the start mark of this project's own network.
+    is_own = artifact.architecture.masked and "imported" not in artifact.manifest["training"]
+    if faithfulness_reviews and is_own:
         drawn = np.random.default_rng(seed).permutation(len(ids))[:faithfulness_reviews]
         chosen = [ids[i] for i in drawn]
         explanations = faithfulness.measure(artifact, engine, chosen, seed=seed, on_step=on_step)
@@ -113,6 +116,13 @@ def probabilities(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> l
     """Calibrated P(positive) of each text."""
     found = score_reviews(artifact, engine, [artifact.tokenizer.words(text) for text in texts])
     return [float(p) for p in probability(found.logits, found.temperature)]
+
+
+def words_read(tokenizer: Tokenizer, tokens: Sequence[str], ids: Ids) -> Sequence[str]:
+    """The words of a review that its ids stand for: the last ones, or by some models the first."""
+    n = len(ids) - int((ids[:1] == START).sum())
+    is_first = isinstance(tokenizer.pattern, Splitting) and tokenizer.pattern.reads_first
+    return tokens[:n] if is_first else tokens[len(tokens) - n :]
 
 
 def leading_words(
