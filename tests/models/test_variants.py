@@ -31,20 +31,14 @@ MASKED: list[dict[str, Any]] = [
     {"query": "hc", "recurrent_activation": "hard_sigmoid", "batch_norm": False},
     {"recurrent_activation": "hard_sigmoid_keras_2", "attention_activation": "linear"},
     {"cell": "gru", "query": "none"},
-    {"cell": "gru", "recurrent_activation": "relu"},
-    {"cell": "gru_reset_after"},
     {"cell": "gru_reset_after", "recurrent_activation": "hard_sigmoid", "attention_masked": False},
-    {"query": "none", "position_bias": True},
     {"position_bias": True, "padding": "post"},
     {"position_bias": True, "attention_masked": False, "padding": "post"},
-    {"position_bias": True, "attention_masked": False},
 ]
 UNMASKED: list[dict[str, Any]] = [
-    {"query": "none", "padding": "post"},
-    {"query": "hc", "recurrent_activation": "hard_sigmoid_keras_2"},
-    {"cell": "gru", "recurrent_activation": "hard_sigmoid", "position_bias": True},
+    {"query": "none", "padding": "post", "recurrent_activation": "relu"},
+    {"query": "hc", "recurrent_activation": "hard_sigmoid_keras_2", "batch_norm": False},
     {"cell": "gru_reset_after", "position_bias": True, "padding": "post", "attention_activation": "linear"},
-    {"query": "c", "recurrent_activation": "relu", "batch_norm": False},
 ]
 
 

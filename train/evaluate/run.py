@@ -13,7 +13,8 @@ from batch_scorer.models.artifact import Artifact, load
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
-from batch_scorer.models.tokenizer import Ids, Tokenizer
+from batch_scorer.models.splitting import Splitting
+from batch_scorer.models.tokenizer import START, Ids, Tokenizer
 from train.data import Columns, Say, read_examples, say_nothing
 from train.evaluate import bounded, faithfulness, probes, quality
 from train.evaluate.attribution import Progress
@@ -76,11 +77,13 @@ def evaluate(
     # Where a review is read in windows, its words are explained as far as they are in the last ones that fit into one.
     ids = [tokenizer.ids(review) for review in tokens]
     worst = quality.most_confident_mistakes(answers)
-    used = [tokenizer.last_words(tokens[i]) for i in worst]
+    used = [words_read(tokenizer, tokens[i], ids[i]) for i in worst]
     sizes = [ids_of_words(tokenizer, words) for words in used]
     leading = leading_words(engine, used, [ids[i] for i in worst], answers.decision[worst].tolist(), sizes=sizes)
     explanations = None
-    if faithfulness_reviews and artifact.architecture.masked:
+    # Deleting words is measured in ids, behind the start mark of this project's own network.
+    is_own = artifact.architecture.masked and "imported" not in artifact.manifest["training"]
+    if faithfulness_reviews and is_own:
         drawn = np.random.default_rng(seed).permutation(len(ids))[:faithfulness_reviews]
         chosen = [ids[i] for i in drawn]
         explanations = faithfulness.measure(artifact, engine, chosen, seed=seed, on_step=on_step)
@@ -114,7 +117,17 @@ def probabilities(artifact: Artifact, engine: Engine, texts: Sequence[str]) -> l
 
 def ids_of_words(tokenizer: Tokenizer, words: Sequence[str]) -> Ids:
     """How many ids each of the words has: int32[n]."""
+    if isinstance(tokenizer.pattern, Splitting):
+        return np.ones(len(words), np.int32)
     return np.array([len(tokenizer.ids([word])) - 1 for word in words], np.int32)
+
+
+def words_read(tokenizer: Tokenizer, tokens: Sequence[str], ids: Ids) -> Sequence[str]:
+    """The words of a review that its ids stand for: the last ones, or by some models of Keras the first."""
+    if not isinstance(tokenizer.pattern, Splitting):
+        return tokenizer.last_words(tokens)
+    n = len(ids) - int((ids[:1] == START).sum())
+    return tokens[:n] if tokenizer.pattern.reads_first else tokens[len(tokens) - n :]
 
 
 def leading_words(
