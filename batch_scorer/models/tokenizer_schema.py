@@ -71,7 +71,7 @@ TOKENIZER_2: Json = object_of(
         **RULES,
         **PIECES_SETTINGS,
     },
-    required=[*TOKENIZER_1, *READS, *LONG],
+    required=list({**TOKENIZER_1, **READS, **LONG}),
 )
 
 
