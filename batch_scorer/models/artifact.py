@@ -153,11 +153,11 @@ def save(
         pattern: what a word is, as `Tokenizer` takes it; with `scores`, `units.PIECES`.
         max_windows: how many times `max_words` are read of a longer review.
         scores: the log probability of each id's piece, where ids are pieces of words.
-        calibration, confidence_curve: where the temperature depends on the review; of the validation split.
+        calibration, confidence_curve: where the temperature depends on the review.
 
     Raises:
-        ArtifactError: `load` would refuse the model: too large, or something in it is not a number.
-        ValueError: it would refuse an alias.
+        ArtifactError: `load` would refuse the model: it is too large, or something in it is not a number.
+        ValueError: `load` would refuse an alias.
     """
     from safetensors.numpy import save as to_safetensors
 
@@ -208,7 +208,7 @@ def save(
 def load(directory: str) -> Artifact:
     """Reads and verifies the artefact in `directory`, local or remote. No file is parsed before its hash is verified.
 
-    Integrity, not authenticity: mistakes and damage are detected, a deliberate forgery is not.
+    Integrity, not authenticity: damage is detected, a deliberate forgery is not.
 
     Raises:
         ArtifactError: a file is missing or damaged, a size, a shape or the version is wrong, or the probe fails.
