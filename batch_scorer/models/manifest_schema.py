@@ -226,7 +226,7 @@ ARTIFACT_2 = object_of(
                 **LONG,
                 **RULES,
             },
-            required=[*_TOKENIZER_1, *READS, *LONG],
+            required=list({**_TOKENIZER_1, **READS, **LONG}),
         ),
         "temperature": {**TEMPERATURE, "description": "with a calibration, the median on the validation split"},
         "files": object_of(

@@ -233,6 +233,17 @@ def test_ids_follow_the_numbering_of_the_index(tmp_path: Path) -> None:
         assert expected == read
 
 
+@pytest.mark.parametrize("first", ["\n[UNK]\n", "[UNK]\n", ""])
+def test_vocabulary_of_a_token_a_line_is_that_of_text_vectorization(tmp_path: Path, first: str) -> None:
+    (tmp_path / "vocabulary.txt").write_text(first + "film\nits\ngood")
+    model = files.write_h5(tmp_path / "model.h5", usual())
+    request = Request(model, word_index=tmp_path / "vocabulary.txt")
+    network = import_model(request, tmp_path / "model", lambda _: None).network
+    assert ("<pad>", "<start>", "<oov>", "film", "its", "good") == tuple(network.tokenizer.vocabulary)
+    assert [4, 5, 2, 3] == ids(network, "It's good -- unheard film!")
+    assert ("post", True) == (network.architecture.padding, network.tokenizer.pattern.reads_first)  # type: ignore[union-attr]
+
+
 def test_embedding_rows_follow_their_words(tmp_path: Path) -> None:
     network = imported(tmp_path, index={"<OOV>": 1, "film": 5, "good": 9, "rare": 400}).network
     table = embedding()["weights"]["embeddings"]
