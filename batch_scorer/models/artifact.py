@@ -141,9 +141,7 @@ def save(
     calibration: Calibration | None = None,
     confidence_curve: ConfidenceCurve | None = None,
 ) -> str:
-    """Writes an artefact to the local `directory` and returns its model id.
-
-    It is of format 1, which older versions read, unless it needs what they do not know.
+    """Writes an artefact to the local `directory`, of format 1 if that will do, and returns its model id.
 
     Args:
         temperature: of every review; with a calibration, the median (`Calibration.median`).

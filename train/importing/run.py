@@ -102,7 +102,8 @@ def _numbering(path: Path | None, index_from: int | None) -> Callable[[Choices],
     if len(data) > TEXT_BYTES:
         raise damaged(str(path), f"at most {TEXT_BYTES:,} bytes", "more")
     where = str(path)
-    if data.lstrip()[:1] not in (b"{", b'"', b"["):
+    # A vocabulary begins with an empty line, for padding, and then has `[UNK]`.
+    if data[:1] not in (b"{", b'"', b"[") or data.startswith(b"[UNK]"):
         lines = of_lines(parse_lines(data, where))
         return lambda choices: lines
     try:

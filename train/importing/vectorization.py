@@ -90,7 +90,8 @@ def of_lines(lines: Sequence[str], rules: Splitting | None = None) -> Numbering:
         rules: of the layer; by default, those that it has by default.
     """
     rules = rules or Splitting(WHITE_SPACE, PUNCTUATION, ASCII, reads_first=True)
-    words = lines[2:] if list(lines[:2]) == ["", "[UNK]"] else lines
+    marks = 2 if list(lines[:2]) == ["", "[UNK]"] else int(list(lines[:1]) == ["[UNK]"])
+    words = lines[marks:]
     return Numbering(rules, {word: at for at, word in enumerate(words, 2)}, 1)
 
 

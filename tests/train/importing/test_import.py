@@ -101,7 +101,7 @@ def test_imported_model_gives_the_probabilities_that_keras_gave(
         assert [text[w["char_start"] : w["char_end"]].lower() for w in listed] == [w["token"] for w in listed]
         sum_ = review.bias + sum(w["contribution"] for w in listed) + review.row["rest_contribution"]
         assert review.row["logit"] == pytest.approx(sum_, abs=1e-5)
-    assert np.ptp(model.probabilities) > 0.01  # else any reading would do
+    assert np.ptp(model.probabilities) > 0.001  # else any reading would do
 
 
 def test_expected_probabilities_that_no_reading_gives_are_an_error(saved: Mapping[str, Saved], tmp_path: Path) -> None:
@@ -231,6 +231,17 @@ def test_ids_follow_the_numbering_of_the_index(tmp_path: Path) -> None:
         network = imported(folder, **options).network
         read = [network.tokenizer.vocabulary[i] for i in ids(network, "The unheard FILM!") if i >= 0]
         assert expected == read
+
+
+@pytest.mark.parametrize("first", ["\n[UNK]\n", "[UNK]\n", ""])
+def test_vocabulary_of_a_token_a_line_is_that_of_text_vectorization(tmp_path: Path, first: str) -> None:
+    (tmp_path / "vocabulary.txt").write_text(first + "film\nits\ngood")
+    model = files.write_h5(tmp_path / "model.h5", usual())
+    request = Request(model, word_index=tmp_path / "vocabulary.txt")
+    network = import_model(request, tmp_path / "model", lambda _: None).network
+    assert ("<pad>", "<start>", "<oov>", "film", "its", "good") == tuple(network.tokenizer.vocabulary)
+    assert [4, 5, 2, 3] == ids(network, "It's good -- unheard film!")
+    assert ("post", True) == (network.architecture.padding, network.tokenizer.pattern.reads_first)  # type: ignore[union-attr]
 
 
 def test_embedding_rows_follow_their_words(tmp_path: Path) -> None:
