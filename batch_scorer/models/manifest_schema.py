@@ -167,7 +167,9 @@ ARTIFACT_2 = object_of(
         **ARTIFACT_1["properties"],
         "format_version": {"const": 2},
         "training_profile": PROFILE,
-        "tokenizer": object_of({**_TOKENIZER_1, **READS, **LONG, **_PIECES}, required=list({**_TOKENIZER_1, **READS, **LONG})),
+        "tokenizer": object_of(
+            {**_TOKENIZER_1, **READS, **LONG, **_PIECES}, required=list({**_TOKENIZER_1, **READS, **LONG})
+        ),
         "temperature": {**TEMPERATURE, "description": "with a calibration, the median on the validation split"},
         "files": object_of(
             {
