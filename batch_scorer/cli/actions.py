@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,7 @@ def _show_run(console: Console, output: str, rows: int, program: str) -> None:
     if shown:
         console.print()
         terminal.results(console, shown, "the first predictions")
-    inputs = [found["input"] for found in run.manifest["inputs"]] if run.predictions else ()
+    inputs = [found["input"] for found in run.manifest["inputs"]] if run.manifest["counts"]["scored"] else ()
     if commands := summary.look_at(program, output, inputs, inspected=True):
         cards.next_commands(console, *commands)
 
@@ -125,7 +126,8 @@ def _first_predictions(run: Run, rows: int) -> list[dict[str, Any]]:
         if not storage.is_remote(path):  # from a store, only a few rows are fetched
             check_content(run, part, path)
         with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
-            shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
+            for batch in islice(parquet.iter_batches(rows - len(shown), columns=columns), 1):  # none of no rows
+                shown += batch.to_pylist()
     return shown
 
 

@@ -96,6 +96,8 @@ def main() -> None:
 @option(_RUN, "--max-error-rate", type=Number(0, 1), default=JobConfig.max_error_rate, metavar="X",
         help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @option(_RUN, "--allow-unreadable", is_flag=True, help="Do not count damaged files as a failure (exit code 3).")
+@option(_RUN, "--allow-empty", is_flag=True,
+        help="Succeed where there is nothing to score: no file matches, or no record has text.")  # fmt: skip
 @option(_RUN, "--shard-rows", type=Count(1), metavar="N",
         help="Approximate reviews per shard.  [default: from the plan]")  # fmt: skip
 @option(_RUN, "--worker-timeout", type=Number(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",

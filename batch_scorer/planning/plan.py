@@ -113,7 +113,7 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
     say("listing the inputs")
     listing = list_inputs(config)
     fields, files = Fields.of(config.input), Files(listing)
-    kept = KeptColumns(fields)
+    kept = KeptColumns(fields, config.job.allow_empty)
     for file in columns.look_into(listing, fields, say):
         files.add(kept.add(file))
     fields = dataclasses.replace(fields, kept_schema=kept.schema())

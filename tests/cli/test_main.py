@@ -31,6 +31,7 @@ OPTIONS = {
         "--precision",
         "--max-error-rate",
         "--allow-unreadable",
+        "--allow-empty",
         "--run-id",
     ),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
