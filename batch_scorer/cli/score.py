@@ -90,7 +90,7 @@ def dry_run(config: ScoreConfig) -> int:
 
         console.print(f"would score {plan_sentence(job.plan, job.model)}")
         terminal.plan_card(console, config.output.directory, job.plan)
-        terminal.damage(console, [(shard.paths[0], shard.damage) for shard in job.shards if shard.damage is not None])
+        terminal.damage(console, [file for shard in job.shards for file in shard.damaged()])
         if job.processes is not None and job.plan.reviews:
             seconds = time.monotonic() - start
             terminal.estimate_line(console, estimate(job, job.processes, seconds))

@@ -145,6 +145,13 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards
 
 
+def planned_apart(plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
+    """The same plan as earlier versions made it, who let only one-review files share a shard; its name stays."""
+    shards = shards.apart()
+    plan = dataclasses.replace(plan, shard_count=len(shards))
+    return dataclasses.replace(plan, plan_hash=plan_hash(plan, shards)), shards
+
+
 def plan_hash(plan: Plan, shards: Iterable[Shard]) -> str:
     """sha256 over the shards and everything in the plan except its name and its hash."""
     nameless = dataclasses.replace(plan, run_id="", plan_hash="")
