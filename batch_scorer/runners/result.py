@@ -175,12 +175,12 @@ def cannot_be_read(path: str, why: str) -> str:
     return f"{path} cannot be read: {why}"
 
 
-def finished_events(result: JobResult) -> list[Event]:
-    """The end of a job: warnings, notices, what it did, and why it is not a success if it is not."""
-    manifest, run = result.manifest, {"run_id": result.manifest["run_id"]}
+def finished_fields(result: JobResult) -> dict[str, Any]:
+    """What a job did, for programs: as JSON has it."""
+    manifest = result.manifest
     label, share = positive_share(manifest)
-    fields = {
-        **run,
+    return {
+        "run_id": manifest["run_id"],
         "output": result.output,
         "files": sum(found["files"] for found in manifest["inputs"]),
         "counts": manifest["counts"],
@@ -193,9 +193,14 @@ def finished_events(result: JobResult) -> list[Event]:
         "positive": round(share, 4) if label == "positive" and share is not None else None,
         "timings": manifest["timings"],
     }
+
+
+def finished_events(result: JobResult) -> list[Event]:
+    """The end of a job: warnings, notices, what it did, and why it is not a success if it is not."""
+    manifest, run = result.manifest, {"run_id": result.manifest["run_id"]}
     events = [Event("warning", warning, WARNING, run) for warning in manifest["warnings"]]
     events += [Event("notice", notice, fields=run) for notice in manifest["notices"]]
-    events.append(Event("finished", result.sentence, fields=fields))
+    events.append(Event("finished", result.sentence, fields=finished_fields(result)))
     if not result.is_success:
         reason = f"not a success: {manifest['not_a_success']}"
         events.append(Event("not_a_success", reason, ERROR, {**run, "exit_code": 3}))

@@ -17,6 +17,7 @@ from batch_scorer.config import PRECISIONS
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
 from batch_scorer.models.manifest_schema import ARTIFACTS, LONG, PROFILE, READS, VERSIONS
 from batch_scorer.runs import layout
+from batch_scorer.runs.printed import DRY_RUN, INSPECT, SUMMARY
 from batch_scorer.schema import (
     DESCRIPTIONS,
     ERROR_CODES,
@@ -130,6 +131,9 @@ def documents() -> dict[str, Any]:
         "predictions.bigquery.json": bigquery(ours),
         "errors.bigquery.json": bigquery(ERRORS),
         "manifest.json": {**draft, "title": f"{layout.MANIFEST} of a run", **MANIFEST},
+        "dry_run.json": {**draft, "title": "what score --dry-run --json prints", **DRY_RUN},
+        "summary.json": {**draft, "title": "what score --json prints at the end", **SUMMARY},
+        "inspect.json": {**draft, "title": "what inspect --json prints", **INSPECT},
         "artifact.json": {**draft, "title": "manifest.json of a model artefact", "oneOf": [*ARTIFACTS.values()]},
     }
 
