@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import pyarrow as pa
@@ -166,10 +166,17 @@ def _rejected(record: Record, code: str, message: str, is_empty: bool = False) -
 
 
 def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if not any(isinstance(value, pa.Array) for value in values):
-        return pa.array(values, kind) if any(value is not None for value in values) else pa.nulls(len(values), kind)
-    arrays = [value if isinstance(value, pa.Array) else pa.nulls(1, kind) for value in values]
-    return pa.concat_arrays([array if array.type.equals(kind) else array.cast(kind) for array in arrays])
+    """The values of a column: as Arrow has them, each an array of one, or in Python; a chunk may have both kinds."""
+    arrays: list[pa.Array] = []
+    for is_array, some in groupby(values, lambda value: isinstance(value, pa.Array)):
+        alike = list(some)
+        if is_array:
+            arrays += [array if array.type.equals(kind) else array.cast(kind) for array in alike]
+        elif any(value is not None for value in alike):
+            arrays.append(pa.array(alike, kind))
+        else:
+            arrays.append(pa.nulls(len(alike), kind))
+    return pa.concat_arrays(arrays) if arrays else pa.nulls(0, kind)
 
 
 def _chunk(draft: _Draft, fields: Fields) -> Chunk:

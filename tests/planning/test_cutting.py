@@ -100,19 +100,25 @@ def test_cut_any_files_keeps_each_once_in_order_and_shards_full(files: list[Inpu
         assert weight + weights[after.files[0].path] > shard_rows
 
 
+SCHEMA = pa.schema({"text": pa.string(), "id": pa.int64(), "stars": pa.int64(), "more": pa.string()})
+
+
 def write_every_format(folder: Path) -> None:
     """Small files of every format, in an order that mixes them, some of them damaged."""
     for place in ("", "year=2023/", "year=2024/"):
         here = folder / place
         here.mkdir(exist_ok=True)
-        with pq.ParquetWriter(here / "a.parquet", pa.schema({"text": pa.string(), "id": pa.int64()})) as writer:
+        with pq.ParquetWriter(here / "a.parquet", SCHEMA) as writer:
             for size in (2, 1):
-                writer.write_table(pa.table({"text": [f"good {size}"] * size, "id": pa.array(range(size))}))
+                texts, numbers = [f"good {size}"] * size, pa.array(range(size))
+                writer.write_table(pa.table({"text": texts, "id": numbers, "stars": numbers, "more": texts}))
         (here / "b.csv").write_text("id,text\n1,bad\n2\n3,very bad\n")
         (here / "c.csv").write_text("more;text;id\nx;a film;9\n")
         (here / "c2.csv").write_text('text,more,id\n"two\nlines",x,9\n')
         (here / "d.csv.gz").write_bytes(gzip.compress(b"text,id\nzipped,8\n", mtime=0))
-        (here / "e.jsonl").write_text('{"text": "one", "id": 1}\nno json\n\n{"text": "two", "id": 2}')
+        (here / "e.jsonl").write_text(
+            '{"text": "one", "id": 1, "stars": 4, "more": "of it"}\nno json\n\n{"text": "two", "id": 2}'
+        )
         (here / "f.json").write_text(json.dumps([{"text": "in an array", "id": 4}]))
         (here / "g.txt").write_text("a whole file")
         (here / "h.parquet").write_bytes(b"damaged")
@@ -141,7 +147,7 @@ def test_shared_shards_give_the_records_of_files_that_are_read_apart(
     for year in (2023, 2024):
         (folder / f"year={year}/c.csv").unlink()
     job = config(folder, shard_rows=shard_rows, limit=limit, id_column="id" if limit else None,
-                 kept=(Kept("year", "year"),))  # fmt: skip
+                 kept=(Kept("year", "year"), Kept("more", "more"), Kept("stars", "stars")))  # fmt: skip
     plan, shards = make_plan(job, "model")
     apart = planned_apart(plan, shards)[1]
 
