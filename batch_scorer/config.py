@@ -106,6 +106,7 @@ class JobConfig:
         shard_rows: reviews in a shard, about; None leaves it to the plan.
         max_error_rate: share of rejected records above which the run does not count as a success.
         allow_unreadable: whether damaged files do not count against success.
+        allow_empty: whether inputs that match nothing, and a run that has nothing to score, are no fault.
         worker_timeout_s: how long a local worker may take for one step before it counts as stuck.
         price_per_vcpu_hour: in any currency; for what a job on a cloud service would cost.
         beam_options: options for Beam's runner.
@@ -115,6 +116,7 @@ class JobConfig:
     shard_rows: int | None = None
     max_error_rate: float = 0.01
     allow_unreadable: bool = False
+    allow_empty: bool = False
     worker_timeout_s: float = 45.0
     price_per_vcpu_hour: float | None = None
     beam_options: tuple[str, ...] = ()
@@ -187,7 +189,7 @@ class ScoreConfig:
         return self._command(*more, "--overwrite")
 
     def _command(self, *more: str) -> str | None:
-        words, flags = [*self.messages.command], {"--overwrite", "--resume", "--allow-unreadable"}
+        words, flags = [*self.messages.command], {"--overwrite", "--resume", "--allow-unreadable", "--allow-empty"}
         at = words.index("--") if "--" in words else len(words)
         kept, left = [], iter(words[1:at])
         for word in left:

@@ -33,6 +33,7 @@ line every ten seconds. Colours are off if there is no terminal or if NO_COLOR i
 | `--quiet` | nothing | warnings and errors |
 | `--verbose` | plan, progress, summary | errors, and versions, inputs, columns, workers, each finished shard |
 | `--log-format json` | nothing; with `--dry-run`, its result | one JSON object per line, for errors too |
+| `--json` | the summary, or with `--dry-run` the plan, as one JSON object | errors |
 
 `--quiet` and `--verbose` also decide which lines `--log-format json` writes. A `--log-file` gets every line and
 whatever else is logged, in the same format. None of these ever contains the text of a review. A wrong option is
@@ -50,11 +51,34 @@ of its event:
 | `progress` | info | `done` `total` `estimated` `reviews_per_s` `left_s` |
 | `job` | info | `run_id`; the message is what a cloud service reports about its job |
 | `warning`, `notice` | warning, info | `run_id` |
-| `finished` | info | `run_id` `output` `counts` `rejected` (records by code) `success` `seconds` `reviews_per_s` \
-`reviews_before` `processes` `positive` (a share) `timings` (seconds of the workers) |
+| `finished` | info | `run_id` `output` `files` (that the inputs matched) `counts` `rejected` (records by code) \
+`success` `seconds` `reviews_per_s` `reviews_before` `processes` `positive` (a share; null if nothing was scored) \
+`timings` (seconds of the workers) |
 | `not_a_success` | error | `run_id` `exit_code` |
 | `error` | error | `where` `expected` `got` `fix` `exit_code` |
 | `log` | any | `logger`; only in the log file: what Beam and other libraries log |
+
+## For programs
+
+With `--json`, a command prints one JSON object on one line of standard output and nothing else there. It goes with all
+options of the log. Fields are only ever added. Where a command is refused or fails, standard output stays empty.
+
+| command | prints | described in |
+|---|---|---|
+| `score --dry-run --json` | the plan: inputs, reviews, shards, files that cannot be read; how long it would take, on \
+this machine or on Dataflow, and with `--price-per-vcpu-hour` what it would cost | `schemas/dry_run.json` |
+| `score --json` | the end: counts, rejected records by code, exit code, times, where the results are | \
+`schemas/summary.json` |
+| `inspect --json` | a model and its manifest; or a run: its state, manifest, rejected records, first rows | \
+`schemas/inspect.json` |
+| `explain --json`, `compare --json` | the review, the comparison | the help below |
+
+    batch-scorer score 'tonight/*.jsonl' --output out --allow-empty --json > summary.json
+    python -c 'import json; print(json.load(open("summary.json"))["counts"]["scored"])'
+
+What is not known is null: `cost` without a price, `positive` where nothing was scored, `estimate` where there is
+nothing to score or the job would run on Flink or Spark. A local process counts as one vCPU, for as long as the job
+takes.
 """
 
 

@@ -49,6 +49,7 @@ class JobOptions(TypedDict, total=False):
     workers: int
     max_error_rate: float
     allow_unreadable: bool
+    allow_empty: bool
     shard_rows: int
     worker_timeout: float
     log_file: Path

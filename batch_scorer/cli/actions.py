@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,22 +26,26 @@ if TYPE_CHECKING:
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
-def inspect(path: str | None, rows: int, program: str) -> None:
+def inspect(path: str | None, rows: int, program: str, as_json: bool = False) -> None:
     """Shows a model, after verifying it, or the output of a run with its first `rows` predictions.
 
     Args:
         program: how this program is called, for the suggested commands.
+        as_json: show it as one JSON object, and nothing else.
     """
     from batch_scorer import storage
     from batch_scorer.models import artifact, artifact_files
     from batch_scorer.runs import layout
-    from batch_scorer.ui import cards, terminal
+    from batch_scorer.ui import cards, documents, terminal
 
     given = "" if path is None else f" --model {escape.quoted(path)}"
     console = terminal.console()
     path = path or artifact.SHIPPED
     if storage.exists(storage.join(path, artifact_files.MODEL_ID)):
         model = artifact.load(path)
+        if as_json:
+            click.echo(escape.as_json(documents.model(path, model.manifest, model.model_id), console.encoding))
+            return
         cards.model_card(console, path, model.manifest, model.model_id)
         cards.next_commands(
             console,
@@ -49,7 +54,7 @@ def inspect(path: str | None, rows: int, program: str) -> None:
         )
     elif storage.exists(layout.plan_path(path)):
         try:
-            _show_run(console, path, rows, program)
+            _show_run(console, path, rows, program, as_json)
         except DAMAGED as error:
             from batch_scorer.runs.finished import damaged
 
@@ -78,33 +83,39 @@ def sql(outputs: Sequence[str], prefix: str) -> None:
     click.echo(script(runs, prefix).encode(), nl=False)
 
 
-def _show_run(console: Console, output: str, rows: int, program: str) -> None:
+def _show_run(console: Console, output: str, rows: int, program: str, as_json: bool) -> None:
     """Prints what a run's output holds: manifest, rejected records by code, some predictions, what to do next."""
     from batch_scorer import storage
     from batch_scorer.runners.result import count_codes
     from batch_scorer.runs import layout
     from batch_scorer.runs.finished import check_parts, open_run
-    from batch_scorer.ui import cards, summary, terminal
+    from batch_scorer.ui import cards, documents, summary, terminal
 
     if not storage.exists(layout.manifest_path(output)):
         plan = json.loads(storage.read_bytes(layout.plan_path(output)))
         done = len(layout.finished_shards(output))
+        if as_json:
+            click.echo(escape.as_json(documents.unfinished(output, plan["shards"], done), console.encoding))
+            return
         line = f"unfinished: {done:,} of {plan['shards']:,} shards are done; continue with --resume"
         console.print(line, highlight=False)
         return
     run = open_run(output)
     check_parts(run)
     shown = _first_predictions(run, rows)
+    rejected = count_codes(output, run.manifest["parts"])
+    if as_json:
+        click.echo(escape.as_json(documents.run(run, rejected, shown), console.encoding))
+        return
     cards.run_card(console, output, run.manifest, run.complete)
     terminal.notes(console, run.manifest)
-    rejected = count_codes(output, run.manifest["parts"])
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
     if shown:
         console.print()
         terminal.results(console, shown, "the first predictions")
-    inputs = [found["input"] for found in run.manifest["inputs"]] if run.predictions else ()
+    inputs = [found["input"] for found in run.manifest["inputs"]] if run.manifest["counts"]["scored"] else ()
     if commands := summary.look_at(program, output, inputs, inspected=True):
         cards.next_commands(console, *commands)
 
@@ -125,7 +136,8 @@ def _first_predictions(run: Run, rows: int) -> list[dict[str, Any]]:
         if not storage.is_remote(path):  # from a store, only a few rows are fetched
             check_content(run, part, path)
         with storage.open_read(path) as file, pq.ParquetFile(file) as parquet:
-            shown += next(parquet.iter_batches(rows - len(shown), columns=columns)).to_pylist()
+            for batch in islice(parquet.iter_batches(rows - len(shown), columns=columns), 1):  # none of no rows
+                shown += batch.to_pylist()
     return shown
 
 

@@ -102,8 +102,9 @@ def _refuse_with_text(options: dict[str, object]) -> None:
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Show what a model or the output of a run contains.")
 @click.argument("path", metavar="MODEL|OUT", required=False, shell_complete=complete.directories)
 @click.option("--rows", type=Count(0), default=8, metavar="N", help="Predictions to show from a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (schemas/inspect.json).")
 @reports_errors
-def inspect(path: str | None, rows: int) -> None:
+def inspect(path: str | None, rows: int, as_json: bool) -> None:
     """Show what is in MODEL, a model artefact, or in OUT, the output of a run. Without either: the shipped model.
 
     A model is verified as it is before a run: hashes, shapes, and the score of its probe text.
@@ -119,7 +120,7 @@ def inspect(path: str | None, rows: int) -> None:
     """
     from batch_scorer.cli import actions
 
-    actions.inspect(path, rows, program())
+    actions.inspect(path, rows, program(), as_json)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Write a web page about a run.")

@@ -96,6 +96,8 @@ def main() -> None:
 @option(_RUN, "--max-error-rate", type=Number(0, 1), default=JobConfig.max_error_rate, metavar="X",
         help="Share of rejected records above which the exit code is 3.")  # fmt: skip
 @option(_RUN, "--allow-unreadable", is_flag=True, help="Do not count damaged files as a failure (exit code 3).")
+@option(_RUN, "--allow-empty", is_flag=True,
+        help="Succeed where there is nothing to score: no file matches, or no record has text.")  # fmt: skip
 @option(_RUN, "--shard-rows", type=Count(1), metavar="N",
         help="Approximate reviews per shard.  [default: from the plan]")  # fmt: skip
 @option(_RUN, "--worker-timeout", type=Number(1), default=JobConfig.worker_timeout_s, metavar="SECONDS",
@@ -103,6 +105,8 @@ def main() -> None:
 @option(_RUN, "--price-per-vcpu-hour", type=Number(0), metavar="X", help="Let --dry-run show costs as well.")
 @option(_MESSAGES, "-q", "--quiet", is_flag=True,
         help="Print only warnings and errors, on standard error.")  # fmt: skip
+@option(_MESSAGES, "--json", "as_json", is_flag=True,
+        help="Print the summary, or with --dry-run the plan and the estimate, as one JSON object.")  # fmt: skip
 @option(_MESSAGES, "-v", "--verbose", is_flag=True,
         help="Print what the job does: versions, plan, each finished shard and its timings.")  # fmt: skip
 @option(_MESSAGES, "--log-format", type=click.Choice(LOG_FORMATS), default=MessageConfig.log_format,
@@ -120,6 +124,7 @@ def score(
     worker_timeout: float,
     quiet: bool,
     verbose: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Score the reviews in INPUT: files, directories and globs of Parquet, JSON lines, CSV, TSV, one review per line or
@@ -133,6 +138,7 @@ def score(
       batch-scorer score 'exports/*.csv.gz' letters/ --output out --limit 1000
       batch-scorer score reviews.jsonl --output out --text-column review.body --dry-run
       batch-scorer score reviews.parquet --output out --log-format json 2> events.jsonl
+      batch-scorer score 'tonight/*.jsonl' --output out --allow-empty --json > summary.json
       batch-scorer score gs://bucket/reviews/*.parquet --output gs://bucket/out -- \\
           --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
 
@@ -161,7 +167,7 @@ def score(
         raise OptionError("--quiet and --verbose cannot be combined", fix="give one of them")
     from batch_scorer.cli import score
 
-    sys.exit(score.dry_run(config) if dry_run else score.score(config))
+    sys.exit((score.dry_run if dry_run else score.score)(config, as_json))
 
 
 for command in (

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from batch_scorer.config import InputConfig, Kept
 from batch_scorer.escape import counted
-from batch_scorer.formats.table import FORMATS
+from batch_scorer.formats.table import FILES, FORMATS
 
 EXCERPT_BYTES = 1_000  # of a record shown to a person; far more than an excerpt's characters need
 # What reading raises if a file is damaged or gone; `UnicodeDecodeError` comes from Parquet's own metadata.
@@ -66,19 +68,37 @@ class InputFile(NamedTuple):
     wordiest: str = ""
 
 
+class Member(NamedTuple):
+    """Neighbours among the files of a shard that are read alike.
+
+    Args:
+        files: how many there are.
+        format, row_groups, partitions, damage: as in `InputFile`, the same for each.
+    """
+
+    files: int
+    format: str
+    row_groups: tuple[int, ...] = ()
+    partitions: Partitions = ()
+    damage: str | None = None
+
+
 @dataclass(frozen=True)
 class Shard:
     """What one worker reads at a time; each shard becomes one part of the output.
 
     Args:
         index: the number of the shard and of its parts.
-        paths: the file, or several if the format has one record per file.
+        format: of its file; where there are `members`, of the first.
+        paths: the file, or several if they are small.
         start, stop: rows or bytes of the file, as the format is cut; a `stop` of None is the end of the file.
         row_group, row_group_start: the row group, and which row of the file is its first, if the format has row groups.
         partitions: as in `InputFile`.
         max_records: stop after this many; None for no limit.
         damage: why the file cannot be read at all, as planning found, or None.
         stamps: size in bytes and modification time of each path when the job was planned.
+        members: what the files are, in the order of `paths`, where they are several and not just one-review files of
+            the same partitions; they are read whole. Plans of earlier versions have none.
     """
 
     index: int
@@ -92,22 +112,63 @@ class Shard:
     max_records: int | None = None
     damage: str | None = None
     stamps: tuple[tuple[int, float], ...] = ()
+    members: tuple[Member, ...] = ()
 
     def __str__(self) -> str:
         more = counted(len(self.paths) - 1, "more file")
         part = f", {FORMATS[self.format].cut} {self.start:,} to {self.stop:,}" if self.stop is not None else ""
         return f"shard {self.index}: {self.paths[0]}{part}{f' and {more}' if len(self.paths) > 1 else ''}"
 
+    def each(self) -> Iterator[Shard]:
+        """Shards without members that have the same records in the same order: what a reader of a format can read."""
+        if not self.members:
+            yield self
+            return
+        files = zip(self.paths, self.stamps, strict=True)
+        for count, kind, row_groups, partitions, damage in self.members:
+            paths, stamps = zip(*islice(files, count), strict=True)
+            alike = Shard(self.index, kind, paths, partitions=partitions, damage=damage, stamps=stamps)
+            if FORMATS[kind].cut == FILES and damage is None:
+                yield alike
+                continue
+            for path, stamp in zip(paths, stamps, strict=True):
+                file = replace(alike, paths=(path,), stamps=(stamp,))
+                first = 0
+                for group, rows in enumerate(row_groups):
+                    if rows:
+                        yield replace(file, start=first, stop=first + rows, row_group=group, row_group_start=first)
+                    first += rows
+                if not row_groups:
+                    yield file
+
+    def damaged(self) -> Iterator[tuple[str, str]]:
+        """The paths of files that cannot be read at all, as planning found, each with the reason."""
+        return ((one.paths[0], one.damage) for one in self.each() if one.damage is not None)
+
     def to_json(self) -> str:
         """One line of the plan."""
-        return _compact(vars(self))  # its fields, in their order
+        return _compact({name: value for name, value in vars(self).items() if value or name != "members"})
 
     @staticmethod
     def from_json(line: str) -> Shard:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, LookupError, TypeError: the line is damaged.
+        """
         fields = json.loads(line)
-        tuples = {name: tuple(tuple(pair) for pair in fields[name]) for name in ("partitions", "stamps")}
-        return Shard(**{**fields, **tuples, "paths": tuple(fields["paths"])})
+        tuples = {name: _pairs(fields[name]) for name in ("partitions", "stamps")}
+        members = tuple(
+            Member(files, kind, tuple(row_groups), _pairs(partitions), damage)
+            for files, kind, row_groups, partitions, damage in fields.get("members", ())
+        )
+        if members and sum(member.files for member in members) != len(fields["paths"]):
+            raise ValueError("the members of a shard are not as many as its files")
+        return Shard(**{**fields, **tuples, "paths": tuple(fields["paths"]), "members": members})
+
+
+def _pairs(values: Iterable[Iterable[Any]]) -> tuple[Any, ...]:
+    return tuple(tuple(pair) for pair in values)
 
 
 @dataclass(frozen=True)

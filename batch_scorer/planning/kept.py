@@ -20,10 +20,14 @@ _WIDE_DIGITS = 15  # an integer of more may not be a double
 
 
 class KeptColumns:
-    """The kept columns, as seen in the files so far."""
+    """The kept columns, as seen in the files so far.
 
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
+    Args:
+        allow_empty: whether there may be no records at all; then a column that no file has is null.
+    """
+
+    def __init__(self, fields: Fields, allow_empty: bool = False) -> None:
+        self._fields, self._allow_empty = fields, allow_empty
         self._seen = [_Seen(kept, fields) for kept in fields.kept]
         self._damaged, self._files = False, 0
 
@@ -42,7 +46,8 @@ class KeptColumns:
         Raises:
             InputError: no type can hold the values of all inputs, or no input has the column.
         """
-        return pa.schema([column.field(self._damaged) for column in self._seen])
+        unknown = self._damaged or (self._allow_empty and not self._files)
+        return pa.schema([column.field(unknown) for column in self._seen])
 
     def notices(self) -> tuple[str, ...]:
         """Which columns only some of the files have."""
@@ -89,12 +94,12 @@ class _Seen:
             self.lacking += 1
             self._without = self._without or (file if file.columns is not None else None)
 
-    def field(self, damaged: bool) -> pa.Field:
-        """The column in the output; `damaged` says whether there are files that cannot be read."""
+    def field(self, unknown: bool) -> pa.Field:
+        """The column in the output; `unknown` says whether no file that can be read need have it."""
         kept, kinds = self._kept, [*self._kinds]
         if self._in_paths:
             kinds.append(pa.int64() if self._whole_numbers else pa.string())
-        if not kinds and damaged:
+        if not kinds and unknown:
             return pa.field(kept.output_name, pa.null())
         if not kinds and self._without:
             raise missing(self._without, self._option, self.name, self._fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections import Counter
@@ -45,12 +46,14 @@ def list_inputs(config: ScoreConfig) -> Listing:
     """Finds the files of each input, and their formats; an empty output directory stands for none.
 
     Raises:
-        InputError: an input matches nothing, a file's format is not known, or it is part of a Delta table or the like.
+        InputError: an input matches nothing and --allow-empty, which makes that a notice, is not given; a file's format
+            is not known, or it is part of a Delta table or the like.
         OutputError: the output is inside an input, or an input inside the output.
     """
     files: list[StoredFile] = []
     formats: list[str] = []
-    summaries, notices = [], []
+    summaries: list[dict[str, Any]] = []
+    notices: list[str] = []
     output = config.output.directory
     places, tables, earlier = Places(output), Tables(), set[str]()
     for pattern in config.input.paths:
@@ -81,7 +84,8 @@ def list_inputs(config: ScoreConfig) -> Listing:
         also, others = matched.also, matched.others
         del matched
         skipped = ", ".join([*_count_endings(matches.endings), *_count_kinds(others)])
-        _refuse_unknown(pattern, matches, others, skipped, whole_directory)
+        _refuse_unknown(pattern, matches, others, whole_directory)
+        notices += _without_files(pattern, matches, skipped, whole_directory, config.job.allow_empty)
         if also:
             notices.append(f"{pattern}: read as the name of a file, though as a glob it matches {also:,} more")
         if skipped:
@@ -148,9 +152,7 @@ class _Matches:
         }
 
 
-def _refuse_unknown(
-    pattern: str, matches: _Matches, others: Mapping[str, str], skipped: str, is_directory: bool
-) -> None:
+def _refuse_unknown(pattern: str, matches: _Matches, others: Mapping[str, str], is_directory: bool) -> None:
     if matches.strange and not is_directory:
         raise InputError(
             "the name of an input does not show its format",
@@ -160,14 +162,37 @@ def _refuse_unknown(
         )
     if pattern in others:
         raise _not_a_file(pattern, others[pattern])
-    if not matches.kinds:
-        raise InputError(
-            "no input file matches",
-            where=pattern,
-            expected=f"files ending in {', '.join(SUFFIXES)}" if is_directory else "a file, directory or glob",
-            got=skipped or "nothing",
-            fix=_how_to_match(matches),
-        )
+
+
+def _without_files(
+    pattern: str, matches: _Matches, skipped: str, is_directory: bool, allow_empty: bool
+) -> Iterator[str]:
+    """A notice if an input has no file to read and need not have any; raises InputError if it has to."""
+    if matches.kinds:
+        return
+    if allow_empty:
+        yield f"{pattern}: {_nothing_in(pattern, is_directory)}, so nothing of it is scored"
+        return
+    raise InputError(
+        "no input file matches",
+        where=pattern,
+        expected=f"files ending in {', '.join(SUFFIXES)}" if is_directory else "a file, directory or glob",
+        got=skipped or "nothing",
+        fix=_how_to_match(matches),
+    )
+
+
+def _nothing_in(pattern: str, is_directory: bool) -> str:
+    """What is wrong with an input that matches nothing, as far as a misspelt path can be told from a quiet night."""
+    if is_directory:
+        return "no file in it has a known format"
+    if not glob.has_magic(pattern):
+        return "no such file or directory"
+    parts = pattern.split("/")
+    folder = "/".join(parts[: next(at for at, part in enumerate(parts) if glob.has_magic(part))])
+    if folder and not storage.is_remote(pattern) and not os.path.isdir(folder):
+        return f"no such directory as {folder}"
+    return "no file matches"
 
 
 def _how_to_match(matches: _Matches) -> str:

@@ -113,7 +113,7 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
     say("listing the inputs")
     listing = list_inputs(config)
     fields, files = Fields.of(config.input), Files(listing)
-    kept = KeptColumns(fields)
+    kept = KeptColumns(fields, config.job.allow_empty)
     for file in columns.look_into(listing, fields, say):
         files.add(kept.add(file))
     fields = dataclasses.replace(fields, kept_schema=kept.schema())
@@ -143,6 +143,13 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards
+
+
+def planned_apart(plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
+    """The same plan as earlier versions made it, who let only one-review files share a shard; its name stays."""
+    shards = shards.apart()
+    plan = dataclasses.replace(plan, shard_count=len(shards))
+    return dataclasses.replace(plan, plan_hash=plan_hash(plan, shards)), shards
 
 
 def plan_hash(plan: Plan, shards: Iterable[Shard]) -> str:

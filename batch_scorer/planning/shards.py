@@ -8,11 +8,11 @@ import dataclasses
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice, pairwise
-from typing import NamedTuple
 
 from batch_scorer.formats.partitions import records
-from batch_scorer.formats.records import DAMAGE, Fields, InputFile, Partitions, Shard
-from batch_scorer.formats.table import BYTES, FILES, FORMATS, ROWS, is_compressed
+from batch_scorer.formats.records import DAMAGE, Fields, InputFile, Member, Partitions, Shard
+from batch_scorer.formats.table import FILES, FORMATS, ROWS
+from batch_scorer.planning.cutting import Cut, Piece, cut, cut_apart
 from batch_scorer.planning.listing import Listing
 
 REMARKS = 5  # on files, that are shown
@@ -73,14 +73,17 @@ class Shards:
         rows: reviews per shard, roughly.
         fields: the fields to read, in case only reading shows where `limit` is reached.
         limit: score only the first so many records.
+        how: the function that cuts the files.
     """
 
-    def __init__(self, files: Iterable[InputFile], rows: int, fields: Fields, limit: int | None = None) -> None:
-        self._files, self._rows = files, rows
-        self._damage: Mapping[int, str] = {}
+    def __init__(
+        self, files: Iterable[InputFile], rows: int, fields: Fields, limit: int | None = None, how: Cut = cut
+    ) -> None:
+        self._files, self._rows, self._fields, self._limit, self._how = files, rows, fields, limit, how
+        self._damage: Mapping[str, str] = {}
         self._lefts = None if limit is None else _lefts(self._whole(), fields, limit)
         if self._lefts is None:
-            self.reviews = array("q", (piece.reviews for piece in _cut(files, rows)))
+            self.reviews = array("q", (piece.reviews for piece in how(files, rows)))
         else:
             self.reviews = array("q", (before - after for before, after in pairwise(self._lefts)))
 
@@ -92,63 +95,51 @@ class Shards:
             return self._whole()
         return (_limited(shard, left) for shard, left in zip(self._whole(), self._lefts[:-1], strict=False))
 
-    def with_damage(self, damage: Mapping[int, str]) -> Shards:
-        """The same shards, with other words for the damage of some, by the index of the shard."""
+    def apart(self) -> Shards:
+        """The same files as earlier versions cut them, who let only one-review files share a shard."""
+        return Shards(self._files, self._rows, self._fields, self._limit, cut_apart)
+
+    def with_damage(self, damage: Mapping[str, str]) -> Shards:
+        """The same shards, with other words for the damage of some files, by their paths."""
         shards = copy.copy(self)
         shards._damage = damage
         return shards
 
     def _whole(self) -> Iterator[Shard]:
         """The shards, ignoring the limit."""
-        for index, (files, _, part) in enumerate(_cut(self._files, self._rows)):
-            damage = files[0].damage
-            yield Shard(
-                index,
-                files[0].format,
-                tuple(file.path for file in files),
-                partitions=files[0].partitions,
-                damage=damage if damage is None else self._damage.get(index, damage),
-                stamps=tuple((file.size_bytes, file.modified) for file in files),
-                **part,
-            )
+        for index, piece in enumerate(self._how(self._files, self._rows)):
+            yield self._shard(index, piece)
+
+    def _shard(self, index: int, piece: Piece) -> Shard:
+        files, first = piece.files, piece.files[0]
+        members = () if _is_plain(files) else tuple(self._members(files))
+        return Shard(
+            index,
+            first.format,
+            tuple(file.path for file in files),
+            partitions=() if members else first.partitions,
+            damage=None if members else self._words(first),
+            stamps=tuple((file.size_bytes, file.modified) for file in files),
+            members=members,
+            **piece.part,
+        )
+
+    def _members(self, files: Sequence[InputFile]) -> Iterator[Member]:
+        kinds = ((file.format, file.row_groups, file.partitions, self._words(file)) for file in files)
+        for kind, alike in groupby(kinds):
+            yield Member(sum(1 for _ in alike), *kind)
+
+    def _words(self, file: InputFile) -> str | None:
+        """What is said of a file's damage, if it has any."""
+        return file.damage if file.damage is None else self._damage.get(file.path, file.damage)
 
 
-class _Piece(NamedTuple):
-    """What becomes a shard: its files, roughly how many reviews they have, and which part of a single file it is."""
-
-    files: Sequence[InputFile]
-    reviews: int
-    part: dict[str, int]
-
-
-def _cut(files: Iterable[InputFile], rows: int) -> Iterator[_Piece]:
-    """Pieces of about `rows` reviews, in the order of the files."""
-    for (kind, _, damaged), group in groupby(files, lambda f: (f.format, f.partitions, f.damage is not None)):
-        if FORMATS[kind].cut == FILES and not damaged:
-            while some := list(islice(group, rows)):
-                yield _Piece(some, len(some), {})
-        else:
-            for file in group:
-                yield from [_Piece((file,), 0, {})] if damaged else _cut_file(file, rows)
-
-
-def _cut_file(file: InputFile, rows: int) -> Iterator[_Piece]:
-    how = FORMATS[file.format].cut
-    if how == ROWS:
-        first = 0
-        for group, size in enumerate(file.row_groups):
-            for start, stop in _ranges(size, rows):
-                part = {"start": first + start, "stop": first + stop, "row_group": group, "row_group_start": first}
-                yield _Piece((file,), stop - start, part)
-            first += size
-    elif how != BYTES or is_compressed(file.path):
-        if file.reviews:
-            yield _Piece((file,), file.reviews, {})
-    else:
-        bytes_a_shard = max(1, round(rows * file.size_bytes / max(file.reviews, 1)))
-        for start, stop in _ranges(file.size_bytes, bytes_a_shard):
-            reviews = file.reviews * stop // file.size_bytes - file.reviews * start // file.size_bytes
-            yield _Piece((file,), reviews, {"start": start, "stop": stop})
+def _is_plain(files: Sequence[InputFile]) -> bool:
+    """Whether files are a shard without members: a single one, or one-review files that have the same partitions."""
+    if len(files) == 1:
+        return True
+    kinds = {(file.format, file.partitions, file.damage) for file in files}
+    return len(kinds) == 1 and FORMATS[files[0].format].cut == FILES and files[0].damage is None
 
 
 def _lefts(shards: Iterable[Shard], fields: Fields, limit: int) -> array[int]:
@@ -163,7 +154,14 @@ def _lefts(shards: Iterable[Shard], fields: Fields, limit: int) -> array[int]:
 
 def _records_in(shard: Shard, fields: Fields, most: int) -> int:
     """How many records a shard has, up to `most`; reads that many if there is no other way to know."""
-    if shard.damage:
+    if shard.members:
+        count = 0
+        for one in shard.each():
+            count += _records_in(one, fields, most - count)
+            if count == most:
+                break
+        return count
+    if shard.damage is not None:
         return 0
     if FORMATS[shard.format].cut == ROWS:
         assert shard.stop is not None
@@ -179,18 +177,13 @@ def _records_in(shard: Shard, fields: Fields, most: int) -> int:
 
 def _limited(shard: Shard, left: int) -> Shard:
     """`shard`, reduced to its first `left` records."""
-    if shard.damage:
+    if shard.damage is not None:
         return shard
+    if shard.members:
+        return dataclasses.replace(shard, max_records=left)
     if FORMATS[shard.format].cut == ROWS:
         assert shard.stop is not None
         return dataclasses.replace(shard, stop=min(shard.stop, shard.start + left))
     if FORMATS[shard.format].cut == FILES:
         return dataclasses.replace(shard, paths=shard.paths[:left], stamps=shard.stamps[:left])
     return dataclasses.replace(shard, max_records=left)
-
-
-def _ranges(total: int, size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of nearly equal size, at most `size`, that cover 0 to `total`."""
-    count = -(-total // size)
-    for i in range(count):
-        yield total * i // count, total * (i + 1) // count

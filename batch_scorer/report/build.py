@@ -74,7 +74,7 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         unreadable=counts["unreadable"],
         used_words=profile.used_words,
         truncated=profile.truncated,
-        oov_share=profile.oov_words / max(profile.used_words, 1),
+        oov_share=profile.oov_words / profile.used_words if profile.used_words else None,
         bias=m["bias"],
         temperature=m["temperature"],
         threshold=m["threshold"],
@@ -163,7 +163,7 @@ def _identity(connection: DuckDBPyConnection, group: str, run: Run) -> Identity:
         model_id=m["model_id"],
         finished=budget.cut(m["finished"], budget.TOKEN),
         reviews=reviews,
-        positive=positive / reviews if reviews else 0.0,
+        positive=positive / reviews if reviews else None,
         complete=run.complete,
     )
 

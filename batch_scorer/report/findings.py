@@ -176,7 +176,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Identity:
-    """What identifies a run, this one or the reference; `positive` is the share of reviews labelled positive."""
+    """What identifies a run, this one or the reference; `positive` is the share of reviews labelled so, if any are."""
 
     output: str
     run_id: str
@@ -184,7 +184,7 @@ class Identity:
     model_id: str
     finished: str
     reviews: int
-    positive: float
+    positive: float | None
     complete: bool
 
 
@@ -194,7 +194,7 @@ class Findings:
 
     Args:
         used_words: how many words were read of all reviews; `truncated`: how many reviews were not read whole.
-        oov_share: share of the words read that are not in the vocabulary.
+        oov_share: share of the words read that are not in the vocabulary; None if none was read.
         temperature: of every review; the median, if `temperature_by_review`.
         max_words, words_read: the most words of a review that are read at a time, and in all.
         warnings, notices: those of the run, and those of the report.
@@ -215,7 +215,7 @@ class Findings:
     unreadable: int
     used_words: int
     truncated: int
-    oov_share: float
+    oov_share: float | None
     bias: float
     temperature: float
     threshold: float

@@ -33,19 +33,24 @@ class Estimate:
         start_s: seconds until the first review is scored.
         reviews_per_s: all processes together.
         total_s: start and scoring.
+        vcpu_hours: of all processes for all that time; each keeps a vCPU busy.
+        cost: of these hours, at the given price.
     """
 
     processes: int
     start_s: float
     reviews_per_s: float
     total_s: float
+    vcpu_hours: float
+    cost: float | None
 
 
-def estimate(job: PlannedJob, processes: int, elapsed_s: float) -> Estimate:
+def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | None = None) -> Estimate:
     """Estimates a local run.
 
     Args:
         elapsed_s: what planning took, since a run plans too.
+        price: of a vCPU for an hour, in any currency.
     """
     begin = time.perf_counter()
     scorer = Scorer(job.model, load_engine(job.model, job.plan.precision))
@@ -53,7 +58,9 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float) -> Estimate:
     # A worker process imports Beam again, alongside the others, before it loads the model.
     start_s = elapsed_s + (job.import_s if processes > 1 else 0.0) + load_s
     rate = processes / _seconds_a_review(job.plan, job.shards, scorer)
-    return Estimate(processes, start_s, rate, start_s + job.plan.reviews / rate)
+    total_s = start_s + job.plan.reviews / rate
+    hours = processes * total_s / 3600
+    return Estimate(processes, start_s, rate, total_s, hours, None if price is None else price * hours)
 
 
 def _seconds_a_review(

@@ -95,12 +95,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
-def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float]:
-    """What the share is of, and the share: of the label `positive`, where the histogram of scores can tell."""
+def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float | None]:
+    """What the share is of, and the share: of the label `positive`, where the histogram of scores can tell.
+
+    Of no reviews there is no share: None.
+    """
     run, threshold = manifest["profile"]["run"]["probability"], manifest["threshold"]
     edge = threshold if threshold in SHARE_EDGES else 0.5
     above = sum(n for start, n in zip(run["from"], run["reviews"], strict=True) if start >= edge)
-    return "positive" if edge == threshold else "P >= 0.5", above / (sum(run["reviews"]) or 1)
+    reviews = sum(run["reviews"])
+    return "positive" if edge == threshold else "P >= 0.5", above / reviews if reviews else None
 
 
 def count_codes(output: str, parts: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
@@ -171,13 +175,14 @@ def cannot_be_read(path: str, why: str) -> str:
     return f"{path} cannot be read: {why}"
 
 
-def finished_events(result: JobResult) -> list[Event]:
-    """The end of a job: warnings, notices, what it did, and why it is not a success if it is not."""
-    manifest, run = result.manifest, {"run_id": result.manifest["run_id"]}
+def finished_fields(result: JobResult) -> dict[str, Any]:
+    """What a job did, for programs: as JSON has it."""
+    manifest = result.manifest
     label, share = positive_share(manifest)
-    fields = {
-        **run,
+    return {
+        "run_id": manifest["run_id"],
         "output": result.output,
+        "files": sum(found["files"] for found in manifest["inputs"]),
         "counts": manifest["counts"],
         "rejected": result.rejected,
         "success": result.is_success,
@@ -185,12 +190,17 @@ def finished_events(result: JobResult) -> list[Event]:
         "reviews_per_s": round(result.reviews_per_s, 1),
         "reviews_before": result.reviews_before,
         "processes": result.processes,
-        "positive": round(share, 4) if label == "positive" else None,
+        "positive": round(share, 4) if label == "positive" and share is not None else None,
         "timings": manifest["timings"],
     }
+
+
+def finished_events(result: JobResult) -> list[Event]:
+    """The end of a job: warnings, notices, what it did, and why it is not a success if it is not."""
+    manifest, run = result.manifest, {"run_id": result.manifest["run_id"]}
     events = [Event("warning", warning, WARNING, run) for warning in manifest["warnings"]]
     events += [Event("notice", notice, fields=run) for notice in manifest["notices"]]
-    events.append(Event("finished", result.sentence, fields=fields))
+    events.append(Event("finished", result.sentence, fields=finished_fields(result)))
     if not result.is_success:
         reason = f"not a success: {manifest['not_a_success']}"
         events.append(Event("not_a_success", reason, ERROR, {**run, "exit_code": 3}))

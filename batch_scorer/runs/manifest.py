@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,9 @@ from batch_scorer.storage.parallel import read_ahead
 IDS_COMPARED = 5_000_000  # more would take too long: a single worker compares them
 
 
-def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool) -> str | None:
+def verdict(
+    counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool, allow_empty: bool = False
+) -> str | None:
     """Why a finished run does not count as a success, or None."""
     unreadable = counts["unreadable"]
     if unreadable and not allow_unreadable:
@@ -43,9 +46,23 @@ def verdict(counts: Mapping[str, int], max_error_rate: float, allow_unreadable: 
             f"{faults:,} of {counted(counts['read'], 'record')} ({rate:.1%}) "
             f"{'was' if faults == 1 else 'were'} rejected, more than --max-error-rate {max_error_rate:.1%}"
         )
-    if empty and not counts["scored"] and max_error_rate < 1:
-        return f"nothing was scored: {empty:,} of {counted(counts['read'], 'record')} had no text, or none with words"
+    if empty and not counts["scored"] and max_error_rate < 1 and not allow_empty:
+        return _all_empty(counts)
     return None
+
+
+def _all_empty(counts: Mapping[str, int]) -> str:
+    empty, read = counts["empty"], counted(counts["read"], "record")
+    return f"nothing was scored: {empty:,} of {read} had no text, or none with words"
+
+
+def _nothing_scored(counts: Mapping[str, int], is_success: bool) -> list[str]:
+    """A notice for a run that succeeded without a row: it may have been pointed at the wrong place."""
+    if counts["scored"] or counts["unreadable"] or not is_success:
+        return []
+    if not counts["read"]:
+        return ["nothing was scored: the inputs have no records"]
+    return [_all_empty(counts)] if counts["empty"] else []
 
 
 def error_rate(counts: Mapping[str, int]) -> float:
@@ -74,6 +91,15 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
     return [f"{repeated:,} {have} the same id (column {plan.fields.id!r}) as an earlier one"]
 
 
+def _part_without_rows(plan: Plan, artifact: Artifact, output: str) -> Part:
+    """Writes the one part of a run that scored nothing, so that whoever reads its predictions finds their columns."""
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, artifact.optional_columns)
+    sink, path = io.BytesIO(), layout.part_name(layout.PREDICTIONS, 0)
+    pq.write_table(schema.empty_table(), sink, compression="zstd", use_compliant_nested_type=True)
+    storage.publish_bytes(sink.getvalue(), storage.join(output, path))
+    return Part(path, 0, hashlib.sha256(sink.getvalue()).hexdigest())
+
+
 def commit(
     summary: Summary,
     parts: Sequence[Part],
@@ -85,7 +111,10 @@ def commit(
     started: str,
     finished: str,
 ) -> dict[str, Any]:
-    """Writes the manifest and, if the run succeeded, `_SUCCESS`; returns the manifest.
+    """Writes the manifest and, if the run succeeded, `_SUCCESS`; before them, a part without rows if it scored nothing.
+
+    Returns:
+        The manifest.
 
     Raises:
         JobError: a shard is missing.
@@ -97,7 +126,12 @@ def commit(
             expected=counted(plan.shard_count, "shard"),
             got=f"{summary.shards:,}",
         )
+    if not summary.counts.scored:
+        parts = [_part_without_rows(plan, artifact, config.output.directory), *parts]
     storage.delete(layout.strays(config.output.directory, {part.path for part in parts}, plan.shard_count))
+    counts = dataclasses.asdict(summary.counts)
+    job = config.job
+    not_a_success = verdict(counts, job.max_error_rate, job.allow_unreadable, job.allow_empty)
     manifest = {
         "schema_version": schema_version(artifact.optional_columns),
         "columns": predictions_schema(pa.schema([]), "", "", artifact.optional_columns).names,
@@ -113,14 +147,16 @@ def commit(
         "tokenizer": words_settings(artifact.tokenizer),
         "top_k": plan.top_k,
         "precision": plan.precision,
-        "counts": dataclasses.asdict(summary.counts),
+        "counts": counts,
         "parts": [dataclasses.asdict(part) for part in sorted(parts, key=lambda part: layout.order_of(part.path))],
         "inputs": list(plan.inputs),
-        "notices": [*plan.notices, *_repeated_ids(parts, plan, config.output.directory)],
+        "notices": [
+            *plan.notices,
+            *_repeated_ids(parts, plan, config.output.directory),
+            *_nothing_scored(counts, not_a_success is None),
+        ],
         "warnings": profile.warnings(summary.profile, artifact.training_profile),
-        "not_a_success": verdict(
-            dataclasses.asdict(summary.counts), config.job.max_error_rate, config.job.allow_unreadable
-        ),
+        "not_a_success": not_a_success,
         "started": started,
         "finished": finished,
         "command": list(config.messages.command),
@@ -133,6 +169,6 @@ def commit(
     text.writelines(json.JSONEncoder(indent=2).iterencode(manifest))
     text.write("\n")
     storage.publish_bytes(text.getvalue().encode(), layout.manifest_path(config.output.directory))
-    if manifest["not_a_success"] is None:
+    if not_a_success is None:
         storage.publish_bytes(b"", layout.success_path(config.output.directory))
     return manifest

@@ -16,7 +16,7 @@ from batch_scorer import storage
 from batch_scorer.errors import OutputError
 from batch_scorer.escape import counted
 from batch_scorer.formats.records import Shard
-from batch_scorer.planning.plan import Plan, plan_hash
+from batch_scorer.planning.plan import Plan, plan_hash, planned_apart
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
 from batch_scorer.runs.repaired import repaired
@@ -131,11 +131,15 @@ def resumed(plan: Plan, shards: Shards, output: str, run_id: str | None = None) 
         changes.insert(0, f"--run-id was {earlier['run_id']!r:.80} and is now {run_id!r:.80}")
     elif earlier["plan_hash"] == plan.plan_hash:
         return dataclasses.replace(plan, run_id=earlier["run_id"]), shards
-    if not changes:
-        same, as_before = _in_words_of(earlier, output, plan, shards)
+    stored = _stored(earlier, output)
+    if any(shard.members for shard in shards) and not any(shard.members for shard in stored or ()):
+        plan, shards = planned_apart(plan, shards)
+        if run_id in (None, earlier["run_id"]) and earlier["plan_hash"] == plan.plan_hash:
+            return dataclasses.replace(plan, run_id=earlier["run_id"]), shards
+    if not changes and stored is not None:
+        same, as_before = _in_words_of(earlier, stored, plan, shards)
         if earlier["plan_hash"] == plan_hash(same, as_before):
             return dataclasses.replace(same, run_id=earlier["run_id"], plan_hash=earlier["plan_hash"]), as_before
-    stored = _stored(earlier, output)
     if stored is not None and all(change.startswith(_OF_INPUTS) for change in changes):
         goes_on = repaired(earlier, stored, plan, shards, output)
         if goes_on is not None:
@@ -158,19 +162,19 @@ def _stored(earlier: dict[str, Any], output: str) -> list[Shard] | None:
 
 def _lost(stored: Iterable[Shard], shards: Iterable[Shard]) -> Iterator[str]:
     """Inputs that cannot be read now, and could be when the run was planned."""
-    known = {shard.paths[0]: shard.damage for shard in stored}
-    for shard in shards:
-        if shard.damage is not None and known.get(shard.paths[0], "") is None:
-            yield f"{shard.paths[0]} can no longer be read: {shard.damage}"
+    readable = {path for shard in stored for path in {*shard.paths} - dict(shard.damaged()).keys()}
+    for path, damage in (file for shard in shards for file in shard.damaged()):
+        if path in readable:
+            yield f"{path} can no longer be read: {damage}"
 
 
-def _in_words_of(earlier: dict[str, Any], output: str, plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
-    """The plan with the notices and the damage of the one in `output`.
+def _in_words_of(earlier: dict[str, Any], stored: Iterable[Shard], plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
+    """The plan with the notices of an earlier one, and with what its shards say of damage.
 
     Both are part of the hash, and another version may word them differently.
     """
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # what is damaged is not the same plan
-        damage = {shard.index: shard.damage for shard in read_shards(output, len(shards)) if shard.damage is not None}
+    with contextlib.suppress(LookupError, TypeError):  # what is damaged is not the same plan
+        damage = dict(file for shard in stored for file in shard.damaged())
         return dataclasses.replace(plan, notices=tuple(earlier["notices"])), shards.with_damage(damage)
     return plan, shards
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from batch_scorer import storage
 from batch_scorer.formats.records import Shard
 from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
+from batch_scorer.schema import printable
 
 _Stamps = dict[str, tuple[int, float]]
 
@@ -33,12 +37,13 @@ def repaired(earlier: dict[str, Any], stored: list[Shard], plan: Plan, shards: S
         return None
     was_damaged, is_damaged = _damaged(stored), _damaged(now)
     changed = {path for path, stamp in stamps.items() if stamp != before_stamps[path]} | (was_damaged - is_damaged)
-    unreadable = {shard.index for shard in stored if changed & set(shard.paths) and _is_unreadable(shard, output)}
-    if is_damaged - was_damaged or changed != {path for i in unreadable for path in stored[i].paths} & changed:
+    touched = {shard.index: _unreadable(shard, output) for shard in stored if not changed.isdisjoint(shard.paths)}
+    unreadable = {index for index, paths in touched.items() if not changed.isdisjoint(paths)}
+    if is_damaged - was_damaged or not changed <= {path for paths in touched.values() for path in paths}:
         return None
     plan = dataclasses.replace(plan, run_id=earlier["run_id"])
     in_place = len(stored) == len(now) and all(
-        before.index in unreadable or dataclasses.replace(before, damage=after.damage) == after
+        before.index in unreadable or _without_words(before) == _without_words(after)
         for before, after in zip(stored, now, strict=True)
     )
     if in_place and earlier["kept"] == plan.to_json()["kept"]:
@@ -55,15 +60,28 @@ def _stamps(shards: Iterable[Shard]) -> _Stamps:
 
 
 def _damaged(shards: Iterable[Shard]) -> set[str]:
-    return {shard.paths[0] for shard in shards if shard.damage is not None}
+    return {path for shard in shards for path, _ in shard.damaged()}
 
 
-def _is_unreadable(shard: Shard, output: str) -> bool:
-    """Whether some of a shard could not be read, as planning found or as its marker says."""
-    if shard.damage is not None:
-        return True
+def _without_words(shard: Shard) -> list[Shard]:
+    """A shard without what is said of its damage."""
+    return [dataclasses.replace(one, damage=one.damage and "damaged") for one in shard.each()]
+
+
+def _unreadable(shard: Shard, output: str) -> set[str]:
+    """The files of a shard of which some could not be read, as planning found or as its marker says."""
+    damaged = {path for path, _ in shard.damaged()}
     try:
         marker = json.loads(storage.read_bytes(layout.marker_path(output, shard.index)))
-        return int(marker["counts"]["unreadable"]) > 0
+        if int(marker["counts"]["unreadable"]) <= len(damaged):
+            return damaged
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return damaged
+    if len(shard.paths) == 1:
+        return {*shard.paths}
+    with contextlib.suppress(OSError, ValueError, LookupError):  # a part that is lost: any of them may be meant
+        with storage.open_read(storage.join(output, layout.part_name(layout.ERRORS, shard.index))) as file:
+            rows = pq.read_table(file, columns=["source"], filters=[("code", "=", "unreadable")])
+        sources = {*rows["source"].to_pylist()}
+        return damaged | {path for path in shard.paths if printable(path) in sources}
+    return {*shard.paths}

@@ -6,9 +6,10 @@ size does not depend on the size of the file. The readers of files are imported 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import pyarrow as pa
@@ -73,12 +74,14 @@ def _size(value: Any) -> int:
 
 
 def read(shard: Shard, fields: Fields, beat: Beat | None = None) -> Iterator[Chunk]:
-    """The reviews of `shard`, chunk by chunk. Damage ends it with one `unreadable` rejection, never an exception.
+    """The reviews of `shard`, chunk by chunk.
+
+    Damage is never an exception: it ends the file (in Parquet, the row group) with one `unreadable` rejection.
 
     Args:
         beat: called at each read from the disk or the store.
     """
-    return _chunks(_until_damage(shard, fields, beat), fields)
+    return _chunks(_of_each(shard, fields, beat), fields)
 
 
 def read_texts(texts: Iterable[Any], max_text_bytes: int = InputConfig.max_text_bytes) -> Iterator[Chunk]:
@@ -111,6 +114,20 @@ def _chunks(records: Iterable[Record | Rejection], fields: Fields) -> Iterator[C
             draft = _Draft()
     if draft.records or draft.rejected:
         yield _chunk(draft, fields)
+
+
+def _of_each(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
+    """The records of each file of a shard, up to its limit; one that cannot be read does no harm to the others."""
+    if not shard.members:
+        yield from _until_damage(shard, fields, beat)
+        return
+    left = math.inf if shard.max_records is None else shard.max_records
+    for one in shard.each():
+        for record in _until_damage(one, fields, beat):
+            yield record
+            left -= record.offset is not None  # else it is damage, and no record
+            if not left:
+                return
 
 
 def _until_damage(shard: Shard, fields: Fields, beat: Beat | None) -> Iterator[Record | Rejection]:
@@ -149,10 +166,17 @@ def _rejected(record: Record, code: str, message: str, is_empty: bool = False) -
 
 
 def _kept_column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if not any(isinstance(value, pa.Array) for value in values):
-        return pa.array(values, kind) if any(value is not None for value in values) else pa.nulls(len(values), kind)
-    arrays = [value if isinstance(value, pa.Array) else pa.nulls(1, kind) for value in values]
-    return pa.concat_arrays([array if array.type.equals(kind) else array.cast(kind) for array in arrays])
+    """The values of a column: as Arrow has them, each an array of one, or in Python; a chunk may have both kinds."""
+    arrays: list[pa.Array] = []
+    for is_array, some in groupby(values, lambda value: isinstance(value, pa.Array)):
+        alike = list(some)
+        if is_array:
+            arrays += [array if array.type.equals(kind) else array.cast(kind) for array in alike]
+        elif any(value is not None for value in alike):
+            arrays.append(pa.array(alike, kind))
+        else:
+            arrays.append(pa.nulls(len(alike), kind))
+    return pa.concat_arrays(arrays) if arrays else pa.nulls(0, kind)
 
 
 def _chunk(draft: _Draft, fields: Fields) -> Chunk:

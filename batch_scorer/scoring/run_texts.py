@@ -118,7 +118,8 @@ def from_inputs(run: Run, rows: Sequence[Row], inputs: tuple[str, ...], characte
     texts, locations = Texts(rows, run.pattern, characters), Locations(rows)
     by_id = group_by(rows, lambda row: row.record_id[:KEY])
     for fields, shards in _plans(run, inputs):
-        _search(texts, (shard for shard in shards if locations.may_be_in(shard)), fields, locations.at)
+        likely = (one for shard in shards for one in shard.each() if locations.may_be_in(one))
+        _search(texts, likely, fields, locations.at)
         if fields.id is not None:
             _search(texts, shards, fields, lambda record_id, source, offset: by_id.get(record_id[:KEY], ()))
         if len(texts.matched) == len(rows):

@@ -121,7 +121,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
         *([("empty", f"{counts['empty']:,} of the rejected")] if counts.get("empty") else []),
         ("unreadable", "1 file or range" if counts["unreadable"] == 1 else f"{counts['unreadable']:,} files or ranges"),
     ]
-    if run.reviews:
+    if share is not None:
         rows += [
             (label, f"{share:.1%}"),
             ("P(positive)", f"0 {terminal.bars(console, run.probability)} 1"),

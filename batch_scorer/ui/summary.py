@@ -32,7 +32,7 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
     first, comma, rest = result.sentence.partition(" in ")
     console.print(Text.assemble((first, "bold"), comma, rest))
     terminal.notes(console, manifest)
-    if counts["scored"]:
+    if counts["scored"] and share is not None:
         terminal.row(console, label, f"{share:.1%}")
     terminal.row(console, "time" if OTHER in result.time_shares else "worker time", _shares(result))
     output = config.output.directory
@@ -132,8 +132,9 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequenc
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     rate = error_rate(counts)
-    if not counts["scored"] and counts["rejected"] and rate <= config.job.max_error_rate:
-        rate = 1.0  # all were empty
+    if not counts["scored"] and counts.get("empty") and not config.job.allow_empty:
+        more.append("--allow-empty")
+        accepts.append("that nothing is scored")
     if rate > config.job.max_error_rate:
         more += ["--max-error-rate", f"{min(math.ceil(rate * 100) / 100, 1):g}"]
         accepts.append("records that are rejected")

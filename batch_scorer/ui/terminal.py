@@ -110,7 +110,7 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
     processes = "process" if estimate.processes == 1 else "processes"
     said = (
         f"about {duration(estimate.total_s)} on this machine: {estimate.start_s:,.0f} s to start, then "
-        f"{estimate.reviews_per_s:,.0f} reviews/s in {estimate.processes} {processes}"
+        f"{estimate.reviews_per_s:,.0f} reviews/s in {estimate.processes} {processes}{_cost(estimate.cost)}"
     )
     _folded(console, Text(said))
 
@@ -121,10 +121,10 @@ def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimat
     from batch_scorer.runners.result import duration
 
     workers, vcpus = pool.workers_max, pool.workers_max * pool.vcpus_each
-    cost = "" if estimate.cost is None else f", {estimate.cost:,.2f} at the given price"
     console.print(
         f"about {duration(estimate.total_s)} on Dataflow: {workers:,} {safe(pool.machine)} "
-        f"{'worker' if workers == 1 else 'workers'}, {vcpus:,} vCPUs; {estimate.vcpu_hours:,.1f} vCPU-hours{cost}",
+        f"{'worker' if workers == 1 else 'workers'}, {vcpus:,} vCPUs; {estimate.vcpu_hours:,.1f} vCPU-hours"
+        f"{_cost(estimate.cost)}",
         highlight=False,
     )
     console.print(
@@ -132,6 +132,10 @@ def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimat
         f"({estimate.here_per_s:,.0f} reviews/s), and workers take {duration(estimate.start_s)} to start",
         highlight=False,
     )
+
+
+def _cost(cost: float | None) -> str:
+    return "" if cost is None else f", {cost:,.2f} at the given price"
 
 
 def card(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:

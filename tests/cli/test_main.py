@@ -31,12 +31,13 @@ OPTIONS = {
         "--precision",
         "--max-error-rate",
         "--allow-unreadable",
+        "--allow-empty",
         "--run-id",
     ),
     *("--resume", "--overwrite", "--dry-run", "--limit", "--encoding", "--delimiter"),
     *("--quote", "--escape", "--columns"),
     *("--no-excerpt", "--worker-timeout", "--log-file", "--price-per-vcpu-hour"),
-    *("--quiet", "--verbose", "--log-format"),
+    *("--quiet", "--verbose", "--log-format", "--json"),
 }
 
 # Stands in for `-m batch_scorer`, and says afterwards which of the heavy modules it has imported.

@@ -19,7 +19,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from batch_scorer.errors import ArtifactError
-from batch_scorer.formats.records import Fields, Shard
+from batch_scorer.formats.records import Fields, Member, Shard
 from batch_scorer.models import artifact
 from batch_scorer.models.profile import measure
 from batch_scorer.planning.plan import Plan
@@ -37,6 +37,13 @@ SHARDS = (
     Shard(1, "jsonl", ("x\u2028\n.jsonl",), 5, 10, stamps=((10, 2.0),)),
     Shard(2, "files", ("1.txt", "caf\udce9.txt"), max_records=7, stamps=((1, 1.0), (2, 2.0))),
     Shard(3, "csv", ("y.csv",), damage="cut short", stamps=((0, 0.0),)),
+    Shard(
+        4,
+        "csv",
+        ("a.csv", "b.csv", "c=1/d.parquet", "e.xlsx"),
+        stamps=((1, 1.0),) * 4,
+        members=(Member(2, "csv"), Member(1, "parquet", (3, 0, 1), (("c", "1"),)), Member(1, "xlsx", damage="cut")),
+    ),
 )
 
 

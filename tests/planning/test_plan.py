@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from batch_scorer.config import Kept, ScoreConfig, ScoringConfig
 from batch_scorer.errors import OutputError
-from batch_scorer.formats.partitions import records
 from batch_scorer.formats.records import Shard
-from batch_scorer.planning.plan import make_plan
+from batch_scorer.planning.plan import make_plan, planned_apart
 from batch_scorer.runs import plan_files
 from batch_scorer.runs.plan_files import read_shards, resumed, shard_at, write_plan
+from batch_scorer.scoring.read import read
 
 MakeConfig = Callable[..., ScoreConfig]
 
@@ -62,13 +62,16 @@ def test_plan_any_shard_rows_covers_every_row_byte_and_file_once(
     plan, shards = make_plan(ScoreConfig.of((str(folder),), str(folder) + ".out", shard_rows=shard_rows), "model")
 
     covered: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for shard in shards:
+    for whole in shards:
+        assert len(whole.paths) <= shard_rows
+        assert whole == Shard.from_json(whole.to_json())
+    for shard in (one for whole in shards for one in whole.each()):
         if shard.format == "files":
-            assert len(shard.paths) <= shard_rows
             for path in shard.paths:
                 covered["files", path].append(0)
         else:
-            covered[shard.format, *shard.paths] += range(shard.start, shard.stop)
+            stop = shard.stamps[0][0] if shard.stop is None else shard.stop  # a whole file has no stop
+            covered[shard.format, *shard.paths] += range(shard.start, stop)
         if shard.format == "parquet":
             sizes = rows_of[shard.paths[0]]
             first = sum(sizes[: shard.row_group])
@@ -81,6 +84,7 @@ def test_plan_any_shard_rows_covers_every_row_byte_and_file_once(
     assert expected == covered
     assert list(range(plan.shard_count)) == [shard.index for shard in shards]
     assert plan.reviews == sum(shards.reviews)
+    assert max(shards.reviews) <= shard_rows
     assert 1 + texts + sum(lines) + sum(map(sum, groups)) == plan.reviews
 
 
@@ -114,15 +118,20 @@ def test_plan_jsonl_longer_than_its_sample_is_cut_by_mean_size(tmp_path: Path, c
     assert [200_000] * 5 == [shard.stop - shard.start for shard in shards]
 
 
-def test_plan_damaged_file_is_a_shard_of_its_own_between_its_neighbours(tmp_path: Path, config: MakeConfig) -> None:
+def test_plan_damaged_file_is_between_its_neighbours(tmp_path: Path, config: MakeConfig) -> None:
     write_parquet(tmp_path / "a.parquet", [3])
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     write_parquet(tmp_path / "c.parquet", [4])
 
-    _, shards = make_plan(config(tmp_path / "*.parquet"), "model")
+    for rows, count in ((1_000, 1), (4, 2), (3, 4)):
+        _, shards = make_plan(config(tmp_path / "*.parquet", shard_rows=rows), "model")
 
-    assert ["a", "b", "c"] == [Path(shard.paths[0]).stem for shard in shards]
-    assert [False, True, False] == [shard.damage is not None for shard in shards]
+        assert count == len(shards)
+        read = [one for shard in shards for one in shard.each()]
+        names = [Path(one.paths[0]).stem for one in read]
+        assert ["a", "b", "c"] == list(dict.fromkeys(names))
+        assert ["b"] == [name for name, one in zip(names, read, strict=True) if one.damage is not None]
+        assert [str(tmp_path / "b.parquet")] == [path for shard in shards for path, _ in shard.damaged()]
 
 
 def test_plan_same_inputs_and_options_gives_the_same_plan(reviews_file: Path, config: MakeConfig) -> None:
@@ -177,9 +186,10 @@ def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
     options = {"inputs": ("in",), "output": "out", "top_k": 10, **changes}  # 10 was the default
     plan, shards = make_plan(ScoreConfig.of(**options), "model")
     notices = SKIPPED if plan.notices else ()
-    damage = {shard.index: DAMAGED for shard in shards if shard.damage}
-    earlier = dataclasses.replace(plan, run_id="earlier", plan_hash=digest, notices=notices)
-    earlier_shards = [dataclasses.replace(shard, damage=damage.get(shard.index)) for shard in shards]
+    apart = planned_apart(plan, shards)[1]
+    damage = {shard.index: DAMAGED for shard in apart if shard.damage}
+    earlier = dataclasses.replace(plan, run_id="earlier", plan_hash=digest, notices=notices, shard_count=len(apart))
+    earlier_shards = [dataclasses.replace(shard, damage=damage.get(shard.index)) for shard in apart]
     write_plan(earlier, earlier_shards, "out")
 
     continued, same = resumed(plan, shards, "out")
@@ -187,7 +197,8 @@ def test_resumed_unchanged_inputs_of_an_earlier_version_continue_its_plan(
     assert (earlier, earlier_shards) == (continued, list(same))
     write_plan(continued, same, "out")
     assert continued == resumed(plan, shards, "out")[0]
-    assert (len(shards), shards.reviews) == (len(same), same.reviews)
+    assert (len(apart), apart.reviews) == (len(same), same.reviews)
+    assert len(shards) <= len(same)
 
 
 @pytest.mark.parametrize("limit", [None, 1, 7, 23, 40, 1_000])
@@ -207,8 +218,11 @@ def test_shards_iterated_again_are_the_same_and_their_reviews_add_up(
     assert len(shards) == plan.shard_count == len(list(shards))
     assert min(limit or 34, 34) == plan.reviews == sum(shards.reviews)
     for shard, reviews in zip(shards, shards.reviews, strict=True):
-        count = 0 if shard.damage else len(list(records(shard, plan.fields))[: shard.max_records])
+        chunks = list(read(shard, plan.fields))
+        damage = sum(rejection.offset is None for chunk in chunks for rejection in chunk.rejected)
+        count = sum(len(chunk.texts) + len(chunk.rejected) for chunk in chunks) - damage
         assert abs(count - reviews) <= (shard.format == "jsonl" and limit is None)  # which is estimated from bytes
+        assert len([*shard.damaged()]) == damage or limit is not None
 
 
 @pytest.mark.parametrize("ending", [".txt", ".jsonl"])

@@ -103,21 +103,22 @@ def test_resume_with_another_format_is_refused_by_that_option(reviews_file: Path
         (["good"] * 50, {}, False),  # and the file was cut short before
     ],
 )
+@pytest.mark.parametrize("shard_rows", [5, 1_000])  # each file in shards of its own, or both in one
 @pytest.mark.parametrize("where", ["first", "last"])
 def test_file_that_could_not_be_read_is_repaired_and_the_run_goes_on_to_the_same_rows(
-    texts: list[str], options: dict[str, object], same_date: bool, where: str, tmp_path: Path, config: Config,
-    output: Path,
+    texts: list[str], options: dict[str, object], same_date: bool, shard_rows: int, where: str, tmp_path: Path,
+    config: Config, output: Path,
 ) -> None:  # fmt: skip
     other, broken = (
         tmp_path / name for name in (("b.parquet", "a.parquet") if where == "first" else ("a.parquet", "b.parquet"))
     )
-    parquet(other, ["a bad film", "a good film"])
+    parquet(other, ["a bad film", "a good film"] * 3)  # more than fit into a shard of five
     whole = parquet(broken, texts, **options)
     broken.write_bytes(whole[:-8] + b"damaged!" if same_date else whole[:40])
     os.utime(broken, (1_000, 1_000))
-    job = config(tmp_path / "a.parquet", tmp_path / "b.parquet", run_id="r")
+    job = config(tmp_path / "a.parquet", tmp_path / "b.parquet", run_id="r", shard_rows=shard_rows)
     assert 1 == score_here(job)["counts"]["unreadable"]
-    marker = output / "shards" / ("00001.json" if where == "first" else "00000.json")
+    marker = output / "shards" / ("00001.json" if where == "first" and shard_rows == 5 else "00000.json")
     before = marker.stat().st_mtime_ns
 
     broken.write_bytes(whole)
@@ -125,8 +126,8 @@ def test_file_that_could_not_be_read_is_repaired_and_the_run_goes_on_to_the_same
     resumed = job.with_options(resume=True)
     manifest = score_here(resumed)
 
-    assert {"read": len(texts) + 2, "unreadable": 0}.items() <= manifest["counts"].items()
-    if same_date and not options:
+    assert {"read": len(texts) + 6, "unreadable": 0}.items() <= manifest["counts"].items()
+    if same_date and not options and shard_rows == 5:
         assert before == marker.stat().st_mtime_ns  # what was done is kept
     undisturbed = job.with_options(output=str(tmp_path / "undisturbed"))
     score_here(undisturbed)

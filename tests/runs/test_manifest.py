@@ -48,6 +48,16 @@ def test_verdict_on_counts_says_why_a_run_is_not_a_success(
     assert said == (why and why[: len(said or why)])
 
 
+@pytest.mark.parametrize(
+    ("counts", "success"),
+    [((3, 0, 3, 0, 3), True), ((0, 0, 0, 0, 0), True), ((3, 0, 3, 0, 2), False), ((3, 0, 3, 1, 3), False)],
+)
+def test_verdict_with_nothing_to_score_allowed_forgives_what_is_empty_and_nothing_else(
+    counts: tuple[int, ...], success: bool
+) -> None:
+    assert success == (verdict(dataclasses.asdict(Counts(*counts)), 0.01, False, allow_empty=True) is None)
+
+
 def finish(done: list[Summary], plan: Plan, artifact: Artifact, config: ScoreConfig) -> dict[str, Any]:
     """Commits with nothing but these."""
     total, parts = Total(), [part for summary in done for part in summary.parts]

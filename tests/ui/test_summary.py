@@ -35,6 +35,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "profile": {"run": profile, "training": profile},
         "timings": {"read": 1.0, "score": 6.0},
         "parts": [],
+        "inputs": [],
         "warnings": [],
         "notices": ["[b]: left out 2 x .csv"],
         "not_a_success": None,
