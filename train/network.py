@@ -66,7 +66,12 @@ def conicity(states: Any, mask: Any) -> Any:
 def map_batches(
     function: Callable[[Ids], Any], encoded: Sequence[Ids], batch_size: int = 128
 ) -> npt.NDArray[np.float32]:
-    """Applies a function of ids [B, T] to N reviews, in batches of similar length: float32[N, ...], in their order."""
+    """Applies a function of ids [B, T] to N reviews, in batches of similar length: float32[N, ...], in their order.
+
+    Without any reviews, that is float32[0].
+    """
+    if not len(encoded):
+        return np.zeros(0, np.float32)
     order = np.argsort([len(ids) for ids in encoded], kind="stable")
     batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
     by_length = np.concatenate([function(pad([encoded[i] for i in batch])).numpy() for batch in batches])

@@ -196,6 +196,8 @@ def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.N
 
     def blended(name: str, judged: str, truth: npt.NDArray[np.int8]) -> Doubles:
         able = [member for member in members if name in member]
+        if not len(able[0][name]):
+            return np.zeros(0)  # there are no texts without labels
         judge = _judge(np.stack([member[judged] for member in able], axis=1), truth, name == "crops")
         return np.asarray(judge.decision_function(np.stack([member[name] for member in able], axis=1)), np.float64)
 

@@ -11,6 +11,7 @@ from batch_scorer.errors import InputError, OptionError
 from tests.train.test_train import GOOD, examples, run, write
 from train.data import Examples
 from train.material.mixture import Soft, crops_of
+from train.network import map_batches
 from train.prepare import Prepared, from_texts
 from train.reading import Reading
 from train.teacher import Taught, Texts, linear, load, save, stacked
@@ -68,6 +69,16 @@ def test_member_that_may_know_the_training_reviews_by_heart_has_no_say_on_them()
     np.testing.assert_array_equal(alone.training, soft.training)
     assert np.corrcoef(strong["unlabelled"], soft.unlabelled)[0, 1] > 0.95
     assert np.corrcoef(strong["crops"], soft.crops)[0, 1] > 0.95
+
+
+def test_teacher_without_texts_without_labels_labels_the_training_reviews_alone() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 100).astype(np.int8)
+    known, none = 2.0 * labels - 1 + rng.normal(0, 1, 100), np.zeros(0)
+    member = {"unlabelled": none, "crops": none, **dict.fromkeys(("training", "validation", "validation_crops"), known)}
+    soft = stacked([member], labels, np.arange(100))
+    assert (100, 0, 0) == (len(soft.training), len(soft.unlabelled), len(soft.crops))
+    assert 0 == len(map_batches(lambda ids: pytest.fail("there is nothing to score"), []))
 
 
 def test_logits_are_stored_with_what_they_are_for(tmp_path: Path) -> None:
