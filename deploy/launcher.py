@@ -25,7 +25,7 @@ LEFT_OUT = {
     "worker_timeout": "it is for local processes; Dataflow watches its own workers",
     "log_file": "it would be a file on the launcher's disk, which is deleted; Dataflow keeps the log",
     **dict.fromkeys(
-        ("quiet", "verbose", "log_format"),
+        ("quiet", "verbose", "log_format", "as_json"),
         "the launcher ends when the job has been created; Dataflow itself reports on the job",
     ),
     "dry_run": "launching a template always creates a job",

@@ -220,4 +220,4 @@ def _words(rule: Rule) -> str:
     """What a word is to a model, in words."""
     if isinstance(rule, Splitting):
         return f"what stands between {rule.separators!r:.80}"
-    return "typographic apostrophes belong to words" if rule == APOSTROPHES else "letters, digits, ' and _"
+    return _WORDS.get(rule, "letters, digits, ' and _")

@@ -40,7 +40,7 @@ def test_benchmark_of_a_few_files_plans_and_folds_all_of_them_and_leaves_none(tm
     command.benchmark({"files": 7, "jsonl": 0, "parquet": 5}, 30, tmp_path / "scratch", tmp_path / "results", on)
 
     found = json.loads((tmp_path / "results" / "planning.json").read_text())
-    assert [("files", 7, 1), ("parquet", 5, 5)] == [(p["what"], p["files"], p["shards"]) for p in found["plans"]]
+    assert [("files", 7, 1), ("parquet", 5, 1)] == [(p["what"], p["files"], p["shards"]) for p in found["plans"]]
     assert [30] == [fold["shards"] for fold in found["folds"]]
     for ran in (*found["plans"], *found["folds"]):
         assert 0 < sum(ran["steps"].values()) <= ran["seconds"] + 0.1
@@ -48,7 +48,7 @@ def test_benchmark_of_a_few_files_plans_and_folds_all_of_them_and_leaves_none(tm
     assert [] == list((tmp_path / "scratch").iterdir())
     written = (tmp_path / "results" / "planning.md").read_text()
     assert 2 == written.count("| what | ")
-    assert "| parquet | 5 | 5 | " in written
+    assert "| parquet | 5 | 1 | " in written
 
 
 def test_measurement_that_fails_says_why() -> None:
