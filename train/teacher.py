@@ -155,9 +155,8 @@ def _network(
 def _logits(predict: Callable[[Sequence[Ids]], npt.NDArray[np.float32]], data: Prepared, texts: Texts) -> Logits:
     """The logits of a network for all texts but the training reviews."""
     out = {"validation": data.validation.pooled(predict(data.validation.ids))}
-    for name in ("unlabelled", "crops", "validation_crops"):
-        out[name] = predict(data.encode(getattr(texts, name))).astype(np.float64)
-    return out
+    others = {name: data.encode(getattr(texts, name)) for name in ("unlabelled", "crops", "validation_crops")}
+    return out | {name: predict(ids).astype(np.float64) for name, ids in others.items()}
 
 
 def linear(
