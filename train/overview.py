@@ -120,11 +120,9 @@ def overview(data: Prepared) -> Overview:
     trained = np.arange(len(labels)) < len(data.training)
     low, median, high = (round(n) for n in np.quantile(n_tokens, _MIDDLE).tolist())
     words_read = tokenizer.max_words * tokenizer.max_windows
-    read = int(data.validation.n_read.sum())
+    n_read = np.concatenate([side.n_read for side in sides])
     place = np.arange(len(labels))
-    seen = np.isin(found.near[~trained], found.near[trained])
-    if in_turn:
-        seen = np.zeros(len(data.validation), np.bool_)
+    none = np.zeros(len(data.validation), np.bool_)
     return Overview(
         training=len(data.training),
         validation=len(data.validation),
@@ -133,14 +131,14 @@ def overview(data: Prepared) -> Overview:
         positive=(float(data.training.labels.mean()), float(data.validation.labels.mean())),
         lengths=(low, median, high, int(n_tokens.max())),
         words_read=words_read,
-        longer=int((n_tokens > words_read).sum()),
+        longer=int((n_tokens > n_read).sum()),
         ids=len(data.vocabulary),
-        unknown=int(data.validation.count(OOV).sum()) / max(read, 1),
+        unknown=int(data.validation.count(OOV).sum()) / max(int(data.validation.n_ids.sum()), 1),
         repeated=int((found.same != place).sum()),
         contradictory=_contradictory(found, labels),
         near=int(((found.near != place) & (found.same == place)).sum()),
         seen_exactly=int(np.isin(found.same[~trained], found.same[trained]).sum()),
-        seen=seen,
+        seen=none if in_turn else np.isin(found.near[~trained], found.near[trained]),
         in_turn=in_turn,
         from_ids=not data.texts,
     )

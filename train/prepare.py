@@ -60,6 +60,11 @@ class Encoded:
         """Ids that are read of each review: int64[N]; as many as words, unless ids are of pieces."""
         return self.windows.ids_read
 
+    @property
+    def oov_rate(self) -> Doubles:
+        """The share of the ids that are read which stand for something unknown: float64[N]."""
+        return np.asarray(self.windows.unknown_ids / np.maximum(self.n_ids, 1))
+
     def subset(self, chosen: npt.NDArray[np.bool_]) -> Encoded:
         """The reviews where `chosen` (bool[N]) is true."""
         return Encoded(self.windows.rows(chosen), self.labels[chosen], self.n_tokens[chosen])

@@ -22,11 +22,15 @@ from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.subwords import SubwordTokenizer
 from batch_scorer.models.tokenizer import OOV, RESERVED
 from batch_scorer.models.units import PIECES
+from batch_scorer.scoring.chunk import Scorer
+from batch_scorer.scoring.review import explain_review
 from tests.train.test_train import run, write
-from train.data import Columns
+from train.data import Columns, Examples
 from train.evaluate.run import evaluate
 from train.material.word_classes import WordClass
+from train.page.words import explain
 from train.pieces import alphabet, count_words, learn
+from train.prepare import Prepared, encoded
 from train.reading import Reading, shared_counts, tokenizer_from
 
 # Parts of sentences, in the order in which a sentence has one of each.
@@ -69,6 +73,7 @@ def tokenizer_of(texts: tuple[str, ...], size: int) -> SubwordTokenizer:
 
 CODE = """
 import json, sys
+from train.page.words import explain
 from train.pieces import learn
 found = learn(json.loads(sys.stdin.read()), 200)
 print(json.dumps([found.vocabulary, found.scores]))
@@ -210,3 +215,17 @@ def test_notebook_reads_words_and_refuses_pieces(tmp_path: Path) -> None:
     result = run("--data", data, "--output", tmp_path / "m", "--preset", "notebook", "--tokenizer", "subwords")
     assert 2 == result.exit_code
     assert "the notebook's network reads words" in result.output
+
+
+def test_page_of_a_training_shows_words_with_the_sums_of_their_pieces(tiny_subwords: Artifact) -> None:
+    texts = ("goodness films are wonderful", "映画は最高です", "strange " * 30 + "plot")
+    labelled = Examples(("a", "b", "c"), texts, np.array([1, 1, 0], np.int8))
+    side, engine = encoded(labelled, tiny_subwords.tokenizer), ExactEngine(tiny_subwords)
+    counts = np.zeros(len(tiny_subwords.vocabulary), np.int64)
+    data = Prepared(tiny_subwords.tokenizer, counts, side, side, "", {"training": texts, "validation": texts})
+    for text, shown in zip(texts, explain(tiny_subwords, engine, data, np.arange(3)), strict=True):
+        wanted = [word for word in explain_review(text, Scorer(tiny_subwords, engine), 3).words if word.is_read]
+        assert [text[word.start : word.end].lower() for word in wanted] == list(shown.tokens)
+        assert [word.contribution for word in wanted] == pytest.approx(shown.contribution.tolist(), abs=1e-6)
+        assert [word.attention for word in wanted] == pytest.approx(shown.attention.tolist(), abs=1e-6)
+    assert 0 < side.oov_rate.max() <= 1

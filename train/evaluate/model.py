@@ -15,7 +15,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Engine
 from batch_scorer.models.windows import Windows
-from train.evaluate.scoring import score_reviews, scored
+from train.evaluate.scoring import explained, score_reviews
 
 Doubles = npt.NDArray[np.float64]
 
@@ -46,19 +46,7 @@ class Model:
 
         The latter are float64[n] each.
         """
-        windows = Windows.of(self.artifact.tokenizer, self._words(texts))
-        logits, parts = np.empty(len(windows)), dict[int, tuple[Doubles, Doubles]]()
-        for batch in scored(self.engine, windows.ids):
-            logits[batch.rows] = batch.scores.logit
-            scores = windows.by_word(batch.rows, batch.scores)
-            for column, row in enumerate(batch.rows.tolist()):
-                parts[row] = (scores.contribution[:, column], scores.attention[:, column])  # padding first
-        out: list[tuple[list[Doubles], list[Doubles]]] = [([], []) for _ in texts]
-        for window, (row, n, share) in enumerate(zip(windows.review, windows.n_words, windows.share, strict=True)):
-            for values, joined in zip(parts[window], out[row], strict=True):
-                joined.append(share * values[len(values) - n :])
-        words = [(np.concatenate(contribution), np.concatenate(attention)) for contribution, attention in out]
-        return windows.pool(logits), words
+        return explained(self.engine, Windows.of(self.artifact.tokenizer, self._words(texts)))
 
     def _words(self, texts: Sequence[str]) -> list[list[str]]:
         return [self.artifact.tokenizer.words(text) for text in texts]

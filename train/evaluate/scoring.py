@@ -33,6 +33,28 @@ def scored(engine: Engine, reviews: Sequence[Ids]) -> Iterator[ScoredBatch]:
         yield outcome
 
 
+def explained(engine: Engine, windows: Windows) -> tuple[Doubles, list[tuple[Doubles, Doubles]]]:
+    """Logits of N reviews before calibration, float64[N], and contribution and attention of each word that is read.
+
+    The latter are float64[n] each, of a review of n words; a word of several pieces has their sums.
+
+    Raises:
+        EngineError: the engine failed on a review.
+    """
+    logits, parts = np.empty(len(windows)), dict[int, tuple[Doubles, Doubles]]()
+    for batch in scored(engine, windows.ids):
+        logits[batch.rows] = batch.scores.logit
+        scores = windows.by_word(batch.rows, batch.scores)
+        for column, row in enumerate(batch.rows.tolist()):
+            parts[row] = (scores.contribution[:, column], scores.attention[:, column])  # padding first
+    out: list[tuple[list[Doubles], list[Doubles]]] = [([], []) for _ in range(windows.n_reviews)]
+    for window, (row, n, share) in enumerate(zip(windows.review, windows.n_words, windows.share, strict=True)):
+        for values, joined in zip(parts[window], out[row], strict=True):
+            joined.append(share * values[len(values) - n :])
+    words = [(np.concatenate(contribution), np.concatenate(attention)) for contribution, attention in out]
+    return windows.pool(logits), words
+
+
 def logits(
     engine: Engine, reviews: Sequence[Ids], on_done: Callable[[int, int], None] = lambda done, total: None
 ) -> npt.NDArray[np.float64]:

@@ -11,7 +11,6 @@ from batch_scorer.analysis.statistics import proportion
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Doubles, Engine
-from batch_scorer.models.tokenizer import OOV
 from batch_scorer.report import budget
 from batch_scorer.report.findings import LEAST_CERTAIN, MOST_SURPRISING, ListedWord, Reliability, Review, Slice
 from train.evaluate.quality import Answers, ece_by_chance, length_bounds, most_confident_mistakes, slices
@@ -73,10 +72,9 @@ def findings(artifact: Artifact, engine: Engine, data: Prepared, fitted: Fitted)
         EngineError: the model fails on a review.
     """
     side, ids = data.validation, data.validation_ids or [f"review {i}" for i in range(len(data.validation))]
-    unknown = side.count(OOV) / np.maximum(side.n_read, 1)
     temperatures = fitted.temperatures(side)
     answers = Answers(
-        ids, side.labels, fitted.validation_logits, side.n_tokens, unknown, temperatures, artifact.threshold
+        ids, side.labels, fitted.validation_logits, side.n_tokens, side.oov_rate, temperatures, artifact.threshold
     )
     log_odds = answers.logits / temperatures - np.log(artifact.threshold / (1 - artifact.threshold))
     uncertain = sorted(range(len(side)), key=lambda i: (abs(log_odds[i]), ids[i]))[:LISTED]

@@ -63,7 +63,7 @@ def render(
         identity=[
             ("Model", artifact.model_id),
             ("Network", _network(artifact)),
-            ("Reads", in_words({"max_words": data.tokenizer.max_words, "max_windows": data.tokenizer.max_windows})),
+            ("Reads", in_words(manifest["tokenizer"])),
             *([("Epoch", f"{fitted.epoch} of {max(line.epoch for line in measured)}")] if measured else []),
         ],
         data_facts=[(name.capitalize(), text) for name, text in seen.facts()],

@@ -5,7 +5,7 @@ The engine is that of a job, and so are the figures: `logit = bias + sum of cont
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from batch_scorer.analysis.statistics import Z
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Doubles, Engine
-from train.evaluate.scoring import scored
+from train.evaluate.scoring import explained
 from train.prepare import Prepared
 
 TOP = 20  # words in each direction
@@ -67,35 +67,20 @@ def explain(artifact: Artifact, engine: Engine, data: Prepared, rows: npt.NDArra
     chosen = np.zeros(len(data.validation), np.bool_)
     chosen[rows] = True
     windows = data.validation.subset(chosen).windows
-    logits, parts = np.zeros(len(windows)), dict[int, tuple[Doubles, Doubles]]()
-    for batch in scored(engine, windows.ids):
-        for column, window in enumerate(batch.rows.tolist()):
-            # The words come last, after the start mark and, without a mask, padding.
-            n, share = int(windows.n_words[window]), windows.share[window]
-            words = slice(len(batch.scores.attention) - n, None)
-            logits[window] = batch.scores.logit[column]
-            parts[window] = (
-                batch.scores.attention[words, column] * share,
-                batch.scores.contribution[words, column] * share,
-            )
-    pooled, of_review = windows.pool(logits), defaultdict[int, list[int]](list)
-    for window, review in enumerate(windows.review.tolist()):
-        of_review[review].append(window)
-    explained = []
-    for review, row in enumerate(rows.tolist()):
-        attention, contribution = (np.concatenate([parts[window][at] for window in of_review[review]]) for at in (0, 1))
-        ids = np.concatenate([windows.ids[w][len(windows.ids[w]) - windows.n_words[w] :] for w in of_review[review]])
-        tokens = _tokens(artifact, data, row, ids)
-        explained.append(Explained(row, tokens, attention, contribution, float(pooled[review])))
-    return explained
+    logits, words = explained(engine, windows)
+    found = []
+    for review, (row, (contribution, attention)) in enumerate(zip(rows.tolist(), words, strict=True)):
+        tokens = _tokens(artifact, data, row, windows.ids[review])
+        read = tokens[len(tokens) - len(contribution) :]
+        found.append(Explained(row, read, attention, contribution, float(logits[review])))
+    return found
 
 
 def _tokens(artifact: Artifact, data: Prepared, row: int, ids: npt.NDArray[np.int32]) -> Sequence[str]:
-    """The words that are read of a review; where its text is not known, they are those of its ids."""
+    """The words of a review; where its text is not known, those of its ids, which are all in one window then."""
     if not data.texts:
         return [artifact.vocabulary[i] for i in ids.tolist()]
-    tokens = artifact.tokenizer.words(data.texts["validation"][row])
-    return tokens[len(tokens) - len(ids) :]
+    return artifact.tokenizer.words(data.texts["validation"][row])
 
 
 def effects(reviews: Sequence[Explained]) -> tuple[list[WordEffect], list[WordEffect]]:
