@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from batch_scorer.models.calibration import Calibration
 from batch_scorer.models.network import Architecture, Floats
-from batch_scorer.models.tokenizer import OOV
 from train.material.mixture import labelled
 from train.material.parts import Parts
 from train.metrics import fit_temperature, metrics
@@ -45,7 +44,7 @@ class Fitted:
         """What the logits of N reviews are divided by: float64[N]."""
         if self.calibration is None:
             return np.full(len(side), self.temperature)
-        return self.calibration.temperature(side.n_ids, side.count(OOV) / np.maximum(side.n_ids, 1))
+        return self.calibration.temperature(side.n_ids, side.oov_rate)
 
 
 def fit(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from batch_scorer.models.network import Architecture, Floats
+from batch_scorer.models.tokenizer import OOV, START
 from train.data import Ids, pad
 from train.lstm import TrainedClassifier
 
@@ -30,6 +31,28 @@ def normalised(embedding: Any, frequency: Any) -> Any:
     mean = tf.reduce_sum(frequency * embedding, axis=0)
     variance = tf.reduce_sum(frequency * tf.square(embedding - mean), axis=0)
     return (embedding - mean) * tf.math.rsqrt(variance + 1e-6)
+
+
+def without_words(ids: Any, seeds: Any, share: float) -> Any:
+    """Ids in which a share of the words, drawn at random, is replaced by the unknown one: int32[B, T]."""
+    dropped = tf.random.stateless_uniform(tf.shape(ids), seeds) < share
+    return tf.where(dropped & (ids > START), OOV, ids)
+
+
+def without_values(embedded: Any, seeds: Any, share: float) -> Any:
+    """Embeddings of which a share of the values, drawn at random, is 0 and the rest larger: [B, T, E]."""
+    keep = tf.random.stateless_uniform(tf.shape(embedded), seeds) >= share
+    return embedded * tf.cast(keep, tf.float32) / (1 - share)
+
+
+def worst_step(slope: Any, size: float) -> Any:
+    """The step of a text's embeddings, of this L2 norm, that raises the loss most (Miyato et al. 2017, eq. 6 and 7).
+
+    Args:
+        slope: gradient of the loss by the embeddings, [B, T, E].
+    """
+    norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
+    return tf.stop_gradient(size * slope / norm)
 
 
 def update_statistics(batch_norm: Any, context: Any, share: float = 0.01) -> None:

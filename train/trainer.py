@@ -17,11 +17,20 @@ import tensorflow as tf
 
 from batch_scorer.models.keras_model import ReviewClassifier
 from batch_scorer.models.network import Architecture, Floats
-from batch_scorer.models.tokenizer import OOV, PAD, START
+from batch_scorer.models.tokenizer import PAD
 from train.data import Ids, pad
 from train.lstm import TrainedClassifier
 from train.material.parts import Part, batches
-from train.network import conicity, map_batches, normalised, random_embedding, update_statistics
+from train.network import (
+    conicity,
+    map_batches,
+    normalised,
+    random_embedding,
+    update_statistics,
+    without_values,
+    without_words,
+    worst_step,
+)
 
 STATISTICS = ("batch_norm.mean", "batch_norm.variance")
 
@@ -120,13 +129,11 @@ class Trainer:
         variables = network.trainable_variables
         seeds = tf.stack([tf.cast(self.taken, tf.int32), self.seed])
         mask = ids != PAD
-        dropped = tf.random.stateless_uniform(tf.shape(ids), seeds) < r.word_dropout
-        ids = tf.where(dropped & (ids > START), OOV, ids)
+        ids = without_words(ids, seeds, r.word_dropout)
 
         def embed() -> Any:
             embedded = tf.gather(normalised(network.embedding.embeddings, self.frequency), ids)  # [B, T, E]
-            keep = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
-            return embedded * tf.cast(keep, tf.float32) / (1 - r.embedding_dropout)
+            return without_values(embedded, seeds + 1, r.embedding_dropout)
 
         def loss_of(embedded: Any) -> tuple[Any, Any, Any]:
             context, _, states = network.attend(embedded, mask, training=True)
@@ -140,10 +147,9 @@ class Trainer:
             objective = loss + r.diversity * conicity(states, mask) if r.diversity else loss
         slope, *gradients = tape.gradient(objective, [embedded, *variables])
         if r.perturbation and adversarial:
-            # A second pass after the worst small step of each review's embeddings (Miyato et al. 2017, eq. 6-8).
-            norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
+            # A second pass after the worst small step of each review's embeddings (Miyato et al. 2017, eq. 8).
             with tf.GradientTape() as tape:
-                worst, _, _ = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
+                worst, _, _ = loss_of(embed() + worst_step(slope, r.perturbation))
             second = tape.gradient(worst, variables)
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         update_statistics(network.batch_norm, context)

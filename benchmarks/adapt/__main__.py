@@ -13,12 +13,14 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from train.adapt.table import quality
 from train.data import Columns, Examples, read_examples
-from train.metrics import Doubles, auc, expected_calibration_error, log_losses
+from train.metrics import Doubles
 
 SIZES = (50, 100, 300, 1_000, 0)  # labels; 0 is all there are
 RESAMPLES = 300
 FEWEST = 8  # of either label, as `train --start-from` asks for
+MEASURES = {"AUC": "auc", "balanced accuracy": "balanced", "log loss": "log_loss", "ECE": "ece"}
 LOWER_IS_BETTER = {"AUC": False, "balanced accuracy": False, "log loss": True, "ECE": True}
 
 
@@ -61,13 +63,8 @@ class Domain:
 
 def measures(logits: Doubles, labels: npt.NDArray[np.int8]) -> dict[str, float]:
     """AUC, balanced accuracy, log loss in nats, and ECE by confidence in 15 bins."""
-    right = (logits >= 0) == (labels == 1)
-    return {
-        "AUC": auc(logits, labels),
-        "balanced accuracy": float(np.mean([right[labels == y].mean() for y in (0, 1)])),
-        "log loss": float(log_losses(logits, labels).mean()),
-        "ECE": expected_calibration_error(1 / (1 + np.exp(-logits)), labels),
-    }
+    found = quality(logits, labels)
+    return {name: found[measure] for name, measure in MEASURES.items()}
 
 
 def summary(draws: Mapping[str, Sequence[Doubles]], labels: npt.NDArray[np.int8], seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from batch_scorer.models.artifact import SHIPPED, Artifact, load
 from batch_scorer.models.network import Architecture
-from batch_scorer.models.tokenizer import MAX_IDS, MAX_WORDS, OOV
+from batch_scorer.models.tokenizer import MAX_IDS, MAX_WORDS
 from train import fit, trainer
 from train.adapt.blend import folds_of
 from train.adapt.fitting import Folds, adapt
@@ -39,8 +39,7 @@ def shipped(examples: Examples, texts: Sequence[str], seed: int) -> Doubles:
     """The shipped model as it is, which looks at no label."""
     model = load(SHIPPED)
     side = encoded(_unlabelled(texts), model.tokenizer)
-    read = side.n_ids
-    temperatures = model.temperatures(read, side.count(OOV) / np.maximum(read, 1))
+    temperatures = model.temperatures(side.n_ids, side.oov_rate)
     return side.pooled(predictor(model.architecture, model.tensors)(side.ids)) / temperatures
 
 

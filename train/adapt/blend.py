@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -124,8 +125,6 @@ def folds_of(texts: Sequence[str], labels: npt.NDArray[np.int8], count: int) -> 
         >>> folds_of(["a", "b", "a", "c", "d"], np.array([1, 0, 1, 1, 0], np.int8), 2).tolist()
         [1, 1, 1, 0, 0]
     """
-    from hashlib import sha256
-
     first: dict[str, int] = {}
     for text, label in zip(texts, labels.tolist(), strict=True):
         first.setdefault(text, label)

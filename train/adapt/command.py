@@ -166,7 +166,7 @@ def _tell(run: Run, examples: Examples, adapted: Adapted, lines: list[Line], sai
     """Says what came of it, and keeps it as `adapted.json` in the work directory."""
     how = "given for validation" if examples.given is not None else "scored by networks that were not fitted to them"
     say("")
-    say(f"{int(adapted.held_out.sum()):,} labelled texts, {how}:")
+    say(f"{int(adapted.folds.measured.sum()):,} labelled texts, {how}:")
     for line in ("", *table(lines), "", *said):
         say(line)
     say(
@@ -174,7 +174,7 @@ def _tell(run: Run, examples: Examples, adapted: Adapted, lines: list[Line], sai
         f"{adapted.correction.scale:.2f}, and {adapted.correction.shift:+.2f} is added to each logit."
     )
     kept = {
-        "labels": len(examples), "held_out": int(adapted.held_out.sum()), "share": adapted.share,
+        "labels": len(examples), "held_out": int(adapted.folds.measured.sum()), "share": adapted.share,
         "correction": dataclasses.asdict(adapted.correction),
         "models": [{"name": line.name, **line.quality} for line in lines], "verdict": said,
     }  # fmt: skip

@@ -34,21 +34,18 @@ class Adapted:
 
     Args:
         fitted: the weights and their calibration.
-        tokenizer: with the grown vocabulary.
         share: how much of the new weights there is in `fitted`.
         correction: what was done to bias and temperature.
-        held_out: bool[N], the texts that a network was not fitted to, and so all that follows is about.
+        folds: which texts the networks were fitted to; all that follows is about those in `folds.measured`.
         before, after: logits over temperatures of these texts, by the model as it was, and by adapted ones.
         curve: the same as `after` by networks that were fitted to a part of the labels, by that part; NaN for the texts
             of other folds.
     """
 
     fitted: Fitted
-    tokenizer: Tokenizer
     share: float
     correction: Correction
-    held_out: npt.NDArray[np.bool_]
-    fold: npt.NDArray[np.int64]
+    folds: Folds
     before: Doubles
     after: Doubles
     curve: Mapping[float, Doubles]
@@ -112,7 +109,7 @@ def adapt(
     architecture = dataclasses.replace(start.architecture, vocabulary_size=len(tokenizer.vocabulary))
     embedding = with_new_words(start.tensors["embedding"], tokenizer, [*texts.ids, *further])
     tuner = Tuner(recipe, architecture, {**start.tensors, "embedding": embedding}, texts.ids)
-    temperatures = _temperatures(start, texts)
+    temperatures = start.temperatures(texts.n_ids, texts.oov_rate)
     networks = [_fitted(tuner, texts, ~folds.held_out(k), k, f"{ADAPTING} {k + 1}", run) for k in range(folds.networks)]
     held_out = _held_out(tuner, texts, networks, folds, temperatures)
     line, correction = held_out.choose()
@@ -123,12 +120,7 @@ def adapt(
     fitted = _calibrated(start, texts.subset(measured), tensors, held_out.logits[line] + correction.shift, correction)
     before = _unadapted(tuner, start, texts.subset(measured))
     curve = _curve(tuner, texts, folds, temperatures, run) if recipe.curve and folds.networks > 1 else {}
-    return Adapted(fitted, tokenizer, SHARES[line], correction, measured, folds.of, before, held_out.adapted(), curve)
-
-
-def _temperatures(model: Artifact, texts: Encoded) -> Doubles:
-    read = texts.n_ids
-    return model.temperatures(read, texts.count(OOV) / np.maximum(read, 1))
+    return Adapted(fitted, SHARES[line], correction, folds, before, held_out.adapted(), curve)
 
 
 def _unadapted(tuner: Tuner, start: Artifact, texts: Encoded) -> Doubles:
@@ -136,7 +128,7 @@ def _unadapted(tuner: Tuner, start: Artifact, texts: Encoded) -> Doubles:
     known = len(start.vocabulary)
     ids = [np.where(window < known, window, OOV) for window in texts.ids]
     texts = dataclasses.replace(texts, windows=dataclasses.replace(texts.windows, ids=ids))
-    return texts.pooled(tuner.logits(tuner.start, ids)) / _temperatures(start, texts)
+    return texts.pooled(tuner.logits(tuner.start, ids)) / start.temperatures(texts.n_ids, texts.oov_rate)
 
 
 def _fitted(tuner: Tuner, texts: Encoded, chosen: npt.NDArray[np.bool_], turn: int, stage: str, run: Run) -> Weights:
@@ -206,7 +198,7 @@ def _calibrated(start: Artifact, texts: Encoded, tensors: Weights, logits: Doubl
         grid = np.clip(np.array(calibration.grid) * correction.scale, 1e-3, 1e3)
         lines = tuple(tuple(float(f"{t:.4g}") for t in line) for line in grid.tolist())
         calibration = Calibration(calibration.words, calibration.oov_rate, lines)
-    temperature = float(start.manifest["temperature"]) * correction.scale
+    temperature = start.temperature * correction.scale
     fitted = Fitted(tensors, 1, temperature, {}, logits, calibration)
     temperatures = fitted.temperatures(texts)
     quality = metrics(logits / temperatures, texts.labels, 1.0)

@@ -86,11 +86,11 @@ def linear_model(texts: Sequence[str], labels: npt.NDArray[np.int8]) -> Any:
 def linear_logits(examples: Examples, adapted: Adapted) -> Doubles:
     """The log odds that a linear model gives to the held-out texts, fitted to the same labels each time: float64[N]."""
     out = np.full(len(examples), np.nan)
-    for fold in sorted(set(adapted.fold[adapted.held_out].tolist())):
-        mine = adapted.fold == fold
+    for network in range(adapted.folds.networks):
+        mine = adapted.folds.held_out(network)
         others = examples.subset(~mine)
         out[mine] = linear_model(others.texts, others.labels).decision_function(examples.subset(mine).texts)
-    return out[adapted.held_out]
+    return out[adapted.folds.measured]
 
 
 def quality(logits: Doubles, labels: npt.NDArray[np.int8]) -> dict[str, float]:
@@ -101,7 +101,7 @@ def quality(logits: Doubles, labels: npt.NDArray[np.int8]) -> dict[str, float]:
 
 def lines_of(examples: Examples, adapted: Adapted, linear: Doubles) -> list[Line]:
     """A line for each model: as it was, adapted, linear; and those of the learning curve, all for the same texts."""
-    labels = examples.labels[adapted.held_out]
+    labels = examples.labels[adapted.folds.measured]
     lines = [
         Line("as it was", quality(adapted.before, labels)),
         Line("adapted", quality(adapted.after, labels)),
@@ -133,7 +133,7 @@ def table(lines: Sequence[Line]) -> list[str]:
 
 def verdict(examples: Examples, adapted: Adapted, linear: Doubles) -> list[str]:
     """In words: whether adapting helps, whether a linear model does better, and whether more labels would help."""
-    labels = examples.labels[adapted.held_out]
+    labels = examples.labels[adapted.folds.measured]
     before, after, other = (log_losses(logits, labels) for logits in (adapted.before, adapted.after, linear))
     gain, lead = Change.of(before, after), Change.of(other, after)
     said = []

@@ -22,7 +22,7 @@ from batch_scorer.models.tokenizer import OOV, PAD, START
 from train.data import Ids, pad
 from train.lstm import TrainedClassifier
 from train.material.parts import Part, batches
-from train.network import map_batches
+from train.network import map_batches, without_values, without_words, worst_step
 
 WARM_UP = 10  # steps over which the rate rises: Adam's first steps rely on very few texts
 
@@ -152,13 +152,11 @@ class Tuner:
         r, network, variables = self.recipe, self._network, self._variables
         seeds = tf.stack([self._taken, r.seed + self._turn])
         mask = ids != PAD
-        dropped = tf.random.stateless_uniform(tf.shape(ids), seeds) < r.word_dropout
-        ids = tf.where(dropped & (ids > START), OOV, ids)
+        ids = without_words(ids, seeds, r.word_dropout)
 
         def embed() -> Any:
             embedded = network.embedding(ids)  # [B, T, E]
-            keep = tf.random.stateless_uniform(tf.shape(embedded), seeds + 1) >= r.embedding_dropout
-            return embedded * tf.cast(keep, tf.float32) / (1 - r.embedding_dropout)
+            return without_values(embedded, seeds + 1, r.embedding_dropout)
 
         def loss_of(embedded: Any) -> Any:
             logits = network.decide(network.attend(embedded, mask, training=True)[0])
@@ -169,10 +167,9 @@ class Tuner:
             loss = loss_of(embedded)
         slope, *gradients = map(tf.convert_to_tensor, tape.gradient(loss, [embedded, *variables]))
         if r.perturbation:
-            # A second pass after the worst small step of each text's embeddings (Miyato et al. 2017, eq. 6-8).
-            norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2], keepdims=True) + 1e-24)
+            # A second pass after the worst small step of each text's embeddings (Miyato et al. 2017, eq. 8).
             with tf.GradientTape() as tape:
-                worst = loss_of(embed() + tf.stop_gradient(r.perturbation * slope / norm))
+                worst = loss_of(embed() + worst_step(slope, r.perturbation))
             second = map(tf.convert_to_tensor, tape.gradient(worst, variables))
             gradients = [a + b for a, b in zip(gradients, second, strict=True)]
         self._optimizer.apply_gradients(zip(gradients, variables, strict=True))

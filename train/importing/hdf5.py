@@ -134,7 +134,7 @@ class _Reader:
         wrong = ~(np.abs(array) <= LARGEST_WEIGHT)  # NaN is not
         if wrong.any() and "seed" not in path:
             raise refuse(
-                "a weight is no number that a score can be computed with",
+                "a weight is not a number that a score can be computed with",
                 f"{self._where}, {path:.200}",
                 f"weights from {-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
                 array[wrong].flat[0],

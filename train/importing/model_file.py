@@ -58,7 +58,7 @@ def read_model(path: Path, config: Path | None) -> ModelFile:
         config: the configuration as JSON, of a file that holds weights only.
 
     Raises:
-        InputError: it is no model, or one that is damaged, too large, or not made of layers.
+        InputError: it is not a model, or it is damaged, too large, or not made of layers.
     """
     first, sha256 = _look(path)
     given = parse_json(_bytes(config), str(config)) if config else None

@@ -165,11 +165,9 @@ def test_verdict_says_whether_adapting_helps(before: float, after: float, words:
     ]
     of = fitting.Adapted(
         None,
-        None,
         1.0,
         fitting.Correction(),
-        np.ones(100, np.bool_),
-        np.zeros(100, np.int64),
+        fitting.Folds(np.zeros(100, np.int64), 1),
         *sides,
         {},  # type: ignore[arg-type]
     )
