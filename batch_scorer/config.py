@@ -43,6 +43,8 @@ class InputConfig:
         escape: before a character of CSV files that stands for itself; None if there is no such character.
         columns: the names of all columns of CSV files that have no header; none if they have one.
         limit: score only the first so many records.
+        after: earlier runs, or folders of them; files that they have read to the end and that have not changed since
+            are passed over.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
         null_values: texts that stand for none, `n/a` for instance; blanks around a text do not count.
         sheet: of Excel workbooks; None is the first.
@@ -62,6 +64,7 @@ class InputConfig:
     columns: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
     sheet: str | None = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

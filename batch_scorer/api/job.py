@@ -40,6 +40,7 @@ class JobOptions(TypedDict, total=False):
     max_text_bytes: int
     null_values: Sequence[str]
     sheet: str
+    after: Path | Sequence[Path]
     resume: bool
     overwrite: bool
     top_k: int
@@ -124,6 +125,9 @@ def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, A
     paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
     keep = given["keep"]
     specs = [f"{name}={new}" for name, new in keep.items()] if isinstance(keep, Mapping) else list(keep)
+    if "after" in given:
+        places = given["after"]
+        given["after"] = tuple(os.fspath(place) for place in ([places] if isinstance(places, str) else places))
     if isinstance(given.get("columns"), str):
         given["columns"] = column_names(given["columns"])
     command = _command(paths, os.fspath(output), {**given, "keep": specs})
@@ -154,6 +158,8 @@ def _command(paths: Sequence[str], output: str, options: Mapping[str, Any]) -> t
             words += [option, ",".join(value)] if value else []
         elif name == "null_values":
             words += [option, ",".join(value)]
+        elif name == "after":
+            words += [word for place in value for word in (option, place)]
         elif value is True:
             words.append(option)
         elif name != "beam_options" and value not in (None, False) and value != getattr(InputConfig, name, None):

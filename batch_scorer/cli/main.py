@@ -75,6 +75,8 @@ def main() -> None:
 @option(_FIRST, "--dry-run", is_flag=True,
         help="Show what would be done and how long it would take; write nothing.")  # fmt: skip
 @reading_options(_INPUT)
+@option(_INPUT, "--after", multiple=True, metavar="OUT", shell_complete=completion.directories,
+        help="Pass over files that an earlier run, or the runs in a folder, have read; may be repeated.")  # fmt: skip
 @option(_OUTPUT, "--resume", is_flag=True, help="Continue an unfinished run in --output; start it if there is none.")
 @option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @option(

@@ -17,6 +17,7 @@ from batch_scorer.escape import counted, short
 from batch_scorer.formats import foreign
 from batch_scorer.formats.table import FORMATS, SUFFIXES, format_of
 from batch_scorer.planning.places import Places, is_inside, read_again
+from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.planning.tables import Tables
 from batch_scorer.storage import StoredFile
 
@@ -42,8 +43,11 @@ class Listing:
         return zip(self.files, self.formats, strict=True)
 
 
-def list_inputs(config: ScoreConfig) -> Listing:
+def list_inputs(config: ScoreConfig, before: ReadBefore = NOTHING) -> Listing:
     """Finds the files of each input, and their formats; an empty output directory stands for none.
+
+    Args:
+        before: what earlier runs have read; it is passed over.
 
     Raises:
         InputError: an input matches nothing and --allow-empty, which makes that a notice, is not given; a file's format
@@ -53,7 +57,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
     files: list[StoredFile] = []
     formats: list[str] = []
     summaries: list[dict[str, Any]] = []
-    notices: list[str] = []
+    notices = [*before.notices]
     output = config.output.directory
     places, tables, earlier = Places(output), Tables(), set[str]()
     for pattern in config.input.paths:
@@ -68,6 +72,9 @@ def list_inputs(config: ScoreConfig) -> Listing:
             if storage.is_hidden(name) and (whole_directory or (file.path != pattern and format_of(name) is None)):
                 continue
             kind = _format(name, config.input)
+            if kind is not None and before.has(file):
+                matches.pass_over(file)
+                continue
             matches.add(file, name, kind)
             if kind is None:
                 continue
@@ -93,8 +100,7 @@ def list_inputs(config: ScoreConfig) -> Listing:
         if twice:
             are = "is in an earlier input too and is" if twice == 1 else "are in an earlier input too and are"
             notices.append(f"{pattern}: {counted(twice, 'file')} {are} scored once")
-        for link, count in matches.links.items():
-            notices.append(f"{pattern}: skipped {counted(count, link)} to other files of this input")
+        notices += (f"{pattern}: {remark}" for remark in matches.remarks())
         earlier |= here
         summaries.append(matches.summary(pattern))
     return Listing(tuple(files), tuple(formats), tuple(summaries), tuple(notices))
@@ -129,6 +135,12 @@ class _Matches:
         self.strange: str | None = None  # the first such file
         self.links = Counter[str]()  # other names of the same files, by kind
         self._size_bytes, self._digest = 0, hashlib.sha256()
+        self.passed_files, self._passed_bytes = 0, 0
+
+    def pass_over(self, file: StoredFile) -> None:
+        """Counts a file that an earlier run has read."""
+        self.passed_files += 1
+        self._passed_bytes += file.size_bytes
 
     def add(self, file: StoredFile, name: str, kind: str | None) -> None:
         if not self._skips and (ending := foreign.ending_of(name)):
@@ -142,13 +154,22 @@ class _Matches:
         described = f"{file.path}\0{file.size_bytes}\0{file.modified}\n"
         self._digest.update(described.encode("utf-8", "surrogateescape"))
 
+    def remarks(self) -> Iterator[str]:
+        """What to say of files that are not read."""
+        if self.passed_files:
+            yield f"passed over {counted(self.passed_files, 'file')} that earlier runs have read, unchanged since"
+        for link, count in self.links.items():
+            yield f"skipped {counted(count, link)} to other files of this input"
+
     def summary(self, pattern: str) -> dict[str, Any]:
+        passed_over = {"files": self.passed_files, "bytes": self._passed_bytes}
         return {
             "input": pattern,
             "formats": dict(sorted(self.kinds.items())),
             "files": self.kinds.total(),
             "bytes": self._size_bytes,
             "fingerprint": self._digest.hexdigest(),
+            **({"passed_over": passed_over} if self.passed_files else {}),
         }
 
 
@@ -168,7 +189,7 @@ def _without_files(
     pattern: str, matches: _Matches, skipped: str, is_directory: bool, allow_empty: bool
 ) -> Iterator[str]:
     """A notice if an input has no file to read and need not have any; raises InputError if it has to."""
-    if matches.kinds:
+    if matches.kinds or matches.passed_files:
         return
     if allow_empty:
         yield f"{pattern}: {_nothing_in(pattern, is_directory)}, so nothing of it is scored"

@@ -80,6 +80,13 @@ def check_options(config: ScoreConfig) -> None:
         "log-file": config.messages.log_file,
     }.items():
         check_given(name, word)
+    for place in config.input.after:
+        check_given("after", place)
+        if is_inside(place, config.output.directory):
+            raise OptionError(
+                "a run cannot come after itself", where=f"--after {place}", got=f"--output {config.output.directory}",
+                fix="give the outputs of earlier runs, or a folder that holds them",
+            )  # fmt: skip
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
     _check_range("top-k", config.scoring.top_k, 0, LARGEST_COUNT)

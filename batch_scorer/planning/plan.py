@@ -19,6 +19,7 @@ from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.columns import Say, say_nothing
 from batch_scorer.planning.kept import KeptColumns
 from batch_scorer.planning.listing import list_inputs
+from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.planning.shards import Files, Shards
 
 SHARDS_AT_LEAST = 64  # enough that a medium-sized corpus keeps a cluster busy
@@ -43,6 +44,7 @@ class Plan:
         reviews: the number of reviews; an estimate if `estimated`.
         inputs: for each argument, what it matched, in files and bytes, and a fingerprint.
         notices: what the user should know about the inputs.
+        after: earlier runs, by output and run_id, whose files were passed over.
     """
 
     run_id: str
@@ -59,6 +61,7 @@ class Plan:
     estimated: bool
     inputs: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
+    after: tuple[dict[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """`plan.json`, without the names of the pieces."""
@@ -88,6 +91,7 @@ class Plan:
             "estimated": self.estimated,
             "inputs": list(self.inputs),
             "notices": list(self.notices),
+            **({"after": list(self.after)} if self.after else {}),
         }
 
 
@@ -100,20 +104,23 @@ def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
     yield "sheet", fields.sheet, None
 
 
-def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tuple[Plan, Shards]:
+def make_plan(
+    config: ScoreConfig, model_id: str, say: Say = say_nothing, before: ReadBefore = NOTHING
+) -> tuple[Plan, Shards]:
     """Lists the inputs and cuts them into shards.
 
     Args:
         say: called now and then with what is being done.
+        before: what earlier runs have read; it is passed over.
 
     Raises:
         InputError: nothing matches, a column is missing or has the wrong type, or a file's format is not known.
         OutputError: the output is inside an input, or an input inside the output.
     """
     say("listing the inputs")
-    listing = list_inputs(config)
+    listing = list_inputs(config, before)
     fields, files = Fields.of(config.input), Files(listing)
-    kept = KeptColumns(fields, config.job.allow_empty)
+    kept = KeptColumns(fields, config.job.allow_empty or bool(before.stamps))
     for file in columns.look_into(listing, fields, say):
         files.add(kept.add(file))
     fields = dataclasses.replace(fields, kept_schema=kept.schema())
@@ -140,6 +147,7 @@ def make_plan(config: ScoreConfig, model_id: str, say: Say = say_nothing) -> tup
             *files.remarks,
             *kept.notices(),
         ),
+        after=before.runs,
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards
@@ -150,6 +158,12 @@ def planned_apart(plan: Plan, shards: Shards) -> tuple[Plan, Shards]:
     shards = shards.apart()
     plan = dataclasses.replace(plan, shard_count=len(shards))
     return dataclasses.replace(plan, plan_hash=plan_hash(plan, shards)), shards
+
+
+def passed_over(plan: Plan) -> dict[str, int]:
+    """Files and bytes that a run did not open, since earlier ones had read them."""
+    per_input = [found["passed_over"] for found in plan.inputs if "passed_over" in found]
+    return {name: sum(one[name] for one in per_input) for name in ("files", "bytes")}
 
 
 def plan_hash(plan: Plan, shards: Iterable[Shard]) -> str:

@@ -34,6 +34,7 @@ from batch_scorer.runners.result import (
     unreadable_files,
 )
 from batch_scorer.runs import directory, layout
+from batch_scorer.runs.earlier import Earlier
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -82,7 +83,9 @@ def plan_job(config: ScoreConfig, on_event: OnEvent = ignore) -> PlannedJob:
     model = artifact.load(config.scoring.model or artifact.SHIPPED)
     engine.check_precision(model, config.scoring.precision)
     check_kept(config.input.kept, model.optional_columns)
-    plan, shards = make_plan(config, model.model_id, lambda words: on_event(Event("step", words)))
+    earlier = Earlier.of(config)
+    plan, shards = make_plan(config, model.model_id, lambda words: on_event(Event("step", words)), earlier.read)
+    earlier.check(plan)
     plan, shards = directory.prepare(config.output, plan, shards)
     importing = time.monotonic()
     beam_options = beam_options or _beam_options(config)

@@ -21,7 +21,7 @@ from batch_scorer.escape import counted
 from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.tokenizer_schema import words_settings
-from batch_scorer.planning.plan import Plan
+from batch_scorer.planning.plan import Plan, passed_over
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.markers import Summary
@@ -56,10 +56,12 @@ def _all_empty(counts: Mapping[str, int]) -> str:
     return f"nothing was scored: {empty:,} of {read} had no text, or none with words"
 
 
-def _nothing_scored(counts: Mapping[str, int], is_success: bool) -> list[str]:
+def _nothing_scored(counts: Mapping[str, int], is_success: bool, passed_over: int = 0) -> list[str]:
     """A notice for a run that succeeded without a row: it may have been pointed at the wrong place."""
     if counts["scored"] or counts["unreadable"] or not is_success:
         return []
+    if not counts["read"] and passed_over:
+        return ["nothing was scored: the inputs have nothing new"]
     if not counts["read"]:
         return ["nothing was scored: the inputs have no records"]
     return [_all_empty(counts)] if counts["empty"] else []
@@ -129,7 +131,7 @@ def commit(
     if not summary.counts.scored:
         parts = [_part_without_rows(plan, artifact, config.output.directory), *parts]
     storage.delete(layout.strays(config.output.directory, {part.path for part in parts}, plan.shard_count))
-    counts = dataclasses.asdict(summary.counts)
+    counts, passed = dataclasses.asdict(summary.counts), passed_over(plan)
     job = config.job
     not_a_success = verdict(counts, job.max_error_rate, job.allow_unreadable, job.allow_empty)
     manifest = {
@@ -150,10 +152,11 @@ def commit(
         "counts": counts,
         "parts": [dataclasses.asdict(part) for part in sorted(parts, key=lambda part: layout.order_of(part.path))],
         "inputs": list(plan.inputs),
+        **({"after": list(plan.after), "passed_over": passed} if plan.after else {}),
         "notices": [
             *plan.notices,
             *_repeated_ids(parts, plan, config.output.directory),
-            *_nothing_scored(counts, not_a_success is None),
+            *_nothing_scored(counts, not_a_success is None, passed["files"]),
         ],
         "warnings": profile.warnings(summary.profile, artifact.training_profile),
         "not_a_success": not_a_success,

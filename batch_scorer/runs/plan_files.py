@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any
 
@@ -26,13 +26,20 @@ PIECE_SHARDS = 1_000  # the most shards in one piece of the plan
 PIECE_BYTES = 1 << 20  # roughly the most in one piece: a shard of one-review files names thousands of them
 WRITERS = 8  # threads: a store is slow for one piece at a time, and all pieces at once may not fit into memory
 # The settings of a plan that are not named like their options.
-_OPTIONS = {"model_id": "the model", "kept": "--keep", "excerpts": "excerpts (--no-excerpt)"}
+_OPTIONS = {
+    "model_id": "the model",
+    "after": "what --after names",
+    "kept": "--keep",
+    "excerpts": "excerpts (--no-excerpt)",
+}
 
 
 _OTHER_SHARDS = (
     "other shards of the same inputs: a file was written again with its old date, or another version of batch-scorer "
     "planned the run"
 )
+# What follows from the inputs and the options.
+_DERIVED = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces")
 # How a change begins that repairing an input may make: in its size or date, or in the types that its columns have.
 _OF_INPUTS = ("input ", "types of --keep ")
 
@@ -194,12 +201,16 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
                 continue
             now_is = "with other names or times" if then == here else here
             yield f"{_OF_INPUTS[0]}{name} has changed: {then}; now {now_is}"
-    derived = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces")
+    yield from changed_settings(before, now)
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The model and the options that differ between two plans, as `plan.json` has them, for a person."""
     kept_before, kept_now = ([{**kept, "type": ""} for kept in plan["kept"]] for plan in (before, now))
     for name in dict.fromkeys([*now, *before]):
         if name == "kept" and before[name] != now[name] and kept_before == kept_now:
             types = (", ".join(f"{kept['name']} {kept['type']}" for kept in plan["kept"]) for plan in (before, now))
             yield f"{_OF_INPUTS[1]}were {next(types):.200} and are now {next(types):.200}"
-        elif name not in derived and now.get(name) != before.get(name):
+        elif name not in _DERIVED and now.get(name) != before.get(name):
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
             yield f"{option} was {before.get(name)!r:.80} and is now {now.get(name)!r:.80}"

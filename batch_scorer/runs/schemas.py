@@ -29,10 +29,20 @@ from batch_scorer.schema import (
     schema_version,
 )
 
+_FILES = object_of({"files": COUNT, "bytes": COUNT})
+_INPUT: Json = {"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256}
 # What the manifests of older versions do not have. Their models read the last words, and words by the first pattern.
 _SINCE: Json = {
     "columns": {**list_of(TEXT), "description": "our columns in predictions, without the kept ones"},
     **LONG,
+    "after": {
+        **list_of(object_of({"output": TEXT, "run_id": TEXT})),
+        "description": "with --after: earlier runs, oldest first, whose files were passed over",
+    },
+    "passed_over": {
+        **_FILES,
+        "description": "with --after: files that were not opened, since earlier runs had read them",
+    },
     "tokenizer": object_of({**READS, **RULES}, required=list(READS)),
     "workers": {
         "type": "object",
@@ -60,7 +70,10 @@ _ALWAYS: Json = {
     ),
     "parts": list_of(object_of({"path": TEXT, "rows": COUNT, "sha256": SHA256})),
     "inputs": list_of(
-        object_of({"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256})
+        object_of(
+            {**_INPUT, "passed_over": {**_FILES, "description": "of those that the input matches"}},
+            required=list(_INPUT),
+        )
     ),
     "notices": list_of(TEXT),
     "warnings": {**list_of(TEXT), "description": "how the corpus differs from what the model was trained on"},

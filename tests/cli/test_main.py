@@ -31,6 +31,7 @@ OPTIONS = {
         "--precision",
         "--max-error-rate",
         "--allow-unreadable",
+        "--after",
         "--allow-empty",
         "--run-id",
     ),

@@ -1,0 +1,35 @@
+"""What earlier runs have read (`--after`), as planning needs it: `runs.earlier` finds it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batch_scorer.storage import StoredFile
+
+
+@dataclass(frozen=True)
+class ReadBefore:
+    """The files that earlier runs have read to the end.
+
+    Args:
+        runs: these runs, by their output and run_id.
+        stamps: path -> size in bytes and modification time of each file, when the newest run that read it was planned.
+        notices: what the user should know.
+
+    Example:
+        >>> before = ReadBefore(stamps={"a.csv": (120, 1_790_000_000.5)})
+        >>> before.has(StoredFile("a.csv", 120, 1_790_000_000.5)), before.has(StoredFile("a.csv", 160, 1_790_000_900.0))
+        (True, False)
+    """
+
+    runs: tuple[dict[str, str], ...] = ()
+    stamps: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    def has(self, file: StoredFile) -> bool:
+        """Whether `file` was read to the end and has not changed since."""
+        return self.stamps.get(file.path) == (file.size_bytes, file.modified)
+
+
+NOTHING = ReadBefore()

@@ -1,0 +1,148 @@
+"""The runs of `--after`: which files they have read to the end, so that another run can pass over them.
+
+Each is the directory of a run, or a folder of runs, one for each night. Where two have read a file, the
+newer one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from batch_scorer import storage
+from batch_scorer.config import FLOAT32, ScoreConfig
+from batch_scorer.errors import OutputError, RefusedError
+from batch_scorer.planning.places import is_inside
+from batch_scorer.planning.plan import Plan
+from batch_scorer.planning.read_before import NOTHING, ReadBefore
+from batch_scorer.runs import directory, finished, layout, plan_files
+from batch_scorer.runs.finished import Run
+from batch_scorer.schema import printable
+
+# Settings of a plan that change no row of a file that was read to the end.
+_FREE: dict[str, Any] = dict.fromkeys(("limit", "shard_rows", "excerpts", "after"))
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Finished runs, oldest first, and what they have read."""
+
+    runs: tuple[Run, ...] = ()
+    read: ReadBefore = NOTHING
+
+    @staticmethod
+    def of(config: ScoreConfig) -> Earlier:
+        """The runs that `--after` names; none without it.
+
+        Raises:
+            RefusedError: one that is named itself is missing, not finished, no success, or limited to some records; or
+                one in a folder is still running.
+        """
+        runs: dict[str, Run] = {}
+        notices: list[str] = []
+        for place in config.input.after:
+            if _is_folder(place):
+                in_it = [*_runs_in(place, config.output.directory, notices)]
+                if not in_it:
+                    notices.append(f"--after {place}: no finished run is in it, so nothing is passed over")
+            elif reason := _unfit(place):
+                raise RefusedError(
+                    f"an earlier run {reason}",
+                    where=f"--after {place}",
+                    expected="the output of a `batch-scorer score` that succeeded, or a folder of such outputs",
+                    fix="finish it with --resume, or leave it out: what it has read is then scored again",
+                )
+            else:
+                in_it = [finished.open_run(place)]
+            runs |= {run.output: run for run in in_it}
+        in_order = sorted(runs.values(), key=lambda run: (run.manifest["started"], run.output))
+        names = tuple({"output": run.output, "run_id": str(run.manifest["run_id"])} for run in in_order)
+        stamps: dict[str, tuple[int, float]] = {}
+        for run in in_order:
+            stamps |= _read_to_the_end(run)
+        return Earlier(tuple(in_order), ReadBefore(names, stamps, tuple(notices)))
+
+    def check(self, plan: Plan) -> None:
+        """Refuses to go on from runs whose rows are not like those of `plan`: one table could not hold both.
+
+        Raises:
+            RefusedError: a run is of another model, or had other options.
+        """
+        for run in self.runs:
+            changes = [*plan_files.changed_settings(_settings(run.plan), _settings(plan.to_json()))]
+            if changes:
+                raise RefusedError(
+                    "an earlier run was of another model or had other options",
+                    where=f"--after {run.output}",
+                    expected="the same, so that the runs make up one table",
+                    got="; ".join(changes),
+                    fix="give the model and options of that run, or leave --after out to score all files again",
+                )
+
+
+def _settings(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plans of runs of one table have in common; the types of kept columns follow from their inputs."""
+    return {"precision": FLOAT32, **plan, **_FREE, "kept": [{**kept, "type": ""} for kept in plan["kept"]]}
+
+
+def _is_folder(place: str) -> bool:
+    """Whether a place is for runs, rather than a run: a folder without a plan, or one that does not exist yet."""
+    if storage.exists(layout.plan_path(place)):
+        return False
+    return storage.is_directory(place) or not storage.exists(place)
+
+
+def _runs_in(folder: str, output: str, notices: list[str]) -> Iterator[Run]:
+    """The finished runs directly in a folder, except the one in `output`; says which of them are not finished."""
+    names = sorted(storage.names_in(folder)) if storage.is_directory(folder) else []
+    for path in (storage.join(folder, name) for name in names):
+        if not storage.exists(layout.plan_path(path)) or is_inside(path, output):
+            continue
+        if reason := _unfit(path):
+            notices.append(f"--after {folder}: {path} {reason}, so what it has read counts as new")
+        else:
+            yield finished.open_run(path)
+
+
+def _unfit(path: str) -> str | None:
+    """Why the next run cannot go on from the one in `path`, or None.
+
+    Raises:
+        RefusedError: a job is writing to it now: what it reads would be read twice.
+    """
+    if not storage.exists(layout.manifest_path(path)):
+        if storage.exists(layout.plan_path(path)) and not storage.is_remote(path):
+            try:
+                with directory.claimed(path):
+                    return "is not finished"
+            except OutputError as error:
+                fix = "wait for it to finish: two runs at once would score the same files"
+                raise RefusedError("an earlier run is still running", where=f"--after {path}", fix=fix) from error
+        return "is not finished" if storage.exists(layout.plan_path(path)) else "is not a run"
+    run = finished.open_run(path)
+    if not run.complete:
+        return f"is not a success ({run.manifest['not_a_success'] or f'it has no {layout.SUCCESS}'})"
+    return "read only the first records (--limit)" if run.plan.get("limit") is not None else None
+
+
+def _read_to_the_end(run: Run) -> Iterator[tuple[str, tuple[int, float]]]:
+    """The files of a run that it has read to the end, with what they were when it was planned."""
+    unreadable = _unreadable(run)
+    for shard in plan_files.read_shards(run.output, run.plan["shards"]):
+        for path, stamp in zip(shard.paths, shard.stamps, strict=True):
+            if not unreadable or printable(path) not in unreadable:
+                yield path, stamp
+
+
+def _unreadable(run: Run) -> set[Any]:
+    """The sources that were not, or not wholly, readable to a run."""
+    sources: set[Any] = set()
+    if run.manifest["counts"]["unreadable"]:
+        for part in run.errors:
+            with storage.open_read(part) as file:
+                rows = pq.read_table(file, columns=["source"], filters=[("code", "=", "unreadable")])
+            sources |= {*rows["source"].to_pylist()}
+    return sources
