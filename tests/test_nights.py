@@ -89,7 +89,7 @@ def test_nights_over_a_folder_that_grows_have_the_rows_of_one_run_over_its_last_
             order.pop()
             again = night("night-03-again")
             order.append("night-03-again")
-            assert any("night-03 is not finished, so what it has read counts as new" in n for n in again["notices"])
+            assert any("night-03 is not finished, so it does not count" in n for n in again["notices"])
             assert again["counts"]["read"] == manifest["counts"]["read"]
 
     score_here(config(folder, output=str(tmp_path / "one"), id_column="id"))

@@ -9,6 +9,7 @@ import click
 
 from batch_scorer import __version__
 from batch_scorer.cli import commands, completion
+from batch_scorer.cli.check import check
 from batch_scorer.cli.framework import (
     SETTINGS,
     BeamCommand,
@@ -177,6 +178,7 @@ for command in (
     commands.explain,
     commands.report,
     commands.compare,
+    check,
     commands.sql,
     commands.completion,
 ):

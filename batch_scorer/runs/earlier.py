@@ -6,7 +6,9 @@ newer one counts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,8 @@ from batch_scorer.schema import printable
 
 # Settings of a plan that change no row of a file that was read to the end.
 _FREE: dict[str, Any] = dict.fromkeys(("limit", "shard_rows", "excerpts", "after"))
+
+_RUNNING = "is still running"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Earlier:
         notices: list[str] = []
         for place in config.input.after:
             if _is_folder(place):
-                in_it = [*_runs_in(place, config.output.directory, notices)]
+                in_it = [*runs_in(place, config.output.directory, notices, alone=True)]
                 if not in_it:
                     notices.append(f"--after {place}: no finished run is in it, so nothing is passed over")
             elif reason := _unfit(place):
@@ -95,33 +99,46 @@ def _is_folder(place: str) -> bool:
     return storage.is_directory(place) or not storage.exists(place)
 
 
-def _runs_in(folder: str, output: str, notices: list[str]) -> Iterator[Run]:
-    """The finished runs directly in a folder, except the one in `output`; says which of them are not finished."""
+def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -> Iterator[Run]:
+    """The finished runs directly in a folder, except the one in `output`.
+
+    Args:
+        notices: gets a sentence for each run that is not finished or no success.
+        alone: whether no other may be running now: it would read what the caller is about to read.
+
+    Raises:
+        RefusedError: one is.
+    """
     names = sorted(storage.names_in(folder)) if storage.is_directory(folder) else []
+    places = set[str]()  # a link may name the latest of them
     for path in (storage.join(folder, name) for name in names):
-        if not storage.exists(layout.plan_path(path)) or is_inside(path, output):
+        place = path if storage.is_remote(path) else os.path.realpath(path)
+        if place in places or not storage.exists(layout.plan_path(path)) or is_inside(path, output):
             continue
-        if reason := _unfit(path):
-            notices.append(f"--after {folder}: {path} {reason}, so what it has read counts as new")
+        places.add(place)
+        reason = _unfit(path)
+        if reason == _RUNNING and alone:
+            raise RefusedError(
+                f"an earlier run {reason}",
+                where=path,
+                fix="wait for it to finish: two runs at once would score the same files",
+            )
+        if reason:
+            notices.append(f"{path} {reason}, so it does not count")
         else:
             yield finished.open_run(path)
 
 
 def _unfit(path: str) -> str | None:
-    """Why the next run cannot go on from the one in `path`, or None.
-
-    Raises:
-        RefusedError: a job is writing to it now: what it reads would be read twice.
-    """
+    """Why nothing can go on from the run in `path`, or None."""
     if not storage.exists(layout.manifest_path(path)):
-        if storage.exists(layout.plan_path(path)) and not storage.is_remote(path):
-            try:
-                with directory.claimed(path):
-                    return "is not finished"
-            except OutputError as error:
-                fix = "wait for it to finish: two runs at once would score the same files"
-                raise RefusedError("an earlier run is still running", where=f"--after {path}", fix=fix) from error
-        return "is not finished" if storage.exists(layout.plan_path(path)) else "is not a run"
+        if not storage.exists(layout.plan_path(path)):
+            return "is not a run"
+        try:
+            with nullcontext() if storage.is_remote(path) else directory.claimed(path):
+                return "is not finished"
+        except OutputError:
+            return _RUNNING
     run = finished.open_run(path)
     if not run.complete:
         return f"is not a success ({run.manifest['not_a_success'] or f'it has no {layout.SUCCESS}'})"

@@ -1,4 +1,4 @@
-"""Schemas of what commands print with --json: the plan of a dry run, the end of a job, a look at a model or a run."""
+"""Schemas of what commands print with --json: the plan of a dry run, the end of a job, a model or a run, a check."""
 
 from __future__ import annotations
 
@@ -109,6 +109,28 @@ _FINISHED = object_of(
         "rejected": list_of(object_of({"stage": TEXT, "code": TEXT, "records": COUNT})),
         "first_predictions": {**list_of({"type": "object"}), "description": "as many as --rows"},
         "manifest": {"type": "object", "description": "manifest.json of the run"},
+    }
+)
+CHECK = object_of(
+    {
+        "output": TEXT,
+        "run_id": TEXT,
+        "against": {**TEXT, "description": "what the run was compared with, in words"},
+        "references": {**list_of(TEXT), "description": "run_ids of the earlier runs"},
+        "ok": {"type": "boolean", "description": "whether no limit is broken"},
+        "exit_code": {"enum": [0, 4]},
+        "measures": list_of(
+            object_of(
+                {
+                    "name": TEXT,
+                    "value": NUMBER,
+                    "limit": {**_NUMBER_OR_NULL, "description": "null if it is off"},
+                    "broken": {"type": "boolean", "description": "over the limit, and by more than chance explains"},
+                    "sentence": {**TEXT, "description": "what the value says, with the figures behind it"},
+                }
+            )
+        ),
+        "notes": {**list_of(TEXT), "description": "what could not be measured, and why"},
     }
 )
 INSPECT: Json = {"oneOf": [_MODEL, _UNFINISHED, _FINISHED]}

@@ -18,7 +18,7 @@ from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, l
 from batch_scorer.models.manifest_schema import ARTIFACTS, PROFILE, VERSIONS
 from batch_scorer.models.tokenizer_schema import LONG, READS, RULES
 from batch_scorer.runs import layout
-from batch_scorer.runs.printed import DRY_RUN, INSPECT, SUMMARY
+from batch_scorer.runs.printed import CHECK, DRY_RUN, INSPECT, SUMMARY
 from batch_scorer.schema import (
     DESCRIPTIONS,
     ERROR_CODES,
@@ -147,6 +147,7 @@ def documents() -> dict[str, Any]:
         "manifest.json": {**draft, "title": f"{layout.MANIFEST} of a run", **MANIFEST},
         "dry_run.json": {**draft, "title": "what score --dry-run --json prints", **DRY_RUN},
         "summary.json": {**draft, "title": "what score --json prints at the end", **SUMMARY},
+        "check.json": {**draft, "title": "what check --json prints", **CHECK},
         "inspect.json": {**draft, "title": "what inspect --json prints", **INSPECT},
         "artifact.json": {**draft, "title": "manifest.json of a model artefact", "oneOf": [*ARTIFACTS.values()]},
     }

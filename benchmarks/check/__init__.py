@@ -1,0 +1,1 @@
+"""What `batch-scorer check` finds, and how often it is wrong."""
