@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from batch_scorer.schema import Rejection, has_surrogates, printable
 SEARCHED_BYTES = 16 << 20  # of a file, for fields that its first records lack
 NAME_MAX = 1_000  # characters in the name of a field
 NESTING_MAX = 200  # levels of lists and objects
+REMEMBERED_BYTES = 1 << 16
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 _string_or_bracket = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
@@ -72,10 +74,24 @@ def parse(data: bytes, decode: Callable[[str], Any] = json.loads) -> Any:
     return decode(text)
 
 
+def glance(data: bytes) -> Any:
+    """`parse` for a look into a file, in which several checks read the same short lines; not to be changed.
+
+    Raises:
+        UnicodeDecodeError, ValueError: as `parse`.
+    """
+    return _remembered(data) if len(data) <= REMEMBERED_BYTES else parse(data)
+
+
+@lru_cache(maxsize=128)
+def _remembered(data: bytes) -> Any:
+    return parse(data)
+
+
 def is_json(data: bytes) -> bool:
     """Whether `data` is an object or an array."""
     try:
-        return isinstance(parse(data), (dict, list))
+        return isinstance(glance(data), (dict, list))
     except ValueError:  # covers invalid UTF-8
         return False
 
@@ -149,7 +165,7 @@ def objects(values: Iterable[bytes]) -> list[dict[str, Any]]:
     found = []
     for data in values:
         try:
-            value = parse(data)
+            value = glance(data)
         except ValueError:  # covers invalid UTF-8
             continue
         if isinstance(value, dict):

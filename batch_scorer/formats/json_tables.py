@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_scorer.escape import python_runs
 from batch_scorer.formats.foreign import rewritten
-from batch_scorer.formats.json_records import has_null, parse, value_of
+from batch_scorer.formats.json_records import glance, has_null, value_of
 from batch_scorer.formats.records import Fields
 from batch_scorer.formats.text_lines import Sample
 
@@ -39,7 +39,7 @@ def check_objects(path: str, head: Sample, fields: Fields) -> None:
     data = b"\n".join(head.lines)
     if head.is_whole and not head.is_damaged:
         try:
-            found = _in_value(parse(data), fields)
+            found = _in_value(glance(data), fields)
         except ValueError:  # lines, or several values, or damaged ones
             found = None
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
 
 import pyarrow as pa
@@ -99,17 +100,25 @@ def check_as_text(path: str, column: pa.Field, fix: str) -> None:
     kind = column.type.storage_type if isinstance(column.type, pa.BaseExtensionType) else column.type
     if pa.types.is_fixed_size_binary(kind):
         return
-    try:
-        # Arrow notices an unknown time zone only if there is a value.
-        pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
-    except pa.ArrowException as error:
+    if (problem := _as_text_problem(kind)) is not None:
         raise InputError(
             f"the column {column.name!r} cannot be written as text",
             where=path,
             expected="text, numbers or times",
             got=str(kind),
             fix=fix,
-        ) from error
+        ) from problem
+
+
+@cache  # a million files have the same few types
+def _as_text_problem(kind: pa.DataType) -> pa.ArrowException | None:
+    """What Arrow says if values of a type cannot be cast to text."""
+    try:
+        # Arrow notices an unknown time zone only if there is a value.
+        pa.array([0] if pa.types.is_timestamp(kind) else [], kind).cast(pa.string())
+    except pa.ArrowException as error:
+        return error.with_traceback(None)
+    return None
 
 
 def is_text(kind: pa.DataType) -> bool:
