@@ -75,11 +75,18 @@ class ScoringConfig:
         model: directory of the artefact; None is the shipped one, wherever the worker has it installed.
         top_k: words in each list, 0 for none.
         precision: of the network's products, one of `PRECISIONS`.
+        target_accuracy: which share of the labels of decided reviews is to be right; None decides nothing.
     """
 
     model: str | None = None
     top_k: int = 10
     precision: str = FLOAT32
+    target_accuracy: float | None = None
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Those of `schema.OPTIONAL_COLUMNS` that these options ask for; a model may bring others."""
+        return () if self.target_accuracy is None else ("decided",)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 _surrogates = re.compile("[\ud800-\udfff]")
 
-SCHEMA_VERSIONS = (1, 2)  # of the tables
+SCHEMA_VERSIONS = (1, 2, 3)  # of the tables
 # Of the model artefact: 2 where the first one's readers would score wrongly (windows, aliases, another pattern, a
 # calibration by review), 1 otherwise.
 FORMAT_VERSIONS = (1, 2)
@@ -53,7 +53,10 @@ _TRAILING = [
 COLUMNS = tuple(field.name for field in (*_LEADING, *_TRAILING))  # those that every run has
 OUR_COLUMNS = frozenset(COLUMNS)
 # Columns that some runs have, and the version that they came with.
-_OPTIONAL = {"temperature": (pa.field("temperature", pa.float32(), nullable=False), 2)}
+_OPTIONAL = {
+    "temperature": (pa.field("temperature", pa.float32(), nullable=False), 2),
+    "decided": (pa.field("decided", pa.bool_(), nullable=False), 3),
+}
 OPTIONAL_COLUMNS = tuple(_OPTIONAL)
 
 ERRORS = pa.schema(
@@ -83,6 +86,7 @@ DESCRIPTIONS = {
     "top_contributing": "words by absolute contribution, descending, ties by position",
     "rest_contribution": "the sum of the contributions of everything not in top_contributing",
     "temperature": "what the logit is divided by: probability = 1 / (1 + exp(-logit / temperature))",
+    "decided": "whether max(probability, 1 - probability) reaches the threshold of certainty in the manifest",
     "stage": "where it was rejected: read, decode, encode or score",
     "code": "why, as a stable word: see codes",
     "message": "why, in words",

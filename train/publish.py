@@ -62,7 +62,7 @@ def publish(
         max_windows=tokenizer.max_windows,
         scores=tokenizer.scores if isinstance(tokenizer, SubwordTokenizer) else None,
         calibration=fitted.calibration,
-        confidence_curve=ConfidenceCurve.measure(p, validation.labels) if fitted.calibration else None,
+        confidence_curve=ConfidenceCurve.measure(p, validation.labels),
         metrics={"validation": fitted.validation},
         training={
             "recipe": dataclasses.asdict(recipe),

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from batch_scorer.analysis.quoting import identifier, literal, reference, shown_names
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
+from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import ERRORS, OPTIONAL_COLUMNS, predictions_schema
+from batch_scorer.schema import ERRORS, predictions_schema
 
 # View -> what one of its rows is.
 VIEWS = {
@@ -133,7 +134,7 @@ def _predictions(runs: Sequence[Run]) -> str:
     word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD_FIELDS.items())})[]"
     types = {
         field.name: word if pa.types.is_list(field.type) else _DUCKDB_TYPES[str(field.type)]
-        for field in predictions_schema(pa.schema([]), "", "", OPTIONAL_COLUMNS if by_review else ())
+        for field in predictions_schema(pa.schema([]), "", "", [name for run in runs for name in run.columns])
     }
     return _empty({**types, **{name: "varchar" for name in _kept_names(runs)}})
 
@@ -210,12 +211,22 @@ def _errors(runs: Sequence[Run]) -> str:
 
 
 def _runs(runs: Sequence[Run]) -> str:
-    names = [name for name, _ in _run_row(runs[0])]
-    rows = ",\n  ".join("(" + ", ".join(literal(value) for _, value in _run_row(run)) + ")" for run in runs)
+    described = [{**dict(_run_row(run)), **_decisions(run, runs)} for run in runs]
+    names, rows = [*described[0]], ",\n  ".join(f"({', '.join(map(literal, row.values()))})" for row in described)
     return (
         "select * replace (try_cast(started as timestamp) as started, try_cast(finished as timestamp) as finished)\n"
         f"from (values\n  {rows}\n) as r({', '.join(names)})"
     )
+
+
+def _decisions(run: Run, runs: Sequence[Run]) -> dict[str, object]:
+    """More columns of a run, where any of `runs` was scored with --target-accuracy."""
+    if not any("certainty" in run.manifest for run in runs):
+        return {}
+    certainty = run.manifest.get("certainty", {})
+    names = {"target_accuracy": "target_accuracy", "certainty": "threshold"}
+    names |= {f"decided_{name}": name for name in (POSITIVE, NEGATIVE)} | {UNDECIDED: UNDECIDED}
+    return {column: certainty.get(name) for column, name in names.items()}
 
 
 def _run_row(run: Run) -> Iterator[tuple[str, object]]:

@@ -47,6 +47,7 @@ class JobOptions(TypedDict, total=False):
     no_excerpt: bool
     run_id: str
     precision: str
+    target_accuracy: float
     workers: int
     max_error_rate: float
     allow_unreadable: bool

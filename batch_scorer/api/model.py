@@ -17,6 +17,7 @@ from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.artifact import SHIPPED, Artifact
 from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.scoring.caveats import Caveats
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.review import check, explain_review
@@ -68,6 +69,7 @@ class Model:
         top_k: int = ScoringConfig.top_k,
         *,
         max_text_bytes: int = InputConfig.max_text_bytes,
+        target_accuracy: float | None = None,
     ) -> pa.Table:
         """Scores texts: the same numbers, to the last bit, as `score_job` and the command line write.
 
@@ -79,6 +81,7 @@ class Model:
             texts: a list, a generator, a pandas Series, a NumPy array, or a pyarrow Array or ChunkedArray.
             top_k: words in `top_attended` and `top_contributing`; 0 for none.
             max_text_bytes: larger texts are rejected, measured in UTF-8.
+            target_accuracy: adds the column `decided`, as `--target-accuracy` does.
 
         Returns:
             One row per text, in their order, with the columns of `predictions` but `record_id`, `source`, `offset` and
@@ -87,7 +90,7 @@ class Model:
             its code there (`schema.ERROR_CODES`) and nulls elsewhere.
 
         Raises:
-            OptionError: `texts` is a single string, or a table; `top_k` is negative.
+            OptionError: `texts` is a single string, or a table; `top_k` is negative; `target_accuracy` cannot be had.
             EngineError: the model fails on every text, or memory ran out.
 
         Example:
@@ -99,9 +102,10 @@ class Model:
              {'predicted_label': None, 'n_tokens': None, 'error': 'missing_text'}]
         """
         check_top_k(top_k)
+        caveats = caveats_for(self._artifact, target_accuracy)
         chunks = read_texts(values(texts), max_text_bytes)
-        tables = [rows.table(self._process.score(chunk, top_k)) for chunk in chunks]
-        return pa.concat_tables([rows.schema(self._process.optional_columns).empty_table(), *tables])
+        tables = [rows.table(self._process.score(chunk, top_k, caveats)) for chunk in chunks]
+        return pa.concat_tables([rows.schema(self._process.columns_with(caveats)).empty_table(), *tables])
 
     def explain(self, text: str, top_k: int = ScoringConfig.top_k) -> Explanation:
         """Scores one text and says what each of its words adds.
@@ -141,6 +145,17 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model(name={self.name!r}, model_id={self.model_id!r})"
+
+
+def caveats_for(loaded: Artifact, target_accuracy: float | None) -> Caveats:
+    """What was asked to be said of each review beside its score.
+
+    Raises:
+        OptionError: a value that it cannot have, or one that the model cannot reach.
+    """
+    if target_accuracy is not None and not 0.5 <= target_accuracy <= 1:
+        raise OptionError("target_accuracy is out of range", expected="0.5 to 1", got=repr(target_accuracy))
+    return Caveats.of(loaded, target_accuracy)
 
 
 def check_top_k(top_k: int) -> None:

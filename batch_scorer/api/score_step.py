@@ -12,6 +12,7 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from batch_scorer.api import rows
+from batch_scorer.api.model import caveats_for
 from batch_scorer.api.scoring_process import ScoredChunk, ScoringProcess
 from batch_scorer.api.texts import is_missing
 from batch_scorer.errors import JobError, OptionError
@@ -31,13 +32,16 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
         model: directory of the model; None is the shipped one.
         model_id: what the model must be.
         text: the field of the text; None where elements are pairs or strings.
+        target_accuracy: as of `ScoreTexts`.
     """
 
     def __init__(
-        self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int
-    ) -> None:
+        self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int,
+        target_accuracy: float | None = None,
+    ) -> None:  # fmt: skip
         self._model, self._model_id, self._top_k, self._text = model, model_id, top_k, text
         self._precision, self._max_text_bytes = precision, max_text_bytes
+        self._target_accuracy = target_accuracy
         self._shared = Shared()
         self._counters = {name: Metrics.counter("reviews", name) for name in ("read", "scored", "rejected")}
         self._timings = {stage: Metrics.distribution("chunk_ms", stage) for stage in _STAGES}
@@ -48,6 +52,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._process: ScoringProcess = self._shared.acquire(self._load)
+        self._caveats = caveats_for(self._process.artifact, self._target_accuracy)
 
     def _load(self) -> ScoringProcess:
         place = self._model or SHIPPED
@@ -133,7 +138,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 got=f"a {type(element).__name__}",
                 fix="make dicts of them; for pairs (key, text) and for strings, leave `text` out",
             )
-        if taken := sorted(rows.names(self._process.optional_columns).intersection(fields)):
+        if taken := sorted(rows.names(self._process.columns_with(self._caveats)).intersection(fields)):
             raise OptionError(
                 "an element has a field with the name of an output column",
                 where=f"ScoreTexts(text={self._text!r})",
@@ -144,7 +149,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def _results(self, waiting: list[WindowedValue], texts: list[Any]) -> Iterator[Any]:
         for chunk in read_texts(texts, self._max_text_bytes):
-            scored = self._process.score(chunk, self._top_k)
+            scored = self._process.score(chunk, self._top_k, self._caveats)
             for place, row in zip(scored.offsets.tolist(), rows.dicts(scored), strict=True):
                 yield waiting[place].with_value(self._with_row(waiting[place].value, row))
             for rejection in scored.rejected:

@@ -21,6 +21,7 @@ from batch_scorer.config import FLOAT32
 from batch_scorer.errors import EngineError, ScorerError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.schema import Rejection
+from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.read import Chunk
 
 
@@ -48,18 +49,19 @@ class ScoringProcess:
         artifact: the model.
         precision: of the network's products, one of `config.PRECISIONS`.
 
-    Attributes:
-        optional_columns: those of `schema.OPTIONAL_COLUMNS` that its rows have.
     """
 
     def __init__(self, artifact: Artifact, precision: str = FLOAT32) -> None:
-        self.optional_columns = artifact.optional_columns
-        self._artifact, self._precision = artifact, precision
+        self.artifact, self._precision = artifact, precision
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._stop: weakref.finalize[..., ScoringProcess] | None = None
 
-    def score(self, chunk: Chunk, top_k: int) -> ScoredChunk:
+    def columns_with(self, caveats: Caveats) -> tuple[str, ...]:
+        """Those of `schema.OPTIONAL_COLUMNS` that rows have: the model's, and those of `caveats`."""
+        return (*self.artifact.optional_columns, *caveats.names)
+
+    def score(self, chunk: Chunk, top_k: int, caveats: Caveats = NO_CAVEATS) -> ScoredChunk:
         """Scores a chunk.
 
         Raises:
@@ -70,11 +72,11 @@ class ScoringProcess:
                 self._child = Child(__name__)
                 self._stop = weakref.finalize(self, self._child.stop, 0)
                 try:
-                    self._ask(self._child, (self._artifact, self._precision))
+                    self._ask(self._child, (self.artifact, self._precision))
                 except ScorerError:
                     self._close()
                     raise
-            scored: ScoredChunk = self._ask(self._child, (chunk, top_k))
+            scored: ScoredChunk = self._ask(self._child, (chunk, top_k, caveats))
             return scored
 
     def close(self) -> None:
@@ -117,14 +119,14 @@ def main() -> None:
         scorer = Scorer(artifact, load_engine(artifact, precision))
         connection.send(None)
         while True:
-            chunk, top_k = connection.recv()
+            chunk, top_k, caveats = connection.recv()
             clock = Clock()
             try:
                 pieces = list(score_chunk(chunk, scorer, top_k, clock))
             except ScorerError as error:
                 connection.send(error)
                 continue
-            rows = pa.concat_tables([pa.table(piece.columns(artifact)) for piece in pieces])
+            rows = pa.concat_tables([pa.table(piece.columns(artifact, caveats)) for piece in pieces])
             offsets = np.concatenate([piece.encoded.reviews["offset"].to_numpy() for piece in pieces])
             rejected = [rejection for piece in pieces for rejection in piece.rejected]
             connection.send(ScoredChunk(rows, offsets, rejected, clock.seconds))

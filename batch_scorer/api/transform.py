@@ -55,11 +55,12 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         model_id: what the model must be; None takes that of the model as it is found here and now.
         precision: of the network's products: `float32` or `bfloat16`.
         max_text_bytes: larger texts are rejected, measured in UTF-8.
+        target_accuracy: adds `decided` to the rows, as `--target-accuracy` does.
 
     Raises:
         ArtifactError: there is no model.
-        OptionError: `top_k` is negative; in the pipeline, an element is of none of these kinds, or has a field that is
-            called like one of our columns.
+        OptionError: `top_k` is negative; in the pipeline, the model cannot reach `target_accuracy`, or an element is of
+            none of these kinds, or has a field that is called like one of our columns.
         JobError: in the pipeline, a worker has another model than the one expected.
 
     Example:
@@ -83,6 +84,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         model_id: str | None = None,
         precision: str = FLOAT32,
         max_text_bytes: int = InputConfig.max_text_bytes,
+        target_accuracy: float | None = None,
     ) -> None:
         super().__init__()
         check_top_k(top_k)
@@ -91,7 +93,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
             place = os.path.abspath(place)  # a worker may have another current directory
         if model_id is None:
             model_id = artifact_files.model_id(place or SHIPPED)[:12]
-        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes)
+        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes, target_accuracy)
         self._text = text
 
     def expand(self, pcoll: PCollection) -> ScoredTexts:

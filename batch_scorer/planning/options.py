@@ -90,6 +90,7 @@ def check_options(config: ScoreConfig) -> None:
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
     _check_range("top-k", config.scoring.top_k, 0, LARGEST_COUNT)
+    _check_range("target-accuracy", config.scoring.target_accuracy, 0.5, 1)
     _check_range("workers", job.workers, 1, LARGEST_COUNT)
     _check_range("shard-rows", job.shard_rows, 1, LARGEST_COUNT)
     _check_range("worker-timeout", job.worker_timeout_s, 1)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from batch_scorer.config import InputConfig, ScoreConfig
+from batch_scorer.config import InputConfig, ScoreConfig, ScoringConfig
 from batch_scorer.formats.records import Fields, Shard
 from batch_scorer.planning import columns, text_files
 from batch_scorer.planning.columns import Say, say_nothing
@@ -45,6 +45,8 @@ class Plan:
         inputs: for each argument, what it matched, in files and bytes, and a fingerprint.
         notices: what the user should know about the inputs.
         after: earlier runs, by output and run_id, whose files were passed over.
+        target_accuracy, certainty: the wanted accuracy of decided reviews, and the least confidence of these that
+            follows from it and the model; None where nothing is decided.
     """
 
     run_id: str
@@ -62,6 +64,13 @@ class Plan:
     inputs: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
     after: tuple[dict[str, str], ...] = ()
+    target_accuracy: float | None = None
+    certainty: float | None = None
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Those of `schema.OPTIONAL_COLUMNS` that were asked for; a model may bring others."""
+        return ScoringConfig(target_accuracy=self.target_accuracy).asked_columns
 
     def to_json(self) -> dict[str, Any]:
         """`plan.json`, without the names of the pieces."""
@@ -80,7 +89,7 @@ class Plan:
             "encoding": f.encoding,
             "delimiter": f.delimiter,
             # Only where they are given: runs of earlier versions have the same hash without them.
-            **{name: value for name, value, usual in _added(f) if value != usual},
+            **{name: value for name, value, usual in (*_added(f), *self._asked()) if value != usual},
             "top_k": self.top_k,
             "precision": self.precision,
             "excerpts": self.excerpts,
@@ -94,6 +103,11 @@ class Plan:
             **({"after": list(self.after)} if self.after else {}),
         }
 
+    def _asked(self) -> Iterator[tuple[str, Any, Any]]:
+        """What `_added` yields of the columns that were asked for."""
+        yield "target_accuracy", self.target_accuracy, None
+        yield "certainty", self.certainty, None
+
 
 def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
     """Settings that earlier versions did not have: their names, values and defaults."""
@@ -105,13 +119,18 @@ def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
 
 
 def make_plan(
-    config: ScoreConfig, model_id: str, say: Say = say_nothing, before: ReadBefore = NOTHING
+    config: ScoreConfig,
+    model_id: str,
+    say: Say = say_nothing,
+    certainty: float | None = None,
+    before: ReadBefore = NOTHING,
 ) -> tuple[Plan, Shards]:
     """Lists the inputs and cuts them into shards.
 
     Args:
         say: called now and then with what is being done.
         before: what earlier runs have read; it is passed over.
+        certainty: the least confidence of a decided review, where the config has a target for these.
 
     Raises:
         InputError: nothing matches, a column is missing or has the wrong type, or a file's format is not known.
@@ -148,6 +167,8 @@ def make_plan(
             *kept.notices(),
         ),
         after=before.runs,
+        target_accuracy=config.scoring.target_accuracy,
+        certainty=certainty,
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

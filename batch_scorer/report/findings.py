@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batch_scorer.report.caveats import NO_CAVEATS, Caveats
+
 # The lists of reviews, by their name in `Review.lists`.
 MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING = "positive", "negative", "uncertain", "surprising"
 LISTS = (MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING)
@@ -205,6 +207,7 @@ class Findings:
         changed_words: those that changed since the reference run by more than their margin, most evidence first; empty
             without one.
         rejected: most frequent code first.
+        caveats: what the run says of how far to trust it.
     """
 
     run: Identity
@@ -236,3 +239,4 @@ class Findings:
     reviews: tuple[Review, ...]
     quality: Quality | None
     rejected: tuple[Rejected, ...]
+    caveats: Caveats = NO_CAVEATS

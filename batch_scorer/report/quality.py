@@ -11,7 +11,10 @@ from batch_scorer.analysis.labels import as_text
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.formats.labels import Labels
 from batch_scorer.report.budget import NAME, cut, cut_sql
+from batch_scorer.report.caveats import Agreement, Caveats, Decisions
 from batch_scorer.report.findings import Quality, Reliability, Slice
+from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
+from batch_scorer.runs.finished import Run
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -84,6 +87,32 @@ def measure_quality(
         reliability=_reliability(connection),
         slices=slices,
     ), remarks
+
+
+def measure_caveats(connection: DuckDBPyConnection, run: Run) -> Caveats:
+    """What the manifest of a run says, and how rightly its reviews are labelled by the view `LABELLED`."""
+    certainty = run.manifest.get("certainty")
+    if certainty is None:
+        return Caveats()
+    return Caveats(
+        Decisions(
+            certainty["target_accuracy"],
+            certainty["threshold"],
+            certainty["expected_accuracy"],
+            certainty[POSITIVE],
+            certainty[NEGATIVE],
+            certainty[UNDECIDED],
+            _agreement(connection, "decided"),
+        )
+    )
+
+
+def _agreement(connection: DuckDBPyConnection, where: str) -> Agreement:
+    row = connection.execute(
+        f"select count(truth), count_if(truth = predicted_label) from {LABELLED} where {where}"
+    ).fetchone()
+    assert row is not None  # it aggregates
+    return Agreement(*row)
 
 
 def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:

@@ -20,6 +20,10 @@ def headlines(findings: Findings) -> list[str]:
         if words:
             facts.append(f"{', '.join(word.token for word in words[:_WORDS])} {effect}")
     sentences = [f"{'; '.join(facts)}."]
+    if (decided := findings.caveats.decisions) is not None:
+        shares = f"{decided.share:.0%} of the reviews are decided, {decided.undecided:,} are not"
+        right = decided.labelled.accuracy
+        sentences.append(f"{shares}." if right is None else f"{shares}; {right:.1%} of the decided labels are right.")
     if quality:
         sentences.append(
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "

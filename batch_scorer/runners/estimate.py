@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batch_scorer.formats.records import Shard
 from batch_scorer.models.engine import load_engine
 from batch_scorer.planning.plan import Plan
+from batch_scorer.scoring.caveats import Caveats
 from batch_scorer.scoring.chunk import Scorer, score_chunk
 from batch_scorer.scoring.read import read
 from batch_scorer.scoring.write import predictions
@@ -53,7 +54,7 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | N
         price: of a vCPU for an hour, in any currency.
     """
     begin = time.perf_counter()
-    scorer = Scorer(job.model, load_engine(job.model, job.plan.precision))
+    scorer = _scorer(job)
     load_s = time.perf_counter() - begin
     # A worker process imports Beam again, alongside the others, before it loads the model.
     start_s = elapsed_s + (job.import_s if processes > 1 else 0.0) + load_s
@@ -63,13 +64,18 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | N
     return Estimate(processes, start_s, rate, total_s, hours, None if price is None else price * hours)
 
 
+def _scorer(job: PlannedJob) -> Scorer:
+    plan = job.plan
+    return Scorer(job.model, load_engine(job.model, plan.precision), Caveats.of(job.model, plan.target_accuracy))
+
+
 def _seconds_a_review(
     plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
 ) -> float:
     begin, reviews = clock(), 0
     chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
     for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k)):
-        predictions(explained, plan, scorer.artifact)
+        predictions(explained, plan, scorer.artifact, scorer.caveats)
         reviews += len(explained)
         if reviews >= SAMPLE_REVIEWS:
             break
@@ -102,7 +108,7 @@ def estimate_on_dataflow(job: PlannedJob, pool: Pool, price: float | None) -> Da
         price: of a vCPU for an hour, in any currency.
     """
     # In processor time, since a worker's connection to the store is not this machine's.
-    plan, scorer = job.plan, Scorer(job.model, load_engine(job.model, job.plan.precision))
+    plan, scorer = job.plan, _scorer(job)
     here_s = _seconds_a_review(plan, job.shards, scorer, time.process_time)
     vcpus = pool.workers_max * pool.vcpus_each
     # A vCPU takes one shard at a time, and the last shards keep only some of them busy.

@@ -48,6 +48,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
 
     def _load(self) -> Any:
         from batch_scorer.models.engine import load_engine
+        from batch_scorer.scoring.caveats import Caveats
         from batch_scorer.scoring.chunk import Scorer
 
         model = artifact.load(self._config.scoring.model or SHIPPED)
@@ -60,7 +61,8 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
                 fix="give --model a place that every worker reads, and do not change it during the run",
             )
         self._pulse()
-        return Scorer(model, load_engine(model, self._plan.precision))
+        caveats = Caveats.of(model, self._plan.target_accuracy)
+        return Scorer(model, load_engine(model, self._plan.precision), caveats)
 
     def process(self, shard: Shard) -> Iterator[Summary]:
         with self._pulse.doing(shard.index), storage.beating(self._pulse):

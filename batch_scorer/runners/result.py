@@ -14,6 +14,7 @@ from batch_scorer.escape import counted, per_second
 from batch_scorer.events import ERROR, WARNING, Event
 from batch_scorer.models.profile import SHARE_EDGES
 from batch_scorer.runs import layout
+from batch_scorer.runs.caveats import CAVEATS, DECISIONS
 from batch_scorer.storage.parallel import read_ahead
 
 UNREADABLE_SHOWN = 3  # files and ranges
@@ -107,6 +108,16 @@ def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float | None]:
     return "positive" if edge == threshold else "P >= 0.5", above / reviews if reviews else None
 
 
+def decisions(manifest: Mapping[str, Any]) -> str | None:
+    """How many reviews were decided, and which way, in words; None where that was not asked or nothing was scored."""
+    certainty: Mapping[str, Any] = manifest.get("certainty", {})
+    reviews = sum(certainty.get(name, 0) for name in DECISIONS)
+    if not reviews:
+        return None
+    counts = ", ".join(f"{certainty[name]:,} {name} ({certainty[name] / reviews:.1%})" for name in DECISIONS)
+    return f"{counts}; decided if max(p, 1 - p) is at least {certainty['threshold']:g}"
+
+
 def count_codes(output: str, parts: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
     """Rejected records by stage and code, from the parts of a run."""
 
@@ -192,6 +203,7 @@ def finished_fields(result: JobResult) -> dict[str, Any]:
         "processes": result.processes,
         "positive": round(share, 4) if label == "positive" and share is not None else None,
         "timings": manifest["timings"],
+        **{name: manifest[name] for name in CAVEATS if name in manifest},
     }
 
 

@@ -22,7 +22,7 @@ from batch_scorer.models import profile
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.tokenizer_schema import words_settings
 from batch_scorer.planning.plan import Plan, passed_over
-from batch_scorer.runs import layout
+from batch_scorer.runs import caveats, layout
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.markers import Summary
 from batch_scorer.schema import predictions_schema, schema_version
@@ -93,9 +93,15 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
     return [f"{repeated:,} {have} the same id (column {plan.fields.id!r}) as an earlier one"]
 
 
+def optional_columns(plan: Plan, artifact: Artifact) -> tuple[str, ...]:
+    """Those of `schema.OPTIONAL_COLUMNS` that the predictions of a run have: by its model, and by what was asked."""
+    return (*artifact.optional_columns, *plan.asked_columns)
+
+
 def _part_without_rows(plan: Plan, artifact: Artifact, output: str) -> Part:
     """Writes the one part of a run that scored nothing, so that whoever reads its predictions finds their columns."""
-    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, artifact.optional_columns)
+    optional = optional_columns(plan, artifact)
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, optional)
     sink, path = io.BytesIO(), layout.part_name(layout.PREDICTIONS, 0)
     pq.write_table(schema.empty_table(), sink, compression="zstd", use_compliant_nested_type=True)
     storage.publish_bytes(sink.getvalue(), storage.join(output, path))
@@ -132,11 +138,11 @@ def commit(
         parts = [_part_without_rows(plan, artifact, config.output.directory), *parts]
     storage.delete(layout.strays(config.output.directory, {part.path for part in parts}, plan.shard_count))
     counts, passed = dataclasses.asdict(summary.counts), passed_over(plan)
-    job = config.job
+    job, optional = config.job, optional_columns(plan, artifact)
     not_a_success = verdict(counts, job.max_error_rate, job.allow_unreadable, job.allow_empty)
     manifest = {
-        "schema_version": schema_version(artifact.optional_columns),
-        "columns": predictions_schema(pa.schema([]), "", "", artifact.optional_columns).names,
+        "schema_version": schema_version(optional),
+        "columns": predictions_schema(pa.schema([]), "", "", optional).names,
         "run_id": plan.run_id,
         "model_id": plan.model_id,
         "model_name": artifact.manifest["name"],
@@ -150,6 +156,7 @@ def commit(
         "top_k": plan.top_k,
         "precision": plan.precision,
         "counts": counts,
+        **caveats.stated(plan, artifact, summary.caveats),
         "parts": [dataclasses.asdict(part) for part in sorted(parts, key=lambda part: layout.order_of(part.path))],
         "inputs": list(plan.inputs),
         **({"after": list(plan.after), "passed_over": passed} if plan.after else {}),

@@ -63,6 +63,7 @@ class Summary:
             passes on in one piece, so that whoever needs them reads the markers (`parts_of`).
         timings: seconds in each stage, summed over the workers.
         workers: how many of the shards each worker process did, by its name.
+        caveats: how many rows say what of how far to trust them (`scoring.caveats`), where that was asked.
     """
 
     shards: int = 0
@@ -71,6 +72,7 @@ class Summary:
     profile: Profile = profile.EMPTY
     timings: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     workers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    caveats: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Total:
@@ -79,7 +81,7 @@ class Total:
     def __init__(self) -> None:
         self.shards, self.counts, self.profile = 0, Counts(), profile.EMPTY
         self.timings = dict.fromkeys(STAGES, 0.0)
-        self.workers = Counter[str]()
+        self.workers, self.caveats = Counter[str](), Counter[str]()
 
     def add(self, other: Summary | Total) -> Total:
         """Adds `other`, which does not change; returns itself."""
@@ -89,11 +91,13 @@ class Total:
         for stage in STAGES:
             self.timings[stage] += other.timings[stage]
         self.workers.update(other.workers)
+        self.caveats.update(other.caveats)
         return self
 
     def summary(self) -> Summary:
         """The sum so far."""
-        return Summary(self.shards, self.counts, (), self.profile, dict(self.timings), dict(self.workers))
+        more = dict(self.timings), dict(self.workers), dict(self.caveats)
+        return Summary(self.shards, self.counts, (), self.profile, *more)
 
 
 def this_worker() -> dict[str, int]:
@@ -112,6 +116,7 @@ def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
         "profile": summary.profile.to_json(),
         "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},
         "workers": dict(summary.workers),
+        **({"caveats": dict(summary.caveats)} if summary.caveats else {}),
     }
     document["sha256"] = _digest(document)
     storage.publish_bytes((json.dumps(document) + "\n").encode(), layout.marker_path(output, index))
@@ -132,7 +137,8 @@ def _marked(index: int, plan: Plan, output: str) -> Summary | None:
             return None
         parts = tuple(Part(**part) for part in document["parts"])
         profile_, counts = Profile.from_json(document["profile"]), Counts(**document["counts"])
-        return Summary(1, counts, parts, profile_, document["timings"], document.get("workers", {}))
+        more = document["timings"], document.get("workers", {}), document.get("caveats", {})
+        return Summary(1, counts, parts, profile_, *more)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # the marker is missing or damaged: the shard is done again
 

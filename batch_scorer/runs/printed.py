@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHARE, TEXT, Json, list_of, object_of
+from batch_scorer.runs.caveats import CAVEATS
 
 _TEXT_OR_NULL: Json = {"type": ["string", "null"]}
 _COUNT_OR_NULL: Json = {"type": ["integer", "null"], "minimum": 0}
@@ -90,6 +91,8 @@ SUMMARY = object_of(
         "unreadable_files": {**list_of(TEXT), "description": "the first of them, each with the reason"},
     }
 )
+SUMMARY["properties"] |= CAVEATS  # where they were asked for
+
 _SHIFT = object_of({"stability_index": NUMBER, "grade": TEXT})
 _MODEL = object_of({"kind": {"const": "model"}, "path": TEXT, "model_id": TEXT, "manifest": {"type": "object"}})
 _UNFINISHED = object_of(

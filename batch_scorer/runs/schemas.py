@@ -18,6 +18,7 @@ from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, l
 from batch_scorer.models.manifest_schema import ARTIFACTS, PROFILE, VERSIONS
 from batch_scorer.models.tokenizer_schema import LONG, READS, RULES
 from batch_scorer.runs import layout
+from batch_scorer.runs.caveats import CAVEATS
 from batch_scorer.runs.printed import CHECK, DRY_RUN, INSPECT, SUMMARY
 from batch_scorer.schema import (
     DESCRIPTIONS,
@@ -44,6 +45,7 @@ _SINCE: Json = {
         "description": "with --after: files that were not opened, since earlier runs had read them",
     },
     "tokenizer": object_of({**READS, **RULES}, required=list(READS)),
+    **CAVEATS,
     "workers": {
         "type": "object",
         "additionalProperties": COUNT,
@@ -92,7 +94,10 @@ _ALWAYS: Json = {
 MANIFEST = object_of({**_ALWAYS, **_SINCE}, required=list(_ALWAYS))
 
 
-_ONLY = {"temperature": "where the model has a calibration that depends on the review"}
+_ONLY = {
+    "temperature": "where the model has a calibration that depends on the review",
+    "decided": "with --target-accuracy",
+}
 
 
 def table(schema: pa.Schema, title: str) -> Json:

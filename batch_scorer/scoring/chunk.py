@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Engine
+from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import encode
 from batch_scorer.scoring.explain import Explained, explain
 from batch_scorer.scoring.read import Chunk
@@ -23,10 +24,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model, ready to score."""
+    """A model, ready to score, and what to say of each review beside its score."""
 
     artifact: Artifact
     engine: Engine
+    caveats: Caveats = NO_CAVEATS
 
 
 @dataclass

@@ -17,6 +17,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
 from batch_scorer.models.units import Places
 from batch_scorer.schema import TOKEN, Rejection
+from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import Encoded
 from batch_scorer.scoring.score import Scored
 from batch_scorer.scoring.top_words import TopLists, TopWords
@@ -46,15 +47,16 @@ class Explained:
     def __len__(self) -> int:
         return len(self.logit)
 
-    def columns(self, artifact: Artifact) -> dict[str, pa.Array]:
+    def columns(self, artifact: Artifact, caveats: Caveats = NO_CAVEATS) -> dict[str, pa.Array]:
         """The columns of `predictions` that follow from text and model alone, in the order of the contract.
 
         Args:
             artifact: the model that scored them.
+            caveats: what else to say of each.
 
         Returns:
             Name -> N values, from `probability` to `rest_contribution`, `temperature` where it depends on the review,
-            and `model_id`.
+            those of `caveats`, and `model_id`.
         """
         n_tokens, used = self.encoded.n_tokens, self.encoded.n_tokens_used
         oov_rate = (self.encoded.oov_ids / self.encoded.n_ids).astype(np.float32)
@@ -75,6 +77,7 @@ class Explained:
             "top_contributing": self.top_contributing,
             "rest_contribution": pa.array(self.rest_contribution),
             **by_review,
+            **caveats.columns(p),
             "model_id": pa.repeat(pa.scalar(artifact.model_id), len(self)),
         }
 

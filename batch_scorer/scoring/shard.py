@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from batch_scorer import storage
@@ -9,6 +10,7 @@ from batch_scorer.errors import ChangedError
 from batch_scorer.formats.records import Shard
 from batch_scorer.models.profile import EMPTY, measure
 from batch_scorer.planning.plan import Plan
+from batch_scorer.runs.manifest import optional_columns
 from batch_scorer.runs.markers import STAGES, Counts, Summary, this_worker, write_marker
 from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
 from batch_scorer.scoring.read import read
@@ -27,15 +29,16 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
         ChangedError: an input is not what it was when the job was planned.
         OSError: the output cannot be written.
     """
-    clock, profile = Clock(beat), EMPTY
+    clock, profile, caveats = Clock(beat), EMPTY, Counter[str]()
     scored = rejected = empty = unreadable = 0
-    with ShardWriter(output, shard.index, plan, scorer.artifact.optional_columns) as writer:
+    with ShardWriter(output, shard.index, plan, optional_columns(plan, scorer.artifact)) as writer:
         chunks = clock.each("read", read(shard, plan.fields, beat))
         for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k, clock)):
             with clock("write"):
                 if len(explained):
-                    rows = predictions(explained, plan, scorer.artifact)
+                    rows = predictions(explained, plan, scorer.artifact, scorer.caveats)
                     writer.add_predictions(rows)
+                    caveats += scorer.caveats.count(rows)
                     encoded = explained.encoded
                     profile += measure(
                         encoded.n_tokens,
@@ -56,7 +59,7 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
             parts = writer.publish(beat)
     counts = Counts(scored + rejected, scored, rejected, unreadable, empty)
     timings = {stage: clock.seconds[stage] for stage in STAGES}
-    summary = Summary(1, counts, parts, profile, timings, this_worker())
+    summary = Summary(1, counts, parts, profile, timings, this_worker(), caveats)
     write_marker(summary, shard.index, plan, output)
     return summary
 

@@ -19,7 +19,9 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
 from batch_scorer.runs.layout import Part
+from batch_scorer.runs.manifest import optional_columns
 from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
+from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.explain import Explained
 from batch_scorer.storage import Beat
 
@@ -27,12 +29,13 @@ ROW_GROUP_ROWS = 50_000
 ROW_GROUP_BYTES = 128 << 20  # or the rows that take this much: each may have kept values, or words, of a megabyte
 
 
-def predictions(explained: Explained, plan: Plan, artifact: Artifact) -> pa.Table:
+def predictions(explained: Explained, plan: Plan, artifact: Artifact, caveats: Caveats = NO_CAVEATS) -> pa.Table:
     """The rows of a chunk's scored reviews, as the contract has them."""
-    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, artifact.optional_columns)
+    optional = optional_columns(plan, artifact)
+    schema = predictions_schema(plan.fields.kept_schema, plan.run_id, plan.model_id, optional)
     reviews = explained.encoded.reviews
     columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
-    columns |= explained.columns(artifact)
+    columns |= explained.columns(artifact, caveats)
     columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(explained))
     return pa.table([columns[name] for name in schema.names], schema=schema)
 

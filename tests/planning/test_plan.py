@@ -255,6 +255,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "--max-text-bytes was 1000000 and is now 5000": {"max_text_bytes": 5_000},
     f"--top-k was {ScoringConfig.top_k} and is now 3": {"top_k": 3},
     "--precision was 'float32' and is now 'bfloat16'": {"precision": "bfloat16"},
+    "--target-accuracy was None and is now 0.9": {"target_accuracy": 0.9},
     "--shard-rows was None and is now 1": {"shard_rows": 1},
     "--limit was None and is now 2": {"limit": 2},
     "excerpts (--no-excerpt) was True and is now False": {"excerpts": False},

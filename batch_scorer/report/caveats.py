@@ -1,0 +1,55 @@
+"""What a run says of how far its scores can be trusted, as data: `quality` computes it, and `findings` has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many of some reviews have a true label, and how many of these are labelled rightly."""
+
+    reviews: int
+    right: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share that is right; None of no reviews."""
+        return self.right / self.reviews if self.reviews else None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Reviews by what was decided, with --target-accuracy.
+
+    Args:
+        target: the share of the decided that is to be labelled rightly.
+        threshold: the least confidence of a decided review.
+        expected: the share that was right of the model's validation reviews that are decided.
+        positive, negative, undecided: reviews.
+        labelled: the decided ones that have a true label.
+    """
+
+    target: float
+    threshold: float
+    expected: float
+    positive: int
+    negative: int
+    undecided: int
+    labelled: Agreement
+
+    @property
+    def share(self) -> float:
+        """The share that is decided."""
+        decided = self.positive + self.negative
+        return decided / max(decided + self.undecided, 1)
+
+
+@dataclass(frozen=True)
+class Caveats:
+    """What was asked to be said of each review beside its score; None where it was not."""
+
+    decisions: Decisions | None = None
+
+
+NO_CAVEATS = Caveats()
