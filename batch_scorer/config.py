@@ -76,17 +76,20 @@ class ScoringConfig:
         top_k: words in each list, 0 for none.
         precision: of the network's products, one of `PRECISIONS`.
         target_accuracy: which share of the labels of decided reviews is to be right; None decides nothing.
+        unusual: whether rows say what is unusual about their text.
     """
 
     model: str | None = None
     top_k: int = 10
     precision: str = FLOAT32
     target_accuracy: float | None = None
+    unusual: bool = False
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Those of `schema.OPTIONAL_COLUMNS` that these options ask for; a model may bring others."""
-        return () if self.target_accuracy is None else ("decided",)
+        asked = {"decided": self.target_accuracy is not None, "unusual": self.unusual}
+        return tuple(name for name, is_so in asked.items() if is_so)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ OUR_COLUMNS = frozenset(COLUMNS)
 _OPTIONAL = {
     "temperature": (pa.field("temperature", pa.float32(), nullable=False), 2),
     "decided": (pa.field("decided", pa.bool_(), nullable=False), 3),
+    "unusual": (pa.field("unusual", pa.string(), nullable=False), 3),
 }
 OPTIONAL_COLUMNS = tuple(_OPTIONAL)
 
@@ -87,6 +88,7 @@ DESCRIPTIONS = {
     "rest_contribution": "the sum of the contributions of everything not in top_contributing",
     "temperature": "what the logit is divided by: probability = 1 / (1 + exp(-logit / temperature))",
     "decided": "whether max(probability, 1 - probability) reaches the threshold of certainty in the manifest",
+    "unusual": "why the text is unlike those of training: short, long, unknown words, other script; or empty",
     "stage": "where it was rejected: read, decode, encode or score",
     "code": "why, as a stable word: see codes",
     "message": "why, in words",

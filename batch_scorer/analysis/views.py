@@ -211,7 +211,7 @@ def _errors(runs: Sequence[Run]) -> str:
 
 
 def _runs(runs: Sequence[Run]) -> str:
-    described = [{**dict(_run_row(run)), **_decisions(run, runs)} for run in runs]
+    described = [{**dict(_run_row(run)), **_caveats(run, runs)} for run in runs]
     names, rows = [*described[0]], ",\n  ".join(f"({', '.join(map(literal, row.values()))})" for row in described)
     return (
         "select * replace (try_cast(started as timestamp) as started, try_cast(finished as timestamp) as finished)\n"
@@ -219,14 +219,17 @@ def _runs(runs: Sequence[Run]) -> str:
     )
 
 
-def _decisions(run: Run, runs: Sequence[Run]) -> dict[str, object]:
-    """More columns of a run, where any of `runs` was scored with --target-accuracy."""
+def _caveats(run: Run, runs: Sequence[Run]) -> dict[str, object]:
+    """More columns of a run, where any of `runs` was scored with --target-accuracy or --unusual."""
+    unusual: dict[str, object] = {}
+    if any("unusual" in run.manifest for run in runs):
+        unusual = {"unusual": run.manifest.get("unusual", {}).get("reviews")}
     if not any("certainty" in run.manifest for run in runs):
-        return {}
+        return unusual
     certainty = run.manifest.get("certainty", {})
     names = {"target_accuracy": "target_accuracy", "certainty": "threshold"}
     names |= {f"decided_{name}": name for name in (POSITIVE, NEGATIVE)} | {UNDECIDED: UNDECIDED}
-    return {column: certainty.get(name) for column, name in names.items()}
+    return {column: certainty.get(name) for column, name in names.items()} | unusual
 
 
 def _run_row(run: Run) -> Iterator[tuple[str, object]]:

@@ -48,6 +48,7 @@ class JobOptions(TypedDict, total=False):
     run_id: str
     precision: str
     target_accuracy: float
+    unusual: bool
     workers: int
     max_error_rate: float
     allow_unreadable: bool

@@ -70,6 +70,7 @@ class Model:
         *,
         max_text_bytes: int = InputConfig.max_text_bytes,
         target_accuracy: float | None = None,
+        unusual: bool = False,
     ) -> pa.Table:
         """Scores texts: the same numbers, to the last bit, as `score_job` and the command line write.
 
@@ -82,6 +83,7 @@ class Model:
             top_k: words in `top_attended` and `top_contributing`; 0 for none.
             max_text_bytes: larger texts are rejected, measured in UTF-8.
             target_accuracy: adds the column `decided`, as `--target-accuracy` does.
+            unusual: adds the column `unusual`, as `--unusual` does.
 
         Returns:
             One row per text, in their order, with the columns of `predictions` but `record_id`, `source`, `offset` and
@@ -102,7 +104,7 @@ class Model:
              {'predicted_label': None, 'n_tokens': None, 'error': 'missing_text'}]
         """
         check_top_k(top_k)
-        caveats = caveats_for(self._artifact, target_accuracy)
+        caveats = caveats_for(self._artifact, target_accuracy, unusual)
         chunks = read_texts(values(texts), max_text_bytes)
         tables = [rows.table(self._process.score(chunk, top_k, caveats)) for chunk in chunks]
         return pa.concat_tables([rows.schema(self._process.columns_with(caveats)).empty_table(), *tables])
@@ -147,15 +149,15 @@ class Model:
         return f"Model(name={self.name!r}, model_id={self.model_id!r})"
 
 
-def caveats_for(loaded: Artifact, target_accuracy: float | None) -> Caveats:
+def caveats_for(loaded: Artifact, target_accuracy: float | None, unusual: bool) -> Caveats:
     """What was asked to be said of each review beside its score.
 
     Raises:
-        OptionError: a value that it cannot have, or one that the model cannot reach.
+        OptionError: a value that it cannot have, or a model that cannot say what is asked.
     """
     if target_accuracy is not None and not 0.5 <= target_accuracy <= 1:
         raise OptionError("target_accuracy is out of range", expected="0.5 to 1", got=repr(target_accuracy))
-    return Caveats.of(loaded, target_accuracy)
+    return Caveats.of(loaded, target_accuracy, unusual)
 
 
 def check_top_k(top_k: int) -> None:

@@ -32,16 +32,16 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
         model: directory of the model; None is the shipped one.
         model_id: what the model must be.
         text: the field of the text; None where elements are pairs or strings.
-        target_accuracy: as of `ScoreTexts`.
+        target_accuracy, unusual: as of `ScoreTexts`.
     """
 
     def __init__(
         self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int,
-        target_accuracy: float | None = None,
+        target_accuracy: float | None = None, unusual: bool = False,
     ) -> None:  # fmt: skip
         self._model, self._model_id, self._top_k, self._text = model, model_id, top_k, text
         self._precision, self._max_text_bytes = precision, max_text_bytes
-        self._target_accuracy = target_accuracy
+        self._asked = target_accuracy, unusual
         self._shared = Shared()
         self._counters = {name: Metrics.counter("reviews", name) for name in ("read", "scored", "rejected")}
         self._timings = {stage: Metrics.distribution("chunk_ms", stage) for stage in _STAGES}
@@ -52,7 +52,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._process: ScoringProcess = self._shared.acquire(self._load)
-        self._caveats = caveats_for(self._process.artifact, self._target_accuracy)
+        self._caveats = caveats_for(self._process.artifact, *self._asked)
 
     def _load(self) -> ScoringProcess:
         place = self._model or SHIPPED

@@ -56,6 +56,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         precision: of the network's products: `float32` or `bfloat16`.
         max_text_bytes: larger texts are rejected, measured in UTF-8.
         target_accuracy: adds `decided` to the rows, as `--target-accuracy` does.
+        unusual: adds `unusual` to them, as `--unusual` does.
 
     Raises:
         ArtifactError: there is no model.
@@ -85,6 +86,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         precision: str = FLOAT32,
         max_text_bytes: int = InputConfig.max_text_bytes,
         target_accuracy: float | None = None,
+        unusual: bool = False,
     ) -> None:
         super().__init__()
         check_top_k(top_k)
@@ -93,7 +95,7 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
             place = os.path.abspath(place)  # a worker may have another current directory
         if model_id is None:
             model_id = artifact_files.model_id(place or SHIPPED)[:12]
-        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes, target_accuracy)
+        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes, target_accuracy, unusual)
         self._text = text
 
     def expand(self, pcoll: PCollection) -> ScoredTexts:

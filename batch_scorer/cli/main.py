@@ -96,6 +96,8 @@ def main() -> None:
         help="Precision of the network's products; bfloat16 is faster where the processor supports it.")  # fmt: skip
 @option(_MODEL, "--target-accuracy", type=Number(0.5, 1), metavar="X",
         help="Add a column that says which reviews to decide for this share of their labels to be right.")  # fmt: skip
+@option(_MODEL, "--unusual", is_flag=True,
+        help="Add a column that says which texts are unlike those of training, and why.")  # fmt: skip
 @option(_RUN, "--workers", type=Count(1), metavar="N",
         help="Local processes.  [default: one per core, fewer for few reviews]")  # fmt: skip
 @option(_RUN, "--max-error-rate", type=Number(0, 1), default=JobConfig.max_error_rate, metavar="X",

@@ -47,6 +47,7 @@ class Plan:
         after: earlier runs, by output and run_id, whose files were passed over.
         target_accuracy, certainty: the wanted accuracy of decided reviews, and the least confidence of these that
             follows from it and the model; None where nothing is decided.
+        unusual: whether rows say what is unusual about their text.
     """
 
     run_id: str
@@ -66,11 +67,12 @@ class Plan:
     after: tuple[dict[str, str], ...] = ()
     target_accuracy: float | None = None
     certainty: float | None = None
+    unusual: bool = False
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Those of `schema.OPTIONAL_COLUMNS` that were asked for; a model may bring others."""
-        return ScoringConfig(target_accuracy=self.target_accuracy).asked_columns
+        return ScoringConfig(target_accuracy=self.target_accuracy, unusual=self.unusual).asked_columns
 
     def to_json(self) -> dict[str, Any]:
         """`plan.json`, without the names of the pieces."""
@@ -107,6 +109,7 @@ class Plan:
         """What `_added` yields of the columns that were asked for."""
         yield "target_accuracy", self.target_accuracy, None
         yield "certainty", self.certainty, None
+        yield "unusual", self.unusual, False
 
 
 def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
@@ -169,6 +172,7 @@ def make_plan(
         after=before.runs,
         target_accuracy=config.scoring.target_accuracy,
         certainty=certainty,
+        unusual=config.scoring.unusual,
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

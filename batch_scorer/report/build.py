@@ -110,7 +110,8 @@ def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, 
     theirs = all_columns[len(ours) : len(ours) + len(run.kept)] if run.predictions else []
     kept = {name: f"kept_{i}" for i, name in enumerate(run.kept)}
     columns = [*(identifier(name) for name in ours), f"{temperature(run)} as temperature"]
-    columns += [f"{'decided' if 'decided' in run.columns else 'null::boolean'} as decided"]
+    optional = {"decided": "null::boolean", "unusual": "''"}
+    columns += [f"{name if name in run.columns else nothing} as {name}" for name, nothing in optional.items()]
     columns += [f"{identifier(name)} as {column}" for name, column in zip(theirs, kept.values(), strict=False)]
     columns += [f"null::varchar as {column}" for column in list(kept.values())[len(theirs) :]]
     connection.execute(f"create temp view {quality.REVIEWS} as select {', '.join(columns)} from new_predictions")

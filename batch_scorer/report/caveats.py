@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -46,10 +47,38 @@ class Decisions:
 
 
 @dataclass(frozen=True)
+class Unusual:
+    """Reviews whose texts are unlike those of training, with --unusual.
+
+    Args:
+        reviews: how many there are.
+        reasons: for each reason that any review has: its name, the reviews that have it, and those of them that have a
+            true label.
+        known: what the model card has measured on such texts, by reason; empty for models other than the shipped one.
+    """
+
+    reviews: int
+    reasons: tuple[tuple[str, int, Agreement], ...]
+    known: Mapping[str, str]
+
+
+# Of the shipped model, by its card (docs/model_card.md); a test compares them.
+CARD = {
+    "970a358e53c8": {
+        "short": "77.6% of tweets to airlines, averaged over both labels",
+        "long": "93.6% of reviews of 500 words or more",
+        "unknown words": "86.2% of reviews with 15% unknown words or more",
+        "other script": "58.2% of Korean film reviews, averaged over both labels",
+    }
+}
+
+
+@dataclass(frozen=True)
 class Caveats:
     """What was asked to be said of each review beside its score; None where it was not."""
 
     decisions: Decisions | None = None
+    unusual: Unusual | None = None
 
 
 NO_CAVEATS = Caveats()

@@ -90,6 +90,7 @@ class Review:
         kept: names and values of the kept columns, as text; the review's text is not among them.
         text: None if no texts were requested, or none matches what was scored.
         is_cut: whether `text` is only the beginning of the review.
+        unusual: how it is unlike the texts of training, in words; empty if it is not, or nobody asked.
     """
 
     record_id: str
@@ -110,6 +111,7 @@ class Review:
     text: str | None = None
     is_cut: bool = False
     ranks: tuple[int, ...] = ()
+    unusual: str = ""
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@
       const truth = review.truth === null ? [] : [", actually ", make("b", {}, review.truth), review.truth === review.label ? " (right)" : " (wrong)"];
       return make("div", { class: "facts" },
         make("p", {}, make("b", { class: side(review.label) }, review.label), ", probability of positive ", make("b", {}, chance(review.probability)), ...truth),
-        make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown`, ...place));
+        make("p", { class: "muted" }, `${number(review.words)} ${review.words === 1 ? "word" : "words"}${read}, ${percent(review.unknown)} unknown`, ...place),
+        ...(review.unusual ? [make("p", { class: "muted" }, `Unlike the texts of training: ${review.unusual}.`)] : []));
     }
 
     function modes() {

@@ -95,4 +95,5 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
         "kept": [list(pair) for pair in review.kept],
         "text": review.text,
         "isCut": review.is_cut,
+        **({"unusual": review.unusual} if review.unusual else {}),
     }

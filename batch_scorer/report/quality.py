@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from batch_scorer.analysis import labels as label_column
 from batch_scorer.analysis.labels import as_text
+from batch_scorer.analysis.quoting import literal
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.formats.labels import Labels
 from batch_scorer.report.budget import NAME, cut, cut_sql
-from batch_scorer.report.caveats import Agreement, Caveats, Decisions
+from batch_scorer.report.caveats import CARD, Agreement, Caveats, Decisions, Unusual
 from batch_scorer.report.findings import Quality, Reliability, Slice
 from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
 from batch_scorer.runs.finished import Run
@@ -91,11 +92,10 @@ def measure_quality(
 
 def measure_caveats(connection: DuckDBPyConnection, run: Run) -> Caveats:
     """What the manifest of a run says, and how rightly its reviews are labelled by the view `LABELLED`."""
-    certainty = run.manifest.get("certainty")
-    if certainty is None:
-        return Caveats()
-    return Caveats(
-        Decisions(
+    certainty, found = run.manifest.get("certainty"), run.manifest.get("unusual")
+    decisions = unusual = None
+    if certainty is not None:
+        decisions = Decisions(
             certainty["target_accuracy"],
             certainty["threshold"],
             certainty["expected_accuracy"],
@@ -104,12 +104,19 @@ def measure_caveats(connection: DuckDBPyConnection, run: Run) -> Caveats:
             certainty[UNDECIDED],
             _agreement(connection, "decided"),
         )
-    )
+    if found is not None:
+        reasons = tuple(
+            (name, count, _agreement(connection, f"list_contains(string_split(unusual, ','), {literal(name)})"))
+            for name, count in found["reasons"].items()
+            if count
+        )
+        unusual = Unusual(found["reviews"], reasons, CARD.get(run.manifest["model_id"], {}))
+    return Caveats(decisions, unusual)
 
 
 def _agreement(connection: DuckDBPyConnection, where: str) -> Agreement:
     row = connection.execute(
-        f"select count(truth), count_if(truth = predicted_label) from {LABELLED} where {where}"
+        f"select count(truth), coalesce(count_if(truth = predicted_label), 0) from {LABELLED} where {where}"
     ).fetchone()
     assert row is not None  # it aggregates
     return Agreement(*row)

@@ -68,8 +68,9 @@ def read_reviews(
     values = "".join(f", {cut_sql(f'{kept[name]}::varchar', VALUE)}" for name in names)
     rows = connection.execute(f"""
         select c.lists, c.place, left(record_id, {KEY}), left(source, {KEY}), "offset", probability, logit,
-            predicted_label, truth, n_tokens, n_tokens_used, oov_rate, temperature, {_words("top_contributing")},
-            {_words("top_attended")}, rest_contribution::double + coalesce(list_sum(list_transform(
+            predicted_label, truth, n_tokens, n_tokens_used, oov_rate, temperature, unusual,
+            {_words("top_contributing")}, {_words("top_attended")},
+            rest_contribution::double + coalesce(list_sum(list_transform(
                 top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0){values}
         from {LABELLED} join (
             select map(list(list), list(rank)) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place,
@@ -87,10 +88,8 @@ def _words(column: str) -> str:
 
 
 def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
-    lists, _, record_id, source, offset, probability, logit, label, truth, n_tokens, used, oov_rate, temperature = row[
-        :13
-    ]
-    contributing, attended, rest, *values = row[13:]
+    lists, _, record_id, source, offset, probability, logit, label, truth, *row_rest = row
+    n_tokens, used, oov_rate, temperature, unusual, contributing, attended, rest, *values = row_rest
     ranks = ({word[1]: rank for rank, word in enumerate(words, 1)} for words in (contributing, attended))
     contributing_ranks, attended_ranks = ranks
     words = {word[1]: word for word in (*attended, *contributing)}
@@ -119,6 +118,7 @@ def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
             for position, (token, _, start, end, attention, contribution) in sorted(words.items())
         ),
         rest=_shortest(rest),
+        unusual=cut(unusual.replace(",", ", "), NAME),
         kept=tuple((cut(name, NAME), value or "") for name, value in zip(kept_names, values, strict=True)),
     )
 

@@ -66,7 +66,8 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | N
 
 def _scorer(job: PlannedJob) -> Scorer:
     plan = job.plan
-    return Scorer(job.model, load_engine(job.model, plan.precision), Caveats.of(job.model, plan.target_accuracy))
+    caveats = Caveats.of(job.model, plan.target_accuracy, plan.unusual)
+    return Scorer(job.model, load_engine(job.model, plan.precision), caveats)
 
 
 def _seconds_a_review(

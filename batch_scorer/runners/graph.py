@@ -61,7 +61,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
                 fix="give --model a place that every worker reads, and do not change it during the run",
             )
         self._pulse()
-        caveats = Caveats.of(model, self._plan.target_accuracy)
+        caveats = Caveats.of(model, self._plan.target_accuracy, self._plan.unusual)
         return Scorer(model, load_engine(model, self._plan.precision), caveats)
 
     def process(self, shard: Shard) -> Iterator[Summary]:

@@ -19,7 +19,6 @@ from batch_scorer.escape import counted, safe
 from batch_scorer.events import DETAIL, Event, OnEvent, ignore
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.certainty import certainty_for
 from batch_scorer.planning.options import check_kept
 from batch_scorer.planning.plan import Plan, make_plan
 from batch_scorer.planning.shards import Shards
@@ -36,6 +35,7 @@ from batch_scorer.runners.result import (
 )
 from batch_scorer.runs import directory, layout
 from batch_scorer.runs.earlier import Earlier
+from batch_scorer.scoring.caveats import Caveats
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -83,12 +83,12 @@ def plan_job(config: ScoreConfig, on_event: OnEvent = ignore) -> PlannedJob:
     storage.use_options(config.job.beam_options)
     model = artifact.load(config.scoring.model or artifact.SHIPPED)
     engine.check_precision(model, config.scoring.precision)
-    target = config.scoring.target_accuracy
-    certainty = None if target is None else certainty_for(model, target).threshold
+    certainty = Caveats.of(model, config.scoring.target_accuracy, config.scoring.unusual).certainty
+    threshold = None if certainty is None else certainty.threshold
     check_kept(config.input.kept, (*model.optional_columns, *config.scoring.asked_columns))
     earlier = Earlier.of(config)
     plan, shards = make_plan(
-        config, model.model_id, lambda words: on_event(Event("step", words)), certainty, earlier.read
+        config, model.model_id, lambda words: on_event(Event("step", words)), threshold, earlier.read
     )
     earlier.check(plan)
     plan, shards = directory.prepare(config.output, plan, shards)

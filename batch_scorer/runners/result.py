@@ -108,14 +108,18 @@ def positive_share(manifest: Mapping[str, Any]) -> tuple[str, float | None]:
     return "positive" if edge == threshold else "P >= 0.5", above / reviews if reviews else None
 
 
-def decisions(manifest: Mapping[str, Any]) -> str | None:
-    """How many reviews were decided, and which way, in words; None where that was not asked or nothing was scored."""
-    certainty: Mapping[str, Any] = manifest.get("certainty", {})
-    reviews = sum(certainty.get(name, 0) for name in DECISIONS)
-    if not reviews:
-        return None
-    counts = ", ".join(f"{certainty[name]:,} {name} ({certainty[name] / reviews:.1%})" for name in DECISIONS)
-    return f"{counts}; decided if max(p, 1 - p) is at least {certainty['threshold']:g}"
+def caveats(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was asked of how far to trust the scores: names, and how many reviews are what, in words."""
+    scored, said = manifest["counts"]["scored"], list[tuple[str, str]]()
+    certainty, unusual = manifest.get("certainty"), manifest.get("unusual")
+    if scored and certainty is not None:
+        counts = ", ".join(f"{certainty[name]:,} {name} ({certainty[name] / scored:.1%})" for name in DECISIONS)
+        said.append(("decided", f"{counts}; decided if max(p, 1 - p) is at least {certainty['threshold']:g}"))
+    if scored and unusual is not None:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in unusual["reasons"].items() if count)
+        reviews = f"{counted(unusual['reviews'], 'review')} ({unusual['reviews'] / scored:.1%})"
+        said.append(("unusual", f"{reviews}: {reasons}" if reasons else reviews))
+    return said
 
 
 def count_codes(output: str, parts: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:

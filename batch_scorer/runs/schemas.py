@@ -97,6 +97,7 @@ MANIFEST = object_of({**_ALWAYS, **_SINCE}, required=list(_ALWAYS))
 _ONLY = {
     "temperature": "where the model has a calibration that depends on the review",
     "decided": "with --target-accuracy",
+    "unusual": "with --unusual",
 }
 
 

@@ -77,7 +77,7 @@ class Explained:
             "top_contributing": self.top_contributing,
             "rest_contribution": pa.array(self.rest_contribution),
             **by_review,
-            **caveats.columns(p),
+            **caveats.columns(self.encoded, p),
             "model_id": pa.repeat(pa.scalar(artifact.model_id), len(self)),
         }
 

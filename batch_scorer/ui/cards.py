@@ -14,7 +14,7 @@ from batch_scorer.models.profile import FOREIGN_SHARE, LENGTH_SHIFT, Profile, gr
 from batch_scorer.models.scripts import LATIN
 from batch_scorer.models.tokenizer_schema import SUBWORDS
 from batch_scorer.models.windows import in_words
-from batch_scorer.runners.result import decisions, positive_share
+from batch_scorer.runners.result import caveats, positive_share
 from batch_scorer.ui import terminal
 
 _WORKERS_SHOWN = 8
@@ -124,7 +124,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
     if share is not None:
         rows += [
             (label, f"{share:.1%}"),
-            *([("decided", decided)] if (decided := decisions(manifest)) else []),
+            *caveats(manifest),
             ("P(positive)", f"0 {terminal.bars(console, run.probability)} 1"),
             ("words", f"{run.words / run.reviews:,.0f} a review ({training.words / (training.reviews or 1):,.0f} in "
                       f"training); {run.truncated / run.reviews:.1%} of the reviews truncated to the last words"),

@@ -16,7 +16,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
-from batch_scorer.runners.result import OTHER, JobResult, decisions, positive_share
+from batch_scorer.runners.result import OTHER, JobResult, caveats, positive_share
 from batch_scorer.runs import layout
 from batch_scorer.runs.manifest import error_rate
 from batch_scorer.ui import terminal
@@ -34,8 +34,8 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
     terminal.notes(console, manifest)
     if counts["scored"] and share is not None:
         terminal.row(console, label, f"{share:.1%}")
-    if decided := decisions(manifest):
-        terminal.row(console, "decided", decided)
+    for name, said in caveats(manifest):
+        terminal.row(console, name, said)
     terminal.row(console, "time" if OTHER in result.time_shares else "worker time", _shares(result))
     output = config.output.directory
     terminal.row(console, "predictions", layout.part_glob(output, layout.PREDICTIONS), fold=False)

@@ -15,15 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from batch_scorer import Model, load_model, score_job
+from batch_scorer import Model, ScoreTexts, load_model, score_job
 from batch_scorer.api import rows
 from batch_scorer.api.process import Child
 from batch_scorer.api.scoring_process import ScoringProcess
 from batch_scorer.errors import ArtifactError, EngineError, OptionError
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.calibration import ConfidenceCurve
+from batch_scorer.models.profile import measure
 from batch_scorer.schema import ERROR_CODES, predictions_schema
 from batch_scorer.scoring import read
-from tests.conftest import REVIEWS
+from tests.conftest import REVIEWS, save_tiny
 from tests.processes import GUARD_S
 
 TEXTS = [text for _, text in REVIEWS]
@@ -99,6 +101,33 @@ def test_rows_of_a_model_of_format_2_are_those_of_a_job_with_a_temperature_each(
         explained = model.explain(TEXTS[3])
     assert expected[3]["temperature"] == pytest.approx(explained.temperature)
     assert [False] * 14 + [True] * 28 == [word.read for word in explained.words]
+
+
+def test_caveats_are_those_of_a_job_whichever_way_they_are_asked_for(reviews_file: Path, tmp_path: Path) -> None:
+    curve = ConfidenceCurve((0.5, 0.94), (100, 100), (60, 97))
+    usual = measure(*(np.full(400, n) for n in (12, 12, 1)), np.full(400, 0.5))
+    place = save_tiny(tmp_path / "model", confidence_curve=curve, training_profile=usual)
+    asked: Any = {"target_accuracy": 0.96, "unusual": True}
+    expected = job_rows(reviews_file, place, tmp_path / "out", top_k=3, **asked)
+    assert {"short", "long", "short,unknown words"} == {*expected["unusual"].to_pylist()}
+    assert {True, False} == {*expected["decided"].to_pylist()}
+    with closing(load_model(place)) as model:
+        table = model.score([*TEXTS, None], 3, **asked)
+        assert ["rest_contribution", "decided", "unusual", "model_id", "error"] == table.column_names[-5:]
+        assert expected.to_pylist() == table.slice(0, len(TEXTS)).drop_columns("error").to_pylist()
+        assert {None} == {value for name, value in table.slice(len(TEXTS)).to_pylist()[0].items() if name != "error"}
+        with pytest.raises(OptionError, match=r"at most 0\.97"):
+            model.score(TEXTS, target_accuracy=0.99)
+        with pytest.raises(OptionError, match="target_accuracy is out of range"):
+            model.score(TEXTS, target_accuracy=97)
+        step = ScoreTexts(place, 3, **asked)._step
+        step._shared.acquire(lambda: model._process)  # instead of another child
+        step.setup()
+        step.start_bundle()
+        for name, text in REVIEWS:
+            assert () == tuple(step.process((name, text), 0, None, None))
+        found = dict(element.value for element in step.finish_bundle())
+    assert dict(zip([name for name, _ in REVIEWS], expected.to_pylist(), strict=True)) == found
 
 
 def test_chunks_do_not_change_a_row(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

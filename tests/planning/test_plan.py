@@ -256,6 +256,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     f"--top-k was {ScoringConfig.top_k} and is now 3": {"top_k": 3},
     "--precision was 'float32' and is now 'bfloat16'": {"precision": "bfloat16"},
     "--target-accuracy was None and is now 0.9": {"target_accuracy": 0.9},
+    "--unusual was None and is now True": {"unusual": True},
     "--shard-rows was None and is now 1": {"shard_rows": 1},
     "--limit was None and is now 2": {"limit": 2},
     "excerpts (--no-excerpt) was True and is now False": {"excerpts": False},
