@@ -53,7 +53,7 @@ of its event:
 | `warning`, `notice` | warning, info | `run_id` |
 | `finished` | info | `run_id` `output` `files` (that the inputs matched) `counts` `rejected` (records by code) \
 `success` `seconds` `reviews_per_s` `reviews_before` `processes` `positive` (a share; null if nothing was scored) \
-`timings` (seconds of the workers) |
+`timings` (seconds of the workers) `certainty`, `unusual` (as in the manifest, where they were asked for) |
 | `not_a_success` | error | `run_id` `exit_code` |
 | `error` | error | `where` `expected` `got` `fix` `exit_code` |
 | `log` | any | `logger`; only in the log file: what Beam and other libraries log |

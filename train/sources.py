@@ -19,6 +19,7 @@ from batch_scorer import storage
 from batch_scorer.config import InputConfig, JobConfig
 from batch_scorer.errors import InputError
 from batch_scorer.escape import counted
+from batch_scorer.formats.cells import unguarded
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of
 from batch_scorer.models.tokenizer import has_words
@@ -216,7 +217,8 @@ def _reviews(
             # Without an id of its own, a review is told by its text: its place would change when the file is moved,
             # and with it the side of the split.
             has_id = reads.id_column is not None and record_id != f"{source}#{offset}"
-            yield Review(record_id if has_id else _text_id(text), text, label)
+            text = unguarded(text)  # of a file that `batch-scorer review` wrote  # noqa: PLW2901
+            yield Review(unguarded(record_id) if has_id else _text_id(text), text, label)
 
 
 def _leave_out(rejection: Rejection, account: Account) -> None:

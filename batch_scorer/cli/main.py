@@ -20,6 +20,7 @@ from batch_scorer.cli.framework import (
 )
 from batch_scorer.cli.inputs import reading_options
 from batch_scorer.cli.numbers import Count, Number
+from batch_scorer.cli.review import review
 from batch_scorer.config import (
     LARGEST_TOTAL,
     LOG_FORMATS,
@@ -183,6 +184,7 @@ for command in (
     commands.report,
     commands.compare,
     check,
+    review,
     commands.sql,
     commands.completion,
 ):

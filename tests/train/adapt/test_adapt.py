@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.formats.cells import GUARD
+from batch_scorer.labelling.question import Question
+from batch_scorer.labelling.tasks import write_tasks
 from batch_scorer.models import artifact
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.tokenizer import PAD
 from tests.conftest import FORMAT_2, TINY, save_tiny
+from tests.jobs import rows, score_here
 from tests.train.traced import once
 from train.adapt import command, fitting, table, tuner
 from train.adapt.table import Change
@@ -89,6 +95,32 @@ def test_adapted_model_keeps_what_its_start_had(adapted: tuple[Path, Result, Pat
     assert 0 < training["share_of_new_weights"] <= 1
     unread = start.vocabulary.index("boring")  # in none of the texts
     assert start.tensors["embedding"][unread].tolist() == model.tensors["embedding"][unread].tolist()
+
+
+@pytest.mark.slow
+def test_reviews_that_people_labelled_adapt_the_model_that_scored_them(
+    adapted: tuple[Path, Result, Path], tmp_path: Path
+) -> None:
+    folder, _, start = adapted
+    job = ScoreConfig.of([str(folder / "mine.csv")], str(tmp_path / "out"), str(start), workers=1)
+    score_here(job.with_options(kept=(Kept("label", "truth"),)))
+    write_tasks(Question(str(tmp_path / "out"), least_certain=30, random=30), str(tmp_path / "tasks.csv"))
+    with (tmp_path / "tasks.csv").open(encoding="utf-8-sig", newline="") as file:
+        tasks = list(csv.DictReader(file))
+    truth = {row["record_id"]: row["truth"] for row in rows(tmp_path / "out")}
+    with (tmp_path / "back.csv").open("w", encoding="utf-8-sig", newline="") as file:  # as Excel saves it
+        back = csv.DictWriter(file, tasks[0], lineterminator="\r\n")
+        back.writeheader()
+        for at, task in enumerate(tasks):
+            label = ("negative", "positive")[truth[task["record_id"].removeprefix(GUARD)] == "1"]
+            back.writerow({**task, "label": label if at % 8 else ""})
+    options = ("--data", tmp_path / "back.csv", "--id-column", "record_id", "--set", "curve=0", *QUICK)
+    result = run("--start-from", start, "--output", tmp_path / "model", *options)
+    assert 0 == result.exit_code, result.output
+    blank = len(range(0, len(tasks), 8))
+    assert f"{blank} without a label" in " ".join(result.output.split())
+    counts = artifact.load(str(tmp_path / "model")).manifest["training"]["labels"]["counts"]
+    assert (len(tasks) - blank, blank) == (counts["positive"] + counts["negative"], counts["missing"])
 
 
 def test_run_that_is_resumed_fits_nothing_twice_and_has_the_same_result(
