@@ -75,6 +75,8 @@ class ScoringConfig:
         model: directory of the artefact; None is the shipped one, wherever the worker has it installed.
         top_k: words in each list, 0 for none.
         precision: of the network's products, one of `PRECISIONS`.
+        sentences: whether every sentence is listed.
+        spans: phrases in a list, 0 for no such list.
         target_accuracy: which share of the labels of decided reviews is to be right; None decides nothing.
         unusual: whether rows say what is unusual about their text.
     """
@@ -82,13 +84,22 @@ class ScoringConfig:
     model: str | None = None
     top_k: int = 10
     precision: str = FLOAT32
+    sentences: bool = False
+    spans: int = 0
     target_accuracy: float | None = None
     unusual: bool = False
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Those of `schema.OPTIONAL_COLUMNS` that these options ask for; a model may bring others."""
-        asked = {"decided": self.target_accuracy is not None, "unusual": self.unusual}
+        asked = {
+            "sentences": self.sentences,
+            "start_contribution": self.sentences,
+            "top_spans": self.spans > 0,
+            "spans_rest": self.spans > 0,
+            "decided": self.target_accuracy is not None,
+            "unusual": self.unusual,
+        }
         return tuple(name for name, is_so in asked.items() if is_so)
 
 

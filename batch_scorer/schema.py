@@ -13,7 +13,7 @@ import pyarrow as pa
 
 _surrogates = re.compile("[\ud800-\udfff]")
 
-SCHEMA_VERSIONS = (1, 2, 3)  # of the tables
+SCHEMA_VERSIONS = (1, 2, 3, 4)  # of the tables
 # Of the model artefact: 2 where the first one's readers would score wrongly (windows, aliases, another pattern, a
 # calibration by review), 1 otherwise.
 FORMAT_VERSIONS = (1, 2)
@@ -30,6 +30,19 @@ TOKEN = pa.struct(
 )
 # BigQuery and Spark expect list elements under this name; with Arrow's default, `item`, they would read NULL.
 TOKENS = pa.list_(pa.field("element", TOKEN, nullable=False))
+
+# A sentence or a phrase.
+SPAN = pa.struct(
+    [
+        pa.field("char_start", pa.int32(), nullable=False),
+        pa.field("char_end", pa.int32(), nullable=False),
+        pa.field("position", pa.int32(), nullable=False),
+        pa.field("n_words", pa.int32(), nullable=False),
+        pa.field("contribution", pa.float32(), nullable=False),
+        pa.field("attention", pa.float32(), nullable=False),
+    ]
+)
+SPANS = pa.list_(pa.field("element", SPAN, nullable=False))
 
 _LEADING = [
     pa.field("record_id", pa.string(), nullable=False),
@@ -55,10 +68,41 @@ OUR_COLUMNS = frozenset(COLUMNS)
 # Columns that some runs have, and the version that they came with.
 _OPTIONAL = {
     "temperature": (pa.field("temperature", pa.float32(), nullable=False), 2),
-    "decided": (pa.field("decided", pa.bool_(), nullable=False), 3),
-    "unusual": (pa.field("unusual", pa.string(), nullable=False), 3),
+    "sentences": (pa.field("sentences", SPANS, nullable=False), 3),
+    "start_contribution": (pa.field("start_contribution", pa.float32(), nullable=False), 3),
+    "top_spans": (pa.field("top_spans", SPANS, nullable=False), 3),
+    "spans_rest": (pa.field("spans_rest", pa.float32(), nullable=False), 3),
+    "decided": (pa.field("decided", pa.bool_(), nullable=False), 4),
+    "unusual": (pa.field("unusual", pa.string(), nullable=False), 4),
 }
 OPTIONAL_COLUMNS = tuple(_OPTIONAL)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What is asked for besides words: the options `--sentences` and `--spans`.
+
+    Args:
+        sentences: whether every sentence is listed.
+        spans: the most phrases in a list; 0 for no such list.
+    """
+
+    sentences: bool = False
+    spans: int = 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of `OPTIONAL_COLUMNS` that follow.
+
+        Example:
+            >>> Segments(spans=3).columns
+            ('top_spans', 'spans_rest')
+        """
+        by_sentence = ("sentences", "start_contribution") if self.sentences else ()
+        return (*by_sentence, "top_spans", "spans_rest") if self.spans else by_sentence
+
+
+WORDS_ONLY = Segments()
 
 ERRORS = pa.schema(
     [
@@ -87,6 +131,10 @@ DESCRIPTIONS = {
     "top_contributing": "words by absolute contribution, descending, ties by position",
     "rest_contribution": "the sum of the contributions of everything not in top_contributing",
     "temperature": "what the logit is divided by: probability = 1 / (1 + exp(-logit / temperature))",
+    "sentences": "every sentence of what is read, in the order of the text: each word read is in exactly one",
+    "start_contribution": "what start marks (one a window) and padding add: logit = bias + sentences + this",
+    "top_spans": "phrases by absolute contribution, descending, ties by position; no two share a word",
+    "spans_rest": "the sum of the contributions of everything not in top_spans",
     "decided": "whether max(probability, 1 - probability) reaches the threshold of certainty in the manifest",
     "unusual": "why the text is unlike those of training: short, long, unknown words, other script; or empty",
     "stage": "where it was rejected: read, decode, encode or score",
@@ -99,6 +147,7 @@ DESCRIPTIONS = {
     "position": "0 is the first word of the text",
     "char_start": "where the word begins in the text, in code points",
     "char_end": "where it ends, exclusive",
+    "n_words": "how many words",
     "attention": "share of the model's attention",
     "contribution": "what the word adds to the logit",
 }

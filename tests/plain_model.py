@@ -149,3 +149,49 @@ def _temperature(model: Artifact, n_used: int, unknown: float) -> float:
     row = sum(n_used >= edge for edge in grid["words"]) - 1
     column = sum(unknown >= edge for edge in grid["oov_rate"]) - 1
     return float(np.float32(grid["temperature"][max(row, 0)][max(column, 0)]))
+
+
+def segments(row: dict[str, Any], new_sentence: list[bool], new_clause: list[bool], spans: int) -> dict[str, Any]:
+    """The columns of sentences and phrases, of a row by `expected` that lists every word.
+
+    Args:
+        new_sentence, new_clause: whether they begin with each word that is read.
+    """
+    words = sorted(row["top_contributing"], key=lambda word: word["position"])
+    values = [word["contribution"] for word in words]
+    begins = [at for at, new in enumerate(new_sentence) if new]
+    sentences = [_segment(words[a:b]) for a, b in itertools.pairwise([*begins, len(words)])]
+    found = [_segment(words[a:b]) for a, b in plain_phrases(values, new_clause)]
+    top = sorted(found, key=lambda s: (-abs(np.float32(s["contribution"])), s["position"]))[:spans]
+    inside = {at for s in top for at in range(s["position"], s["position"] + s["n_words"])}
+    others = math.fsum(word["contribution"] for word in words if word["position"] not in inside)
+    return {
+        "sentences": sentences,
+        "start_contribution": row["rest_contribution"],
+        "top_spans": top,
+        "spans_rest": others + row["rest_contribution"],
+    }
+
+
+def _segment(words: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **{"char_start": words[0]["char_start"], "char_end": words[-1]["char_end"]},
+        **{"position": words[0]["position"], "n_words": len(words)},
+        **{name: math.fsum(word[name] for word in words) for name in ("contribution", "attention")},
+    }
+
+
+def plain_phrases(values: list[float], new_clause: list[bool]) -> list[tuple[int, int]]:
+    """Peaks of the smoothed values between clauses, changes of sign and valleys, without what is faint at the ends."""
+    n = len(values)
+    weights = [[math.exp(-0.5 * ((i - j) / 1.25) ** 2) if abs(i - j) <= 5 else 0.0 for j in range(n)] for i in range(n)]
+    smooth = [sum(w * v for w, v in zip(row, values, strict=True)) / sum(row) for row in weights]
+    strength = [abs(value) for value in smooth]
+    faintest, pieces = 0.75 * sum(strength) / n, list[list[int]]()
+    for i in range(n):
+        is_valley = 0 < i < n - 1 and strength[i] < strength[i - 1] and strength[i] <= strength[i + 1]
+        if i == 0 or new_clause[i] or is_valley or (smooth[i] >= 0) != (smooth[i - 1] >= 0):
+            pieces.append([])
+        if strength[i] >= faintest and strength[i] > 0:
+            pieces[-1].append(i)
+    return [(piece[0], piece[-1] + 1) for piece in pieces if piece]

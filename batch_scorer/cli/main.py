@@ -89,6 +89,9 @@ def main() -> None:
     metavar="N",
     help="Words to list per review; 0 for none.",
 )
+@option(_OUTPUT, "--sentences", is_flag=True, help="List every sentence, with what it adds to the score.")
+@option(_OUTPUT, "--spans", type=Count(0), default=ScoringConfig.spans, metavar="N",
+        help="Phrases to list per review; 0 for no such list.")  # fmt: skip
 @option(_OUTPUT, "--no-excerpt", is_flag=True, help="Keep the text of rejected records out of DIR/errors.")
 @option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @option(_MODEL, "--model", metavar="DIR", shell_complete=completion.directories,

@@ -44,7 +44,7 @@ def kept_columns(specs: Iterable[str]) -> tuple[Kept, ...]:
 
 
 def check_kept(kept: Iterable[Kept], optional: Collection[str]) -> None:
-    """Refuses to keep a column under the name of one that this model's predictions have; SQL ignores case in names.
+    """Refuses to keep a column under the name of one that the predictions of this job have; SQL ignores case in names.
 
     Args:
         optional: those of `schema.OPTIONAL_COLUMNS` that the predictions have.
@@ -90,6 +90,7 @@ def check_options(config: ScoreConfig) -> None:
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
     _check_range("top-k", config.scoring.top_k, 0, LARGEST_COUNT)
+    _check_range("spans", config.scoring.spans, 0, LARGEST_COUNT)
     _check_range("target-accuracy", config.scoring.target_accuracy, 0.5, 1)
     _check_range("workers", job.workers, 1, LARGEST_COUNT)
     _check_range("shard-rows", job.shard_rows, 1, LARGEST_COUNT)

@@ -21,6 +21,7 @@ from batch_scorer.planning.kept import KeptColumns
 from batch_scorer.planning.listing import list_inputs
 from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.planning.shards import Files, Shards
+from batch_scorer.schema import WORDS_ONLY, Segments
 
 SHARDS_AT_LEAST = 64  # enough that a medium-sized corpus keeps a cluster busy
 SHARD_ROWS_MIN, SHARD_ROWS_MAX = 1_000, 50_000
@@ -44,6 +45,7 @@ class Plan:
         reviews: the number of reviews; an estimate if `estimated`.
         inputs: for each argument, what it matched, in files and bytes, and a fingerprint.
         notices: what the user should know about the inputs.
+        segments: the sentences and phrases that are listed.
         after: earlier runs, by output and run_id, whose files were passed over.
         target_accuracy, certainty: the wanted accuracy of decided reviews, and the least confidence of these that
             follows from it and the model; None where nothing is decided.
@@ -64,6 +66,7 @@ class Plan:
     estimated: bool
     inputs: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
+    segments: Segments = WORDS_ONLY
     after: tuple[dict[str, str], ...] = ()
     target_accuracy: float | None = None
     certainty: float | None = None
@@ -72,7 +75,13 @@ class Plan:
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Those of `schema.OPTIONAL_COLUMNS` that were asked for; a model may bring others."""
-        return ScoringConfig(target_accuracy=self.target_accuracy, unusual=self.unusual).asked_columns
+        asked = ScoringConfig(
+            sentences=self.segments.sentences,
+            spans=self.segments.spans,
+            target_accuracy=self.target_accuracy,
+            unusual=self.unusual,
+        )
+        return asked.asked_columns
 
     def to_json(self) -> dict[str, Any]:
         """`plan.json`, without the names of the pieces."""
@@ -93,6 +102,8 @@ class Plan:
             # Only where they are given: runs of earlier versions have the same hash without them.
             **{name: value for name, value, usual in (*_added(f), *self._asked()) if value != usual},
             "top_k": self.top_k,
+            **({"sentences": True} if self.segments.sentences else {}),
+            **({"spans": self.segments.spans} if self.segments.spans else {}),
             "precision": self.precision,
             "excerpts": self.excerpts,
             "limit": self.limit,
@@ -155,6 +166,7 @@ def make_plan(
         model_id=model_id,
         fields=fields,
         top_k=config.scoring.top_k,
+        segments=Segments(config.scoring.sentences, config.scoring.spans),
         precision=config.scoring.precision,
         excerpts=config.output.excerpts,
         limit=config.input.limit,

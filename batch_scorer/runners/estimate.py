@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from batch_scorer.formats.records import Shard
@@ -75,7 +76,8 @@ def _seconds_a_review(
 ) -> float:
     begin, reviews = clock(), 0
     chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
-    for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k)):
+    pieces = (score_chunk(chunk, scorer, plan.top_k, segments=plan.segments) for chunk in chunks)
+    for explained in chain.from_iterable(pieces):
         predictions(explained, plan, scorer.artifact, scorer.caveats)
         reviews += len(explained)
         if reviews >= SAMPLE_REVIEWS:

@@ -154,6 +154,9 @@ def commit(
         "max_windows": artifact.tokenizer.max_windows,
         "tokenizer": words_settings(artifact.tokenizer),
         "top_k": plan.top_k,
+        # As in the plan: a run without them has the manifest that it always had.
+        **({"sentences": True} if plan.segments.sentences else {}),
+        **({"spans": plan.segments.spans} if plan.segments.spans else {}),
         "precision": plan.precision,
         "counts": counts,
         **caveats.stated(plan, artifact, summary.caveats),

@@ -26,6 +26,7 @@ from batch_scorer.schema import (
     ERRORS,
     OPTIONAL_COLUMNS,
     SCHEMA_VERSIONS,
+    Segments,
     predictions_schema,
     schema_version,
 )
@@ -34,6 +35,8 @@ _FILES = object_of({"files": COUNT, "bytes": COUNT})
 _INPUT: Json = {"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256}
 # What the manifests of older versions do not have. Their models read the last words, and words by the first pattern.
 _SINCE: Json = {
+    "sentences": {"const": True, "description": "predictions lists every sentence; absent where it does not"},
+    "spans": {**COUNT, "minimum": 1, "description": "phrases in a list; absent where there is no such list"},
     "columns": {**list_of(TEXT), "description": "our columns in predictions, without the kept ones"},
     **LONG,
     "after": {
@@ -96,6 +99,8 @@ MANIFEST = object_of({**_ALWAYS, **_SINCE}, required=list(_ALWAYS))
 
 _ONLY = {
     "temperature": "where the model has a calibration that depends on the review",
+    **dict.fromkeys(Segments(sentences=True).columns, "with --sentences"),
+    **dict.fromkeys(Segments(spans=1).columns, "with --spans"),
     "decided": "with --target-accuracy",
     "unusual": "with --unusual",
 }

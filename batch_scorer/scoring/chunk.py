@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Engine
+from batch_scorer.schema import WORDS_ONLY, Segments
 from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import encode
 from batch_scorer.scoring.explain import Explained, explain
@@ -65,7 +66,9 @@ class Clock:
             yield item  # type: ignore[misc]
 
 
-def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = None) -> Iterator[Explained]:
+def score_chunk(
+    chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = None, segments: Segments = WORDS_ONLY
+) -> Iterator[Explained]:
     """Encodes, scores and explains one chunk: as a whole, or in pieces, in order, where it has many long reviews.
 
     Example:
@@ -77,6 +80,7 @@ def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = 
         chunk: as `read.read` or `read.read_texts` gives it.
         top_k: words in each list at most.
         clock: measures how long each stage takes.
+        segments: whether to list sentences and phrases too.
 
     Raises:
         EngineError: the engine fails on every review of a batch, or there is too little memory.
@@ -85,5 +89,6 @@ def score_chunk(chunk: Chunk, scorer: Scorer, top_k: int, clock: Clock | None = 
     for encoded in clock.each("encode", encode(chunk, scorer.artifact.tokenizer)):
         scored = score(encoded, scorer.engine)
         with clock("explain"):
-            explained = explain(dataclasses.replace(scored, batches=clock.each("score", scored.batches)), top_k)
+            scored = dataclasses.replace(scored, batches=clock.each("score", scored.batches))
+            explained = explain(scored, top_k, segments)
         yield explained

@@ -1,13 +1,15 @@
 """Explain: attention and contributions -> the words behind each score, with their places in the text.
 
-The split is exact: ``logit = bias + sum(top_contributing.contribution) + rest_contribution``. Of a review that is read
+The split is exact: ``logit = bias + sum(top_contributing.contribution) + rest_contribution``, and likewise by sentences
+and phrases where `segments` are asked for. Of a review that is read
 in windows, each number is the mean over its windows, weighted by their ids; a word is in one window only, and has the
 sum of its ids.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,11 @@ import pyarrow as pa
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
 from batch_scorer.models.units import Places
-from batch_scorer.schema import TOKEN, Rejection
+from batch_scorer.schema import TOKEN, WORDS_ONLY, Rejection, Segments
 from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import Encoded
 from batch_scorer.scoring.score import Scored
+from batch_scorer.scoring.segments import WordValues
 from batch_scorer.scoring.top_words import TopLists, TopWords
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +38,7 @@ class Explained:
         top_attended, top_contributing: N lists of `schema.TOKEN`, best first.
         rest_contribution: float32[N], what everything adds that is not in `top_contributing`.
         rejected: all records of the chunk that were not scored, whichever stage rejected them.
+        segments: the columns of sentences and phrases that were asked for, N values each.
     """
 
     encoded: Encoded
@@ -43,6 +47,7 @@ class Explained:
     top_contributing: pa.ListArray
     rest_contribution: Floats
     rejected: list[Rejection]
+    segments: Mapping[str, pa.Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.logit)
@@ -56,7 +61,7 @@ class Explained:
 
         Returns:
             Name -> N values, from `probability` to `rest_contribution`, `temperature` where it depends on the review,
-            those of `caveats`, and `model_id`.
+            those of sentences and phrases where they were asked for, those of `caveats`, and `model_id`.
         """
         n_tokens, used = self.encoded.n_tokens, self.encoded.n_tokens_used
         oov_rate = (self.encoded.oov_ids / self.encoded.n_ids).astype(np.float32)
@@ -77,29 +82,34 @@ class Explained:
             "top_contributing": self.top_contributing,
             "rest_contribution": pa.array(self.rest_contribution),
             **by_review,
+            **self.segments,
             **caveats.columns(self.encoded, p),
             "model_id": pa.repeat(pa.scalar(artifact.model_id), len(self)),
         }
 
 
-def explain(scored: Scored, top_k: int) -> Explained:
+def explain(scored: Scored, top_k: int, segments: Segments = WORDS_ONLY) -> Explained:
     """Explains a piece of a chunk; its batches are scored on the way, and only what is listed of each is kept.
 
     Args:
         top_k: words in each list at most; 0 lists none.
+        segments: what else to list. If anything, one number more is kept of each word, and its attention.
 
     Raises:
         EngineError: as in `score.score_ids`.
     """
     lists, rejected = TopLists(scored.encoded, top_k), [*scored.encoded.rejected]
+    words = WordValues(scored.encoded) if segments.columns else None
     for batch in scored.batches:
         if isinstance(batch, Rejection):
             rejected.append(batch)
-        else:
-            lists.add(batch)
+            continue
+        lists.add(batch)
+        if words:
+            words.add(batch)
     done, found = lists.done(), lists.by_review()
     encoded = scored.encoded.rows(done)
-    places = _places(encoded) if lists.top_k else []
+    places = _places(encoded) if lists.top_k or words else []
     return Explained(
         encoded,
         found.logit[done].astype(np.float32),
@@ -107,6 +117,7 @@ def explain(scored: Scored, top_k: int) -> Explained:
         _tokens(encoded, found.contributing.rows(done), places),
         found.rest[done].astype(np.float32),
         rejected,
+        words.columns(done, encoded, places, segments) if words else {},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import chain
 
 from batch_scorer import storage
 from batch_scorer.errors import ChangedError
@@ -33,7 +34,8 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
     scored = rejected = empty = unreadable = 0
     with ShardWriter(output, shard.index, plan, optional_columns(plan, scorer.artifact)) as writer:
         chunks = clock.each("read", read(shard, plan.fields, beat))
-        for explained in (piece for chunk in chunks for piece in score_chunk(chunk, scorer, plan.top_k, clock)):
+        pieces = (score_chunk(chunk, scorer, plan.top_k, clock, plan.segments) for chunk in chunks)
+        for explained in chain.from_iterable(pieces):
             with clock("write"):
                 if len(explained):
                     rows = predictions(explained, plan, scorer.artifact, scorer.caveats)

@@ -254,6 +254,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "--keep was [] and is now [{'name': 'id', 'output_name': 'id', 'type': 'string'}]": {"kept": (Kept("id", "id"),)},
     "--max-text-bytes was 1000000 and is now 5000": {"max_text_bytes": 5_000},
     f"--top-k was {ScoringConfig.top_k} and is now 3": {"top_k": 3},
+    "--sentences was None and is now True": {"sentences": True},
+    "--spans was None and is now 5": {"spans": 5},
     "--precision was 'float32' and is now 'bfloat16'": {"precision": "bfloat16"},
     "--target-accuracy was None and is now 0.9": {"target_accuracy": 0.9},
     "--unusual was None and is now True": {"unusual": True},

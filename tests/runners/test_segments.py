@@ -1,0 +1,111 @@
+"""Whole jobs that list sentences and phrases: rows as plain Python has them, resumed, explained, queried, reported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scorer.config import Kept, ScoreConfig
+from batch_scorer.errors import OptionError, OutputError
+from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.runners.job import plan_job
+from batch_scorer.scoring.gaps import gaps
+from tests.conftest import REVIEWS
+from tests.jobs import part_bytes, rows, score_here
+from tests.plain_model import expected, segments
+
+TEXTS = {
+    **dict(REVIEWS),
+    "several": "A good film. Bad plot, very boring! Not the wonderful film<br /><br />it's",
+    "long": "good film, bad plot. " * 6 + "It's wonderful",
+}
+COLUMNS = ["sentences", "start_contribution", "top_spans", "spans_rest"]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_model_2: Path) -> dict[str, ScoreConfig]:
+    """The same texts by the tiny models of format 1 and 2, and by the first one without the options."""
+    folder, made = tmp_path_factory.mktemp("jobs"), {}
+    lines = [json.dumps({"id": name, "text": text}) for name, text in TEXTS.items()]
+    (folder / "in.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    asked = {"sentences": True, "spans": 2}
+    for name, model, options in (("1", tiny_model, asked), ("2", tiny_model_2, asked), ("plain", tiny_model, {})):
+        shared: dict[str, Any] = {"id_column": "id", "shard_rows": 4, "workers": 1, "run_id": name, **options}
+        made[name] = ScoreConfig.of([str(folder / "in.jsonl")], str(folder / name), str(model), **shared)
+        score_here(made[name])
+    return made
+
+
+@pytest.fixture(scope="module")
+def outputs(jobs: dict[str, ScoreConfig]) -> dict[str, Path]:
+    return {name: Path(job.output.directory) for name, job in jobs.items()}
+
+
+@pytest.mark.parametrize("name", ["1", "2"])
+def test_rows_are_those_of_plain_python(name: str, outputs: dict[str, Path], tiny: Artifact, tiny_2: Artifact) -> None:
+    model, found = {"1": tiny, "2": tiny_2}[name], rows(outputs[name])
+    bias = ExactEngine(model).bias
+    assert [*TEXTS] == [row["record_id"] for row in found]
+    for row in found:
+        text, first = TEXTS[row["record_id"]], row["n_tokens"] - row["n_tokens_used"]
+        start, end = model.tokenizer.spans(text)
+        begins = gaps([text], [(start[first:], end[first:])])
+        wanted = segments(expected(model, text, 1_000), begins.new_sentence.tolist(), begins.new_clause.tolist(), 2)
+        for one, other in zip(wanted["sentences"], row["sentences"], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+        assert [s["position"] for s in wanted["top_spans"]] == [s["position"] for s in row["top_spans"]]
+        for column, rest in (("sentences", "start_contribution"), ("top_spans", "spans_rest")):
+            assert wanted[rest] == pytest.approx(row[rest], abs=1e-5)
+            total = sum(one["contribution"] for one in row[column]) + row[rest]
+            assert row["logit"] == pytest.approx(bias + total, abs=1e-5)
+
+
+def test_manifest_and_files_say_what_was_asked_for(outputs: dict[str, Path]) -> None:
+    for name, optional in (("1", COLUMNS), ("2", ["temperature", *COLUMNS])):
+        manifest = json.loads((outputs[name] / "manifest.json").read_text())
+        assert (3, True, 2) == tuple(manifest[key] for key in ("schema_version", "sentences", "spans"))
+        part = pq.ParquetFile(outputs[name] / "predictions/part-00000.parquet")
+        assert (
+            manifest["columns"]
+            == part.schema_arrow.names
+            == [*manifest["columns"][:13], *optional, "model_id", "run_id"]
+        )
+        assert b"3" == part.schema_arrow.metadata[b"schema_version"]
+        assert "top_spans.list.element.n_words" in [part.schema.column(i).path for i in range(len(part.schema))]
+
+
+def test_run_without_the_options_says_nothing_of_them_and_has_the_same_other_columns(outputs: dict[str, Path]) -> None:
+    for document in ("manifest.json", "plan.json"):
+        assert not {"sentences", "spans"} & set(json.loads((outputs["plain"] / document).read_text()))
+    plain = rows(outputs["plain"])
+    assert not set(COLUMNS) & set(plain[0])
+    with_them = [{name: row[name] for name in plain[0]} | {"run_id": "plain"} for row in rows(outputs["1"])]
+    assert plain == with_them
+
+
+def test_resumed_run_has_the_same_bytes(jobs: dict[str, ScoreConfig], tmp_path: Path) -> None:
+    job = jobs["1"].with_options(output=str(tmp_path / "out"), resume=True)
+    shutil.copytree(jobs["1"].output.directory, tmp_path / "out")
+    (tmp_path / "out/shards/00001.json").unlink()
+    score_here(job)
+    assert part_bytes(jobs["1"].output.directory) == part_bytes(tmp_path / "out")
+
+
+def test_run_is_not_resumed_with_other_options(jobs: dict[str, ScoreConfig]) -> None:
+    with pytest.raises(OutputError) as refused:
+        plan_job(jobs["1"].with_options(resume=True, sentences=False, spans=3))
+    assert "--spans was 2 and is now 3; --sentences was True and is now None" == refused.value.got
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_column_may_be_kept_by_such_a_name_only_where_rows_have_none(jobs: dict[str, ScoreConfig], name: str) -> None:
+    kept = (Kept("id", name),)
+    with pytest.raises(OptionError, match=f"already has a column '{name}'"):
+        plan_job(jobs["1"].with_options(kept=kept, output=f"{jobs['1'].output.directory}-new"))
+    plan_job(jobs["plain"].with_options(kept=kept, output=f"{jobs['plain'].output.directory}-new"))
