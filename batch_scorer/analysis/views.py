@@ -1,21 +1,23 @@
-"""Finished runs -> the SQL of four DuckDB views over their files: `predictions`, `tokens`, `errors` and `runs`.
+"""Finished runs -> the SQL of DuckDB views over their files: `predictions`, `tokens`, `errors` and `runs`.
 
-`batch-scorer sql` prints this SQL; `report` and `compare` query the same views.
+Where a run lists them, there are `sentences` and `phrases` too. `batch-scorer sql` prints this SQL; `report` and
+`compare` query the same views.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from batch_scorer.analysis.quoting import identifier, literal, reference, shown_names
+from batch_scorer.analysis.segment_views import SPAN_LIST, segment_views, segments
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
 from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
 from batch_scorer.runs.finished import Run
-from batch_scorer.schema import ERRORS, predictions_schema
+from batch_scorer.schema import ERRORS, OPTIONAL_COLUMNS, TOKENS, predictions_schema
 
-# View -> what one of its rows is.
+# View of any run -> what one of its rows is.
 VIEWS = {
     "predictions": "a scored review, with the columns of predictions/*.parquet",
     "tokens": "a listed word, with columns of its review; a review that lists none has one row with a null word",
@@ -51,9 +53,10 @@ def script(runs: Sequence[Run], prefix: str = "") -> str:
         raise OptionError(
             "--prefix has a character that cannot be shown", got=safe(prefix), fix="use letters, digits and _"
         )
-    width = max(map(len, VIEWS)) + len(prefix)
+    views = {**VIEWS, **{name: view.row for name, view in segment_views(_optional_columns(runs)).items()}}
+    width = max(map(len, views)) + len(prefix)
     lines = ["-- DuckDB views of these runs:", *(f"--   {safe(_run_id(run))}  {safe(run.output)}" for run in runs)]
-    lines += ["-- One row of", *(f"--   {prefix + name:{width}}  is {row}" for name, row in VIEWS.items())]
+    lines += ["-- One row of", *(f"--   {prefix + name:{width}}  is {row}" for name, row in views.items())]
     lines += ["-- The views name files by path: after moving or repeating a run, run `batch-scorer sql` again."]
     for scheme, setup in _STORE_SETUP.items():
         if any(run.output.startswith(f"{scheme}://") for run in runs):
@@ -84,11 +87,16 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
                 expected="runs with different run_ids",
                 fix="pass only one of them, or score one again with another --run-id",
             )
-    bodies = (_predictions(runs), _tokens(runs, prefix), _errors(runs), _runs(runs))
-    return [
-        f"create or replace view {identifier(prefix + name)} as\n{body};"
-        for name, body in zip(VIEWS, bodies, strict=True)
-    ]
+    bodies = dict(zip(VIEWS, (_predictions(runs), _tokens(runs, prefix), _errors(runs), _runs(runs)), strict=True))
+    reviews = (*_REVIEW_COLUMNS, *_kept_names(runs, ()))
+    for name, view in segment_views(_optional_columns(runs)).items():
+        bodies[name] = segments(view, reviews, prefix)
+    return [f"create or replace view {identifier(prefix + name)} as\n{body};" for name, body in bodies.items()]
+
+
+def _optional_columns(runs: Sequence[Run]) -> set[str]:
+    """Those of `OPTIONAL_COLUMNS` that any of the runs has."""
+    return {name for run in runs for name in run.columns if name in OPTIONAL_COLUMNS}
 
 
 def temperature(run: Run, table: str = "") -> str:
@@ -113,11 +121,11 @@ def _read(paths: Sequence[str]) -> str:
 
 def _predictions(runs: Sequence[Run]) -> str:
     mixed = _mixed_type_columns(runs)
-    by_review = any("temperature" in run.columns for run in runs)
+    optional = _optional_columns(runs)
 
     def lacks_it(run: Run) -> bool:
         """Whether others have a temperature for each review, and this run has one for all, and nothing by that name."""
-        return by_review and "temperature" not in {*run.columns, *_kept_columns(run)}
+        return "temperature" in optional and "temperature" not in {*run.columns, *_kept_columns(run)}
 
     def select(run: Run) -> str:
         kept = ((key, name) for key, (name, _) in _kept_columns(run).items() if name.isprintable())
@@ -133,8 +141,10 @@ def _predictions(runs: Sequence[Run]) -> str:
 
     word = f"struct({', '.join(f'{name} {kind}' for name, kind in _WORD_FIELDS.items())})[]"
     types = {
-        field.name: word if pa.types.is_list(field.type) else _DUCKDB_TYPES[str(field.type)]
-        for field in predictions_schema(pa.schema([]), "", "", [name for run in runs for name in run.columns])
+        field.name: (word if field.type == TOKENS else SPAN_LIST)
+        if pa.types.is_list(field.type)
+        else _DUCKDB_TYPES[str(field.type)]
+        for field in predictions_schema(pa.schema([]), "", "", optional)
     }
     return _empty({**types, **{name: "varchar" for name in _kept_names(runs)}})
 
@@ -157,10 +167,10 @@ def _mixed_type_columns(runs: Sequence[Run]) -> set[str]:
     return {key for key, kinds in types.items() if len(kinds) > 1 and not all(map(_NUMBER.fullmatch, kinds))}
 
 
-def _kept_names(runs: Sequence[Run]) -> list[str]:
-    """The names of all kept columns, except those that a field of a word already has."""
+def _kept_names(runs: Sequence[Run], taken: Collection[str] = (*_WORD_FIELDS, *_RANKS)) -> list[str]:
+    """The names of all kept columns, except those that are taken, by default by the fields of a word."""
     columns = {key: name for run in reversed(runs) for key, (name, _) in _kept_columns(run).items()}
-    return [name for key, name in columns.items() if key not in {*_WORD_FIELDS, *_RANKS}]
+    return [name for key, name in columns.items() if key not in taken]
 
 
 def _empty(types: dict[str, str]) -> str:

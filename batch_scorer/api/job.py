@@ -44,6 +44,8 @@ class JobOptions(TypedDict, total=False):
     resume: bool
     overwrite: bool
     top_k: int
+    sentences: bool
+    spans: int
     no_excerpt: bool
     run_id: str
     precision: str

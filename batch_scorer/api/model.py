@@ -17,10 +17,13 @@ from batch_scorer.errors import InputError, OptionError
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.artifact import SHIPPED, Artifact
 from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.schema import Segments
 from batch_scorer.scoring.caveats import Caveats
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.review import check, explain_review
+
+SPANS_EXPLAINED = 10  # phrases of an explanation
 
 
 def load_model(path: str | os.PathLike[str] | None = None, *, precision: str = FLOAT32) -> Model:
@@ -69,6 +72,8 @@ class Model:
         top_k: int = ScoringConfig.top_k,
         *,
         max_text_bytes: int = InputConfig.max_text_bytes,
+        sentences: bool = ScoringConfig.sentences,
+        spans: int = ScoringConfig.spans,
         target_accuracy: float | None = None,
         unusual: bool = False,
     ) -> pa.Table:
@@ -82,6 +87,8 @@ class Model:
             texts: a list, a generator, a pandas Series, a NumPy array, or a pyarrow Array or ChunkedArray.
             top_k: words in `top_attended` and `top_contributing`; 0 for none.
             max_text_bytes: larger texts are rejected, measured in UTF-8.
+            sentences: whether there are columns `sentences`, with every sentence, and `start_contribution`.
+            spans: phrases in the column `top_spans`, beside `spans_rest`; 0 for neither.
             target_accuracy: adds the column `decided`, as `--target-accuracy` does.
             unusual: adds the column `unusual`, as `--unusual` does.
 
@@ -92,7 +99,8 @@ class Model:
             its code there (`schema.ERROR_CODES`) and nulls elsewhere.
 
         Raises:
-            OptionError: `texts` is a single string, or a table; `top_k` is negative; `target_accuracy` cannot be had.
+            OptionError: `texts` is a single string, or a table; `top_k` or `spans` is negative; `target_accuracy` cannot
+                be had.
             EngineError: the model fails on every text, or memory ran out.
 
         Example:
@@ -103,14 +111,15 @@ class Model:
              {'predicted_label': 'negative', 'n_tokens': 1, 'error': None},
              {'predicted_label': None, 'n_tokens': None, 'error': 'missing_text'}]
         """
-        check_top_k(top_k)
-        caveats = caveats_for(self._artifact, target_accuracy, unusual)
+        check_listed(top_k=top_k, spans=spans)
+        segments, caveats = Segments(sentences, spans), caveats_for(self._artifact, target_accuracy, unusual)
         chunks = read_texts(values(texts), max_text_bytes)
-        tables = [rows.table(self._process.score(chunk, top_k, caveats)) for chunk in chunks]
-        return pa.concat_tables([rows.schema(self._process.columns_with(caveats)).empty_table(), *tables])
+        tables = [rows.table(self._process.score(chunk, top_k, segments, caveats)) for chunk in chunks]
+        optional = self._process.columns_with(segments, caveats)
+        return pa.concat_tables([rows.schema(optional).empty_table(), *tables])
 
-    def explain(self, text: str, top_k: int = ScoringConfig.top_k) -> Explanation:
-        """Scores one text and says what each of its words adds.
+    def explain(self, text: str, top_k: int = ScoringConfig.top_k, *, spans: int = SPANS_EXPLAINED) -> Explanation:
+        """Scores one text and says what each of its words, sentences and phrases adds.
 
         It needs neither TensorFlow nor a child process and answers at once: the network runs in double precision, in
         NumPy. So the numbers may differ from those of `score` in the last digits (`models.exact_engine` says how far).
@@ -118,10 +127,11 @@ class Model:
         Args:
             text: a review.
             top_k: words in each list of the explanation's `row`.
+            spans: the most phrases in the explanation's `spans`.
 
         Raises:
             InputError: the text is not a string, too large, without words, or has half of a surrogate pair.
-            OptionError: `top_k` is negative.
+            OptionError: `top_k` or `spans` is negative.
 
         Example:
             >>> from batch_scorer import load_model
@@ -131,11 +141,12 @@ class Model:
             >>> max(why.words, key=lambda word: word.attention).token
             'wonderful'
         """
-        check_top_k(top_k)
+        check_listed(top_k=top_k, spans=spans)
         if not isinstance(text, str):
             raise InputError("the text is not a string", where="explain", got=f"a value of type {type(text).__name__}")
         check(text, "explain", self._artifact.tokenizer)
-        return Explanation(explain_review(text, Scorer(self._artifact, self._exact), top_k))
+        review = explain_review(text, Scorer(self._artifact, self._exact), top_k, Segments(True, spans))
+        return Explanation(review, lambda other: self.explain(other, top_k, spans=spans), self._artifact.tokenizer)
 
     @cached_property
     def _exact(self) -> ExactEngine:
@@ -160,11 +171,13 @@ def caveats_for(loaded: Artifact, target_accuracy: float | None, unusual: bool) 
     return Caveats.of(loaded, target_accuracy, unusual)
 
 
-def check_top_k(top_k: int) -> None:
-    """Refuses a number of words that cannot be.
+def check_listed(**counts: int) -> None:
+    """Refuses a number of words or phrases that cannot be, by the name of the argument.
 
     Raises:
         OptionError: it is negative, or no integer.
     """
-    if not isinstance(top_k, int) or top_k < 0:
-        raise OptionError("top_k is not a number of words", expected="0 or more", got=repr(top_k))
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 0:
+            of = "words" if name == "top_k" else "phrases"
+            raise OptionError(f"{name} is not a number of {of}", expected="0 or more", got=repr(count))

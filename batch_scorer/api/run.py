@@ -101,7 +101,9 @@ class Run:
                 yield from parquet.iter_batches(batch_rows, columns=columns)
 
     def to_duckdb(self, connection: DuckDBPyConnection, prefix: str = "") -> DuckDBPyConnection:
-        """Makes four views of the run in DuckDB: `predictions`, `tokens`, `errors` and `runs`.
+        """Makes views of the run in DuckDB: `predictions`, `tokens`, `errors` and `runs`.
+
+        Where the run lists them, there are `sentences` and `phrases` too.
 
         They read the run's files when they are queried. For a run in an object store, DuckDB needs its own credentials:
         `batch-scorer sql` prints what to do.

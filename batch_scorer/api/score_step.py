@@ -18,6 +18,7 @@ from batch_scorer.api.texts import is_missing
 from batch_scorer.errors import JobError, OptionError
 from batch_scorer.models import artifact
 from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.schema import WORDS_ONLY, Segments
 from batch_scorer.scoring.read import read_texts
 
 SCORED, REJECTED = "scored", "rejected"  # tags of its outputs
@@ -37,9 +38,10 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def __init__(
         self, model: str | None, model_id: str, top_k: int, text: str | None, precision: str, max_text_bytes: int,
-        target_accuracy: float | None = None, unusual: bool = False,
+        segments: Segments = WORDS_ONLY, target_accuracy: float | None = None, unusual: bool = False,
     ) -> None:  # fmt: skip
         self._model, self._model_id, self._top_k, self._text = model, model_id, top_k, text
+        self._segments = segments
         self._precision, self._max_text_bytes = precision, max_text_bytes
         self._asked = target_accuracy, unusual
         self._shared = Shared()
@@ -48,7 +50,8 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def settings(self) -> dict[str, Any]:
         """For display."""
-        return {"model": self._model or "shipped", "model_id": self._model_id, "top_k": self._top_k}
+        listed = {"top_k": self._top_k, "sentences": self._segments.sentences, "spans": self._segments.spans}
+        return {"model": self._model or "shipped", "model_id": self._model_id, **listed}
 
     def setup(self) -> None:
         self._process: ScoringProcess = self._shared.acquire(self._load)
@@ -138,7 +141,8 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
                 got=f"a {type(element).__name__}",
                 fix="make dicts of them; for pairs (key, text) and for strings, leave `text` out",
             )
-        if taken := sorted(rows.names(self._process.columns_with(self._caveats)).intersection(fields)):
+        ours = rows.names(self._process.columns_with(self._segments, self._caveats))
+        if taken := sorted(ours.intersection(fields)):
             raise OptionError(
                 "an element has a field with the name of an output column",
                 where=f"ScoreTexts(text={self._text!r})",
@@ -149,7 +153,7 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def _results(self, waiting: list[WindowedValue], texts: list[Any]) -> Iterator[Any]:
         for chunk in read_texts(texts, self._max_text_bytes):
-            scored = self._process.score(chunk, self._top_k, self._caveats)
+            scored = self._process.score(chunk, self._top_k, self._segments, self._caveats)
             for place, row in zip(scored.offsets.tolist(), rows.dicts(scored), strict=True):
                 yield waiting[place].with_value(self._with_row(waiting[place].value, row))
             for rejection in scored.rejected:

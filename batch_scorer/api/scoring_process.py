@@ -20,7 +20,7 @@ from batch_scorer.api.process import Child, caller
 from batch_scorer.config import FLOAT32
 from batch_scorer.errors import EngineError, ScorerError
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.schema import Rejection
+from batch_scorer.schema import WORDS_ONLY, Rejection, Segments
 from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.read import Chunk
 
@@ -48,7 +48,6 @@ class ScoringProcess:
     Args:
         artifact: the model.
         precision: of the network's products, one of `config.PRECISIONS`.
-
     """
 
     def __init__(self, artifact: Artifact, precision: str = FLOAT32) -> None:
@@ -57,12 +56,18 @@ class ScoringProcess:
         self._child: Child | None = None
         self._stop: weakref.finalize[..., ScoringProcess] | None = None
 
-    def columns_with(self, caveats: Caveats) -> tuple[str, ...]:
-        """Those of `schema.OPTIONAL_COLUMNS` that rows have: the model's, and those of `caveats`."""
-        return (*self.artifact.optional_columns, *caveats.names)
+    def columns_with(self, segments: Segments, caveats: Caveats) -> tuple[str, ...]:
+        """Those of `schema.OPTIONAL_COLUMNS` that rows have: the model's, and those that were asked for."""
+        return (*self.artifact.optional_columns, *segments.columns, *caveats.names)
 
-    def score(self, chunk: Chunk, top_k: int, caveats: Caveats = NO_CAVEATS) -> ScoredChunk:
+    def score(
+        self, chunk: Chunk, top_k: int, segments: Segments = WORDS_ONLY, caveats: Caveats = NO_CAVEATS
+    ) -> ScoredChunk:
         """Scores a chunk.
+
+        Args:
+            top_k, segments: what to list, as in `scoring.chunk.score_chunk`.
+            caveats: what to say of each review beside its score.
 
         Raises:
             EngineError: the model fails on every review, there is too little memory, or the process ended.
@@ -76,7 +81,7 @@ class ScoringProcess:
                 except ScorerError:
                     self._close()
                     raise
-            scored: ScoredChunk = self._ask(self._child, (chunk, top_k, caveats))
+            scored: ScoredChunk = self._ask(self._child, (chunk, top_k, segments, caveats))
             return scored
 
     def close(self) -> None:
@@ -119,10 +124,10 @@ def main() -> None:
         scorer = Scorer(artifact, load_engine(artifact, precision))
         connection.send(None)
         while True:
-            chunk, top_k, caveats = connection.recv()
+            chunk, top_k, segments, caveats = connection.recv()
             clock = Clock()
             try:
-                pieces = list(score_chunk(chunk, scorer, top_k, clock))
+                pieces = list(score_chunk(chunk, scorer, top_k, clock, segments))
             except ScorerError as error:
                 connection.send(error)
                 continue

@@ -10,11 +10,12 @@ from apache_beam.pvalue import PCollection
 from apache_beam.typehints import typehints
 
 from batch_scorer import storage
-from batch_scorer.api.model import check_top_k
+from batch_scorer.api.model import check_listed
 from batch_scorer.api.score_step import REJECTED, SCORED, ScoreStep
 from batch_scorer.config import FLOAT32, InputConfig, ScoringConfig
 from batch_scorer.models import artifact_files
 from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.schema import Segments
 
 
 class ScoredTexts(NamedTuple):
@@ -55,13 +56,14 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         model_id: what the model must be; None takes that of the model as it is found here and now.
         precision: of the network's products: `float32` or `bfloat16`.
         max_text_bytes: larger texts are rejected, measured in UTF-8.
+        sentences, spans: as in `Model.score`: whether to list sentences, and how many phrases.
         target_accuracy: adds `decided` to the rows, as `--target-accuracy` does.
         unusual: adds `unusual` to them, as `--unusual` does.
 
     Raises:
         ArtifactError: there is no model.
-        OptionError: `top_k` is negative; in the pipeline, the model cannot reach `target_accuracy`, or an element is of
-            none of these kinds, or has a field that is called like one of our columns.
+        OptionError: `top_k` or `spans` is negative; in the pipeline, the model cannot reach `target_accuracy`, or an
+            element is of none of these kinds, or has a field that is called like one of our columns.
         JobError: in the pipeline, a worker has another model than the one expected.
 
     Example:
@@ -85,17 +87,20 @@ class ScoreTexts(beam.PTransform):  # type: ignore[misc]
         model_id: str | None = None,
         precision: str = FLOAT32,
         max_text_bytes: int = InputConfig.max_text_bytes,
+        sentences: bool = ScoringConfig.sentences,
+        spans: int = ScoringConfig.spans,
         target_accuracy: float | None = None,
         unusual: bool = False,
     ) -> None:
         super().__init__()
-        check_top_k(top_k)
+        check_listed(top_k=top_k, spans=spans)
         place = None if model is None else os.fspath(model)
         if place is not None and not storage.is_remote(place):
             place = os.path.abspath(place)  # a worker may have another current directory
         if model_id is None:
             model_id = artifact_files.model_id(place or SHIPPED)[:12]
-        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes, target_accuracy, unusual)
+        asked = Segments(sentences, spans), target_accuracy, unusual
+        self._step = ScoreStep(place, model_id, top_k, text, precision, max_text_bytes, *asked)
         self._text = text
 
     def expand(self, pcoll: PCollection) -> ScoredTexts:

@@ -10,30 +10,14 @@ from typing import Any
 import click
 
 from batch_scorer.cli import completion as complete
-from batch_scorer.cli.framework import SETTINGS, Command, program, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, TextCommand, program, reports_errors
 from batch_scorer.cli.inputs import label_options
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
-from batch_scorer.escape import command
 
 
-class _TextCommand(Command):
-    """A command whose argument may begin with a dash, and then looks like an option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = [*args]  # which click takes away
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
-            others = [arg for arg in words if arg not in (text, "--")]
-            example = f" So: {program()} {command(['explain', *others, '--', text])}" if text else ""
-            hint = f"A TEXT that begins with a dash goes after --.{example}"
-            raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
-
-
-@click.command(cls=_TextCommand, context_settings=SETTINGS, short_help="Show what each word adds to a review's score.")
+@click.command(cls=TextCommand, context_settings=SETTINGS, short_help="Show what each word adds to a review's score.")
 @click.argument("text", required=False)
 @click.option("--run", metavar="OUT", shell_complete=complete.directories,
               help="Explain a row of this run instead of a TEXT.")  # fmt: skip
@@ -45,11 +29,14 @@ class _TextCommand(Command):
               help="Model artefact.  [default: the shipped model; with --run, the run's]")  # fmt: skip
 @click.option("--top-k", type=Count(0), metavar="N",
               help=f"Words to list.  [default: {ScoringConfig.top_k}; with --run, as many as it lists]")  # fmt: skip
+@click.option("--sentences", is_flag=True, help="List the sentences too.  [with --run: if it lists them]")
+@click.option("--spans", type=Count(0), metavar="N",
+              help=f"Phrases to list.  [default: {ScoringConfig.spans}; with --run, as many as it lists]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
 @reports_errors
 def explain(
     text: str | None, run: str | None, record_id: str | None, text_from: tuple[str, ...],
-    model: str | None, top_k: int | None, as_json: bool,
+    model: str | None, top_k: int | None, sentences: bool, spans: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what each word adds to the score of a review: of TEXT, or of a row of a finished run.
 
@@ -65,6 +52,7 @@ def explain(
     \b
     Examples:
       batch-scorer explain "Slow to start, but what a finish."
+      batch-scorer explain --sentences --spans 3 "Slow to start. What a finish, though!"
       batch-scorer explain - --json < review.txt
       batch-scorer explain -- "- and that was only the first act"
       batch-scorer explain --run out --id r123 --text-from reviews.parquet
@@ -79,16 +67,24 @@ def explain(
                 expected="a TEXT, or a row of a run",
                 fix='batch-scorer explain "A lovely film.", or batch-scorer explain --run OUT --id ID',
             )
-        explain.explain_text(text, model, ScoringConfig.top_k if top_k is None else top_k, as_json)
+        explain.explain_text(
+            text,
+            model,
+            ScoringConfig.top_k if top_k is None else top_k,
+            sentences,
+            spans or ScoringConfig.spans,
+            as_json,
+        )
         return
     if text is not None:
         raise OptionError("a TEXT and --run exclude each other", got=f"TEXT {text!r:.80}", fix="give one of them")
     if record_id is None:
         fix = "name its record_id; `batch-scorer inspect OUT` shows some"
         raise OptionError("--run needs the --id of a row", where=f"--run {run}", fix=fix)
-    if top_k is not None:
-        fix = "leave --top-k out; how many words a run lists was decided when it was scored"
-        raise OptionError("--top-k does not go with --run", fix=fix)
+    for name, given in (("--top-k", top_k is not None), ("--sentences", sentences), ("--spans", spans is not None)):
+        if given:
+            fix = f"leave {name} out; what a run lists was decided when it was scored"
+            raise OptionError(f"{name} does not go with --run", fix=fix)
     explain.explain_row(run, record_id, text_from, model, as_json)
 
 
@@ -211,9 +207,9 @@ def compare(
 @click.option("--prefix", default="", metavar="NAME", help="Prefix for the names of the views.")
 @reports_errors
 def sql(outputs: tuple[str, ...], prefix: str) -> None:
-    """Print SQL that gives DuckDB four views of the runs in OUT...: `predictions`, one row per review; `tokens`, one
-    row per listed word; `errors`, one row per rejected record; and `runs`. Several runs share the views, told apart by
-    `run_id`.
+    """Print SQL that gives DuckDB views of the runs in OUT...: `predictions`, one row per review; `tokens`, one row per
+    listed word; `errors`, one row per rejected record; and `runs`. Runs that list them have `sentences` and `phrases`
+    too. Several runs share the views, told apart by `run_id`.
 
     Its paths are absolute. This command itself does not need DuckDB; docs/analysts.md has questions to ask.
 

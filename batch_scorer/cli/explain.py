@@ -21,13 +21,14 @@ from batch_scorer.errors import InputError, OptionError
 STDIN = "-"
 
 
-def explain_text(text: str, model: str | None, top_k: int, as_json: bool) -> None:
+def explain_text(text: str, model: str | None, top_k: int, sentences: bool, spans: int, as_json: bool) -> None:
     """Scores one review, given or (`-`) from standard input, and shows why; as JSON, its row."""
     # NumPy reads this when it is imported; on matrices as small as ours, its threads cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_pandas():
         from batch_scorer.models import artifact
         from batch_scorer.models.exact_engine import ExactEngine
+        from batch_scorer.schema import Segments
         from batch_scorer.scoring.chunk import Scorer
         from batch_scorer.scoring.review import check, explain_review, to_json
         from batch_scorer.ui import highlight, terminal
@@ -35,7 +36,8 @@ def explain_text(text: str, model: str | None, top_k: int, as_json: bool) -> Non
         text, where = (_read_stdin(), "standard input") if text == STDIN else (text, "TEXT")
         loaded = artifact.load(model or artifact.SHIPPED)
         check(text, where, loaded.tokenizer)
-        explained = explain_review(text, Scorer(loaded, ExactEngine(loaded)), top_k)
+        asked = Segments(sentences, spans)
+        explained = explain_review(text, Scorer(loaded, ExactEngine(loaded)), top_k, asked)
     console = terminal.console()
     if as_json:
         click.echo(escape.as_json(to_json(explained), console.encoding))

@@ -17,7 +17,7 @@ import click
 from batch_scorer.cli import streams
 from batch_scorer.config import JSON, PROGRAM
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import python, report, secrets_in, typed, visible
+from batch_scorer.escape import command, python, report, secrets_in, typed, visible
 from batch_scorer.events import error_line
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
@@ -94,6 +94,21 @@ class JobGroup(Group):
     """A group of commands whose results are files: what becomes of their output changes no exit code."""
 
     prints_results = False
+
+
+class TextCommand(Command):
+    """A command whose argument may begin with a dash, and then looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [*args]  # which click takes away
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
+            others = [arg for arg in words if arg not in (text, "--")]
+            example = f" So: {program()} {command(['explain', *others, '--', text])}" if text else ""
+            hint = f"A TEXT that begins with a dash goes after --.{example}"
+            raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
 
 
 class BeamCommand(Command):

@@ -10,13 +10,18 @@ from batch_scorer.models.tokenizer import LINE_BREAK
 from batch_scorer.scoring.review import ExplainedReview
 
 TABLE_TITLE = "the words that weigh most"
+# Column of a row -> what the table of its segments is called.
+SEGMENT_TITLES = {"top_spans": "the phrases that weigh most", "sentences": "the sentences"}
+SEGMENT_HEAD = ("text", "position", "words", "contribution")
+SEGMENT_CHARACTERS = 60
 TOKEN_CHARACTERS = 40  # shown of a token, or of a label
 
 
 def explained(review: ExplainedReview) -> str:
     """Everything there is to show, in paragraphs."""
     numbers = f"{': '.join(verdict(review))}\n{sum_line(review)}"
-    parts = (marked_text(review), legend(review), numbers, _word_table(review))
+    tables = (_aligned(title, [SEGMENT_HEAD, *rows]) for title, rows in segment_rows(review))
+    parts = (marked_text(review), legend(review), numbers, _word_table(review), *tables)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -74,6 +79,24 @@ def sum_line(review: ExplainedReview) -> str:
     )
 
 
+def segment_rows(review: ExplainedReview) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    """The phrases and the sentences that the row lists, as cells of a table under `SEGMENT_HEAD`, with its title."""
+    found = []
+    for column, title in SEGMENT_TITLES.items():
+        rows = [
+            (
+                safe(" ".join(between(review.text[s["char_start"] : s["char_end"]]).split()), SEGMENT_CHARACTERS),
+                f"{s['position']:,}",
+                f"{s['n_words']:,}",
+                f"{s['contribution']:+.3f}",
+            )
+            for s in review.row.get(column, ())
+        ]
+        if rows:
+            found.append((title, rows))
+    return found
+
+
 def _word_table(review: ExplainedReview) -> str:
     words = review.row["top_contributing"]
     if not words:
@@ -83,9 +106,14 @@ def _word_table(review: ExplainedReview) -> str:
         (safe(w["token"], TOKEN_CHARACTERS), f"{w['position']:,}", f"{w['contribution']:+.3f}", f"{w['attention']:.3f}")
         for w in words
     )]  # fmt: skip
+    return _aligned(TABLE_TITLE, rows)
+
+
+def _aligned(title: str, rows: list[tuple[str, str, str, str]]) -> str:
+    """A table of text: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
-    return "\n".join([TABLE_TITLE, *(f" {line}" for line in lines)])
+    return "\n".join([title, *(f" {line}" for line in lines)])

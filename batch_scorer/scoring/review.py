@@ -14,7 +14,7 @@ from batch_scorer.errors import EngineError, InputError
 from batch_scorer.models.protocol import Doubles
 from batch_scorer.models.tokenizer import Rule, Tokenizer
 from batch_scorer.models.units import places
-from batch_scorer.schema import Rejection
+from batch_scorer.schema import WORDS_ONLY, Rejection, Segments
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.encode import Encoded, encode
 from batch_scorer.scoring.explain import explain
@@ -109,13 +109,14 @@ def too_large(where: str, got: str) -> InputError:
     )
 
 
-def explain_review(text: str, scorer: Scorer, top_k: int) -> ExplainedReview:
+def explain_review(text: str, scorer: Scorer, top_k: int, segments: Segments = WORDS_ONLY) -> ExplainedReview:
     """Scores a text that `check` accepts, through the stages of the job, and explains every word that was read.
 
     Args:
         scorer: the engine of a job gives the row of a job, bit for bit; `ExactEngine` is ready at once, and its doc
             says how close it comes.
         top_k: words in each list of `row`.
+        segments: the sentences and phrases that `row` has.
 
     Raises:
         EngineError: the model fails on the text.
@@ -127,7 +128,7 @@ def explain_review(text: str, scorer: Scorer, top_k: int) -> ExplainedReview:
         if isinstance(batch, Rejection):
             raise EngineError("the model fails on this text", got=batch.message)
         batches.append(batch)
-    columns = explain(replace(scored, batches=batches), top_k).columns(scorer.artifact)
+    columns = explain(replace(scored, batches=batches), top_k, segments).columns(scorer.artifact)
     row = {name: column[0].as_py() for name, column in columns.items()}
     temperature = row.get("temperature", scorer.artifact.temperature)
     edges = scorer.artifact.tokenizer.spans(text)

@@ -46,6 +46,9 @@ def show(console: Console, review: ExplainedReview) -> None:
         console.print()
     if review.row["top_contributing"]:
         console.print(_word_table(review.row["top_contributing"]))
+    for title, rows in plain.segment_rows(review):
+        console.print()
+        console.print(_segment_table(title, rows))
 
 
 def show_row(console: Console, row: RunRow, text: FoundText) -> None:
@@ -120,5 +123,16 @@ def _word_table(words: list[dict[str, Any]]) -> Table:
             f"{word['position']:,}",
             Text(f"{word['contribution']:+.3f}", colour),
             f"{word['attention']:.3f}",
+        )
+    return table
+
+
+def _segment_table(title: str, rows: list[tuple[str, str, str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    for at, name in enumerate(plain.SEGMENT_HEAD):
+        table.add_column(name, justify="right" if at else "left")
+    for *cells, contribution in rows:
+        table.add_row(
+            *map(Text, cells), Text(contribution, (NEGATIVE if contribution.startswith("-") else POSITIVE)[1])
         )
     return table

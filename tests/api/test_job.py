@@ -96,18 +96,18 @@ def test_options_become_those_of_the_command_line() -> None:
         {
             "keep": {"label": "true_label"}, "input_format": "csv", "delimiter": ";", "no_excerpt": True,
             "worker_timeout": 9, "workers": 2, "overwrite": True, "log_file": Path("log"),
-            "beam_options": ["--runner=X", "--s3_secret_access_key=secret"],
+            "sentences": True, "spans": 4, "beam_options": ["--runner=X", "--s3_secret_access_key=secret"],
         },
     )  # fmt: skip
     expected = ScoreConfig.of(
         ["a.csv", "b/*.csv"], "out", kept=(Kept("label", "true_label"),), input_format="csv", delimiter=";",
-        excerpts=False, worker_timeout_s=9, workers=2, overwrite=True, log_file="log",
+        excerpts=False, worker_timeout_s=9, workers=2, overwrite=True, log_file="log", sentences=True, spans=4,
         beam_options=("--runner=X", "--s3_secret_access_key=secret"),
     )  # fmt: skip
     command = (
         "batch-scorer", "score", "a.csv", "b/*.csv", "--output", "out", "--keep", "label=true_label", "--input-format",
         "csv", "--delimiter", ";", "--no-excerpt", "--worker-timeout", "9", "--workers", "2", "--overwrite",
-        "--log-file", "log", "--", "--runner=X", "--s3_secret_access_key=***",
+        "--log-file", "log", "--sentences", "--spans", "4", "--", "--runner=X", "--s3_secret_access_key=***",
     )  # fmt: skip
     assert sorted(command) == sorted(config.messages.command)
     assert expected == config.with_options(command=())
@@ -119,6 +119,7 @@ def test_options_become_those_of_the_command_line() -> None:
         ({"limit": 0}, "--limit"),
         ({"workers": 0}, "--workers"),
         ({"top_k": -1}, "--top-k"),
+        ({"spans": -1}, "--spans"),
         ({"max_error_rate": 1.5}, "--max-error-rate"),
         ({"precision": "float16"}, "--precision"),
         ({"input_format": "xml"}, "--input-format"),

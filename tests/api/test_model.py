@@ -58,6 +58,17 @@ def test_rows_equal_those_of_a_job_to_the_last_bit(
     assert [[]] * len(TEXTS) == model.score(TEXTS, 0)["top_attended"].to_pylist()
 
 
+def test_sentences_and_phrases_are_those_of_a_job_to_the_last_bit(
+    model: Model, tiny_model: Path, reviews_file: Path, tmp_path: Path
+) -> None:
+    expected = job_rows(reviews_file, tiny_model, tmp_path / "out", top_k=3, sentences=True, spans=2)
+    found = model.score([*TEXTS, None], 3, sentences=True, spans=2)
+    assert [*expected.column_names, "error"] == found.column_names
+    assert expected.to_pylist() == found.drop_columns("error").to_pylist()[:-1]
+    assert {None} == {found[name][len(TEXTS)].as_py() for name in ("sentences", "top_spans", "spans_rest")}
+    assert model.score([], spans=2).schema == model.score(["good"], spans=2).schema
+
+
 ODD: list[tuple[object, str | None]] = [
     ("good film", None),
     (None, "missing_text"),

@@ -242,6 +242,20 @@ def test_columns_of_rows_are_those_of_score(step: Any, model: Model) -> None:
     assert schema().names[:-1] == [*row] == model.score(["good"]).drop_columns("error").column_names
 
 
+def test_field_called_like_a_list_is_refused_only_where_rows_have_it(step: Any, model: Model, tiny_model: Path) -> None:
+    element = {"text": "good. bad", "sentences": 2}
+    assert [] == list(step("text").process(element, *HERE))
+    asked = ScoreTexts(tiny_model, text="text", sentences=True, spans=1)._step
+    asked._process = model._process
+    asked.start_bundle()
+    with pytest.raises(OptionError, match="the name of an output column"):
+        asked.process(element, *HERE)
+    asked.process({"text": "good. bad"}, *HERE)
+    (row,) = values(asked.finish_bundle())
+    expected = model.score(["good. bad"], sentences=True, spans=1).drop_columns("error").to_pylist()
+    assert expected == [{name: value for name, value in row.items() if name != "text"}]
+
+
 def test_field_called_temperature_is_refused_only_where_rows_have_one(step: Any, tiny_model_2: Path) -> None:
     element = {"text": "good", "temperature": 21}
     one = step("text")

@@ -24,6 +24,7 @@ from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.tokenizer import spans, words
+from batch_scorer.schema import Segments
 from batch_scorer.scoring import plain
 from batch_scorer.scoring.chunk import Scorer
 from batch_scorer.scoring.review import ExplainedReview, explain_review, to_json
@@ -114,6 +115,33 @@ def test_text_of_a_terminal_shows_words_label_sum_and_table(run: Callable[..., R
     assert "word(+0.50) for positive, word(-0.50) for negative, _word_ unknown" == text[3]
     assert f"{row['predicted_label']}: 6 words, 2 unknown; temperature 1.300" == text[5]
     assert SUM.fullmatch(text[6])
+
+
+def test_sentences_and_phrases_are_shown_and_in_the_row_where_they_are_asked_for(run: Callable[..., Result]) -> None:
+    text = "A wonderful\nfilm, and unheard of. Not boring!"
+    options = ("--sentences", "--spans", 2, text)
+    row = json.loads(run("--json", *options).stdout)
+    found = lines(run(*options).stdout)
+    for title, column in (("the sentences", "sentences"), ("the phrases that weigh most", "top_spans")):
+        at = found.index(title) + 1
+        assert "text position words contribution" == found[at]
+        cells = [
+            f"{text[s['char_start'] : s['char_end']]} {s['position']} {s['n_words']} {s['contribution']:+.3f}"
+            for s in row[column]
+        ]
+        assert [" ".join(cell.split()) for cell in cells] == found[at + 1 : at + 1 + len(cells)]
+    assert ["A wonderful\nfilm, and unheard of", "Not boring"] == [
+        text[s["char_start"] : s["char_end"]] for s in row["sentences"]
+    ]
+    assert not {"sentences", "top_spans"} & set(json.loads(run("--json", text).stdout))
+
+
+@pytest.mark.parametrize("colours", [None, "truecolor"])
+def test_console_shows_phrases_in_the_colour_of_their_sign(colours: str | None, scorer: Scorer) -> None:
+    review = explain_review("a wonderful film, boring bad plot", scorer, 0, Segments(spans=9))
+    found = shown(review, colours=colours)
+    assert all(f"{s['contribution']:+.3f}" in found for s in review.row["top_spans"])
+    assert "the phrases that weigh most" in found and "the sentences" not in found
 
 
 def test_words_before_the_last_are_marked_as_not_read(scorer: Scorer) -> None:
@@ -320,6 +348,8 @@ def test_text_that_begins_with_a_dash_is_refused_with_a_hint(text: str, run: Cal
         (("good", "--id", "r1"), ["--id needs --run"]),
         (("good", "--text-from", "in.jsonl"), ["--text-from needs --run"]),
         (("--run", "OUT", "--id", "r1", "--top-k", "3"), ["--top-k does not go with --run"]),
+        (("--run", "OUT", "--id", "r1", "--sentences"), ["--sentences does not go with --run"]),
+        (("--run", "OUT", "--id", "r1", "--spans", "3"), ["--spans does not go with --run"]),
         (("--run", "OUT", "--id", "r1"), ["there is no run", "where:    OUT"]),
     ],
 )

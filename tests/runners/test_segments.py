@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scorer import open_run
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.runners.job import plan_job
 from batch_scorer.scoring.gaps import gaps
+from tests.cli.test_main import run
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, rows, score_here
 from tests.plain_model import expected, segments
@@ -109,3 +113,58 @@ def test_column_may_be_kept_by_such_a_name_only_where_rows_have_none(jobs: dict[
     with pytest.raises(OptionError, match=f"already has a column '{name}'"):
         plan_job(jobs["1"].with_options(kept=kept, output=f"{jobs['1'].output.directory}-new"))
     plan_job(jobs["plain"].with_options(kept=kept, output=f"{jobs['plain'].output.directory}-new"))
+
+
+def test_views_have_a_row_for_each_sentence_and_each_phrase(outputs: dict[str, Path]) -> None:
+    connection = duckdb.connect()
+    connection.execute(run("sql", outputs["1"], outputs["2"], outputs["plain"]).stdout)
+    for view, column, number in (("sentences", "sentences", "sentence"), ("phrases", "top_spans", "rank")):
+        expected = [
+            (row["run_id"], row["record_id"], at, *segment.values())
+            for name in ("1", "2")
+            for row in rows(outputs[name])
+            for at, segment in enumerate(row[column], 1)
+        ]
+        found = connection.execute(
+            f"select run_id, record_id, {number}, char_start, char_end, position, n_words, contribution, attention "
+            f"from {view} order by all"
+        )
+        assert sorted(expected) == found.fetchall()
+    logits = """select max(abs(p.logit - bias - words - p.start_contribution)) < 1e-5 from predictions p
+        join (select run_id, record_id, sum(contribution) as words from sentences group by all)
+        using (run_id, record_id) join runs using (run_id)"""
+    assert [(True,)] == connection.execute(logits).fetchall()
+
+
+def test_views_of_a_run_that_lists_none_are_the_four_of_any_run(outputs: dict[str, Path]) -> None:
+    connection = duckdb.connect()
+    connection.execute(run("sql", outputs["plain"]).stdout)
+    assert ["errors", "predictions", "runs", "tokens"] == [
+        name
+        for (name,) in connection.execute(
+            "select view_name from duckdb_views() where not internal order by 1"
+        ).fetchall()
+    ]
+
+
+def test_kept_columns_are_repeated_in_views_unless_a_segment_has_a_field_of_that_name(
+    jobs: dict[str, ScoreConfig], tmp_path: Path
+) -> None:
+    kept = (Kept("id", "Position"), Kept("id", "s"), Kept("id", "number"), Kept("id", "token"))
+    score_here(jobs["1"].with_options(kept=kept, output=str(tmp_path / "out")))
+    connection = open_run(tmp_path / "out").to_duckdb(duckdb.connect())
+    found = connection.execute("select s = record_id and number = s and token = s and position >= 0 from phrases")
+    assert {(True,)} == set(found.fetchall())
+
+
+def test_run_in_which_everything_is_rejected_has_views_without_rows(
+    jobs: dict[str, ScoreConfig], jsonl_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    inputs = (str(jsonl_file({"id": "1", "text": "?"})),)
+    score_here(jobs["2"].with_options(inputs=inputs, output=str(tmp_path / "out"), max_error_rate=1.0))
+    opened = open_run(tmp_path / "out")
+    assert set(COLUMNS) < set(opened.predictions().column_names)
+    connection = opened.to_duckdb(duckdb.connect())
+    assert [(0, 0)] == connection.execute(
+        "select (select count(*) from sentences), (select count(*) from phrases)"
+    ).fetchall()
