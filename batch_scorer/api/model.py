@@ -99,8 +99,8 @@ class Model:
             its code there (`schema.ERROR_CODES`) and nulls elsewhere.
 
         Raises:
-            OptionError: `texts` is a single string, or a table; `top_k` or `spans` is negative; `target_accuracy` cannot
-                be had.
+            OptionError: `texts` is a single string, or a table; `top_k` or `spans` is negative; or `target_accuracy`
+                cannot be had.
             EngineError: the model fails on every text, or memory ran out.
 
         Example:
