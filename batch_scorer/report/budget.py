@@ -19,6 +19,7 @@ WORDS = 60  # in one list of a review
 # Bytes of JSON in the page.
 TEXTS_BYTES = 2_500_000
 REVIEWS_BYTES = 1_700_000  # without their texts
+IDS_BYTES = 450_000  # of the other reviews, whose ids alone can be searched for
 _WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 370, 10  # numbers and punctuation of each
 _SHORTEST = 12  # characters that remain of any string, at least
 

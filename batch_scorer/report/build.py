@@ -11,6 +11,7 @@ from batch_scorer.analysis.quoting import identifier
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
 from batch_scorer.report import budget, drift, quality, selection, texts, words
+from batch_scorer.report.commands import commands
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
 from batch_scorer.report.question import Question
 from batch_scorer.runs import finished
@@ -96,6 +97,8 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         quality=measured_quality,
         rejected=_rejected(connection),
         caveats=quality.measure_caveats(connection, run),
+        commands=commands(question, run),
+        other_ids=selection.other_ids(connection),
     )
 
 

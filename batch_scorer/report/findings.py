@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batch_scorer.report.caveats import NO_CAVEATS, Caveats
+from batch_scorer.report.commands import NO_COMMANDS, Commands
 
 # The lists of reviews, by their name in `Review.lists`.
 MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING = "positive", "negative", "uncertain", "surprising"
@@ -210,6 +211,7 @@ class Findings:
             without one.
         rejected: most frequent code first.
         caveats: what the run says of how far to trust it.
+        other_ids: those of the reviews that are not among `reviews`; None if they are too many.
     """
 
     run: Identity
@@ -242,3 +244,5 @@ class Findings:
     quality: Quality | None
     rejected: tuple[Rejected, ...]
     caveats: Caveats = NO_CAVEATS
+    commands: Commands = NO_COMMANDS
+    other_ids: tuple[str, ...] | None = ()

@@ -55,6 +55,23 @@
     addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));
   }
 
+  // A command can be selected by a click, and copied by a button; a page from a disk may not use the clipboard itself.
+  function copying(command) {
+    const button = make("button", { type: "button", class: "quiet" }, "Copy");
+    button.addEventListener("click", async () => {
+      const code = command.querySelector("code");
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+      } catch {
+        getSelection().selectAllChildren(code);
+        document.execCommand("copy");
+      }
+      button.textContent = "Copied";
+    });
+    command.append(button);
+    return command;
+  }
+
   function browser(data) {
     const tabs = [...document.querySelectorAll("[role=tab]")];
     const panes = $("panes");
@@ -63,6 +80,7 @@
     let matching = []; // the reviews of the list that pass the filters
     let current = null;
     let limit = PAGE; // how many of them are listed
+    const others = data.others === null ? null : data.others.split("\0").filter((id) => id !== "");
 
     const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention]) =>
       ({ token, position, start, end, attention, contribution, byContribution, byAttention }));
@@ -79,7 +97,38 @@
       const bound = (id, otherwise) => { const n = $(id).valueAsNumber; return Number.isNaN(n) ? otherwise : n; };
       return (list === "all" || list in review.lists) && isLabel &&
         review.probability >= bound("low", 0) && review.probability <= bound("high", 1) &&
-        searchableText(review).includes($("query").value.trim().toLowerCase());
+        terms().every((term) => searchableText(review).includes(term));
+    }
+
+    // What is searched for: words in any order, those in quotes as they stand.
+    function terms() {
+      const found = $("query").value.toLowerCase().match(/"[^"]+"|\S+/g) ?? [];
+      return found.map((term) => term.replace(/^"(.+)"$/, "$1"));
+    }
+
+    // The reviews that the search finds outside of the list: in others of this page, or by their ids alone in the run.
+    function elsewhere() {
+      const query = $("query").value.trim().toLowerCase();
+      const notes = [];
+      const inOtherLists = query && list !== "all" ? data.reviews.filter((review) => !(list in review.lists) && terms().every((term) => searchableText(review).includes(term))).length : 0;
+      if (inOtherLists) notes.push(make("p", {}, `${reviews(inOtherLists)} in the other lists ${inOtherLists === 1 ? "matches" : "match"}: see \u201cAll of these\u201d.`));
+      const beyond = query && others ? others.filter((id) => id.toLowerCase().includes(query)) : [];
+      if (beyond.length) {
+        const one = beyond.find((id) => id.toLowerCase() === query) ?? beyond[0];
+        const count = beyond.length === 1 ? "One review of the run has this id and is" : `${number(beyond.length)} reviews of the run have such an id and are`;
+        notes.push(make("p", {}, `${count} not on this page: `, bdi(one), beyond.length > 1 ? " and others. To see this one:" : ". To see it:"), copying(make("div", { class: "command" }, make("code", {}, `${data.lookUp} ${shellWord(one)}`))));
+      } else if (query && others === null && !matching.length) {
+        notes.push(make("p", {}, "This page has some reviews of the run only. Any other can be seen by its id:"), copying(make("div", { class: "command" }, make("code", {}, `${data.lookUp} ${shellWord($("query").value.trim())}`))));
+      }
+      $("elsewhere").replaceChildren(...notes);
+    }
+
+    // As it is typed in a shell; what cannot be seen is spelled out.
+    function shellWord(word) {
+      if (/^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-")) return word;
+      if (!INVISIBLE.test(word) && !/[\n\t]/.test(word)) return "'" + word.replaceAll("'", "'\"'\"'") + "'";
+      const spelled = Array.from(word).map((c) => (c === "'" || c === "\\" ? "\\" + c : INVISIBLE.test(c) || /\s/.test(c) ? "\\U" + c.codePointAt(0).toString(16).padStart(8, "0") : c));
+      return "$'" + spelled.join("") + "'";
     }
 
     // The list of reviews.
@@ -102,6 +151,7 @@
     function fill() {
       $("items").replaceChildren(...matching.slice(0, limit).map(item));
       $("more").hidden = matching.length <= limit;
+      hint();
     }
 
     function update() {
@@ -110,8 +160,15 @@
       fill();
       const all = data.reviews.filter((review) => list === "all" || list in review.lists).length;
       $("match-count").textContent = matching.length === all ? reviews(all) : `${number(matching.length)} of ${reviews(all)}`;
+      elsewhere();
       if (!matching.includes(current)) show(matching[0] ?? null);
       else mark();
+    }
+
+    // Whether there is more of the list below what is seen of it.
+    function hint() {
+      const panel = $("panel");
+      panel.toggleAttribute("data-more", panel.scrollHeight - panel.clientHeight - panel.scrollTop > 4);
     }
 
     function mark() {
@@ -361,11 +418,14 @@
       mark();
       $("items").children[limit - PAGE].firstChild.focus();
     });
+    $("panel").addEventListener("scroll", hint, { passive: true });
+    addEventListener("resize", hint);
     $("browser").hidden = false;
     update();
   }
 
   colourScheme();
   printing();
+  document.querySelectorAll(".command").forEach(copying);
   if ($("browser")) browser(JSON.parse($("data").textContent));
 })();

@@ -38,7 +38,9 @@ def render(findings: Findings) -> bytes:
     """The whole page of a report, as UTF-8."""
     return fill(
         _resource("page.html"),
-        page_data.as_json(findings.reviews, findings.bias, findings.max_words),
+        page_data.as_json(
+            *(findings.reviews, findings.bias, findings.max_words, findings.other_ids, findings.commands.look_up)
+        ),
         f=findings,
         sections=_sections(findings),
         identities=[identity for identity in (findings.run, findings.reference) if identity],
@@ -47,6 +49,7 @@ def render(findings: Findings) -> bytes:
         drift_reference=[_drift(drift, "the reference run") for drift in findings.drift_reference],
         positive_words=_bars(findings.positive_words),
         negative_words=_bars(findings.negative_words),
+        has_numbers=any(w.token.isdecimal() for w in (*findings.positive_words, *findings.negative_words)),
         changed_words=_changes(findings.changed_words),
         reliability=_reliability(findings),
         slices=slice_rows(findings.quality.slices) if findings.quality else None,
@@ -171,7 +174,15 @@ def _bars(words: Sequence[WordTotal]) -> dict[str, Any] | None:
     for word in words:
         same_sign = word.reference is not None and word.reference * word.contribution >= 0
         mark = round(min(98.8, abs(word.reference or 0) / largest * 100), 1) if same_sign else None
-        rows.append({"word": word, "width": round(abs(word.contribution) / largest * 100, 1), "mark": mark})
+        is_number = word.token.isdecimal()
+        rows.append(
+            {
+                "word": word,
+                "is_number": is_number,
+                "width": round(abs(word.contribution) / largest * 100, 1),
+                "mark": mark,
+            }
+        )
     with_reference = any(word.reference is not None for word in words)
     return {"rows": rows, "with_reference": with_reference, "digits": digits_of(largest)}
 

@@ -28,17 +28,24 @@ def lists(reviews: Sequence[Review]) -> list[tuple[str, str, int]]:
     return [*filled, (ALL, "All of these", len(reviews))]
 
 
-def as_json(reviews: Sequence[Review], bias: float, max_words: int) -> str:
+def as_json(
+    reviews: Sequence[Review], bias: float, max_words: int, others: Sequence[str] | None = (), look_up: str = ""
+) -> str:
     """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element.
 
     Args:
         bias: of the model, the part of each logit that comes from no word.
         max_words: the most words of a review that it reads at a time.
+        others: the ids of the run's other reviews; None if they are not known.
+        look_up: the command that shows one of these, without its id.
     """
     data = {
         "bias": round(bias * UNIT),
         "maxWords": max_words,
         "reviews": [_review(review, bias) for review in reviews],
+        # An id may hold anything but what separates them here.
+        "others": None if others is None else "\0".join(name.replace("\0", "") for name in others),
+        "lookUp": look_up,
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batch_scorer.report.budget import KEPT_COLUMNS, NAME, TOKEN, VALUE, WORDS, cut, cut_sql
+from batch_scorer.report.budget import IDS_BYTES, KEPT_COLUMNS, NAME, TOKEN, VALUE, WORDS, cut, cut_sql, page_bytes
 from batch_scorer.report.findings import (
     LEAST_CERTAIN,
     LISTS,
@@ -80,6 +80,20 @@ def read_reviews(
         order by c.place, {_KEY}
     """).fetchall()
     return tuple(_review(row, names) for row in rows)
+
+
+def other_ids(connection: DuckDBPyConnection) -> tuple[str, ...] | None:
+    """The ids of the reviews that were not selected, in their order; None where a page has no room for them."""
+    rows = connection.execute(f"""
+        select left(record_id, {KEY}) from {LABELLED} where ({_KEY}) not in (select ({_KEY}) from {SELECTED})
+    """)
+    ids, room = list[str](), IDS_BYTES
+    while batch := rows.fetchmany(10_000):
+        ids += [cut(record_id, NAME) for (record_id,) in batch]
+        room -= sum(page_bytes(record_id) - 1 for record_id in ids[-len(batch) :])
+        if room < 0:
+            return None
+    return tuple(ids)
 
 
 def _words(column: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from playwright.sync_api import Browser, Locator, expect
 
 from batch_scorer.cli.main import main
 from batch_scorer.report import page as report_page
-from batch_scorer.report.findings import LEAST_CERTAIN, MOST_POSITIVE
+from batch_scorer.report.commands import Commands
+from batch_scorer.report.findings import LEAST_CERTAIN, MOST_POSITIVE, WordTotal
 from tests.browsing import DESK, PHONE, SMALL_PHONE, Watched, chromium, opened
 from tests.findings import HOSTILE, bare, findings, review_of
 from tests.made_runs import write_run
@@ -175,6 +177,117 @@ def test_search_finds_reviews_with_the_words(desk: Watched, query: str, expected
     expect(desk.page.locator("#review")).to_contain_text(expected)
     matches = int(desk.page.locator("#match-count").inner_text().split()[0])
     assert 0 < matches < 4 * EACH
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapit\u00e4nsm\u00fctzenabzeichen"
+
+
+@pytest.fixture(scope="module")
+def part_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on some reviews of a run that is no success, with a number and a very long word among its words."""
+    made = findings(EACH)
+    words = (WordTotal(LONG, 4_900.0, 10, 9, 1.0, 3.0), WordTotal("7", 900.0, 5, 4, 1.0, 3.0))
+    path = tmp_path_factory.mktemp("part") / "report.html"
+    found = replace(
+        made,
+        positive_words=(*words, *made.positive_words),
+        changed_words=(words[0], *made.changed_words),
+        reviews=(replace(made.reviews[0], record_id=LONG * 3, kept=((LONG, LONG),), text=LONG), *made.reviews[1:]),
+        other_ids=(*(f"z{at:04d}" for at in range(40)), "it's one"),
+        commands=Commands((("To accept it:", ACCEPT),), "batch-scorer report out --text-from 'my file.csv'", LOOK_UP),
+    )
+    path.write_bytes(report_page.render(found))
+    return path
+
+
+ACCEPT = "batch-scorer score in --output out --resume --max-error-rate 0.2"
+LOOK_UP = "batch-scorer explain --run out --id"
+
+
+@pytest.fixture
+def part(window: Watched, part_of_a_run: Path) -> Iterator[Watched]:
+    window.open(part_of_a_run)
+    yield window
+    assert [] == window.messages
+
+
+def test_search_takes_words_in_any_order_and_quoted_ones_as_they_stand(part: Watched) -> None:
+    tab(part, "All of these").click()
+    text = next(review.text for review in findings(EACH).reviews[1:] if review.text)
+    words = re.findall(r"\w+", text)[:4]
+    box = part.page.get_by_role("searchbox")
+    box.fill(" ".join([*reversed(words), "p001"]))
+    expect(part.page.get_by_role("status")).to_have_text(re.compile(r"^[1-9]\d* of "))
+    expect(part.page.locator("#review-title")).to_have_text("Review p001")
+    box.fill(f'"{words[3]} {words[2]} {words[1]} {words[0]} {words[1]}"')
+    expect(part.page.get_by_role("status")).to_have_text(re.compile("^0 of "))
+
+
+def test_search_for_what_is_elsewhere_says_where(part: Watched) -> None:
+    box, elsewhere = part.page.get_by_role("searchbox"), part.page.locator("#elsewhere")
+    expect(elsewhere).to_be_empty()
+    box.fill("n001")
+    expect(elsewhere).to_contain_text("1 review in the other lists matches")
+    box.fill("z0007")
+    expect(elsewhere).to_contain_text("One review of the run has this id and is not on this page: z0007.")
+    expect(elsewhere.locator("code")).to_have_text(f"{LOOK_UP} z0007")
+    box.fill("Z000")
+    expect(elsewhere).to_contain_text("10 reviews of the run have such an id and are not on this page: z0000 and")
+    box.fill("it's one")
+    command = elsewhere.locator("code").inner_text()
+    assert [*LOOK_UP.split(), "it's one"] == shlex.split(command)
+    box.fill("p001")
+    expect(elsewhere).to_be_empty()
+
+
+def test_page_of_a_large_run_says_how_to_see_any_review(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "large.html"
+    path.write_bytes(report_page.render(replace(findings(2), other_ids=None)))
+    with opened(browser, path) as watched:
+        watched.page.get_by_role("searchbox").fill("r9")
+        expect(watched.page.locator("#elsewhere")).to_contain_text("Any other can be seen by its id")
+        expect(watched.page.locator("#elsewhere code")).to_have_text("batch-scorer explain --run OUT --id r9")
+
+
+def test_list_says_that_there_is_more_until_its_end_is_seen(part: Watched) -> None:
+    panel = part.page.locator("#panel")
+    hint = "getComputedStyle(document.querySelector('#panel'), '::after').content"
+    assert "more below" in part.page.evaluate(hint)
+    panel.evaluate("panel => { panel.scrollTop = panel.scrollHeight; }")
+    expect(panel).not_to_have_attribute("data-more", re.compile(".*"))
+    assert "none" == part.page.evaluate(hint)
+    panel.evaluate("panel => { panel.scrollTop = 0; }")
+    expect(panel).to_have_attribute("data-more", "")
+    part.page.get_by_role("searchbox").fill("p001")
+    expect(panel).not_to_have_attribute("data-more", re.compile(".*"))
+
+
+def test_commands_of_the_page_are_copied_whole_by_a_click(part: Watched) -> None:
+    commands = part.page.locator(".command")
+    assert [ACCEPT, "batch-scorer report out --text-from 'my file.csv'"] == commands.locator("code").all_inner_texts()
+    first = commands.first
+    first.locator("code").click()
+    assert ACCEPT == part.page.evaluate("getSelection().toString()")
+    first.get_by_role("button", name="Copy").click()
+    expect(first.get_by_role("button")).to_have_text("Copied")
+
+
+def test_number_among_the_words_is_explained(part: Watched) -> None:
+    expect(part.page.locator("#words")).to_contain_text("7 number")
+    expect(part.page.locator("#numbers")).to_contain_text("a rating that somebody typed into a text, such as 7 or 8/10")
+
+
+def test_long_words_wrap_on_a_phone_and_the_words_tables_fit(browser: Browser, part_of_a_run: Path) -> None:
+    wider = "box => box.scrollWidth - box.clientWidth"
+    with opened(browser, part_of_a_run, SMALL_PHONE) as watched:
+        assert 0 == watched.overflow()
+        for name in ("Towards positive", "Towards negative", "Words that changed most"):
+            assert 1 >= watched.page.get_by_role("region", name=name).evaluate(wider), name
+        items(watched).first.click()
+        assert 0 == watched.overflow()
+        assert 1 >= watched.page.get_by_role("region", name="Listed words").evaluate(wider)
+        assert 0 == watched.page.locator(".text").evaluate(wider)
+        assert [] == watched.messages
 
 
 def test_search_without_a_match_says_so_and_is_cleared(desk: Watched) -> None:

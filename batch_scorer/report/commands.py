@@ -1,0 +1,75 @@
+"""Commands that a report suggests, to copy into a shell: to make a success of a run, to see texts, to find a review."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batch_scorer import escape
+from batch_scorer.config import PROGRAM, ScoreConfig
+from batch_scorer.runs.manifest import error_rate
+
+if TYPE_CHECKING:
+    from batch_scorer.report.question import Question
+    from batch_scorer.runs.finished import Run
+
+INPUTS = 3  # named in a command, at most
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the page of a report suggests.
+
+    Args:
+        ways_out: how to make a success of a run that is none: what that means, and the command.
+        texts: writes the report again, with the texts; None where it has them, or where they are is not known.
+        look_up: shows a review by its id, which is to be put behind it.
+    """
+
+    ways_out: tuple[tuple[str, str], ...] = ()
+    texts: str | None = None
+    look_up: str = f"{PROGRAM} explain --run OUT --id"
+
+
+NO_COMMANDS = Commands()
+
+
+def commands(question: Question, run: Run) -> Commands:
+    """The commands for a run, of which `question` asks a report."""
+    has_texts = bool(question.text_from or question.text_column or not run.manifest["counts"]["scored"])
+    output = escape.quoted(run.output)
+    look_up = f"{PROGRAM} explain --run {output}{_texts_from(question.text_from)} --id"
+    return Commands(_ways_out(run.manifest), None if has_texts else _with_texts(question, run), look_up)
+
+
+def _ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    reason, ways = manifest["not_a_success"] or "", list[tuple[str, str | None]]()
+    config = ScoreConfig.of([], "", command=tuple(manifest["command"]))
+    if "--allow-unreadable" in reason:
+        ways.append(("To read again what could not be read:", config.again()))
+        ways.append(("To accept it, without scoring again:", config.again("--allow-unreadable")))
+    elif "--max-error-rate" in reason:
+        rate = min(math.ceil(error_rate(manifest["counts"]) * 100) / 100, 1)
+        ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", f"{rate:g}")))
+    return tuple((what, command) for what, command in ways if command)
+
+
+def _with_texts(question: Question, run: Run) -> str | None:
+    inputs = tuple(str(source["input"]) for source in run.manifest["inputs"])
+    if not 0 < len(inputs) <= INPUTS:
+        return None
+    options = [
+        *(("--reference", question.reference) if question.reference else ()),
+        *(("--label-column", question.label_column) if question.label_column else ()),
+        *(word for value in question.positive_value for word in ("--positive-value", value)),
+        *(word for value in question.negative_value for word in ("--negative-value", value)),
+        *(word for name in question.slice_columns for word in ("--slice-column", name)),
+    ]
+    asked = f" {escape.command(options)}" if options else ""
+    return f"{PROGRAM} report {escape.quoted(run.output)}{asked}{_texts_from(inputs)}"
+
+
+def _texts_from(inputs: tuple[str, ...]) -> str:
+    return "".join(f" --text-from {escape.quoted(name)}" for name in inputs) if len(inputs) <= INPUTS else ""
