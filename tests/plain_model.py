@@ -182,16 +182,16 @@ def _segment(words: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def plain_phrases(values: list[float], new_clause: list[bool]) -> list[tuple[int, int]]:
-    """Peaks of the smoothed values between clauses, changes of sign and valleys, without what is faint at the ends."""
+    """Peaks of the smoothed values between clauses, changes of sign and valleys, less what adds little at the ends."""
     n = len(values)
     weights = [[math.exp(-0.5 * ((i - j) / 1.25) ** 2) if abs(i - j) <= 5 else 0.0 for j in range(n)] for i in range(n)]
     smooth = [sum(w * v for w, v in zip(row, values, strict=True)) / sum(row) for row in weights]
     strength = [abs(value) for value in smooth]
-    faintest, pieces = 0.75 * sum(strength) / n, list[list[int]]()
+    faintest, least, pieces = 0.75 * sum(strength) / n, 0.25 * sum(map(abs, values)) / n, list[list[int]]()
     for i in range(n):
         is_valley = 0 < i < n - 1 and strength[i] < strength[i - 1] and strength[i] <= strength[i + 1]
         if i == 0 or new_clause[i] or is_valley or (smooth[i] >= 0) != (smooth[i - 1] >= 0):
             pieces.append([])
-        if strength[i] >= faintest and strength[i] > 0:
+        if strength[i] >= faintest and (values[i] if smooth[i] >= 0 else -values[i]) > least:
             pieces[-1].append(i)
     return [(piece[0], piece[-1] + 1) for piece in pieces if piece]

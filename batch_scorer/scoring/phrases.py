@@ -15,7 +15,8 @@ Ints = npt.NDArray[np.int64]
 
 SIGMA = 1.25  # words, of the Gaussian that smooths over neighbours
 REACH = int(4 * SIGMA)  # words on either side that it takes in
-FAINTEST = 0.75  # of the review's mean strength: a phrase neither begins nor ends with a weaker word
+FAINTEST = 0.75  # of the review's mean smoothed strength: a phrase neither begins nor ends with a weaker word
+LEAST = 0.25  # of its mean absolute contribution: nor with a word that adds less by itself, in the phrase's direction
 
 
 def phrases(contribution: Doubles, new_clause: Bools, edges: Ints) -> tuple[Ints, Ints]:
@@ -23,7 +24,7 @@ def phrases(contribution: Doubles, new_clause: Bools, edges: Ints) -> tuple[Ints
 
     1. Contributions are smoothed over neighbours, within the review.
     2. The review is cut where a clause begins, where the smoothed sign changes, and where its strength is at a minimum.
-    3. Each piece loses what is faint at either end; what is left is a phrase.
+    3. Each piece loses what is faint at either end, or adds next to nothing; what is left, if anything, is a phrase.
 
     Args:
         contribution: float64[W], of the words that are read, review by review.
@@ -37,7 +38,7 @@ def phrases(contribution: Doubles, new_clause: Bools, edges: Ints) -> tuple[Ints
         >>> values = np.array([0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, -3.0])
         >>> start, stop = phrases(values, np.arange(9) == 0, np.array([0, 9]))
         >>> list(zip(start.tolist(), stop.tolist()))
-        [(3, 6), (7, 9)]
+        [(4, 6), (8, 9)]
     """
     smooth = smoothed(contribution, edges)
     strength = np.abs(smooth)
@@ -50,8 +51,12 @@ def phrases(contribution: Doubles, new_clause: Bools, edges: Ints) -> tuple[Ints
     is_valley[edges[1:] - 1] = False  # what comes after a review's last word is not its neighbour
     cut |= is_valley
     counts = np.diff(edges)
-    faintest = FAINTEST * np.add.reduceat(strength, edges[:-1]) / counts
-    kept = np.flatnonzero((strength >= np.repeat(faintest, counts)) & (strength > 0))
+    own = np.where(positive, contribution, -contribution)
+    faintest, least = (
+        np.repeat(share * np.add.reduceat(values, edges[:-1]) / counts, counts)
+        for share, values in ((FAINTEST, strength), (LEAST, np.abs(contribution)))
+    )
+    kept = np.flatnonzero((strength >= faintest) & (own > least))
     piece = np.cumsum(cut)[kept]
     begins = np.diff(piece, prepend=-1) != 0
     ends = np.append(begins[1:], True) if len(begins) else begins

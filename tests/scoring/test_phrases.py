@@ -29,12 +29,10 @@ def test_phrases_are_those_of_plain_python(reviews: list[list[tuple[float, bool]
 
 
 def test_phrase_has_the_words_around_a_peak_and_ends_at_a_clause() -> None:
-    values = np.array([0.1, 0.0, 1.0, 1.5, 0.0, 0.0, 0.0, -0.5, -1.5, 0.0, 0.0, 0.0])
-    clauses = np.arange(12) == 9
-    start, stop = phrases(values, clauses, np.array([0, 12]))
-    found = list(zip(start.tolist(), stop.tolist(), strict=True))
-    assert [(1, 5), (7, 9)] == found[:2]
-    assert all(a == 9 for a, _ in found[2:])
+    values = np.array([0.1, 0.5, -0.1, 1.5, 0.0, 0.0, 0.0, -0.5, -1.5, -1.0, 0.0, 0.0])
+    for clause, expected in ((0, [(1, 4), (7, 10)]), (9, [(1, 4), (7, 9), (9, 10)]), (2, [(1, 2), (3, 4), (7, 10)])):
+        start, stop = phrases(values, np.arange(12) == clause, np.array([0, 12]))
+        assert expected == list(zip(start.tolist(), stop.tolist(), strict=True))
 
 
 def test_review_in_which_nothing_contributes_has_no_phrase() -> None:

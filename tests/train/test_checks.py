@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from batch_scorer.errors import InputError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.engine import load_engine
 from batch_scorer.models.network import forward
+from batch_scorer.scoring.gaps import Gaps
 from tests.conftest import REVIEWS, WORDS
 from train.cli import main
 from train.evaluate import card_checks
-from train.evaluate.checks import labelled, made, rationales
+from train.evaluate.checks import labelled, made, phrases, rationales
 from train.evaluate.model import Model
 
 TEXTS = [text for _, text in REVIEWS]
@@ -90,8 +92,8 @@ def test_long_reviews_are_those_beyond_one_window(model: Model) -> None:
 
 
 def test_smoothed_values_keep_a_constant_and_spread_a_peak() -> None:
-    np.testing.assert_allclose(np.ones(5), rationales.smoothed(np.ones(5)))
-    peak = rationales.smoothed(np.eye(1, 31, 15)[0])
+    np.testing.assert_allclose(np.ones(5), phrases.smoothed(np.ones(5)))
+    peak = phrases.smoothed(np.eye(1, 31, 15)[0])
     assert 15 == peak.argmax()
     assert np.exp(-0.5) == pytest.approx(peak[13] / peak[15])
 
@@ -112,6 +114,36 @@ def test_marked_words_that_are_not_read_rank_last(model: Model) -> None:
     assert expected == pytest.approx(found["contribution"])
 
 
+def test_words_rank_by_their_phrase_and_then_by_what_is_near_them() -> None:
+    values = np.array([0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.1, 0.0, 0.0, -5.0])
+    new = np.arange(12) == 0
+    order = np.argsort(-phrases.by_phrase(values, Gaps(new, new)), kind="stable").tolist()
+    assert 7 == order[0] and {1, 2} == set(order[1:3]) and 11 == order[-1]
+    assert sorted(order) == list(range(12))
+
+
+def test_deleting_phrases_leaves_the_other_words_and_as_few_are_deleted_of_the_best(model: Model) -> None:
+    texts = [*TEXTS, "good bad good. not a good film, very bad plot and boring it was"]
+    seen: list[list[list[str]]] = []
+
+    class Watched(Model):
+        def logits_of_words(self, some: Sequence[Sequence[str]]) -> np.ndarray:
+            seen.append([list(words) for words in some])
+            return super().logits_of_words(some)
+
+    found = phrases.deletions(Watched(model.artifact, model.engine), texts, seed=0)
+    assert len(texts) == found["reviews"]
+    assert 2 * len(phrases.SPANS) == len(seen)
+    words = [model.artifact.tokenizer.words(text) for text in texts]
+    for spans, by_phrase, by_word in zip(phrases.SPANS, seen[::2], seen[1::2], strict=True):
+        assert [len(some) for some in by_phrase] == [len(some) for some in by_word]
+        gone = [len(every) - len(some) for every, some in zip(words, by_phrase, strict=True)]
+        assert np.mean(gone) == found[f"{spans}"]["words"] > 0
+        falls = found[f"{spans}"]
+        assert falls["ratio"] == falls["phrases"]["mean"] / falls["same_words"]["mean"]
+    assert all(len(fewer) >= len(more) for fewer, more in zip(seen[0], seen[-2], strict=True))
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["check", *map(str, arguments)], catch_exceptions=False)
 
@@ -125,11 +157,11 @@ def test_check_writes_all_figures_as_json(tmp_path: Path, tiny_model: Path) -> N
     pairs = tmp_path / "pairs.parquet"
     written = tmp_path / "c.json"
     result = run(tiny_model, "--counterfactual", pairs, "--domain", f"toys={pairs}", "--long", pairs,
-                 "--sentences", 8, "--swaps", 2, "--rationales", tmp_path / "marked.parquet",
+                 "--sentences", 8, "--swaps", 2, "--rationales", tmp_path / "marked.parquet", "--phrases", pairs,
                  "--output", written)  # fmt: skip
     assert 0 == result.exit_code, result.output
     found = json.loads(written.read_text())
-    assert {"model", "pairs", "grammar", "swaps", "domains", "long_reviews", "rationales"} == set(found)
+    assert {"model", "pairs", "grammar", "swaps", "domains", "long_reviews", "rationales", "phrases"} == set(found)
     assert {"plain", "negation", "far", "change", "question", "identity"} == set(found["grammar"])
     assert {"origins", "religions", "orientations", "first_names"} == set(found["swaps"])
     # None of the people is a word of the tiny model: all are unknown to it alike.

@@ -29,7 +29,11 @@ class Model:
 
     def logits(self, texts: Sequence[str]) -> Doubles:
         """Logits before calibration: float64[N]."""
-        return score_reviews(self.artifact, self.engine, self._words(texts)).logits
+        return self.logits_of_words(self._words(texts))
+
+    def logits_of_words(self, texts: Sequence[Sequence[str]]) -> Doubles:
+        """The same of texts given by their words, as `Tokenizer.words` gives them."""
+        return score_reviews(self.artifact, self.engine, texts).logits
 
     def calibrated(self, texts: Sequence[str]) -> Doubles:
         """Logits divided by the temperature of each text: float64[N]."""

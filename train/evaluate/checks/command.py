@@ -14,6 +14,8 @@ from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
 from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OptionError
 
+DELETED_FROM = 1_000  # reviews, the first ones
+
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Check a trained model where people try it first.")
 @click.argument("model")
@@ -24,6 +26,7 @@ from batch_scorer.errors import InputError, OptionError
 @click.option("--long", "long_files", multiple=True, metavar="FILE",
               help="Labelled reviews, of which those longer than one window count; may be repeated.")  # fmt: skip
 @click.option("--rationales", metavar="FILE", help="Documents with the passages that people marked.")
+@click.option("--phrases", metavar="FILE", help="Reviews to delete the phrases of that decide.")
 @click.option("--sentences", type=Count(0), default=500, metavar="N",
               help="Sentences of each kind to make by grammar; 0 skips this.")  # fmt: skip
 @click.option("--swaps", type=Count(0), default=100, metavar="N",
@@ -34,10 +37,11 @@ from batch_scorer.errors import InputError, OptionError
 @reports_errors
 def check(
     model: str, counterfactual: str | None, counterfactual_holdout: str, domains: tuple[str, ...],
-    long_files: tuple[str, ...], rationales: str | None, sentences: int, swaps: int, seed: int, output: Path | None,
+    long_files: tuple[str, ...], rationales: str | None, phrases: str | None, sentences: int, swaps: int, seed: int,
+    output: Path | None,
 ) -> None:  # fmt: skip
     """Check a model on rewritten reviews, sentences made by grammar, swaps of people, other domains, long reviews and
-    human rationales.
+    human rationales, and its phrases by deleting them.
 
     \b
     Example:
@@ -53,7 +57,7 @@ def check(
             raise OptionError("a domain needs a name of its own and a file", expected="--domain NAME=FILE", got=domain)
         named[name] = file
     found = measure(
-        model, counterfactual, counterfactual_holdout, named, long_files, rationales, sentences, swaps, seed
+        model, counterfactual, counterfactual_holdout, named, long_files, rationales, phrases, sentences, swaps, seed
     )
     text = json.dumps(rounded(found), indent=1) + "\n"
     if output is None:
@@ -66,7 +70,7 @@ def check(
 
 def measure(
     model_dir: str, counterfactual: str | None, prefix: str, domains: Mapping[str, str], long_files: Sequence[str],
-    rationales: str | None, sentences: int, swaps: int, seed: int,
+    rationales: str | None, phrases: str | None, sentences: int, swaps: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The figures of each check that there are data for, as JSON.
 
@@ -77,6 +81,7 @@ def measure(
     from batch_scorer.models.artifact import load
     from batch_scorer.models.engine import load_engine
     from train.evaluate.checks import labelled, made
+    from train.evaluate.checks import phrases as deleted
     from train.evaluate.checks import rationales as marked
     from train.evaluate.model import Model
 
@@ -85,6 +90,7 @@ def measure(
     tables = {name: _table(file, "text") for name, file in domains.items()}
     sides = [labelled.two_sides(_table(file, "text", "label").select(["text", "label"])) for file in long_files]
     documents = _table(rationales, "text", "rationales") if rationales else None
+    reviews = _table(phrases, "text") if phrases else None
 
     artifact = load(model_dir)
     model = Model(artifact, load_engine(artifact))
@@ -102,6 +108,8 @@ def measure(
         found["long_reviews"] = labelled.long_reviews(model, texts, _joined([labels for _, labels in sides]))
     if documents is not None:
         found["rationales"] = marked.rationales(model, documents, seed)
+    if reviews is not None:
+        found["phrases"] = deleted.deletions(model, reviews["text"].to_pylist()[:DELETED_FROM], seed)
     return found
 
 

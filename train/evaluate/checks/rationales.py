@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from train.evaluate.checks.phrases import by_phrase, read_gaps, smoothed
 from train.evaluate.model import Model
 from train.metrics import bootstrapped
 
 Doubles = npt.NDArray[np.float64]
-
-SIGMA = 2.0  # words, of the Gaussian that smooths over neighbours: people mark phrases
 
 
 def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
@@ -29,8 +28,9 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
 
     Returns:
         `documents`, `unread` (share of the marked words that are not read), and the mean of each ranking:
-        `contribution`, `attention`, both `_smoothed`, and `random`; `intervals` of these means, and `differences`,
-        contribution less attention, `plain` and `smoothed`.
+        `contribution`, `attention`, both `_smoothed`, both by their phrases (`phrases`, `attention_phrases`) and
+        `random`; `intervals` of these means; and `differences`: contribution less attention, `plain`, `smoothed` and by
+        `phrases`, and `phrases_over_smoothed_attention`.
     """
     rng = np.random.default_rng(seed)
     rows = [row for row in table.to_pylist() if row["rationales"]]
@@ -47,12 +47,14 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
             continue
         skipped = len(starts) - len(contribution)
         unread, marked_words = unread + int(marked[:skipped].sum()), marked_words + int(marked.sum())
-        toward = sign * contribution
+        toward, found_gaps = sign * contribution, read_gaps(model.artifact.tokenizer, row["text"], len(contribution))
         rankings = {
             "contribution": toward,
             "attention": attention,
             "contribution_smoothed": smoothed(toward),
             "attention_smoothed": smoothed(attention),
+            "phrases": by_phrase(toward, found_gaps),
+            "attention_phrases": by_phrase(attention, found_gaps),
             "random": rng.random(len(toward)),
         }
         for name, values in rankings.items():
@@ -63,26 +65,18 @@ def rationales(model: Model, table: pa.Table, seed: int) -> dict[str, Any]:
     if not found:
         return documents
     precision = {name: np.array(values) for name, values in found.items()}
-    differences = {
-        name: precision[f"contribution{kind}"] - precision[f"attention{kind}"]
-        for name, kind in (("plain", ""), ("smoothed", "_smoothed"))
+    pairs = {
+        "plain": ("contribution", "attention"),
+        "smoothed": ("contribution_smoothed", "attention_smoothed"),
+        "phrases": ("phrases", "attention_phrases"),
+        "phrases_over_smoothed_attention": ("phrases", "attention_smoothed"),
     }
+    differences = {name: precision[one] - precision[other] for name, (one, other) in pairs.items()}
     return {
         **documents,
         "intervals": {name: bootstrapped(values, seed) for name, values in precision.items()},
         "differences": {name: bootstrapped(values, seed) for name, values in differences.items()},
     }
-
-
-def smoothed(values: Doubles, sigma: float = SIGMA) -> Doubles:
-    """Values averaged over neighbours with the weights of a Gaussian, as far as four deviations: float64[n].
-
-    The weights of neighbours beyond an end are given to the others.
-    """
-    reach = int(4 * sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weight = np.convolve(np.ones(len(values)), kernel, "full")[reach : reach + len(values)]
-    return np.asarray(np.convolve(values, kernel, "full")[reach : reach + len(values)] / weight)
 
 
 def average_precision(scores: Doubles, marked: npt.NDArray[np.bool_]) -> float:
