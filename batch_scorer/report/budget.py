@@ -20,7 +20,8 @@ WORDS = 60  # in one list of a review
 TEXTS_BYTES = 2_500_000
 REVIEWS_BYTES = 1_700_000  # without their texts
 IDS_BYTES = 450_000  # of the other reviews, whose ids alone can be searched for
-_WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES = 75, 370, 10  # numbers and punctuation of each
+PHRASES = 5  # of a review
+_WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES, _PHRASE_BYTES = 75, 370, 10, 40  # numbers and punctuation of each
 _SHORTEST = 12  # characters that remain of any string, at least
 
 _ESCAPED = bytes(range(32)) + b"\x7f\"'\\<>&"
@@ -83,7 +84,7 @@ def _fitted(review: Review, allowance: int) -> Review:
     while True:
         sizes = _sizes(review)
         reducible = [name for name, limit in limits.items() if limit > 3]
-        if sum(sizes.values()) <= allowance - _REVIEW_BYTES or not reducible:
+        if sum(sizes.values()) <= allowance - _REVIEW_BYTES - _PHRASE_BYTES * len(review.phrases) or not reducible:
             return review
         largest = max(reducible, key=lambda name: sizes[name])
         limits[largest] //= 2

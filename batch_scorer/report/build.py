@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer.analysis import database
 from batch_scorer.analysis.labels import find_labels
 from batch_scorer.analysis.quoting import identifier
+from batch_scorer.analysis.segment_views import SPAN_LIST
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
 from batch_scorer.report import budget, drift, quality, selection, texts, words
@@ -115,6 +116,7 @@ def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, 
     columns = [*(identifier(name) for name in ours), f"{temperature(run)} as temperature"]
     optional = {"decided": "null::boolean", "unusual": "''"}
     columns += [f"{name if name in run.columns else nothing} as {name}" for name, nothing in optional.items()]
+    columns.append("top_spans" if "top_spans" in run.columns else f"null::{SPAN_LIST} as top_spans")
     columns += [f"{identifier(name)} as {column}" for name, column in zip(theirs, kept.values(), strict=False)]
     columns += [f"null::varchar as {column}" for column in list(kept.values())[len(theirs) :]]
     connection.execute(f"create temp view {quality.REVIEWS} as select {', '.join(columns)} from new_predictions")

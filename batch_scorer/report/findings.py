@@ -78,6 +78,17 @@ class ListedWord:
 
 
 @dataclass(frozen=True)
+class ListedPhrase:
+    """A phrase from the list of a review's row: where it is, in characters and in words, and what it adds."""
+
+    char_start: int
+    char_end: int
+    position: int
+    n_words: int
+    contribution: float
+
+
+@dataclass(frozen=True)
 class Review:
     """A review to look at.
 
@@ -92,6 +103,7 @@ class Review:
         text: None if no texts were requested, or none matches what was scored.
         is_cut: whether `text` is only the beginning of the review.
         unusual: how it is unlike the texts of training, in words; empty if it is not, or nobody asked.
+        phrases: the strongest ones, best first; empty where the run lists none.
     """
 
     record_id: str
@@ -113,6 +125,7 @@ class Review:
     is_cut: bool = False
     ranks: tuple[int, ...] = ()
     unusual: str = ""
+    phrases: tuple[ListedPhrase, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,7 @@
       }
       const words = wordsOf(review);
       article.replaceChildren(heading(review), facts(review), modes(), make("div", { id: "marked" }), make("div", { id: "tip", class: "tip", hidden: "" }),
-        make("h4", {}, "The sum"), ...sum(review, words), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
+        make("h4", {}, "The sum"), ...sum(review, words), ...phrases(review), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
       $("before").addEventListener("click", () => step(-1));
       $("after").addEventListener("click", () => step(1));
       $("back").addEventListener("click", back);
@@ -368,6 +368,20 @@
       if (!review.kept.length) return [];
       const pairs = review.kept.flatMap(([name, value]) => [make("dt", {}, bdi(name)), make("dd", { dir: "auto" }, bdi(value))]);
       return [make("h4", {}, "Kept columns"), make("dl", { class: "kept" }, ...pairs)];
+    }
+
+    function phrases(review) {
+      if (!review.phrases) return [];
+      const characters = review.text === null ? [] : Array.from(review.text); // offsets count code points
+      const place = (first, count) => (count === 1 ? `word ${number(first)}` : `words ${number(first)} to ${number(first + count - 1)}`);
+      const rows = review.phrases.map(([start, end, first, count, adds]) => make("tr", {},
+        make("th", { scope: "row" }, end <= characters.length ? bdi(characters.slice(start, end).join("").replace(BREAKS, " ")) : place(first, count)),
+        make("td", { class: "n" }, number(first)), make("td", { class: "n " + (adds < 0 ? "neg" : "pos") }, thousandths(adds))));
+      const head = make("tr", {}, ...[["phrase"], ["position", "n"], ["contribution", "n"]]
+        .map(([name, classes = ""]) => make("th", { scope: "col", class: classes }, name)));
+      const box = make("div", { class: "scroll", role: "region", "aria-label": "Strongest phrases", tabindex: "0" },
+        make("table", { class: "listed phrases" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+      return [make("h4", {}, "Strongest phrases"), box];
     }
 
     function table(review, words) {

@@ -71,6 +71,7 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
     """One review. A word is a list: token, position, start, end, attention, contribution, two ranks (0 for none)."""
     contributing = [word for word in review.words if word.contributing_rank is not None]
     *contributions, rest = thousandths(bias, [*(word.contribution for word in contributing), review.rest], review.logit)
+    phrases = [[p.char_start, p.char_end, p.position, p.n_words, round(p.contribution * UNIT)] for p in review.phrases]
     rounded = dict(zip((id(word) for word in contributing), contributions, strict=True))
     return {
         "id": review.record_id,
@@ -99,6 +100,8 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
             for word in review.words
         ],
         "rest": rest,
+        # Where it begins and ends, in characters and in words, and what it adds.
+        **({"phrases": phrases} if phrases else {}),
         "kept": [list(pair) for pair in review.kept],
         "text": review.text,
         "isCut": review.is_cut,

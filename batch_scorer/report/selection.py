@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batch_scorer.report.budget import IDS_BYTES, KEPT_COLUMNS, NAME, TOKEN, VALUE, WORDS, cut, cut_sql, page_bytes
+from batch_scorer.report.budget import (
+    IDS_BYTES,
+    KEPT_COLUMNS,
+    NAME,
+    PHRASES,
+    TOKEN,
+    VALUE,
+    WORDS,
+    cut,
+    cut_sql,
+    page_bytes,
+)
 from batch_scorer.report.findings import (
     LEAST_CERTAIN,
     LISTS,
     MOST_NEGATIVE,
     MOST_POSITIVE,
     MOST_SURPRISING,
+    ListedPhrase,
     ListedWord,
     Review,
 )
@@ -71,7 +83,9 @@ def read_reviews(
             predicted_label, truth, n_tokens, n_tokens_used, oov_rate, temperature, unusual,
             {_words("top_contributing")}, {_words("top_attended")},
             rest_contribution::double + coalesce(list_sum(list_transform(
-                top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0){values}
+                top_contributing[{WORDS + 1}:], lambda w: w.contribution::double)), 0),
+            coalesce(list_transform(top_spans[:{PHRASES}],
+                lambda s: (s.char_start, s.char_end, s.position, s.n_words, s.contribution)), []){values}
         from {LABELLED} join (
             select map(list(list), list(rank)) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place,
                 {_KEY}
@@ -103,7 +117,7 @@ def _words(column: str) -> str:
 
 def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
     lists, _, record_id, source, offset, probability, logit, label, truth, *row_rest = row
-    n_tokens, used, oov_rate, temperature, unusual, contributing, attended, rest, *values = row_rest
+    n_tokens, used, oov_rate, temperature, unusual, contributing, attended, rest, phrases, *values = row_rest
     ranks = ({word[1]: rank for rank, word in enumerate(words, 1)} for words in (contributing, attended))
     contributing_ranks, attended_ranks = ranks
     words = {word[1]: word for word in (*attended, *contributing)}
@@ -133,6 +147,10 @@ def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
         ),
         rest=_shortest(rest),
         unusual=cut(unusual.replace(",", ", "), NAME),
+        phrases=tuple(
+            ListedPhrase(start, end, position, n_words, _shortest(adds))
+            for start, end, position, n_words, adds in phrases
+        ),
         kept=tuple((cut(name, NAME), value or "") for name, value in zip(kept_names, values, strict=True)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, OutputError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.exact_engine import ExactEngine
+from batch_scorer.report.build import build_findings
+from batch_scorer.report.page_data import as_json
+from batch_scorer.report.question import Question
 from batch_scorer.runners.job import plan_job
 from batch_scorer.scoring.gaps import gaps
 from tests.cli.test_main import run
@@ -168,3 +172,32 @@ def test_run_in_which_everything_is_rejected_has_views_without_rows(
     assert [(0, 0)] == connection.execute(
         "select (select count(*) from sentences), (select count(*) from phrases)"
     ).fetchall()
+
+
+def test_report_has_the_strongest_phrases_of_a_run_that_lists_them(outputs: dict[str, Path]) -> None:
+    reviews = build_findings(Question(str(outputs["1"]))).reviews
+    listed = {row["record_id"]: row["top_spans"] for row in rows(outputs["1"])}
+    assert {*TEXTS} == {review.record_id for review in reviews}
+    for review in reviews:
+        for s, phrase in zip(listed[review.record_id], review.phrases, strict=True):
+            assert {name: value for name, value in s.items() if name != "attention"} == pytest.approx(
+                dataclasses.asdict(phrase)
+            )
+    shown = json.loads(as_json(reviews, 0.5, 7))["reviews"]
+    assert [[[*p.values()][:4] for p in listed[one["id"]]] for one in shown] == [
+        [phrase[:4] for phrase in one.get("phrases", ())] for one in shown
+    ]
+    plain = build_findings(Question(str(outputs["plain"]))).reviews
+    assert not any("phrases" in one for one in json.loads(as_json(plain, 0.5, 7))["reviews"])
+
+
+def test_row_of_a_run_is_explained_with_its_phrases_and_sentences(outputs: dict[str, Path]) -> None:
+    result = run("explain", "--run", outputs["1"], "--id", "several")
+    assert 0 == result.exit_code, result.output
+    (row,) = (row for row in rows(outputs["1"]) if row["record_id"] == "several")
+    said = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    for title, column in (("the phrases that weigh most", "top_spans"), ("the sentences", "sentences")):
+        assert title in said
+        for s in row[column]:
+            text = " ".join(TEXTS["several"][s["char_start"] : s["char_end"]].replace("<br />", " ").split())
+            assert f"{text} {s['position']} {s['n_words']} {s['contribution']:+.3f}" in said
