@@ -1,0 +1,1 @@
+"""What sentences and phrases cost a job."""
