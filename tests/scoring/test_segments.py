@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch_scorer.models import artifact
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.protocol import Scores
+from batch_scorer.models.splitting import WHITE_SPACE, Splitting
 from batch_scorer.models.tokenizer import has_words
 from batch_scorer.schema import SPANS, Rejection, Segments
 from batch_scorer.scoring.chunk import Scorer, score_chunk
@@ -21,6 +24,7 @@ from batch_scorer.scoring.explain import explain
 from batch_scorer.scoring.gaps import gaps
 from batch_scorer.scoring.read import read_texts
 from batch_scorer.scoring.score import Scored, ScoredBatch
+from tests.conftest import TINY, save_tiny
 from tests.plain_model import expected, segments
 from tests.scoring.test_explain import BIAS, encoded
 
@@ -67,7 +71,21 @@ def test_segments_are_those_of_plain_python(name: str, request: pytest.FixtureRe
     check()
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_2", "tiny_subwords"])
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A model without a mask: padding counts."""
+    architecture = dataclasses.replace(TINY, masked=False, recurrent_activation="relu")
+    return artifact.load(str(save_tiny(tmp_path_factory.mktemp("models") / "notebook", architecture=architecture)))
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A model that reads words as Keras splits them, punctuation and all."""
+    rules = Splitting(WHITE_SPACE, start_mark=True)
+    return artifact.load(str(save_tiny(tmp_path_factory.mktemp("models") / "imported", pattern=rules)))
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_2", "tiny_subwords", "notebook", "imported"])
 def test_sums_are_exact_and_segments_are_disjoint_slices_of_words_that_are_read(
     name: str, request: pytest.FixtureRequest
 ) -> None:
