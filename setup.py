@@ -42,6 +42,7 @@ setup(
             "models/imdb/*",
             "samples/*.*",
             "samples/letters/*",
+            "report/groups.html",
             "report/layout.html",
             "report/page.css",
             "report/page.html",

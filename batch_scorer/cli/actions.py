@@ -152,4 +152,4 @@ def compare(output_a: str, output_b: str, question: Question, as_json: bool) -> 
     if as_json:
         click.echo(escape.as_json(compare_view.to_json(comparison), console.encoding))
     else:
-        compare_view.show(console, comparison)
+        compare_view.show(console, comparison, question.rows)

@@ -5,13 +5,10 @@ And `completion`, with which a shell completes all of them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from batch_scorer.cli import completion as complete
 from batch_scorer.cli.framework import SETTINGS, Command, TextCommand, program, reports_errors
-from batch_scorer.cli.inputs import label_options
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError
@@ -117,89 +114,6 @@ def inspect(path: str | None, rows: int, as_json: bool) -> None:
     from batch_scorer.cli import actions
 
     actions.inspect(path, rows, program(), as_json)
-
-
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Write a web page about a run.")
-@click.argument("run", metavar="OUT", shell_complete=complete.directories)
-@click.option(
-    "--output", metavar="FILE", help="Where to write it.  [default: OUT/report.html; for a run in a store, report.html]"
-)
-@click.option("--reference", metavar="OUT", shell_complete=complete.directories,
-              help="An earlier run to compare with.")  # fmt: skip
-@click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
-              help="Input to take the texts from; may be repeated.")  # fmt: skip
-@click.option("--text-column", metavar="NAME", help="Kept column that holds the text.")
-@click.option("--label-column", metavar="NAME", help="Kept column with the true label, for measuring quality.")
-@label_options(None)
-@click.option(
-    "--slice-column", multiple=True, metavar="NAME", help="Kept column by which to slice quality; may be repeated."
-)
-@click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews per list.")
-@reports_errors
-def report(
-    run: str, output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any
-) -> None:
-    """Write a page about OUT, the output of a run: what drives its decisions, whether to trust them, and reviews.
-
-    The page is one file that needs no network. A run holds no texts: they come from its inputs or a kept column.
-
-    \b
-    Examples:
-      batch-scorer report out --text-from reviews.parquet
-      batch-scorer report out --label-column true_label --slice-column product --output quality.html
-      batch-scorer report out --label-column stars --positive-value '>=4' --negative-value '<=2'
-      batch-scorer report out/june --reference out/may
-    """
-    from batch_scorer.cli import report, streams
-    from batch_scorer.report.question import Question
-
-    streams.forgive_output()  # the page is the result
-    report.report(Question(run, text_from=text_from, slice_columns=slice_column, **rest), output)
-
-
-@click.command(cls=Command, context_settings=SETTINGS, short_help="Show what changed between two runs.")
-@click.argument("a", metavar="A", shell_complete=complete.directories)
-@click.argument("b", metavar="B", shell_complete=complete.directories)
-@click.option(
-    "--output", metavar="DIR", help="Write reviews, words and tokens as Parquet to DIR, which must be new or empty."
-)
-@click.option("--by", type=click.Choice(["record_id", "source,offset", "distribution"]), default="record_id",
-              help="How to match the reviews of the two runs.")  # fmt: skip
-@click.option("--rows", type=Count(0), default=10, metavar="N", help="Reviews and words to show.")
-@click.option("--label-column", metavar="NAME", help="Column with the true label, kept in both runs.")
-@label_options(None)
-@click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
-@reports_errors
-def compare(
-    a: str, b: str, output: str | None, by: str, rows: int,
-    label_column: str | None, positive_value: tuple[str, ...], negative_value: tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
-    """Compare two runs, A and B: two models on the same reviews, or one model on two corpora.
-
-    Reviews that are in both are compared one by one: labels, probabilities, and the words behind them. If fewer than
-    one in a hundred are in both, the runs are compared by distribution, and the output says so.
-
-    \b
-    DIR/reviews.parquet  one row per review in A or B: probabilities, logits, labels
-    DIR/tokens.parquet   one row per listed word of a review: its contribution in A and B, null where it is not listed
-    DIR/words.parquet    one row per word: how often it is listed, and the sum of its contributions
-
-    \b
-    Examples:
-      batch-scorer compare out_old out_new
-      batch-scorer compare march april --by distribution --json
-      batch-scorer compare out_old out_new --label-column true_label --output changes
-    """
-    from batch_scorer.cli import actions
-    from batch_scorer.compare.result import Question
-
-    if output == "":  # most likely an unset shell variable
-        raise OptionError("--output is empty", fix="give it a value, or omit it")
-    for name, values in (("--positive-value", positive_value), ("--negative-value", negative_value)):
-        if values and label_column is None:
-            fix = "name the column with the true labels"
-            raise OptionError(f"{name} has no effect without --label-column", fix=fix)
-    actions.compare(a, b, Question(by, rows, label_column, positive_value, negative_value, output), as_json)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables in DuckDB.")

@@ -1,4 +1,4 @@
-"""The command line: `score`, whose options become one config, beside the commands of `cli.commands`."""
+"""The command line: `score`, whose options become one config, beside `cli.commands` and `cli.run_commands`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batch_scorer import __version__
-from batch_scorer.cli import commands, completion
+from batch_scorer.cli import commands, completion, run_commands
 from batch_scorer.cli.check import check
 from batch_scorer.cli.framework import (
     SETTINGS,
@@ -184,8 +184,8 @@ def score(
 for command in (
     commands.inspect,
     commands.explain,
-    commands.report,
-    commands.compare,
+    run_commands.report,
+    run_commands.compare,
     check,
     review,
     commands.sql,

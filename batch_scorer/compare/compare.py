@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer import storage
@@ -13,7 +11,7 @@ from batch_scorer.analysis.labels import find_labels
 from batch_scorer.analysis.quoting import identifier
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.analysis.views import temperature
-from batch_scorer.compare import sentences
+from batch_scorer.compare import groups, sentences
 from batch_scorer.compare.export import check_output, export
 from batch_scorer.compare.pair_tables import (
     MIN_SHARED,
@@ -23,13 +21,12 @@ from batch_scorer.compare.pair_tables import (
     pair_tokens,
     sum_words,
 )
-from batch_scorer.compare.result import DISTRIBUTION, Comparison, Question, Setting, Shift, Side
+from batch_scorer.compare.result import DISTRIBUTION, Comparison, Question, Shift, Side
+from batch_scorer.compare.settings import compare_settings
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
-from batch_scorer.models.splitting import Splitting
-from batch_scorer.models.tokenizer import APOSTROPHES, Rule
 from batch_scorer.models.units import PIECES
 from batch_scorer.runs.finished import Run, open_run
 
@@ -60,7 +57,9 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
     a, b = open_run(output_a), open_run(output_b)
     for run in (a, b):
         if rule is not None:
-            _check_label(run, rule.column)
+            _check_column(run, rule.column, "--label-column", "label")
+        for name in question.group_by:
+            _check_column(run, name, "--group-by", "group")
         if not run.manifest["counts"]["scored"]:
             raise RefusedError(
                 "the run has no scored reviews",
@@ -91,7 +90,7 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: L
         if shared == 0 or shared < MIN_SHARED * min(side_a.reviews, side_b.reviews):
             by = DISTRIBUTION
     listed = min(a.manifest["top_k"], b.manifest["top_k"])
-    pair_reviews(db, by, labels, (temperature(a, "a"), temperature(b, "b")))
+    pair_reviews(db, by, labels, (temperature(a, "a"), temperature(b, "b")), question.group_by)
     # In scripts without blanks, what is listed depends on the model's pieces, too.
     same_pattern = a.pattern == b.pattern and (a.pattern != PIECES or a.manifest["model_id"] == b.manifest["model_id"])
     pair_tokens(db, by, same_pattern)
@@ -111,14 +110,14 @@ def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: L
         "by": by,
         "a": side_a,
         "b": side_b,
-        "settings": _settings(a, b),
+        "settings": compare_settings(a, b),
         "listed": listed,
         "words": measures.word_changes(db, question.rows),
         "truth": measures.truth(db, labels, by) if labels else None,
+        "groups": groups.compare_groups(db, question.group_by, by, listed) if question.group_by else None,
     }
-    comparison = Comparison(
-        story=(), notes=(), tables=export(db, question.output) if question.output is not None else (), **parts
-    )
+    tables = export(db, question.output, bool(question.group_by)) if question.output is not None else ()
+    comparison = Comparison(story=(), notes=(), tables=tables, **parts)
     return sentences.with_sentences(comparison, question.by, shared)
 
 
@@ -143,31 +142,6 @@ def _side(db: DuckDBPyConnection, run: Run, name: str) -> Side:
     )
 
 
-_WORDS = {APOSTROPHES: "typographic apostrophes belong to words", PIECES: "of any script, each in pieces"}
-
-
-def _settings(a: Run, b: Run) -> tuple[Setting, ...]:
-    def settings(run: Run) -> Mapping[str, str]:
-        m = run.manifest
-        fingerprints = sorted(source["fingerprint"] for source in m["inputs"])  # of paths, sizes and dates
-        fingerprint = fingerprints[0]
-        if len(fingerprints) > 1:
-            fingerprint = hashlib.sha256("".join(fingerprints).encode()).hexdigest()
-        names = ", ".join(source["input"] for source in m["inputs"])
-        return {
-            "model": f"{m['model_name']} {m['model_id']}",
-            "inputs": f"{names} {fingerprint[:12]}",
-            **{name: f"{m[name]}" for name in ("top_k", "max_words", "precision")},
-            "max_windows": f"{m.get('max_windows', 1)}",
-            "words": _words(run.pattern),
-            "threshold": f"{m['threshold']:.6g}",
-            "temperature": f"{m['temperature']:.6g}{' (median)' if 'temperature' in run.columns else ''}",
-        }
-
-    settings_b = settings(b)
-    return tuple(Setting(name, value, settings_b[name]) for name, value in settings(a).items())
-
-
 def _shifts(a: Run, b: Run) -> tuple[Shift, ...]:
     profile_a, profile_b = (Profile.from_json(run.manifest["profile"]["run"]) for run in (a, b))
     shifts = []
@@ -181,19 +155,19 @@ def _shifts(a: Run, b: Run) -> tuple[Shift, ...]:
     return tuple(shifts)
 
 
-def _check_label(run: Run, column: str) -> None:
+def _check_column(run: Run, column: str, option: str, kind: str) -> None:
     if column not in run.kept:
         raise OptionError(
-            "the label column is not in the run",
+            f"the {kind} column is not in the run",
             where=run.output,
             expected=f"a kept column {column!r}, in both runs",
             got=f"kept columns: {', '.join(run.kept)}" if run.kept else "no kept columns",
-            fix=f"score with --keep {column}, or give --label-column the name of a kept column",
+            fix=f"score with --keep {column}, or give {option} the name of a kept column",
         )
     # SQL ignores case in names: of two columns that differ in nothing else, it would read the first.
     if sum(name.casefold() == column.casefold() for name in (*run.kept, *run.columns)) > 1:
         raise OptionError(
-            "the label column's name differs from another column's in upper and lower case only",
+            f"the {kind} column's name differs from another column's in upper and lower case only",
             where=run.output,
             expected="a name that is unique when case is ignored",
             got=column,
@@ -214,10 +188,3 @@ def _labels(db: DuckDBPyConnection, rule: LabelRule) -> Labels:
             fix="name another column",
         )
     return labels
-
-
-def _words(rule: Rule) -> str:
-    """What a word is to a model, in words."""
-    if isinstance(rule, Splitting):
-        return f"what stands between {rule.separators!r:.80}"
-    return _WORDS.get(rule, "letters, digits, ' and _")

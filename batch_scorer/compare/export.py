@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ from words order by abs(change) desc, token""",
     "tokens.parquet": """
 select record_id, source, "offset", position, token, contribution_a, contribution_b
 from tokens join reviews using (review) order by review, position, token""",
+}
+
+GROUPS = {
+    "groups.parquet": """
+select "column", value, reviews_a, reviews_b, positive_a, positive_b, change, low, high, to_positive, to_negative,
+  p, moved
+from group_changes order by place"""
 }
 
 
@@ -58,31 +66,32 @@ def check_output(output: str) -> None:
         )
 
 
-def export(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
-    """Writes `TABLES` into the directory `output` and returns their paths.
+def export(db: DuckDBPyConnection, output: str, with_groups: bool = False) -> tuple[str, ...]:
+    """Writes `TABLES`, and with groups `GROUPS`, into the directory `output` and returns their paths.
 
     Raises:
         OutputError: a table cannot be written; nothing is left behind.
     """
+    tables = TABLES | GROUPS if with_groups else TABLES
     try:
         if storage.is_remote(output):
-            return _export_remote(db, output)
-        return _export_local(db, os.path.abspath(output))
+            return _export_remote(db, output, tables)
+        return _export_local(db, os.path.abspath(output), tables)
     except OSError as error:
         raise unwritable(output, error) from error
 
 
-def _export_local(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
+def _export_local(db: DuckDBPyConnection, output: str, tables: Mapping[str, str]) -> tuple[str, ...]:
     parent, name = os.path.split(output)
     existed = os.path.isdir(output)  # it may be somebody's working directory, or a link, so it is not replaced
-    paths = [os.path.join(output, table) for table in TABLES]
+    paths = [os.path.join(output, table) for table in tables]
     os.makedirs(parent, exist_ok=True)
     draft = os.path.join(output if existed else parent, f".{name}.{os.getpid()}{storage.DRAFT}")
     os.mkdir(draft)
     try:
-        _write(db, draft)
+        _write(db, draft, tables)
         if existed:
-            for table, path in zip(TABLES, paths, strict=True):
+            for table, path in zip(tables, paths, strict=True):
                 os.rename(os.path.join(draft, table), path)
             os.rmdir(draft)
         else:
@@ -93,12 +102,12 @@ def _export_local(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _export_remote(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
-    paths = [storage.join(output, name) for name in TABLES]
+def _export_remote(db: DuckDBPyConnection, output: str, tables: Mapping[str, str]) -> tuple[str, ...]:
+    paths = [storage.join(output, name) for name in tables]
     with TemporaryDirectory(prefix="batch-scorer-") as folder:
-        _write(db, folder)
+        _write(db, folder, tables)
         try:
-            for name, path in zip(TABLES, paths, strict=True):
+            for name, path in zip(tables, paths, strict=True):
                 storage.publish_file(os.path.join(folder, name), path)
         except BaseException:
             with contextlib.suppress(Exception):
@@ -107,10 +116,10 @@ def _export_remote(db: DuckDBPyConnection, output: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _write(db: DuckDBPyConnection, folder: str) -> None:
+def _write(db: DuckDBPyConnection, folder: str, tables: Mapping[str, str]) -> None:
     import duckdb
 
-    for name, rows in TABLES.items():
+    for name, rows in tables.items():
         path = literal(os.path.join(folder, name))
         try:
             db.execute(f"copy ({rows}) to {path} (format parquet, compression zstd)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batch_scorer.analysis.labels import truth
@@ -38,13 +39,20 @@ semi join b_predictions using ({keys})""").fetchone()
     return int(row[0])
 
 
-def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None, temperatures: tuple[str, str]) -> None:
+def pair_reviews(
+    db: DuckDBPyConnection,
+    by: str,
+    labels: Labels | None,
+    temperatures: tuple[str, str],
+    group_by: Sequence[str] = (),
+) -> None:
     """Creates `reviews`: by id, one row per review that is in either run; by distribution, one per review of each run.
 
     Rows are numbered in the order of their ids.
 
     Args:
         temperatures: what the logits of `a` and of `b` are divided by, as SQL (`views.temperature`).
+        group_by: kept columns, which become `group_0`, `group_1` and so on; where the runs differ, B's value counts.
     """
     truth_a, truth_b = (
         truth(labels, f"{side}.{identifier(labels.column)}") if labels else "cast(null as varchar)" for side in "ab"
@@ -66,6 +74,8 @@ def pair_reviews(db: DuckDBPyConnection, by: str, labels: Labels | None, tempera
   a.predicted_label <> b.predicted_label as flipped,
   a.record_id is not null as in_a, b.record_id is not null as in_b,
   a.n_tokens as n_tokens_a, b.n_tokens as n_tokens_b, {truth_a} as truth_a, {truth_b} as truth_b"""
+    for at, name in enumerate(group_by):
+        columns += f", coalesce(b.{identifier(name)}::varchar, a.{identifier(name)}::varchar) as group_{at}"
     db.execute(f"""
 create temp table reviews as
 select row_number() over (order by record_id, source, "offset", in_b) as review, *,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batch_scorer.analysis.statistics import Proportion
+from batch_scorer.compare.group_result import GroupChanges
+from batch_scorer.compare.settings import Setting
 
 # The ways to compare: by what identifies a review, or without pairing reviews.
 RECORD_ID, PLACE, DISTRIBUTION = "record_id", "source,offset", "distribution"
@@ -24,6 +26,7 @@ class Question:
         label_column: the kept column with the true labels, in both runs.
         positive, negative: values and ranges of labels that mean so, as `LabelRule.of` takes them.
         output: directory to write the tables to, if any.
+        group_by: kept columns of both runs whose values are groups to compare.
     """
 
     by: str = RECORD_ID
@@ -32,6 +35,7 @@ class Question:
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
     output: str | None = None
+    group_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,6 @@ class Side:
     length: float
     unknown: float
     not_a_success: str | None
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting or an input that may explain why two runs differ: its value in each, as text."""
-
-    name: str
-    a: str
-    b: str
 
 
 @dataclass(frozen=True)
@@ -231,6 +226,7 @@ class Comparison:
         reviews, words: those that changed most; words by evidence, and only if by more than their margin.
         shifts: by distribution only; `pairs`, `changes` and `agreement`: by id only.
         tables: paths of the tables written.
+        groups: how groups changed; None unless asked for.
     """
 
     story: tuple[str, ...]
@@ -248,3 +244,4 @@ class Comparison:
     shifts: tuple[Shift, ...]
     truth: Truth | None
     tables: tuple[str, ...] = ()
+    groups: GroupChanges | None = None

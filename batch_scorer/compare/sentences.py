@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from batch_scorer.analysis.statistics import Proportion, difference
+from batch_scorer.compare.group_result import GroupChanges
 from batch_scorer.compare.pair_tables import MIN_SHARED
 from batch_scorer.compare.result import DISTRIBUTION, Changes, Comparison, Pairs, Truth
+
+_MOVED, _WORDS = 5, 3  # groups that are named in a sentence, and words of each
 
 
 def with_sentences(comparison: Comparison, requested: str, shared: int | None) -> Comparison:
@@ -22,7 +25,24 @@ def with_sentences(comparison: Comparison, requested: str, shared: int | None) -
         story = (_why_by_distribution(requested, shared), *_by_distribution(comparison))
     else:
         story = tuple(_by_review(comparison, comparison.pairs, comparison.changes))
+    if comparison.groups is not None:
+        story += (_groups(comparison.groups),)
     return replace(comparison, story=story, notes=tuple(_notes(comparison, requested)))
+
+
+def _groups(groups: GroupChanges) -> str:
+    """How many groups moved, and the first of them, with the words that set them apart."""
+    if not groups.tested:
+        return "No group has enough reviews to tell whether it moved."
+    of = f"{groups.tested:,} group{'' if groups.tested == 1 else 's'}"
+    if not groups.moved:
+        return f"None of {of} moved by more than chance and the other groups explain."
+    named = []
+    for change in groups.groups[: min(groups.moved, _MOVED)]:
+        words = ", ".join(word.text for word in change.words[:_WORDS])
+        named.append(f"{change.value} {change.a.share:.0%} to {change.b.share:.0%}{f' ({words})' if words else ''}")
+    more = groups.moved - len(named)
+    return f"{groups.moved:,} of {of} moved: {'; '.join(named)}{f'; and {more:,} more' if more else ''}."
 
 
 def _with_percentage(count: int, of: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from batch_scorer.report.findings import LISTS, ListedWord, Review
+from batch_scorer.report.findings import LISTS, MOVERS, ListedWord, Review
 
 # Characters, at most.
 TOKEN, NAME, VALUE, MESSAGE, TEXT = 60, 200, 200, 300, 6_000
@@ -69,7 +69,7 @@ def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tupl
 
 def _round_robin(reviews: Sequence[Review]) -> Iterator[int]:
     """The index of each review, once: the first of each list, the second of each, and so on."""
-    lists = ([i for i, review in enumerate(reviews) if name in review.lists] for name in LISTS)
+    lists = ([i for i, review in enumerate(reviews) if name in review.lists] for name in (*LISTS, MOVERS))
     yield from dict.fromkeys(i for turn in zip_longest(*lists) for i in turn if i is not None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from batch_scorer.analysis.quoting import identifier
 from batch_scorer.analysis.segment_views import SPAN_LIST
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
-from batch_scorer.report import budget, drift, quality, selection, texts, words
+from batch_scorer.report import budget, drift, group_data, groups, quality, selection, texts, words
 from batch_scorer.report.commands import commands
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
 from batch_scorer.report.question import Question
@@ -49,8 +50,10 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
     notices = [*m["notices"]]
     measured_quality = _measure_quality(connection, question, kept, run, notices)
     selection.select_reviews(connection, m["threshold"], question.reviews)
+    overview = groups.measure_groups(connection, question, kept, "top_spans" in run.columns)
     with_texts, texts_note = _add_texts(connection, question, run, kept)
-    reviews, lost = budget.fit(with_texts)
+    packed = len(json.dumps(group_data.pack(overview))) if overview else 0  # what the groups take, texts have not
+    reviews, lost = budget.fit(with_texts, budget.TEXTS_BYTES - packed)
     if lost:
         texts_note += f" {lost:,} {'review is' if lost == 1 else 'reviews are'} shown without, to keep the page small."
     profile, training = (Profile.from_json(m["profile"][name]) for name in ("run", "training"))
@@ -100,6 +103,8 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         caveats=quality.measure_caveats(connection, run),
         commands=commands(question, run),
         other_ids=selection.other_ids(connection),
+        groups=overview,
+        title=question.title,
     )
 
 

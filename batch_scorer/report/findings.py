@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from batch_scorer.report.caveats import NO_CAVEATS, Caveats
 from batch_scorer.report.commands import NO_COMMANDS, Commands
+from batch_scorer.report.group_findings import Overview
 
 # The lists of reviews, by their name in `Review.lists`.
 MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING = "positive", "negative", "uncertain", "surprising"
 LISTS = (MOST_POSITIVE, MOST_NEGATIVE, LEAST_CERTAIN, MOST_SURPRISING)
+MOVERS = "movers"  # examples of the groups that moved, where groups were asked for
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Review:
 
     Args:
         source: where it comes from; empty where there is nothing to say.
-        lists: which of `LISTS` it is in.
+        lists: which of `LISTS` and `MOVERS` it is in.
         ranks: its rank in each of these, from 1.
         words: in the order of the text; `token` may be cut.
         rest: the contribution of everything but the contributing words.
@@ -225,6 +227,7 @@ class Findings:
         rejected: most frequent code first.
         caveats: what the run says of how far to trust it.
         other_ids: those of the reviews that are not among `reviews`; None if they are too many.
+        groups: None unless asked for; `title`: what the page is called, if it was given one.
     """
 
     run: Identity
@@ -259,3 +262,5 @@ class Findings:
     caveats: Caveats = NO_CAVEATS
     commands: Commands = NO_COMMANDS
     other_ids: tuple[str, ...] | None = ()
+    groups: Overview | None = None
+    title: str | None = None

@@ -72,6 +72,88 @@
     return command;
   }
 
+  // The tables of groups: searched, ordered, and shown some at a time. A row is a list, as `group_data.pack` writes it.
+  function groups(tables) {
+    const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const Z = 1.959964;
+    const ORDERS = {
+      moved: () => 0,
+      reviews: (a, b) => b[1] - a[1],
+      low: (a, b) => a[2] / a[1] - b[2] / b[1],
+      high: (a, b) => b[2] / b[1] - a[2] / a[1],
+      fell: (a, b) => (a[4] ?? 1e9) - (b[4] ?? 1e9),
+      rose: (a, b) => (b[4] ?? -1e9) - (a[4] ?? -1e9),
+      name: (a, b) => a[0].localeCompare(b[0], "en", { numeric: true }),
+    };
+
+    function interval(positive, n) { // Wilson's, as in `analysis.statistics`
+      const spread = Z * Z / n;
+      const centre = (positive / n + spread / 2) / (1 + spread);
+      const half = Z * Math.sqrt((positive / n) * (1 - positive / n) / n + spread / (4 * n)) / (1 + spread);
+      return `${percent(Math.max(centre - half, 0))} to ${percent(Math.min(centre + half, 1))}`;
+    }
+
+    function course(digits) {
+      const svg = (tag, attributes, ...children) => {
+        const element = document.createElementNS(document.querySelector("svg").namespaceURI, tag);
+        for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+        element.append(...children);
+        return element;
+      };
+      const steps = [];
+      [...digits].forEach((digit, at) => {
+        if (digit === ".") return;
+        const isFirst = at === 0 || digits[at - 1] === ".";
+        const isLast = at + 1 === digits.length || digits[at + 1] === ".";
+        const x = ((at + 0.5) / digits.length) * 100;
+        steps.push(`${isFirst ? "M" : "L"}${x.toFixed(1)} ${(20 - (DIGITS.indexOf(digit) / 63) * 20).toFixed(1)}${isFirst && isLast ? "h0" : ""}`);
+      });
+      return svg("svg", { class: "course", viewBox: "0 0 100 20", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path", { class: "line", d: steps.join(" ") }));
+    }
+
+    tables.forEach((table, index) => {
+      const box = $("groups-" + index);
+      const [search, order, found] = ["input", "select", ".found"].map((selector) => box.querySelector(selector));
+      const [body, further] = ["tbody", ".further"].map((selector) => box.querySelector(selector));
+      const isDated = box.querySelector("thead .drawn") !== null;
+      let matching = [];
+      let limit = PAGE;
+
+      function row([name, n, positive, digits, change, hasMoved]) {
+        const tag = hasMoved ? [" ", make("span", { class: "tag" }, "moved")] : [];
+        const cell = (text) => make("td", { class: "n" }, text);
+        return make("tr", { tabindex: "-1" }, make("th", { scope: "row" }, bdi(name), ...tag), ...(isDated ? [make("td", { class: "drawn" }, course(digits))] : []),
+          cell(percent(positive / n)), cell(interval(positive, n)), cell(number(n)),
+          ...(isDated ? [cell(change === null ? "" : sign(change) + (Math.abs(change) / 10).toFixed(1))] : []));
+      }
+
+      function fill() {
+        body.replaceChildren(...matching.slice(0, limit).map(row));
+        further.hidden = matching.length <= limit;
+        const listed = matching.length === table.rows.length ? number(matching.length) : `${number(matching.length)} of ${number(table.rows.length)}`;
+        found.textContent = `${listed} ${table.rows.length === 1 ? "group" : "groups"}` + (table.missing ? `; ${number(table.missing)} smaller ones are not listed` : "");
+      }
+
+      function update() {
+        const query = search.value.trim().toLowerCase();
+        matching = table.rows.filter((one) => one[0].toLowerCase().includes(query)).sort(ORDERS[order.value]);
+        limit = PAGE;
+        fill();
+      }
+
+      further.addEventListener("click", () => {
+        limit += PAGE;
+        fill();
+        body.children[limit - PAGE].focus();
+      });
+      search.addEventListener("input", update);
+      order.addEventListener("change", update);
+      box.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+      box.querySelector("form").hidden = false;
+      update();
+    });
+  }
+
   function browser(data) {
     const tabs = [...document.querySelectorAll("[role=tab]")];
     const panes = $("panes");
@@ -436,10 +518,29 @@
     addEventListener("resize", hint);
     $("browser").hidden = false;
     update();
+
+    // From an example of a group that moved to the review itself.
+    document.querySelectorAll(".opens").forEach((button) => {
+      const review = data.reviews.find((one) => one.lists.movers === Number(button.dataset.rank));
+      if (!review) return;
+      button.hidden = false;
+      button.addEventListener("click", () => {
+        $("filters").reset();
+        selectTab(tabs.find((tab) => tab.dataset.list === "movers"));
+        while (matching.indexOf(review) >= limit) limit += PAGE;
+        fill();
+        show(review);
+        panes.dataset.shows = "review";
+        $("review").focus({ preventScroll: true });
+        $("review").scrollIntoView();
+      });
+    });
   }
 
   colourScheme();
   printing();
   document.querySelectorAll(".command").forEach(copying);
-  if ($("browser")) browser(JSON.parse($("data").textContent));
+  const data = JSON.parse($("data").textContent);
+  if (data.groups) groups(data.groups);
+  if ($("browser")) browser(data);
 })();

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from batch_scorer import __version__
 from batch_scorer.escape import counted, visible
-from batch_scorer.report import charts, page_data
+from batch_scorer.report import charts, group_data, group_page, page_data
 from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
 
 SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)  # probabilities outside of the first are sure, inside of the second unsure
@@ -39,9 +39,11 @@ def render(findings: Findings) -> bytes:
     return fill(
         _resource("page.html"),
         page_data.as_json(
-            *(findings.reviews, findings.bias, findings.max_words, findings.other_ids, findings.commands.look_up)
+            *(findings.reviews, findings.bias, findings.max_words, findings.other_ids, findings.commands.look_up),
+            group_data.pack(findings.groups),
         ),
         f=findings,
+        groups=group_page.shown(findings),
         sections=_sections(findings),
         identities=[identity for identity in (findings.run, findings.reference) if identity],
         score=_score(findings),
@@ -131,6 +133,7 @@ def _moment(finished: str) -> str:
 def _sections(f: Findings) -> list[tuple[str, str]]:
     every = (
         ("figures", "At a glance", True),
+        ("groups", "What moved" if f.groups and f.groups.over else "Groups", f.groups),
         ("score", "Scores", True),
         ("training", "Training data", f.drift),
         ("reference", "Reference run", f.drift_reference),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batch_scorer.report.findings import LEAST_CERTAIN, MOST_NEGATIVE, MOST_POSITIVE, MOST_SURPRISING, Review
+from batch_scorer.report.findings import LEAST_CERTAIN, MOST_NEGATIVE, MOST_POSITIVE, MOST_SURPRISING, MOVERS, Review
 
 TITLES = {
     MOST_POSITIVE: "Most positive",
     MOST_NEGATIVE: "Most negative",
     LEAST_CERTAIN: "Least certain",
     MOST_SURPRISING: "Most surprising",
+    MOVERS: "Of groups that moved",
 }
 ALL = "all"
 UNIT = 1000  # the terms of a sum are shown in thousandths
@@ -29,7 +30,12 @@ def lists(reviews: Sequence[Review]) -> list[tuple[str, str, int]]:
 
 
 def as_json(
-    reviews: Sequence[Review], bias: float, max_words: int, others: Sequence[str] | None = (), look_up: str = ""
+    reviews: Sequence[Review],
+    bias: float,
+    max_words: int,
+    others: Sequence[str] | None = (),
+    look_up: str = "",
+    groups: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """What the script shows, as JSON that is safe inside a `<script>` element: no string in it can end the element.
 
@@ -38,8 +44,9 @@ def as_json(
         max_words: the most words of a review that it reads at a time.
         others: the ids of the run's other reviews; None if they are not known.
         look_up: the command that shows one of these, without its id.
+        groups: as `group_page.pack` gives them.
     """
-    data = {
+    data: dict[str, Any] = {
         "bias": round(bias * UNIT),
         "maxWords": max_words,
         "reviews": [_review(review, bias) for review in reviews],
@@ -47,6 +54,8 @@ def as_json(
         "others": None if others is None else "\0".join(name.replace("\0", "") for name in others),
         "lookUp": look_up,
     }
+    if groups:
+        data["groups"] = groups
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 

@@ -21,6 +21,10 @@ class Question:
         text_column, label_column, slice_columns: kept columns: the text, the true label, what to slice quality by.
         positive_value, negative_value: values and ranges of labels that mean so, as `LabelRule.of` takes them.
         reviews: how many reviews each list has, at most.
+        group_by, over: kept columns: those whose values are groups to compare, and the one with dates.
+        by: `day`, `week`, `month` or `year`: how long a period is; None: whichever fits.
+        date_format: how the dates read, as `dates.read_dates` takes it; None: find out.
+        title: what the page is called; None: its run.
     """
 
     output: str
@@ -32,6 +36,11 @@ class Question:
     negative_value: tuple[str, ...] = ()
     slice_columns: tuple[str, ...] = ()
     reviews: int = 100
+    group_by: tuple[str, ...] = ()
+    over: str | None = None
+    by: str | None = None
+    date_format: str | None = None
+    title: str | None = None
 
     @property
     def rule(self) -> LabelRule | None:
@@ -60,8 +69,15 @@ class Question:
             ):
                 if given:
                     raise OptionError(f"{option} needs --label-column", fix="name the kept column with the true labels")
-        names = [("--text-column", self.text_column), ("--label-column", self.label_column)]
-        for option, name in [*names, *(("--slice-column", name) for name in self.slice_columns)]:
+        if self.over is not None and not self.group_by:
+            raise OptionError("--over needs --group-by", fix="name the kept column to compare by: --group-by product")
+        for option, given_value in (("--by", self.by), ("--date-format", self.date_format)):
+            if given_value is not None and self.over is None:
+                raise OptionError(f"{option} needs --over", fix="name the kept column with the dates: --over date")
+        names = [("--text-column", self.text_column), ("--label-column", self.label_column), ("--over", self.over)]
+        names += [("--slice-column", name) for name in self.slice_columns]
+        names += [("--group-by", name) for name in self.group_by]
+        for option, name in names:
             if name is not None and name not in run.kept:
                 raise OptionError(
                     f"the run did not keep a column {name!r}",

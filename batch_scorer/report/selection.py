@@ -26,6 +26,7 @@ from batch_scorer.report.findings import (
     MOST_NEGATIVE,
     MOST_POSITIVE,
     MOST_SURPRISING,
+    MOVERS,
     ListedPhrase,
     ListedWord,
     Review,
@@ -87,8 +88,8 @@ def read_reviews(
             coalesce(list_transform(top_spans[:{PHRASES}],
                 lambda s: (s.char_start, s.char_end, s.position, s.n_words, s.contribution)), []){values}
         from {LABELLED} join (
-            select map(list(list), list(rank)) as lists, min((list_position({list(LISTS)!r}, list), rank)) as place,
-                {_KEY}
+            select map(list(list), list(rank)) as lists,
+                min((list_position({[*LISTS, MOVERS]!r}, list), rank)) as place, {_KEY}
             from {SELECTED} group by {_KEY}
         ) c using ({_KEY})
         order by c.place, {_KEY}
@@ -125,8 +126,8 @@ def _review(row: tuple[Any, ...], kept_names: list[str]) -> Review:
         record_id=record_id,
         source=source,
         offset=offset,
-        lists=tuple(name for name in LISTS if name in lists),
-        ranks=tuple(lists[name] for name in LISTS if name in lists),
+        lists=tuple(name for name in (*LISTS, MOVERS) if name in lists),
+        ranks=tuple(lists[name] for name in (*LISTS, MOVERS) if name in lists),
         probability=_shortest(probability),
         logit=_shortest(logit),
         label=label,

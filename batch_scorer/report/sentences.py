@@ -5,8 +5,10 @@ from __future__ import annotations
 from batch_scorer.escape import counted
 from batch_scorer.models.profile import MAJOR, MODERATE
 from batch_scorer.report.findings import Findings, WordTotal
+from batch_scorer.report.group_findings import Overview
 
 _WORDS = 3  # named in a sentence
+_MOVERS = 5
 
 
 def headlines(findings: Findings) -> list[str]:
@@ -29,6 +31,8 @@ def headlines(findings: Findings) -> list[str]:
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "
             f"{quality.column} on {quality.reviews:,}."
         )
+    if findings.groups and findings.groups.over is not None:
+        sentences.append(_moves(findings.groups))
     sentences += [d.sentence for d in (*findings.drift, *findings.drift_reference) if d.grade in (MODERATE, MAJOR)]
     if findings.changed_words:
         sentences.append(f"Since the reference run, {_changes(findings.changed_words[:_WORDS])}.")
@@ -38,3 +42,21 @@ def headlines(findings: Findings) -> list[str]:
 def _changes(words: tuple[WordTotal, ...]) -> str:
     changes = (f"{word.token} ({word.contribution - (word.reference or 0):+,.0f})" for word in words)
     return f"the words that changed most are {', '.join(changes)}"
+
+
+def _moves(groups: Overview) -> str:
+    """How many groups moved, and the first of them: from where to where, since when, and because of which words."""
+    if not groups.tested:
+        return "No group has enough reviews in enough periods to tell whether it moved."
+    of = counted(groups.tested, "group")
+    if not groups.moved:
+        return f"None of {of} moved."
+    named = []
+    for mover in groups.movers[:_MOVERS]:
+        words = ", ".join(word.text for word in mover.words[:_WORDS])
+        named.append(
+            f"{mover.group.value} {mover.before.share:.0%} to {mover.now.share:.0%} positive since {mover.since}"
+            + (f" ({words})" if words else "")
+        )
+    more = groups.moved - len(named)
+    return f"{groups.moved:,} of {of} moved: {'; '.join(named)}{f'; and {more:,} more' if more else ''}."

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from batch_scorer.compare.result import Changes, Comparison, MovedReview, MovedWord, Pairs, Shift
 from batch_scorer.escape import safe
+from batch_scorer.ui.group_changes import show_groups
 
 _BAR = 40  # width in characters of a bar of 100 %
 _MAX_BINS = 15  # above this, neighbouring bins are merged in pairs
@@ -27,8 +28,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return asdict(comparison)
 
 
-def show(console: Console, comparison: Comparison) -> None:
-    """Prints the summary, the settings that differ between the runs, then the figures."""
+def show(console: Console, comparison: Comparison, rows: int = 10) -> None:
+    """Prints the summary, the settings that differ between the runs, then the figures, with up to `rows` groups."""
     for sentence in comparison.story:
         console.print(Text(safe(sentence), "bold" if sentence is comparison.story[0] else ""))
     console.print()
@@ -40,6 +41,8 @@ def show(console: Console, comparison: Comparison) -> None:
         _reviews(console, comparison.reviews)
     for shift in comparison.shifts:
         _shift(console, shift)
+    if comparison.groups is not None:
+        show_groups(console, comparison.groups, rows)
     _words(console, comparison)
     if comparison.tables:
         console.print()

@@ -1,0 +1,1 @@
+"""How often `report` names the groups that moved, and no others, and whether it finds out why."""
