@@ -10,12 +10,23 @@ import numpy as np
 
 from batch_scorer.analysis.apart import ApartWord
 from batch_scorer.analysis.statistics import difference, proportion
-from batch_scorer.report.findings import MOVERS, Findings, Review
+from batch_scorer.report.findings import MOVERS, Findings
 from batch_scorer.report.group_findings import Group, Grouping, Mover, Overview
+from tests.findings import review_of
 
 MONTHS = tuple(f"{2023 + at // 12}-{at % 12 + 1:02d}-01" for at in range(2, 21))
 NAMES = tuple(f"{date.fromisoformat(month):%B %Y}" for month in MONTHS)
 FINISHED = len(MONTHS) - 1
+# Two for each ferry that moved.
+TEXTS = (
+    "The morning ferry was cancelled for the third time this month, and the refund has still not come. An awful, "
+    "pointless way to start a day.",
+    "Cancelled at the gate, after an hour in a tedious queue. Nobody could say who pays the refund.",
+    "The engine is so loud now that you cannot talk on the upper deck. An awful noise, all the way.",
+    "Since winter the engine has shaken the whole cabin. What was a pleasant hour is tedious and dull.",
+    "They opened a small café on board, and the crew is lovely. What a charming way to cross!",
+    "The café alone is worth the trip: warm rolls, a superb view and a funny crew.",
+)
 PLACES = ("Old Harbour", "North Quay", "Saint Elm", "Far Island", "Lighthouse", "Mill Bay", "Grey Point", "Long Sound")
 
 
@@ -89,17 +100,10 @@ def overview(groups: int = 60, hostile: Sequence[str] = ()) -> Overview:
 def with_groups(
     findings: Findings, groups: int = 60, hostile: Sequence[str] = (), title: str | None = None
 ) -> Findings:
-    """The findings with groups, whose examples are the first reviews of each list."""
-    found = overview(groups, hostile)
-    ranks = sorted({rank for mover in found.movers for rank in mover.examples})
-    chosen = [review for review in findings.reviews if review.label == "negative"][: len(ranks)]
-    examples = {id(review): rank for review, rank in zip(chosen, ranks, strict=False)}
-
-    def listed(review: Review) -> Review:
-        rank = examples.get(id(review))
-        if rank is None:
-            return review
-        before = review.ranks or (0,) * len(review.lists)
-        return replace(review, lists=(*review.lists, MOVERS), ranks=(*before, rank))
-
-    return replace(findings, reviews=tuple(map(listed, findings.reviews)), groups=found, title=title)
+    """The findings with groups, whose examples come after the reviews."""
+    rng = np.random.default_rng(8)
+    examples = (
+        replace(review_of(f"t{at:03d}", text, rng, (MOVERS,)), ranks=(at + 1,), truth=None)
+        for at, text in enumerate(TEXTS)
+    )
+    return replace(findings, reviews=(*findings.reviews, *examples), groups=overview(groups, hostile), title=title)

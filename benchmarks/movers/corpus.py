@@ -75,15 +75,16 @@ class Pool:
         self._codes, self._tokens = tokens.indices.to_numpy(), tokens.dictionary.to_pylist()
         self._owner, self._adds = owner, listed.flatten().field("contribution").to_numpy()
 
-    def reasons(self, positive: bool, rng: np.random.Generator) -> tuple[str, npt.NDArray[np.int64]]:
-        """A word that 0.5 to 2 % of the reviews of a label list, and that pushes that way; and these reviews."""
+    def reasons(
+        self, positive: bool, rng: np.random.Generator, shares: tuple[float, float] = (0.005, 0.02)
+    ) -> tuple[str, npt.NDArray[np.int64]]:
+        """A word that such a share of the reviews of a label list, and that pushes that way; and these reviews."""
         chosen = self.is_positive[self._owner] == positive
         count = np.bincount(self._codes[chosen], minlength=len(self._tokens))
         adds = np.bincount(self._codes[chosen], self._adds[chosen], minlength=len(self._tokens))
         share = count / (self.is_positive == positive).sum()
-        fit = np.flatnonzero(
-            (share > 0.005) & (share < 0.02) & ((adds > 0.1 * count) if positive else (adds < -0.1 * count))
-        )
+        pushes = adds / np.maximum(count, 1) * (1 if positive else -1) > 0.1
+        fit = np.flatnonzero((share > shares[0]) & (share < shares[1]) & pushes)
         code = int(rng.choice(fit))
         return self._tokens[code], np.unique(self._owner[chosen & (self._codes == code)])
 
@@ -91,7 +92,7 @@ class Pool:
 def write_corpus(pool: Pool, shape: Shape, seed: int, planted: bool, output: Path) -> tuple[Planted, ...]:
     """Writes a run whose rows are drawn from a pool, with the kept columns `product` and `date`.
 
-    The first 200 of products have sizes as in life (Zipf, exponent 0.8, at least 60 reviews). Four products of `LARGE`
+    Products have sizes as in life (Zipf, exponent 0.8, at least 60 reviews). Four products of `LARGE`
     reviews or more move by 15 to 25 points, and one of `SMALL` falls by 25.
 
     Returns:
