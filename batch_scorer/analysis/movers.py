@@ -91,10 +91,10 @@ def weigh(own: Doubles, beyond: Doubles, variance: Doubles, uncertainty: Doubles
     own = own * np.sqrt(variance / (variance + between))
     beyond = beyond * np.sqrt((variance + uncertainty) / (variance + uncertainty + between))
     z = np.where(own * beyond > 0, np.minimum(abs(own), abs(beyond)), 0.0)
-    tested = np.logical_not(np.isnan(own))
-    best = two_sided(np.where(tested, z, 0.0).max(axis=1))
-    p = -np.expm1(tested.sum(axis=1) * np.log1p(-np.minimum(best, 1 - 1e-16)))
-    return _named(p, np.asarray(np.any(tested, axis=1)), tuple(between.tolist()))
+    tests = np.sum(~np.isnan(own), axis=1)
+    best = two_sided(np.nan_to_num(z).max(axis=1))
+    p = -np.expm1(tests * np.log1p(-np.minimum(best, 1 - 1e-16)))
+    return _named(np.where(tests > 0, p, 1.0), np.asarray(tests > 0), tuple(between.tolist()))
 
 
 def combined(evidence: Sequence[Evidence]) -> list[Evidence]:

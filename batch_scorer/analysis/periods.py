@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from batch_scorer.errors import OptionError
 
@@ -15,6 +16,7 @@ UNITS = ("day", "week", "month", "year")
 MOST = 400  # periods
 _LONGEST = {"day": 45, "week": 280, "month": 366 * 30}  # days of reviews that are shown by this unit, at most
 _OUTSIDE = 0.0005  # of the reviews at either end: those that lie far from the others have no likely date
+_USUAL = 0.9  # of the silences between two days with reviews are no longer than what is usual
 _SILENCE = 3.0  # mean distances of two reviews: a longer silence at the end is the end of the data
 
 
@@ -83,6 +85,8 @@ def find_periods(days: Sequence[tuple[date, int]], last_moment: datetime, unit: 
     if unit is None:
         unit = next((name for name, longest in _LONGEST.items() if length <= longest), "year")
         unit = UNITS[max(UNITS.index(unit), UNITS.index(grain))]
+        while unit != UNITS[-1] and _is_mostly_empty([day for day, _ in days], unit):
+            unit = UNITS[UNITS.index(unit) + 1]
     starts = [_start(first, unit)]
     while (after := _next(starts[-1], unit)) <= last and len(starts) <= MOST:
         starts.append(after)
@@ -97,7 +101,7 @@ def find_periods(days: Sequence[tuple[date, int]], last_moment: datetime, unit: 
     has_times = last_moment.time() != time() and last_moment.date() == last
     end = last_moment if has_times else datetime.combine(_next(_start(last, grain), grain), time())
     reviews = sum(number for _, number in days)
-    silence = timedelta(days=_SILENCE * length / reviews)
+    silence = timedelta(days=max(_SILENCE * length / reviews, _usual_silence([day for day, _ in days])))
     left = datetime.combine(_next(starts[-1], unit), time()) - end
     return Periods(unit, tuple(starts), left > silence, first, last)
 
@@ -123,6 +127,19 @@ def _grain(days: Sequence[date]) -> str:
     if len(days) > 3 and all(day.weekday() == 0 for day in days):
         return "week"
     return "day"
+
+
+def _usual_silence(days: Sequence[date]) -> int:
+    """How many days without reviews are nothing unusual: a weekend, or a month if reviews come once a month."""
+    silent = sorted((after - before).days - 1 for before, after in pairwise(days))
+    return silent[int(_USUAL * len(silent))] if silent else 0
+
+
+def _is_mostly_empty(days: Sequence[date], unit: str) -> bool:
+    """Whether most periods would have no reviews: they may come once a month, on any day of it."""
+    filled = {_start(day, unit) for day in days}
+    length = {"day": 1, "week": 7, "month": 30.44, "year": 365.25}[unit]
+    return len(filled) < (days[-1] - days[0]).days / length / 2
 
 
 def _start(day: date, unit: str) -> date:

@@ -11,6 +11,7 @@ from batch_scorer.escape import counted
 from batch_scorer.report.findings import MOVERS, Findings, Review
 from batch_scorer.report.group_data import merged
 from batch_scorer.report.group_findings import Group, Grouping, Mover, Overview
+from batch_scorer.report.sentences import how_many_moved
 
 OPEN = 5  # movers that are not collapsed
 STATIC_ROWS = 15  # of a table, for readers without JavaScript
@@ -38,18 +39,13 @@ def sentence(overview: Overview) -> str:
     """How many groups moved, in a sentence."""
     if overview.over is None:
         return "Share of positive reviews of each group, with its 95% interval."
-    if not overview.tested:
-        return "No group has enough reviews in enough periods to tell whether it moved."
-    groups = counted(overview.tested, "group")
-    if not overview.moved:
-        return f"None of {groups} moved."
-    return f"{overview.moved:,} of {groups} moved."
+    return how_many_moved(overview)
 
 
 def _table(grouping: Grouping, overview: Overview) -> dict[str, Any]:
     first = sorted(grouping.groups, key=lambda group: not group.has_moved)[:STATIC_ROWS]
     rows = [{"group": group, "course": small_course(group)} for group in first]
-    return {"grouping": grouping, "rows": rows, "dated": overview.over is not None}
+    return {"grouping": grouping, "rows": rows, "dated": bool(overview.periods)}
 
 
 def small_course(group: Group) -> Markup:

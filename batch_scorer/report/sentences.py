@@ -46,11 +46,8 @@ def _changes(words: tuple[WordTotal, ...]) -> str:
 
 def _moves(groups: Overview) -> str:
     """How many groups moved, and the first of them: from where to where, since when, and because of which words."""
-    if not groups.tested:
-        return "No group has enough reviews in enough periods to tell whether it moved."
-    of = counted(groups.tested, "group")
     if not groups.moved:
-        return f"None of {of} moved."
+        return how_many_moved(groups)
     named = []
     for mover in groups.movers[:_MOVERS]:
         words = ", ".join(word.text for word in mover.words[:_WORDS])
@@ -59,4 +56,13 @@ def _moves(groups: Overview) -> str:
             + (f" ({words})" if words else "")
         )
     more = groups.moved - len(named)
-    return f"{groups.moved:,} of {of} moved: {'; '.join(named)}{f'; and {more:,} more' if more else ''}."
+    return f"{how_many_moved(groups).rstrip('.')}: {'; '.join(named)}{f'; and {more:,} more' if more else ''}."
+
+
+def how_many_moved(groups: Overview) -> str:
+    """How many groups moved, or why that cannot be told, in a sentence."""
+    if not groups.periods:
+        return f"The column {groups.over} has no dates, so that nothing can be said about moves."
+    if not groups.tested:
+        return "No group has enough reviews in enough periods to tell whether it moved."
+    return f"{f'{groups.moved:,}' if groups.moved else 'None'} of {counted(groups.tested, 'group')} moved."

@@ -23,10 +23,11 @@ def periods(found: list[tuple[date, int]], unit: str | None = None, last: dateti
     return made
 
 
-def index(made: Periods, day: date) -> int | None:
+def indices(made: Periods, found: list[date]) -> list[int | None]:
+    listed = ", ".join(f"({at}, timestamp '{day}')" for at, day in enumerate(found))
     with duckdb.connect() as db:
-        ((at,),) = db.execute(f"select {made.index_sql(f'timestamp {str(day)!r}')}").fetchall()
-    return None if at is None else int(at)
+        rows = db.execute(f"select {made.index_sql('day')} from (values {listed}) t(at, day) order by at").fetchall()
+    return [at for (at,) in rows]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,11 @@ def index(made: Periods, day: date) -> int | None:
 def test_period_fits_the_time_covered(length: int, unit: str, count: int) -> None:
     made = periods(days(length))
     assert (unit, count) == (made.unit, len(made.starts))
+
+
+def test_period_is_long_enough_for_most_to_have_reviews() -> None:
+    assert "month" == periods(days(270, every=30)).unit
+    assert "week" == periods(days(100, every=7)).unit
 
 
 def test_period_is_never_shorter_than_the_dates_tell() -> None:
@@ -46,6 +52,9 @@ def test_period_is_never_shorter_than_the_dates_tell() -> None:
     [
         (days(60), False),  # to 29 February
         (days(59), True),
+        (days(121, every=30, start=date(2024, 1, 5)), False),  # to 4 May: the next are due in June
+        ([day for day in days(29, start=date(2024, 3, 1)) if day[0].weekday() < 5], False),  # to a Friday, 29 March
+        ([day for day in days(26, start=date(2024, 3, 1)) if day[0].weekday() < 5], True),
         (days(60, every=5, reviews=1), False),  # the next review is not due before the end of the month
         ([(date(2024, month, 1), 9) for month in (1, 2, 3)], False),  # the first of a month stands for the month
     ],
@@ -90,7 +99,5 @@ def test_no_day_has_no_periods() -> None:
 def test_sql_and_names_agree_on_the_period_of_each_day(unit: str, names: list[str]) -> None:
     made = periods(days(40, start=date(2023, 12, 28)), unit)
     assert names == [made.name(0), made.name(1)]
-    for at, start in enumerate(made.starts):
-        day = max(start, made.first)
-        assert at == index(made, day)
-    assert index(made, date(2020, 1, 1)) is None
+    first_days = [max(start, made.first) for start in made.starts]
+    assert [*range(len(first_days)), None] == indices(made, [*first_days, date(2020, 1, 1)])

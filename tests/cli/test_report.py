@@ -117,6 +117,25 @@ def test_report_on_a_run_in_a_store_is_written_here_or_there(
         assert store.read("bucket", "page.html") == (tmp_path / "report.html").read_bytes()
 
 
+def test_command_names_what_moved_and_titles_the_page(run: Callable[..., Result], tmp_path: Path) -> None:
+    table = write_run(tmp_path / "old", 2_000, keep=("product",))
+    moods = table["truth"].to_pylist()
+    is_lamp = (at % 2 == 0 and (mood == 0 if at >= 1_200 else at % 5 == 0) for at, mood in enumerate(moods))
+    products = ["lamp" if is_one else f"desk {at % 9}" for at, is_one in enumerate(is_lamp)]
+    dates = [f"{1 + at // 200:02d}/05/2024" for at in range(2_000)]
+    write_run(tmp_path / "run", 2_000, kept={"product": products, "date": dates})
+    options = ("run", "--group-by", "product", "--over", "date", "--title", "Lamps <of> May")
+    asked = run(*options)
+    assert 2 == asked.exit_code
+    assert "--date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'" in asked.output
+    result = run(*options, "--date-format", "%m/%d/%Y")
+    assert 0 == result.exit_code, result.output
+    assert "1 of 10 groups moved: lamp " in " ".join(result.output.split())
+    html = (tmp_path / "run/report.html").read_text(encoding="utf-8")
+    assert "<title>Lamps &lt;of&gt; May</title>" in html
+    assert "<h1><bdi>Lamps &lt;of&gt; May</bdi></h1>" in html
+
+
 def test_terminal_obeys_nothing_in_a_run(run: Callable[..., Result], tmp_path: Path) -> None:
     write_run(tmp_path / "run", 300, hostile=True, kept={"\x1b[31m": [1, 0, *[1] * 298]}, keep=("text",))
     result = run("run", "--label-column", "\x1b[31m", "--text-column", "text")

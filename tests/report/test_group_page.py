@@ -60,6 +60,7 @@ def test_sentence_says_how_many_moved() -> None:
     assert ["3 of 6 groups moved.", "None of 6 groups moved."] == [sentence(some), sentence(none)]
     assert sentence(untested).startswith("No group has enough reviews")
     assert "95% interval" in sentence(replace(none, over=None))
+    assert sentence(replace(untested, periods=())).startswith("The column travelled has no dates")
 
 
 def test_groups_are_searched_ordered_and_shown_some_at_a_time(browser: Browser, report: Path) -> None:
@@ -105,14 +106,10 @@ def test_groups_are_accessible_in_the_dark(browser: Browser, report: Path) -> No
         assert [] == watched.serious_violations("#groups")
 
 
-def test_groups_fit_a_phone(browser: Browser, report: Path) -> None:
+def test_groups_fit_a_phone_and_paper_has_no_controls(browser: Browser, report: Path) -> None:
     with opened(browser, report, PHONE) as watched:
         assert 0 == watched.overflow()
         assert [] == watched.messages
-
-
-def test_paper_has_the_movers_and_no_controls(browser: Browser, report: Path) -> None:
-    with opened(browser, report) as watched:
         watched.page.emulate_media(media="print")
         assert watched.page.locator(".mover .big").first.is_visible()
         assert not watched.page.locator(".finder").first.is_visible()

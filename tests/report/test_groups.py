@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,19 @@ def test_groups_without_dates_have_shares_only(moved: Path) -> None:
     assert 1 == len(headlines(found)) or "moved" not in headlines(found)[1]
 
 
+def test_dates_that_are_all_missing_leave_the_groups_without_a_course(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", 30, kept={"product": ["lamp", "desk", "chair"] * 10, "date": pa.nulls(30, pa.string())})
+    found = build(tmp_path / "run", group_by=("product",), over="date")
+    assert headlines(found)[1].startswith("The column date has no dates")
+    html = page.render(replace(found, drift=(), positive_words=(), negative_words=())).decode()
+    assert "The column date has no dates" in html
+    assert '<th scope="row"><bdi>chair</bdi></th>' in html
+
+
 def test_report_without_groups_says_nothing_of_them(moved: Path) -> None:
     found = build(moved)
     assert found.groups is None
-    html = page.render(found).decode()
+    html = page.render(replace(found, drift=(), positive_words=(), negative_words=())).decode()
     assert 'id="groups"' not in html
     assert '"groups":' not in html
 
