@@ -20,13 +20,11 @@ from batch_scorer.report.findings import (
     Histogram,
     Identity,
     ListedWord,
-    Quality,
     Rejected,
-    Reliability,
     Review,
-    Slice,
     WordTotal,
 )
+from batch_scorer.report.quality_findings import Quality, Reliability, Slice
 
 BIAS, TEMPERATURE = -0.193, 1.2558
 GOOD = ("lovely", "warm", "funny", "wonderful", "superb", "charming", "gripping", "tender")

@@ -7,13 +7,13 @@ Where a run lists them, there are `sentences` and `phrases` too. `batch-scorer s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from batch_scorer.analysis.quoting import identifier, literal, reference, shown_names
+from batch_scorer.analysis.runs_view import runs_view
 from batch_scorer.analysis.segment_views import SPAN_LIST, segment_views, segments
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import safe
-from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
 from batch_scorer.runs.finished import Run
 from batch_scorer.schema import ERRORS, OPTIONAL_COLUMNS, TOKENS, predictions_schema
 
@@ -37,7 +37,6 @@ _WORD_FIELDS = {
 }
 _RANKS = ("contributing_rank", "attended_rank")
 _REVIEW_COLUMNS = ("run_id", "record_id", "source", "offset", "predicted_label", "probability", "logit")
-_COUNTS = ("read", "scored", "rejected", "unreadable")
 _NUMBER = re.compile(r"u?int\d+|halffloat|float|double|decimal.*")
 
 
@@ -87,7 +86,7 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
                 expected="runs with different run_ids",
                 fix="pass only one of them, or score one again with another --run-id",
             )
-    bodies = dict(zip(VIEWS, (_predictions(runs), _tokens(runs, prefix), _errors(runs), _runs(runs)), strict=True))
+    bodies = dict(zip(VIEWS, (_predictions(runs), _tokens(runs, prefix), _errors(runs), runs_view(runs)), strict=True))
     reviews = (*_REVIEW_COLUMNS, *_kept_names(runs, ()))
     for name, view in segment_views(_optional_columns(runs)).items():
         bodies[name] = segments(view, reviews, prefix)
@@ -218,37 +217,3 @@ def _errors(runs: Sequence[Run]) -> str:
     if selects:
         return "\nunion all by name\n".join(selects)
     return _empty({"run_id": "varchar", **{field.name: _DUCKDB_TYPES[str(field.type)] for field in ERRORS}})
-
-
-def _runs(runs: Sequence[Run]) -> str:
-    described = [{**dict(_run_row(run)), **_caveats(run, runs)} for run in runs]
-    names, rows = [*described[0]], ",\n  ".join(f"({', '.join(map(literal, row.values()))})" for row in described)
-    return (
-        "select * replace (try_cast(started as timestamp) as started, try_cast(finished as timestamp) as finished)\n"
-        f"from (values\n  {rows}\n) as r({', '.join(names)})"
-    )
-
-
-def _caveats(run: Run, runs: Sequence[Run]) -> dict[str, object]:
-    """More columns of a run, where any of `runs` was scored with --target-accuracy or --unusual."""
-    unusual: dict[str, object] = {}
-    if any("unusual" in run.manifest for run in runs):
-        unusual = {"unusual": run.manifest.get("unusual", {}).get("reviews")}
-    if not any("certainty" in run.manifest for run in runs):
-        return unusual
-    certainty = run.manifest.get("certainty", {})
-    names = {"target_accuracy": "target_accuracy", "certainty": "threshold"}
-    names |= {f"decided_{name}": name for name in (POSITIVE, NEGATIVE)} | {UNDECIDED: UNDECIDED}
-    return {column: certainty.get(name) for column, name in names.items()} | unusual
-
-
-def _run_row(run: Run) -> Iterator[tuple[str, object]]:
-    """The columns of a run in the view `runs`: name and value."""
-    m = run.manifest
-    yield from ((name, m[name]) for name in ("run_id", "model_id", "model_name"))
-    yield from ((name, float(m[name])) for name in ("bias", "temperature", "threshold"))
-    yield from ((name, m[name]) for name in ("max_words", "top_k"))
-    yield from ((name, m["counts"][name]) for name in _COUNTS)
-    yield "complete", run.complete
-    yield from ((name, m[name]) for name in ("started", "finished"))
-    yield "output", run.output

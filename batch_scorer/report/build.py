@@ -14,7 +14,8 @@ from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
 from batch_scorer.report import budget, drift, group_data, groups, quality, selection, texts, words
 from batch_scorer.report.commands import commands
-from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Quality, Rejected, Review
+from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Rejected, Review
+from batch_scorer.report.quality_findings import Quality
 from batch_scorer.report.question import Question
 from batch_scorer.runs import finished
 from batch_scorer.runs.finished import Run

@@ -15,7 +15,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis.statistics import proportion
-from batch_scorer.report.findings import Drift, Histogram, Reliability
+from batch_scorer.report.findings import Drift, Histogram
+from batch_scorer.report.quality_findings import Reliability
 
 if TYPE_CHECKING:
     import altair as alt

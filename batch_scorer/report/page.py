@@ -22,7 +22,8 @@ from markupsafe import Markup
 from batch_scorer import __version__
 from batch_scorer.escape import counted, visible
 from batch_scorer.report import charts, group_data, group_page, page_data
-from batch_scorer.report.findings import Drift, Findings, Slice, WordTotal
+from batch_scorer.report.findings import Drift, Findings, WordTotal
+from batch_scorer.report.quality_findings import Slice
 
 SURE, UNSURE = (0.05, 0.95), (0.4, 0.6)  # probabilities outside of the first are sure, inside of the second unsure
 

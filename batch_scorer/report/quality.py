@@ -13,7 +13,7 @@ from batch_scorer.analysis.statistics import proportion
 from batch_scorer.formats.labels import Labels
 from batch_scorer.report.budget import NAME, cut, cut_sql
 from batch_scorer.report.caveats import CARD, Agreement, Caveats, Decisions, Unusual
-from batch_scorer.report.findings import Quality, Reliability, Slice
+from batch_scorer.report.quality_findings import Quality, Reliability, Slice
 from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
 from batch_scorer.runs.finished import Run
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from batch_scorer import __version__
 from batch_scorer.report import charts, page, page_data
-from batch_scorer.report.findings import Drift, Findings, Histogram, Reliability
+from batch_scorer.report.findings import Drift, Findings, Histogram
+from batch_scorer.report.quality_findings import Reliability
 from tests.findings import HOSTILE, bare, findings
 
 SECTIONS = {"figures", "score", "training", "reference", "words", "quality", "reviews", "rejected", "reading"}

@@ -12,7 +12,8 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import probability
 from batch_scorer.models.protocol import Doubles, Engine
 from batch_scorer.report import budget
-from batch_scorer.report.findings import LEAST_CERTAIN, MOST_SURPRISING, ListedWord, Reliability, Review, Slice
+from batch_scorer.report.findings import LEAST_CERTAIN, MOST_SURPRISING, ListedWord, Review
+from batch_scorer.report.quality_findings import Reliability, Slice
 from train.evaluate.quality import Answers, ece_by_chance, length_bounds, most_confident_mistakes, slices
 from train.fit import Fitted
 from train.page.words import Explained, WordEffect, effects, explain
