@@ -93,14 +93,12 @@ class ScoringConfig:
     def asked_columns(self) -> tuple[str, ...]:
         """Those of `schema.OPTIONAL_COLUMNS` that these options ask for; a model may bring others."""
         asked = {
-            "sentences": self.sentences,
-            "start_contribution": self.sentences,
-            "top_spans": self.spans > 0,
-            "spans_rest": self.spans > 0,
+            "sentences start_contribution": self.sentences,
+            "top_spans spans_rest": self.spans > 0,
             "decided": self.target_accuracy is not None,
             "unusual": self.unusual,
         }
-        return tuple(name for name, is_so in asked.items() if is_so)
+        return tuple(name for names, is_so in asked.items() if is_so for name in names.split())
 
 
 @dataclass(frozen=True)

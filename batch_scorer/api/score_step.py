@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import apache_beam as beam
@@ -19,6 +20,7 @@ from batch_scorer.errors import JobError, OptionError
 from batch_scorer.models import artifact
 from batch_scorer.models.artifact import SHIPPED
 from batch_scorer.schema import WORDS_ONLY, Segments
+from batch_scorer.scoring.caveats import Caveats
 from batch_scorer.scoring.read import read_texts
 
 SCORED, REJECTED = "scored", "rejected"  # tags of its outputs
@@ -55,7 +57,11 @@ class ScoreStep(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._process: ScoringProcess = self._shared.acquire(self._load)
-        self._caveats = caveats_for(self._process.artifact, *self._asked)
+        _ = self._caveats  # an option that the model does not go with is refused before any text is scored
+
+    @cached_property
+    def _caveats(self) -> Caveats:
+        return caveats_for(self._process.artifact, *self._asked)
 
     def _load(self) -> ScoringProcess:
         place = self._model or SHIPPED

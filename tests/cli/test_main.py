@@ -34,6 +34,8 @@ OPTIONS = {
         "--max-error-rate",
         "--allow-unreadable",
         "--after",
+        "--sentences",
+        "--spans",
         "--allow-empty",
         "--run-id",
     ),
