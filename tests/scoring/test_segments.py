@@ -160,3 +160,17 @@ def test_reviews_that_failed_leave_the_others_as_they_are_alone() -> None:
             assert column[0] == some.segments[name][row]
     none = explain(Scored(encoded(["bad"], 5), [failed]), 1, Segments(True, 2))
     assert [0] * 4 == [len(column) for column in none.segments.values()]
+
+
+@settings(max_examples=30)
+@given(st.lists(TEXT, min_size=2, max_size=6))
+def test_neighbours_change_no_bit(tiny_2: Artifact, texts: list[str]) -> None:
+    asked = Segments(True, 3)
+    assert [rows([text], tiny_2, asked)[0] for text in texts] == rows(texts, tiny_2, asked)
+
+
+def test_reviews_of_several_blocks_are_those_of_one(tiny: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["Good film. Bad! " * n + "not" for n in range(1, 12)]
+    whole = rows(texts, tiny, Segments(True, 3))
+    monkeypatch.setattr("batch_scorer.scoring.segments._REVIEWS", 4)
+    assert whole == rows(texts, tiny, Segments(True, 3))
