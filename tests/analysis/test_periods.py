@@ -26,7 +26,8 @@ def periods(found: list[tuple[date, int]], unit: str | None = None, last: dateti
 def indices(made: Periods, found: list[date]) -> list[int | None]:
     listed = ", ".join(f"({at}, timestamp '{day}')" for at, day in enumerate(found))
     with duckdb.connect() as db:
-        rows = db.execute(f"select {made.index_sql('day')} from (values {listed}) t(at, day) order by at").fetchall()
+        db.execute(f"create table days as from (values {listed}) t(place, day)")
+        rows = db.execute(f"select {made.index_sql('day')} from days order by place").fetchall()
     return [at for (at,) in rows]
 
 
