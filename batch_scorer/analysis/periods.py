@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
 
 from batch_scorer.errors import OptionError
 
@@ -16,7 +15,7 @@ UNITS = ("day", "week", "month", "year")
 MOST = 400  # periods
 _LONGEST = {"day": 45, "week": 280, "month": 366 * 30}  # days of reviews that are shown by this unit, at most
 _OUTSIDE = 0.0005  # of the reviews at either end: those that lie far from the others have no likely date
-_USUAL = 0.9  # of the silences between two days with reviews are no longer than what is usual
+_UNUSUAL = 0.1  # of the periods end earlier than is usual
 _SILENCE = 3.0  # mean distances of two reviews: a longer silence at the end is the end of the data
 
 
@@ -101,9 +100,10 @@ def find_periods(days: Sequence[tuple[date, int]], last_moment: datetime, unit: 
     has_times = last_moment.time() != time() and last_moment.date() == last
     end = last_moment if has_times else datetime.combine(_next(_start(last, grain), grain), time())
     reviews = sum(number for _, number in days)
-    silence = timedelta(days=max(_SILENCE * length / reviews, _usual_silence([day for day, _ in days])))
+    silence = timedelta(days=_SILENCE * length / reviews)
     left = datetime.combine(_next(starts[-1], unit), time()) - end
-    return Periods(unit, tuple(starts), left > silence, first, last)
+    is_early = unit == "day" or (last - starts[-1]).days < _usual_end([day for day, _ in days], starts, unit)
+    return Periods(unit, tuple(starts), left > silence and is_early, first, last)
 
 
 def _likely(days: Sequence[tuple[date, int]]) -> list[tuple[date, int]]:
@@ -129,10 +129,13 @@ def _grain(days: Sequence[date]) -> str:
     return "day"
 
 
-def _usual_silence(days: Sequence[date]) -> int:
-    """How many days without reviews are nothing unusual: a weekend, or a month if reviews come once a month."""
-    silent = sorted((after - before).days - 1 for before, after in pairwise(days))
-    return silent[int(_USUAL * len(silent))] if silent else 0
+def _usual_end(days: Sequence[date], starts: Sequence[date], unit: str) -> int:
+    """How many days into a period its last review usually comes, at least: not on its last day if that is a Sunday."""
+    last = {
+        _start(day, unit): (day - _start(day, unit)).days for day in days
+    }  # of each period, since days are in order
+    ends = sorted(end for start, end in last.items() if start != starts[-1])
+    return ends[int(_UNUSUAL * len(ends))] if ends else 1_000
 
 
 def _is_mostly_empty(days: Sequence[date], unit: str) -> bool:

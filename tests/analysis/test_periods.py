@@ -53,9 +53,11 @@ def test_period_is_never_shorter_than_the_dates_tell() -> None:
     [
         (days(60), False),  # to 29 February
         (days(59), True),
-        (days(121, every=30, start=date(2024, 1, 5)), False),  # to 4 May: the next are due in June
-        ([day for day in days(29, start=date(2024, 3, 1)) if day[0].weekday() < 5], False),  # to a Friday, 29 March
-        ([day for day in days(26, start=date(2024, 3, 1)) if day[0].weekday() < 5], True),
+        (days(121, every=30, start=date(2024, 1, 5)), False),  # once a month: to 4 May, and the next are due in June
+        ([day for day in days(89) if day[0].weekday() < 5], False),  # to a Friday, 29 March
+        ([day for day in days(86) if day[0].weekday() < 5], True),
+        ([day for day in days(360) if day[0].day <= 28], True),  # to 25 December
+        ([day for day in days(363) if day[0].day <= 28], False),  # no month has any after its 28th
         (days(60, every=5, reviews=1), False),  # the next review is not due before the end of the month
         ([(date(2024, month, 1), 9) for month in (1, 2, 3)], False),  # the first of a month stands for the month
     ],
