@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from batch_scorer.api import markup
-from batch_scorer.api.what_if import Cut, WhatIf, cuts, left_over
+from batch_scorer.api.what_if import Cut, WhatIf, cuts
 from batch_scorer.models.tokenizer import Tokenizer
 from batch_scorer.schema import Segments
 from batch_scorer.scoring import plain
+from batch_scorer.scoring.deletions import left_over
 from batch_scorer.scoring.review import ExplainedReview
 
 

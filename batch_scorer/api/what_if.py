@@ -94,15 +94,6 @@ def cuts(text: str, words: Sequence[ExplainedWord], tokenizer: Tokenizer, what: 
     return merged
 
 
-def left_over(text: str, places: Sequence[tuple[int, int]]) -> str:
-    """The text without these slices; of the blanks on both sides of one, one stays."""
-    parts, at = list[str](), 0
-    for start, end in places:
-        parts.append(text[at:start])
-        at = end + (text[end : end + 1] == " " and text[:start].endswith(" "))
-    return "".join([*parts, text[at:]])
-
-
 def _places(text: str, words: Sequence[ExplainedWord], tokenizer: Tokenizer, one: Cut) -> list[tuple[int, int]]:
     if not isinstance(one, str):
         start, end = one

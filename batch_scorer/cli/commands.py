@@ -29,11 +29,13 @@ from batch_scorer.errors import OptionError
 @click.option("--sentences", is_flag=True, help="List the sentences too.  [with --run: if it lists them]")
 @click.option("--spans", type=Count(0), metavar="N",
               help=f"Phrases to list.  [default: {ScoringConfig.spans}; with --run, as many as it lists]")  # fmt: skip
+@click.option("--what-if", is_flag=True,
+              help="Delete each word, phrase and sentence that is listed, and show how the score moves.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the columns of `predictions` as one JSON object.")
 @reports_errors
 def explain(
     text: str | None, run: str | None, record_id: str | None, text_from: tuple[str, ...],
-    model: str | None, top_k: int | None, sentences: bool, spans: int | None, as_json: bool,
+    model: str | None, top_k: int | None, sentences: bool, spans: int | None, what_if: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what each word adds to the score of a review: of TEXT, or of a row of a finished run.
 
@@ -50,6 +52,7 @@ def explain(
     Examples:
       batch-scorer explain "Slow to start, but what a finish."
       batch-scorer explain --sentences --spans 3 "Slow to start. What a finish, though!"
+      batch-scorer explain --what-if "This is not a good film."
       batch-scorer explain - --json < review.txt
       batch-scorer explain -- "- and that was only the first act"
       batch-scorer explain --run out --id r123 --text-from reviews.parquet
@@ -70,6 +73,7 @@ def explain(
             ScoringConfig.top_k if top_k is None else top_k,
             sentences,
             spans or ScoringConfig.spans,
+            what_if,
             as_json,
         )
         return
@@ -78,6 +82,9 @@ def explain(
     if record_id is None:
         fix = "name its record_id; `batch-scorer inspect OUT` shows some"
         raise OptionError("--run needs the --id of a row", where=f"--run {run}", fix=fix)
+    if what_if:
+        fix = "give the text itself as TEXT; a run's rows are shown as they were scored"
+        raise OptionError("--what-if scores again, and does not go with --run", fix=fix)
     for name, given in (("--top-k", top_k is not None), ("--sentences", sentences), ("--spans", spans is not None)):
         if given:
             fix = f"leave {name} out; what a run lists was decided when it was scored"

@@ -21,8 +21,14 @@ from batch_scorer.errors import InputError, OptionError
 STDIN = "-"
 
 
-def explain_text(text: str, model: str | None, top_k: int, sentences: bool, spans: int, as_json: bool) -> None:
-    """Scores one review, given or (`-`) from standard input, and shows why; as JSON, its row."""
+def explain_text(
+    text: str, model: str | None, top_k: int, sentences: bool, spans: int, what_if: bool, as_json: bool
+) -> None:
+    """Scores one review, given or (`-`) from standard input, and shows why; as JSON, its row.
+
+    Args:
+        what_if: whether to delete each word, phrase and sentence that is listed, and to say what that changes.
+    """
     # NumPy reads this when it is imported; on matrices as small as ours, its threads cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_pandas():
@@ -30,19 +36,25 @@ def explain_text(text: str, model: str | None, top_k: int, sentences: bool, span
         from batch_scorer.models.exact_engine import ExactEngine
         from batch_scorer.schema import Segments
         from batch_scorer.scoring.chunk import Scorer
-        from batch_scorer.scoring.review import check, explain_review, to_json
+        from batch_scorer.scoring.deletions import delete_each
+        from batch_scorer.scoring.review import check, explain_review, shortest, to_json
         from batch_scorer.ui import highlight, terminal
 
         text, where = (_read_stdin(), "standard input") if text == STDIN else (text, "TEXT")
         loaded = artifact.load(model or artifact.SHIPPED)
         check(text, where, loaded.tokenizer)
         asked = Segments(sentences, spans)
-        explained = explain_review(text, Scorer(loaded, ExactEngine(loaded)), top_k, asked)
+        scorer = Scorer(loaded, ExactEngine(loaded))
+        explained = explain_review(text, scorer, top_k, asked)
+        deletions = delete_each(explained, scorer) if what_if else None
     console = terminal.console()
     if as_json:
-        click.echo(escape.as_json(to_json(explained), console.encoding))
+        deleted = {} if deletions is None else {"what_if": [shortest(one.to_json()) for one in deletions]}
+        click.echo(escape.as_json(to_json(explained) | deleted, console.encoding))
     else:
         highlight.show(console, explained)
+        if deletions:
+            highlight.show_deletions(console, explained, deletions)
 
 
 class _NoPandas(MetaPathFinder):

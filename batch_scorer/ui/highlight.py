@@ -8,6 +8,7 @@ data is shown, never obeyed.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from batch_scorer.escape import safe, visible
 from batch_scorer.scoring import plain
+from batch_scorer.scoring.deletions import Deletion
 from batch_scorer.scoring.review import ExplainedReview, Word
 from batch_scorer.ui import terminal
 
@@ -49,6 +51,21 @@ def show(console: Console, review: ExplainedReview) -> None:
     for title, rows in plain.segment_rows(review):
         console.print()
         console.print(_segment_table(title, rows))
+
+
+def show_deletions(console: Console, review: ExplainedReview, deletions: Sequence[Deletion]) -> None:
+    """Prints how the probability moves if each part is deleted, one at a time."""
+    title = f"the same text without each of these, scored again (P(positive) was {review.row['probability']:.3f})"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    for name in ("text", "is a", "contribution", "P(positive)", "change"):
+        table.add_column(name, justify="left" if name in ("text", "is a") else "right")
+    for one in deletions:
+        shown = " ".join(plain.between(review.text[one.char_start : one.char_end]).split())
+        moved = ("no word left", "") if one.change is None else (f"{one.probability:.3f}", f"{one.change:+.3f}")
+        cells = (safe(shown, plain.SEGMENT_CHARACTERS), one.kind, f"{one.contribution:+.3f}", *moved)
+        table.add_row(*map(Text, cells))
+    console.print()
+    console.print(table)
 
 
 def show_row(console: Console, row: RunRow, text: FoundText) -> None:

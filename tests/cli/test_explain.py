@@ -144,6 +144,26 @@ def test_console_shows_phrases_in_the_colour_of_their_sign(colours: str | None, 
     assert "the phrases that weigh most" in found and "the sentences" not in found
 
 
+def test_deletions_are_shown_and_in_the_row_where_they_are_asked_for(run: Callable[..., Result]) -> None:
+    text = "A wonderful film. Not bad!"
+
+    shown = run("--what-if", "--sentences", "--spans", 1, text)
+    assert 0 == shown.exit_code, shown.output
+    lines = shown.output.partition("the same text without each of these, scored again (P(positive) was 0.")[
+        2
+    ].splitlines()
+    assert ["text", "is", "a", "contribution", "P(positive)", "change"] == lines[1].split()
+    assert {"word", "phrase", "sentence"} <= {word for line in lines[2:] for word in line.split()}
+    assert "scored again" not in run(text).output
+
+    row = json.loads(run("--what-if", "--json", text).output)
+    assert 5 == len(row["what_if"]) == len(row["top_contributing"])
+    first = row["what_if"][0]
+    assert {"kind", "char_start", "char_end", "contribution", "probability", "change"} == first.keys()
+    assert first["change"] == pytest.approx(first["probability"] - row["probability"], abs=1e-6)
+    assert "what_if" not in json.loads(run("--json", text).output)
+
+
 def test_words_before_the_last_are_marked_as_not_read(scorer: Scorer) -> None:
     review = explain_review("bad " * 3 + "good " * MAX_WORDS, scorer, 0)
     assert [False] * 3 + [True] * MAX_WORDS == [word.is_read for word in review.words]
@@ -350,6 +370,7 @@ def test_text_that_begins_with_a_dash_is_refused_with_a_hint(text: str, run: Cal
         (("--run", "OUT", "--id", "r1", "--top-k", "3"), ["--top-k does not go with --run"]),
         (("--run", "OUT", "--id", "r1", "--sentences"), ["--sentences does not go with --run"]),
         (("--run", "OUT", "--id", "r1", "--spans", "3"), ["--spans does not go with --run"]),
+        (("--run", "OUT", "--id", "r1", "--what-if"), ["--what-if scores again, and does not go with --run"]),
         (("--run", "OUT", "--id", "r1"), ["there is no run", "where:    OUT"]),
     ],
 )
