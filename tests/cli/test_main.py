@@ -28,6 +28,8 @@ OPTIONS = {
         "--max-text-bytes",
         "--null-values",
         "--sheet",
+        "--sentences",
+        "--spans",
         "--precision",
         "--target-accuracy",
         "--unusual",
