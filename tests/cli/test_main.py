@@ -36,8 +36,6 @@ OPTIONS = {
         "--max-error-rate",
         "--allow-unreadable",
         "--after",
-        "--sentences",
-        "--spans",
         "--allow-empty",
         "--run-id",
     ),
