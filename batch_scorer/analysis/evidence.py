@@ -66,12 +66,20 @@ def _terms(count: Doubles, of: Doubles, share: Doubles) -> Doubles:
 
 
 def change_of_the_rest(
-    positive: Counts, reviews: Counts, before: Counts, reviews_before: Counts
+    positive: Counts,
+    reviews: Counts,
+    before: Counts,
+    reviews_before: Counts,
+    usual: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Doubles, Doubles]:
     """The usual change of the log odds within all other groups, and its variance, for each group.
 
     Groups are weighed as by Mantel and Haenszel (1959), with the variance of Robins, Breslow and Greenland (1986). So a
     group that merely got more reviews changes nothing for the others, as it would if all others were thrown together.
+
+    Args:
+        positive, reviews, before, reviews_before: int64[G].
+        usual: bool[G], which groups count as others; None: all.
 
     Returns:
         Two float64[G]; where the others say nothing, 0 and infinity.
@@ -81,7 +89,11 @@ def change_of_the_rest(
     total = np.maximum(a + b + c + d, 1)
     r, s, p = a * d / total, b * c / total, (a + d) / total
     others_r, others_s, pr, mixed, qs = (
-        terms.sum() - terms for terms in (r, s, p * r, p * s + (1 - p) * r, (1 - p) * s)
+        terms.sum() - terms
+        for terms in (
+            terms if usual is None else np.where(usual, terms, 0.0)
+            for terms in (r, s, p * r, p * s + (1 - p) * r, (1 - p) * s)
+        )
     )
     known = (others_r > 1e-9) & (others_s > 1e-9)  # what is left of a sum, its only term taken away, is rounding
     r1, s1 = np.where(known, others_r, 1.0), np.where(known, others_s, 1.0)

@@ -25,6 +25,7 @@ from batch_scorer.analysis.evidence import (
 FALSE_RATE = 0.05  # of the groups named, at most so many are false in the long run
 # What is asked of p-values. The rate is a mean over many reports: at half of it, single ones exceed it often.
 _LEVEL = 0.025
+_PLAIN = 3.5  # standard deviations: groups that moved by more are no measure for others
 FEWEST = 10  # reviews now, and before, of a group that is tested
 
 
@@ -73,6 +74,11 @@ def find_moves(reviews: Counts, positive: Counts) -> Evidence:
         reviews, positive: int64[G, T], the latter of those labelled positive.
     """
     tests = [_test(reviews, positive, last) for last in windows(reviews.shape[1])]
+    if tests:  # again, without those that plainly moved among the others of each
+        own, beyond = (np.stack(arrays, axis=1) for arrays in list(zip(*tests, strict=True))[:2])
+        z = np.where(own * beyond > 0, np.minimum(abs(own), abs(beyond)), 0.0)
+        usual = np.nan_to_num(z).max(axis=1) < _PLAIN
+        tests = [_test(reviews, positive, last, usual) for last in windows(reviews.shape[1])]
     if not tests:
         nothing = np.zeros(len(reviews), np.bool_)
         return Evidence(np.ones(len(reviews)), nothing, nothing, ())
@@ -116,14 +122,16 @@ def _named(p: Doubles, tested: npt.NDArray[np.bool_], spreads: tuple[float, ...]
     return Evidence(p, tested, moved, spreads)
 
 
-def _test(reviews: Counts, positive: Counts, last: int) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+def _test(
+    reviews: Counts, positive: Counts, last: int, usual: npt.NDArray[np.bool_] | None = None
+) -> tuple[Doubles, Doubles, Doubles, Doubles]:
     """Each group's change against none, against that of the others, and the variances of it and of theirs.
 
     The first two are NaN for a group with too few reviews. Alone, a group is compared with none only.
     """
     n, x = (counts[:, -last:].sum(axis=1) for counts in (reviews, positive))
     n0, x0 = (counts[:, :-last].sum(axis=1) for counts in (reviews, positive))
-    change, uncertainty = change_of_the_rest(x, n, x0, n0)
+    change, uncertainty = change_of_the_rest(x, n, x0, n0, usual)
     uncertainty = np.where(np.isinf(uncertainty), 0.0, uncertainty)
     variance = error_of_change(x, n, x0, n0)
     few = (n < FEWEST) | (n0 < FEWEST)

@@ -75,6 +75,13 @@ def test_few_reviews_are_not_tested() -> None:
     assert [1, 1, 1] == evidence.p[[0, 1, 3]].tolist()
 
 
+def test_moves_of_the_largest_groups_do_not_hide_each_other() -> None:
+    reviews, shares = corpus(10)
+    reviews[:4] *= 8
+    shares[:4, -6:] -= 0.16
+    assert [0, 1, 2, 3] == moved(reviews, shares)
+
+
 def test_two_groups_are_told_apart_by_which_of_them_changed() -> None:
     reviews = np.full((2, 8), 500)
     positive = np.array([[400] * 4 + [300] * 4, [400] * 8])
