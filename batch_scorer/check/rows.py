@@ -84,7 +84,7 @@ def groups(db: DuckDBPyConnection, column: str) -> Iterator[Value]:
     rows = db.execute(f"""
         select g, sum(n), sum(p), sum(m), sum(q) from (
             select {key} as g, count(*) as n, count_if(predicted_label = 'positive') as p, 0 as m, 0 as q
-            from new_predictions group by g
+            from new_predictions group by all  -- by name would be the kept column, if one is called `g`
             union all
             select {key}, 0, 0, count(*), count_if(predicted_label = 'positive') from old_predictions group by all
         ) group by g order by sum(n) + sum(m) desc, g

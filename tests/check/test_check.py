@@ -238,6 +238,22 @@ def test_earlier_runs_of_another_model_are_noted(before: str, tmp_path: Path) ->
     assert ("some earlier runs are of another model (0123456789ab), which changes scores",) == checked.notes
 
 
+@pytest.mark.parametrize("name", ["g", "n", 'a"b'])
+def test_group_column_may_have_any_name(name: str, tmp_path: Path) -> None:
+    outputs = []
+    for seed, shares in enumerate([(90, 60), (30, 120)]):
+        output = tmp_path / str(seed)
+        values = ["a"] * shares[0] + ["b"] * shares[1]
+        write_run(output, 150, seed=seed, run_id=str(seed), kept={name: values})
+        outputs.append(str(output))
+
+    checked = check(Question(outputs[1], (outputs[0],), group_by=(name,)))
+
+    (groups,) = (measure for measure in checked.measures if measure.name == "groups")
+    assert groups.broken
+    assert groups.sentence.endswith("80.0% of the reviews, 40.0% before")
+
+
 @pytest.mark.parametrize(
     ("question", "said"),
     [
