@@ -130,6 +130,55 @@ def test_file_is_read_again_where_its_size_date_or_name_has_changed(
     assert f"{folder}: {were}" in manifest["notices"]
 
 
+@pytest.mark.parametrize("given", ["relative", "dotted", "link", "link to a file"])
+def test_file_is_passed_over_where_it_is_given_by_another_path(
+    given: str, folder: Path, night: Night, config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    night("1")
+    put(folder / "b.jsonl", {"2": "bad"}, 0)
+    monkeypatch.chdir(folder.parent)
+    links = tmp_path / "links"
+    links.mkdir()
+    if given == "link":
+        (links / "in").symlink_to(folder)
+    for path in folder.iterdir() if given == "link to a file" else ():
+        (links / path.name).symlink_to(path)
+    paths = {"relative": folder.name, "dotted": f"./{folder.name}", "link": f"{links}/in", "link to a file": str(links)}
+
+    nights = tmp_path / "nights"
+    manifest = score_here(config(paths[given], output=str(nights / "2"), after=(str(nights),), id_column="id"))
+
+    assert ["2"] == ids(tmp_path / "nights/2")
+    assert 1 == manifest["passed_over"]["files"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "other fields", "errors"])
+def test_earlier_run_that_is_damaged_is_refused_by_name(
+    damage: str, folder: Path, night: Night, tmp_path: Path
+) -> None:
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    (folder / "b.jsonl.gz").write_bytes(b"not compressed")
+    first = tmp_path / "nights/1"
+    night("1", allow_unreadable=True)
+    piece = first / "plan/00000.jsonl"
+    if damage == "cut":
+        piece.write_bytes(piece.read_bytes()[:20])
+    elif damage == "gone":
+        piece.unlink()
+    elif damage == "other fields":
+        piece.write_text(piece.read_text().replace('"stamps"', '"stamp"'))
+    else:
+        (first / "errors/part-00000.parquet").write_bytes(b"PAR1")
+
+    with pytest.raises(RefusedError, match="the output of the run is damaged") as refused:
+        night("2")
+
+    assert str(first) in str(refused.value)
+    assert "leave it out" in str(refused.value)
+    assert not (tmp_path / "nights/2").exists()
+
+
 def test_first_night_says_that_there_is_none_before(folder: Path, night: Night, tmp_path: Path) -> None:
     put(folder / "a.jsonl", {"1": "good"}, 0)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from batch_scorer.planning.places import Places
 from batch_scorer.storage import StoredFile
 
 
@@ -14,7 +16,8 @@ class ReadBefore:
 
     Args:
         runs: these runs, by their output and run_id.
-        stamps: path -> size in bytes and modification time of each file, when the newest run that read it was planned.
+        stamps: path -> size in bytes and modification time of each file, when the newest run that read it was planned;
+            a file may be given by another path now, which leads to the same place.
         notices: what the user should know.
 
     Example:
@@ -29,7 +32,17 @@ class ReadBefore:
 
     def has(self, file: StoredFile) -> bool:
         """Whether `file` was read to the end and has not changed since."""
-        return self.stamps.get(file.path) == (file.size_bytes, file.modified)
+        stamp = (file.size_bytes, file.modified)
+        return self.stamps.get(file.path) == stamp or self._by_place.get(self._places.of(file.path)) == stamp
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places("")
+
+    @cached_property
+    def _by_place(self) -> dict[str, tuple[int, float]]:
+        """`stamps` by where their paths lead: `in`, `./in` and a link to it are one folder."""
+        return {self._places.of(path): stamp for path, stamp in self.stamps.items()}
 
 
 NOTHING = ReadBefore()

@@ -43,7 +43,7 @@ class Earlier:
 
         Raises:
             RefusedError: one that is named itself is missing, not finished, no success, or limited to some records; or
-                one in a folder is still running.
+                one in a folder is still running; or one is damaged.
         """
         runs: dict[str, Run] = {}
         notices: list[str] = []
@@ -66,7 +66,13 @@ class Earlier:
         names = tuple({"output": run.output, "run_id": str(run.manifest["run_id"])} for run in in_order)
         stamps: dict[str, tuple[int, float]] = {}
         for run in in_order:
-            stamps |= _read_to_the_end(run)
+            try:
+                stamps |= _read_to_the_end(run)
+            except (OSError, LookupError, TypeError, ValueError) as error:
+                got = f"its plan or errors: {type(error).__name__}: {error}"
+                raise finished.damaged(
+                    run.output, got, "leave it out: what it has read is then scored again"
+                ) from error
         return Earlier(tuple(in_order), ReadBefore(names, stamps, tuple(notices)))
 
     def check(self, plan: Plan) -> None:
