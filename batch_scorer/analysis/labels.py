@@ -52,7 +52,7 @@ def find_labels(db: DuckDBPyConnection, rows: str, column: str, rule: LabelRule)
         OptionError: the values do not say which of them mean positive, or there are more than `MAX_LABELS`.
     """
     found = db.execute(
-        f"select left({_label(column)}, {VALUE_CHARACTERS + 1}) as label, count(*) from {rows} group by label"
+        f"select left({_label(column)}, {VALUE_CHARACTERS + 1}) as label, count(*) from {rows} group by all"
         f" limit {MAX_LABELS + 1}"
     ).fetchall()
     if len(found) > MAX_LABELS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+from statistics import NormalDist, median
 from typing import Any
 
 from batch_scorer.check.result import Value
@@ -19,20 +19,21 @@ from batch_scorer.models.profile import (
 )
 from batch_scorer.models.scripts import LATIN
 
-_Z = 3.290527  # a normal deviate beyond which `CHANCE` lies, on both sides together
-assert CHANCE == 0.001
 
-
-def is_chance(count: int, reviews: int, count_before: int, reviews_before: int) -> bool:
+def is_chance(count: int, reviews: int, count_before: int, reviews_before: int, pairs: int = 1) -> bool:
     """Whether two shares may well differ as much by chance: the two-proportion z-test, at one in a thousand.
+
+    Args:
+        pairs: how many such pairs are looked at; that any of them differs by chance is then as rare (Bonferroni).
 
     Example:
         >>> is_chance(60, 100, 50, 100), is_chance(600, 1000, 500, 1000)
         (True, False)
     """
+    z = NormalDist().inv_cdf(1 - CHANCE / (2 * pairs))
     pooled = (count + count_before) / max(reviews + reviews_before, 1)
     spread = math.sqrt(pooled * (1 - pooled) * (1 / max(reviews, 1) + 1 / max(reviews_before, 1)))
-    return abs(count / max(reviews, 1) - count_before / max(reviews_before, 1)) <= _Z * spread
+    return abs(count / max(reviews, 1) - count_before / max(reviews_before, 1)) <= z * spread
 
 
 def of_counts(now: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> Iterator[Value]:

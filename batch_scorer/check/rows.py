@@ -48,10 +48,12 @@ def shares(db: DuckDBPyConnection, columns: Sequence[str]) -> Iterator[Value]:
             yield _change(name, here, then, what, both_ways=name == "positive")
 
 
-def _change(name: str, here: tuple[int, int], then: tuple[int, int], what: str, both_ways: bool = False) -> Value:
+def _change(
+    name: str, here: tuple[int, int], then: tuple[int, int], what: str, both_ways: bool = False, pairs: int = 1
+) -> Value:
     share, usual = (count / max(of, 1) for count, of in (here, then))
     value = abs(share - usual) if both_ways else share - usual
-    return Value(name, value, is_chance(*here, *then), f"{share:.1%} {what}, {usual:.1%} before")
+    return Value(name, value, is_chance(*here, *then, pairs), f"{share:.1%} {what}, {usual:.1%} before")
 
 
 def repeated(db: DuckDBPyConnection, compared: bool) -> Value:
@@ -104,9 +106,12 @@ def groups(db: DuckDBPyConnection, column: str) -> Iterator[Value]:
     yield Value("groups", index, grade_of(here, then) != MAJOR, sentence)
     compared = [row for row in largest if min(row[1], row[3]) >= GROUP_REVIEWS]
     changes = [
-        _change("group_positive", (int(p), int(n)), (int(q), int(m)), f"of the reviews of {g} are positive", True)
+        _change(
+            "group_positive", (int(p), int(n)), (int(q), int(m)), f"of the reviews of {g} are positive",
+            both_ways=True, pairs=len(compared),
+        )
         for g, n, p, m, q in compared
-    ]
+    ]  # fmt: skip
     # The largest of many changes by chance alone is not taken for one.
     beyond = [change for change in changes if not change.is_chance]
     if changes:

@@ -54,7 +54,8 @@ def words(db: DuckDBPyConnection) -> Value | None:
 def _listed(db: DuckDBPyConnection, side: str) -> list[list[str]]:
     """The different words that each of some reviews lists, in an order that has nothing to do with their contents."""
     rows = db.execute(f"""
-        select list_distinct(list_transform(top_contributing, lambda w: w.token)) from {side}_predictions
+        select list_distinct(list_transform(top_contributing, lambda w: w.token))
+        from (select top_contributing, record_id, run_id from {side}_predictions)  -- a kept column may be called `w`
         where len(top_contributing) > 0
         order by hash(record_id || run_id), record_id limit {REVIEWS}
     """).fetchall()

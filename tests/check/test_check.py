@@ -182,6 +182,17 @@ def test_two_samples_of_the_same_reviews_seldom_differ_by_more_than_chance() -> 
     assert 0.0005 < np.mean([not is_chance(a, 200, b, 500) for a, b in counts.tolist()]) < 0.003
 
 
+def test_one_of_many_groups_seldom_differs_by_more_than_chance() -> None:
+    nights, groups, reviews = 400, 300, 60
+    counts = np.random.default_rng(0).binomial(reviews, 0.3, (nights, groups, 2)).tolist()
+
+    def alarms(pairs: int) -> int:
+        return sum(any(not is_chance(a, reviews, b, reviews, pairs) for a, b in night) for night in counts)
+
+    assert alarms(groups) <= 2  # 0.4 are expected
+    assert alarms(1) > 60  # so many if each group were looked at as if it were the only one
+
+
 def test_limits_can_be_changed_and_taken_away(before: str, tmp_path: Path) -> None:
     run = later(tmp_path, TROUBLES["positive"])
 
@@ -238,20 +249,22 @@ def test_earlier_runs_of_another_model_are_noted(before: str, tmp_path: Path) ->
     assert ("some earlier runs are of another model (0123456789ab), which changes scores",) == checked.notes
 
 
-@pytest.mark.parametrize("name", ["g", "n", 'a"b'])
-def test_group_column_may_have_any_name(name: str, tmp_path: Path) -> None:
+def test_kept_columns_may_have_the_names_that_a_query_uses(tmp_path: Path) -> None:
     outputs = []
-    for seed, shares in enumerate([(90, 60), (30, 120)]):
+    for seed, few in enumerate([90, 30]):
         output = tmp_path / str(seed)
-        values = ["a"] * shares[0] + ["b"] * shares[1]
-        write_run(output, 150, seed=seed, run_id=str(seed), kept={name: values})
+        shop = ["a"] * few + ["b"] * (150 - few)
+        others = {
+            name: [f"{name} {i}" for i in range(150)] for name in (*"gkmnpqwx", "label", "value", "reviews", 'a"b')
+        }
+        write_run(output, 150, seed=seed, run_id=str(seed), keep=("truth",), kept={"shop": shop, **others})
         outputs.append(str(output))
 
-    checked = check(Question(outputs[1], (outputs[0],), group_by=(name,)))
+    checked = check(Question(outputs[1], (outputs[0],), group_by=("shop",), label_column="truth"))
 
-    (groups,) = (measure for measure in checked.measures if measure.name == "groups")
-    assert groups.broken
-    assert groups.sentence.endswith("80.0% of the reviews, 40.0% before")
+    sentences = {measure.name: measure.sentence for measure in checked.measures}
+    assert {"words", "errors", "calibration", "nulls"} < sentences.keys()
+    assert sentences["groups"].endswith("b has 80.0% of the reviews, 40.0% before")
 
 
 @pytest.mark.parametrize(
