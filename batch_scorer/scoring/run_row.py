@@ -77,11 +77,13 @@ class RunRow:
             text: that of the row; without it, the review has no text and no words.
         """
         numbers = self.run.manifest
-        own = self.columns if "temperature" in self.run.columns else numbers
+        # A kept column may be called `top_spans` where the run has no phrases.
+        ours = {name: value for name, value in self.columns.items() if name in self.run.columns}
+        own = ours if "temperature" in ours else numbers
         return ExplainedReview(
             text or "",
-            () if text is None else listed_words(text, self.columns, self.run.pattern, self.run.reads_first),
-            self.columns,
+            () if text is None else listed_words(text, ours, self.run.pattern, self.run.reads_first),
+            ours,
             float(numbers["bias"]),
             float(own["temperature"]),
         )

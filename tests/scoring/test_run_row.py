@@ -17,6 +17,7 @@ from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError
 from batch_scorer.runs.finished import open_run
 from batch_scorer.scoring import run_row
+from batch_scorer.scoring.plain import explained
 from batch_scorer.scoring.run_row import RunRow, find_row, find_text
 from batch_scorer.storage.stores import client
 from tests.conftest import REVIEWS
@@ -157,6 +158,20 @@ def test_kept_text_is_taken_from_the_row_itself(
     row = row_of(job.output.directory, "r3")
     assert (TEXTS["r3"], "the kept column body") == (find_text(row).text, find_text(row).note)
     assert {"body": TEXTS["r3"], "key": "r3"} == row.kept
+
+
+def test_kept_column_with_the_name_of_one_that_the_run_lacks_is_not_taken_for_it(
+    reviews_file: Path, config: Callable[..., ScoreConfig]
+) -> None:
+    job = config(reviews_file, id_column="id", kept=(Kept("id", "top_spans"), Kept("text", "sentences")))
+    score_here(job)
+
+    row = row_of(job.output.directory, "r3")
+
+    assert {"top_spans": "r3", "sentences": TEXTS["r3"]} == row.kept
+    shown = explained(row.review(TEXTS["r3"]))
+    assert "the words that weigh most" in shown
+    assert "phrases" not in shown
 
 
 def test_json_has_every_column_with_the_shortest_float32_and_kept_values_as_json_holds_them(
