@@ -153,6 +153,16 @@ def test_file_is_passed_over_where_it_is_given_by_another_path(
     assert 1 == manifest["passed_over"]["files"]
 
 
+def test_pattern_that_nothing_has_expanded_is_refused(folder: Path, night: Night, tmp_path: Path) -> None:
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    night("1")
+
+    with pytest.raises(RefusedError, match="an earlier run is not a run"):
+        night("2", after=(f"{tmp_path}/nights/*",))
+    with pytest.raises(RefusedError, match="an earlier run is not a run"):
+        night("2", after=(str(folder / "a.jsonl"),))
+
+
 @pytest.mark.parametrize("damage", ["cut", "gone", "other fields", "errors"])
 def test_earlier_run_that_is_damaged_is_refused_by_name(
     damage: str, folder: Path, night: Night, tmp_path: Path

@@ -66,7 +66,8 @@ def _references(question: Question, run: Run, notes: list[str]) -> list[Run]:
     """The runs to compare with, oldest first, the run itself never among them."""
     found: dict[str, Run] = {}
     for place in question.references:
-        is_run = storage.exists(layout.plan_path(place))
+        # A place that is neither is a slip, which must not pass for a first night.
+        is_run = storage.exists(layout.plan_path(place)) or not storage.is_directory(place)
         some = [open_run(place)] if is_run else [*runs_in(place, run.output, notes)]
         some.sort(key=lambda one: str(one.manifest["started"]))
         if not is_run:

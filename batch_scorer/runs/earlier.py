@@ -6,6 +6,7 @@ newer one counts.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -102,7 +103,9 @@ def _is_folder(place: str) -> bool:
     """Whether a place is for runs, rather than a run: a folder without a plan, or one that does not exist yet."""
     if storage.exists(layout.plan_path(place)):
         return False
-    return storage.is_directory(place) or not storage.exists(place)
+    if storage.exists(place):
+        return storage.is_directory(place)
+    return not glob.has_magic(place)  # nothing expands a pattern here, and no folder will be called so
 
 
 def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -> Iterator[Run]:

@@ -287,6 +287,14 @@ def test_run_is_not_checked_against_itself_or_nothing(before: str, tmp_path: Pat
         check(Question(str(tmp_path)))
 
 
+@pytest.mark.parametrize("place", ["nihgts", "nights/*", "file.parquet"])
+def test_reference_that_is_neither_run_nor_folder_is_refused(place: str, before: str, tmp_path: Path) -> None:
+    (tmp_path / "nights").mkdir()
+    (tmp_path / "file.parquet").write_bytes(b"")
+    with pytest.raises(RefusedError, match="there is no run"):
+        check(Question(before, (str(tmp_path / place),)))
+
+
 def test_columns_that_both_runs_have_are_measured(before: str, tmp_path: Path) -> None:
     def add(table: pa.Table, decided: bool) -> pa.Table:
         values = pa.array([decided or i % 2 == 0 for i in range(len(table))])
