@@ -33,7 +33,7 @@ LEFT_OUT = {
 }
 INPUT = "input"
 SEPARATOR = ";"  # gcloud uses the comma itself, and names of columns may contain one
-DATED = (INPUT, "output", "run_id")
+DATED = (INPUT, "output", "after", "run_id")
 IMAGE = "sdk_container_image"
 
 

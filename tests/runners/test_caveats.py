@@ -90,7 +90,7 @@ def test_rows_say_whether_they_are_decided_and_nothing_else_changes(outputs: dic
     assert expected == asked
     schema = pq.read_schema(outputs["asked"] / "predictions/part-00000.parquet")
     assert ["temperature", "decided", "unusual", "model_id", "run_id"] == schema.names[-5:]
-    assert (b"3", b"2") == tuple(
+    assert (b"4", b"2") == tuple(
         pq.read_schema(outputs[name] / "predictions/part-00000.parquet").metadata[b"schema_version"]
         for name in ("asked", "plain")
     )
@@ -105,7 +105,7 @@ def test_manifest_and_plan_say_what_was_asked_and_how_many_rows_say_what(outputs
         manifest["certainty"]
     )
     assert (0.95, 0.55) == (plan["target_accuracy"], plan["certainty"])
-    assert (True, 3) == (plan["unusual"], manifest["schema_version"])
+    assert (True, 4) == (plan["unusual"], manifest["schema_version"])
     assert ["decided", "unusual"] == manifest["columns"][-4:-2]
     usual = {"fewest_words": 10, "most_words": 24, "unknown_words": 0.1, "scripts": ["Latin"]}
     reasons = Counter(reason for text in TEXTS for reason in ODD[text].split(",") if reason)
