@@ -190,6 +190,8 @@ def examples(
 ) -> list[tuple[int, str, str, int]]:
     """Reviews of the parts of `words_apart`: those that list most of a part's words, then the most decided ones.
 
+    Of reviews that repeat each other, as far as logit and words tell, there is one.
+
     Returns:
         Part, record_id, source and offset of up to `each` reviews per part, best first.
     """
@@ -204,6 +206,7 @@ def examples(
                 where {_OF_PARTS.format(setting.value_sql)})
             join parts using (value, label) join apart using (part)
             where isfinite(logit) and (since is null or period >= since)
+            qualify row_number() over (partition by part, logit, found order by {_KEY}) = 1
         )
         qualify row_number() over (partition by part
             order by len(list_intersect(found, texts)) desc, abs(logit) desc, {_KEY}) <= {each}

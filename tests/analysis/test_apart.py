@@ -90,3 +90,13 @@ def test_examples_list_the_words_of_their_group(db: duckdb.DuckDBPyConnection) -
         ).fetchall()
         assert (("lamp", "desk")[part], 1) == (product, period)
         assert part or "flicker" in tokens
+
+
+def test_review_that_is_there_several_times_is_one_example(db: duckdb.DuckDBPyConnection) -> None:
+    ((_, first, *_), *_) = examples(db, setting(), words_apart(db, setting(), [LAMP]), 1)
+    db.execute(f"insert into reviews select * replace ('copy' as record_id) from reviews where record_id = '{first}'")
+    try:
+        found = examples(db, setting(), words_apart(db, setting(), [LAMP]), 3)
+    finally:
+        db.execute("delete from reviews where record_id = 'copy'")
+    assert (3, 1) == (len(found), sum(name in (first, "copy") for _, name, *_ in found))

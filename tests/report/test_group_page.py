@@ -52,6 +52,21 @@ def test_page_names_what_moved_since_when_and_why(report: Path) -> None:
     assert "12 reviews have no date" in text
 
 
+def test_short_list_leads_to_each_group_that_moved(report: Path) -> None:
+    source = report.read_text(encoding="utf-8")
+    parsed = Parsed(source)
+    ids = {attributes["id"] for tag, attributes in parsed.tags if tag in ("article", "details") and "id" in attributes}
+    links = [attributes["href"] for tag, attributes in parsed.tags if tag == "a" and "#mover-" in attributes["href"]]
+    assert ["#mover-1", "#mover-2", "#mover-3"] == links
+    assert {link.removeprefix("#") for link in links} <= ids
+    text = " ".join(parsed.text.split()).replace(" :", ":").replace(" ,", ",")
+    assert "Old Harbour 1 79% → 56% positive since April 2024: cancelled, refund, queue" in text
+    alone = replace(with_groups(findings(3), 6), drift=(), drift_reference=())
+    assert alone.groups is not None
+    one = replace(alone, groups=replace(alone.groups, movers=alone.groups.movers[:1]))
+    assert "mover-1" in page.render(one).decode() and 'href="#mover-1"' not in page.render(one).decode()
+
+
 def test_sentence_says_how_many_moved() -> None:
     some = overview(6)
     (grouping,) = some.groupings
