@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batch_scorer.analysis.evidence import signed_root
-from batch_scorer.analysis.quoting import literal
+from batch_scorer.analysis.quoting import cut_sql, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -87,8 +87,7 @@ class Setting:
 
 
 def _struct(text: str, item: str = "w") -> str:
-    cut = f"if(length({text}) > {CHARACTERS}, left({text}, {CHARACTERS - 1}) || '…', {text})"
-    return f"{{'text': {cut}, 'contribution': {item}.contribution::double}}"
+    return f"{{'text': {cut_sql(text, CHARACTERS)}, 'contribution': {item}.contribution::double}}"
 
 
 def phrases(text_sql: str) -> str:

@@ -16,6 +16,7 @@ from batch_scorer.analysis.evidence import Counts
 from batch_scorer.analysis.labels import as_text
 from batch_scorer.analysis.movers import Evidence, find_moves
 from batch_scorer.analysis.periods import Periods, find_periods
+from batch_scorer.analysis.quoting import cut_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -74,9 +75,7 @@ class Groups:
 
 def value_of(column: str) -> str:
     """SQL of a group: the value as text, cut, or `NO_VALUE`."""
-    text = as_text(column)
-    cut = f"if(length({text}) > {CHARACTERS}, left({text}, {CHARACTERS - 1}) || '…', {text})"
-    return f"coalesce({cut}, '{NO_VALUE}')"
+    return f"coalesce({cut_sql(as_text(column), CHARACTERS)}, '{NO_VALUE}')"
 
 
 def find_course(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_LABELS = 10_000  # different values of a label column: each is read by the rule
+ECE_BINS = 15  # of confidence, as in `train.metrics`
 _BLANK = " || ".join(f"chr({ord(character)})" for character in BLANK)
 
 
@@ -33,6 +34,27 @@ def _list(values: Sequence[str]) -> str:
 
 def _label(column: str) -> str:
     return f"trim({column}::varchar, {_BLANK})"
+
+
+def calibration_error(db: DuckDBPyConnection, rows: str) -> float:
+    """The expected calibration error, as `python -m train evaluate` computes it: by confidence (Guo et al. 2017).
+
+    Confidence is the probability of the likelier label: max(p, 1 - p). Of no reviews, the error is 0.
+
+    Args:
+        rows: a table, a view or a query in parentheses with `probability` and `truth`; where that is null, a review
+            does not count.
+    """
+    ((error,),) = db.execute(f"""
+        select sum(gap) / sum(reviews) from (
+            select abs(fsum(agrees::double - confidence)) as gap, count(*) as reviews from (
+                select greatest(probability::double, 1 - probability::double) as confidence,
+                    ((probability >= 0.5) = (truth = 'positive'))::integer as agrees
+                from {rows} where truth is not null
+            ) group by least(floor(confidence * {ECE_BINS}), {ECE_BINS - 1})
+        )
+    """).fetchall()
+    return float(round(error or 0.0, 9))  # threads add up in a random order
 
 
 def as_text(column: str) -> str:

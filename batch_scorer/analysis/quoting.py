@@ -66,3 +66,8 @@ def shown_names(names: Iterable[str]) -> list[str]:
             new, number = f"{visible(name)}_{number}", number + 1
         shown.append(new)
     return shown
+
+
+def cut_sql(expression: str, characters: int) -> str:
+    """SQL of a text, cut to so many characters, the last of which is then an ellipsis."""
+    return f"if(length({expression}) > {characters}, left({expression}, {characters - 1}) || '…', {expression})"

@@ -76,3 +76,8 @@ class Checked:
     @property
     def broken(self) -> tuple[Measure, ...]:
         return tuple(measure for measure in self.measures if measure.broken)
+
+    @property
+    def exit_code(self) -> int:
+        """That of the command."""
+        return 4 if self.broken else 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.analysis.labels import as_text, find_labels, truth
+from batch_scorer.analysis.groups import value_of
+from batch_scorer.analysis.labels import ECE_BINS, as_text, calibration_error, find_labels, truth
 from batch_scorer.analysis.quoting import identifier
 from batch_scorer.check.profiles import is_chance
 from batch_scorer.check.result import Value
@@ -18,7 +19,6 @@ from batch_scorer.models.profile import MAJOR, grade_of, stability_index
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-ECE_BINS = 15  # of confidence, as in `report` and `train evaluate`
 GROUPS = 1_000  # of a column, the largest ones; the others count together
 GROUP_REVIEWS = 30  # a group of fewer, now or before, is not compared by itself
 _SHORT = 5  # words; shorter texts repeat each other by chance
@@ -82,7 +82,7 @@ def nulls(db: DuckDBPyConnection, kept: Sequence[str]) -> Value | None:
 
 def groups(db: DuckDBPyConnection, column: str) -> Iterator[Value]:
     """Whether the groups of a column have other shares of the reviews, or one of them is less or more positive."""
-    key = f"coalesce(left({as_text(identifier(column))}, 200), '(none)')"
+    key = value_of(identifier(column))
     rows = db.execute(f"""
         select g, sum(n), sum(p), sum(m), sum(q) from (
             select {key} as g, count(*) as n, count_if(predicted_label = 'positive') as p, 0 as m, 0 as q
@@ -132,7 +132,7 @@ def quality(db: DuckDBPyConnection, rule: LabelRule, compared: bool) -> Iterator
             f"where ({label}) is not null)"
         )
         wrong, of = _counts(db, labelled, "truth <> predicted_label")
-        measured.append((wrong, of, _calibration_error(db, labelled)))
+        measured.append((wrong, of, calibration_error(db, labelled)))
     wrong, of, gap = measured[0]
     share = wrong / max(of, 1)
     if not compared:
@@ -146,17 +146,3 @@ def quality(db: DuckDBPyConnection, rule: LabelRule, compared: bool) -> Iterator
     noise = 2 * sum((1 / (4 * max(reviews, 1) / ECE_BINS)) ** 0.5 / ECE_BINS**0.5 for reviews in (of, of_before))
     sentence = f"expected calibration error {gap:.3f}, {gap_before:.3f} before"
     yield Value("calibration", gap - gap_before, gap - gap_before <= noise, sentence)
-
-
-def _calibration_error(db: DuckDBPyConnection, labelled: str) -> float:
-    """The expected calibration error by confidence (Guo et al. 2017); 0 of no reviews."""
-    (error,) = _one(db, f"""
-        select sum(gap) / sum(reviews) from (
-            select abs(fsum(agrees::double - confidence)) as gap, count(*) as reviews from (
-                select greatest(probability::double, 1 - probability::double) as confidence,
-                    ((probability >= 0.5) = (truth = 'positive'))::integer as agrees
-                from {labelled}
-            ) group by least(floor(confidence * {ECE_BINS}), {ECE_BINS - 1})
-        )
-    """)  # fmt: skip
-    return float(round(error or 0.0, 9))

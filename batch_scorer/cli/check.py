@@ -12,7 +12,6 @@ from batch_scorer.cli import completion as complete
 from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
 from batch_scorer.cli.inputs import label_options
 
-BROKEN = 4  # the exit code where a limit is broken
 _LIMITS = "\n".join(f"      {name:15} {kind.limit:<5g} {kind.what}" for name, kind in KINDS.items())
 
 
@@ -65,7 +64,7 @@ def check(
         click.echo(escape.as_json(check_view.to_json(checked), console.encoding))
     else:
         check_view.show(console, checked)
-    sys.exit(BROKEN if checked.broken else 0)
+    sys.exit(checked.exit_code)
 
 
-check.help = (check.help or "").replace("    {limits}", _LIMITS).replace("{limits}", _LIMITS.lstrip())
+check.help = (check.help or "").replace("    {limits}", _LIMITS)

@@ -32,11 +32,6 @@ def cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
-def cut_sql(expression: str, characters: int) -> str:
-    """`cut` as SQL, for an expression that is text."""
-    return f"if(length({expression}) > {characters}, left({expression}, {characters - 1}) || '…', {expression})"
-
-
 def page_bytes(text: str) -> int:
     """The most bytes that a text can take as a JSON string in a page, whichever characters are escaped there."""
     data = text.encode("utf-8", "replace")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scorer.analysis import database
 from batch_scorer.analysis.labels import find_labels
-from batch_scorer.analysis.quoting import identifier
+from batch_scorer.analysis.quoting import cut_sql, identifier
 from batch_scorer.analysis.segment_views import SPAN_LIST
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
@@ -189,7 +189,7 @@ def _limited(notes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rejected(connection: DuckDBPyConnection) -> tuple[Rejected, ...]:
-    source, message, excerpt = (budget.cut_sql(name, budget.MESSAGE) for name in ("source", "message", "excerpt"))
+    source, message, excerpt = (cut_sql(name, budget.MESSAGE) for name in ("source", "message", "excerpt"))
     example = f"""{{'s': {source}, 'o': "offset", 'm': {message}, 'e': {excerpt}}}"""
     rows = connection.execute(f"""
         select left(stage, {budget.TOKEN}), left(code, {budget.TOKEN}), count(*) as records, min({example}, {EXAMPLES})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN = 30  # movers that are shown with words and examples
 EXAMPLES = 3  # reviews of each
-RECENT = 4  # the last so manieth part of the periods is what a group's change is about
+RECENT = 4  # a group's change is about the last of so many equal parts of the periods
 
 
 def measure_groups(

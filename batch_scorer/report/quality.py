@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from batch_scorer.analysis import labels as label_column
 from batch_scorer.analysis.labels import as_text
-from batch_scorer.analysis.quoting import literal
+from batch_scorer.analysis.quoting import cut_sql, literal
 from batch_scorer.analysis.statistics import proportion
 from batch_scorer.formats.labels import Labels
-from batch_scorer.report.budget import NAME, cut, cut_sql
+from batch_scorer.report.budget import NAME, cut
 from batch_scorer.report.caveats import CARD, Agreement, Caveats, Decisions, Unusual
 from batch_scorer.report.quality_findings import Quality, Reliability, Slice
 from batch_scorer.runs.caveats import NEGATIVE, POSITIVE, UNDECIDED
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 REVIEWS = "new_reviews"  # the view that `build` creates, in which kept columns have names of our own
 LABELLED = "new_labelled"  # the same with a column `truth`: positive, negative or null
 BINS = 10  # of the reliability diagram, by probability
-ECE_BINS = 15  # of confidence, as in `train.metrics`
 LENGTHS = (1, 100, 200, 300)  # in words; one more slice has the reviews that are too long to be read whole
 UNKNOWN_SHARES = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15)
 SLICES = 12  # per column, at most
@@ -84,7 +83,7 @@ def measure_quality(
         false_positive=false_positive,
         true_negative=true_negative,
         false_negative=false_negative,
-        ece=_calibration_error(connection),
+        ece=label_column.calibration_error(connection, LABELLED),
         reliability=_reliability(connection),
         slices=slices,
     ), remarks
@@ -130,24 +129,6 @@ def _reliability(connection: DuckDBPyConnection) -> tuple[Reliability, ...]:
         group by least(floor(probability::double * {BINS}), {BINS - 1}) order by 2
     """).fetchall()
     return tuple(Reliability(*row) for row in rows)
-
-
-def _calibration_error(connection: DuckDBPyConnection) -> float:
-    """The expected calibration error, as `python -m train evaluate` computes it: by confidence (Guo et al. 2017).
-
-    Confidence is the probability of the likelier label: max(p, 1 - p).
-    """
-    row = connection.execute(f"""
-        select sum(gap) / sum(reviews) from (
-            select abs(fsum(agrees::double - confidence)) as gap, count(*) as reviews from (
-                select greatest(probability::double, 1 - probability::double) as confidence,
-                    ((probability >= 0.5) = (truth = 'positive'))::integer as agrees
-                from {LABELLED} where truth is not null
-            ) group by least(floor(confidence * {ECE_BINS}), {ECE_BINS - 1})
-        )
-    """).fetchone()
-    assert row is not None  # it aggregates
-    return float(round(row[0], 9))  # threads add up in a random order
 
 
 def _slices(

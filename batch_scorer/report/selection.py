@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batch_scorer.analysis.quoting import cut_sql
 from batch_scorer.report.budget import (
     IDS_BYTES,
     KEPT_COLUMNS,
@@ -17,7 +18,6 @@ from batch_scorer.report.budget import (
     VALUE,
     WORDS,
     cut,
-    cut_sql,
     page_bytes,
 )
 from batch_scorer.report.findings import (

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batch_scorer.analysis.quoting import cut_sql
 from batch_scorer.analysis.statistics import Z
-from batch_scorer.report.budget import TOKEN, cut_sql
+from batch_scorer.report.budget import TOKEN
 from batch_scorer.report.findings import WordTotal
 
 if TYPE_CHECKING:

@@ -13,8 +13,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from batch_scorer import storage
 from batch_scorer.config import FLOAT32, ScoreConfig
 from batch_scorer.errors import OutputError, RefusedError
@@ -23,6 +21,7 @@ from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.runs import directory, finished, layout, plan_files
 from batch_scorer.runs.finished import Run
+from batch_scorer.runs.repaired import unreadable_sources
 from batch_scorer.schema import printable
 
 # Settings of a plan that change no row of a file that was read to the end.
@@ -156,19 +155,9 @@ def _unfit(path: str) -> str | None:
 
 def _read_to_the_end(run: Run) -> Iterator[tuple[str, tuple[int, float]]]:
     """The files of a run that it has read to the end, with what they were when it was planned."""
-    unreadable = _unreadable(run)
+    damaged = run.manifest["counts"]["unreadable"]
+    unreadable = {source for part in run.errors for source in unreadable_sources(part)} if damaged else set()
     for shard in plan_files.read_shards(run.output, run.plan["shards"]):
         for path, stamp in zip(shard.paths, shard.stamps, strict=True):
             if not unreadable or printable(path) not in unreadable:
                 yield path, stamp
-
-
-def _unreadable(run: Run) -> set[Any]:
-    """The sources that were not, or not wholly, readable to a run."""
-    sources: set[Any] = set()
-    if run.manifest["counts"]["unreadable"]:
-        for part in run.errors:
-            with storage.open_read(part) as file:
-                rows = pq.read_table(file, columns=["source"], filters=[("code", "=", "unreadable")])
-            sources |= {*rows["source"].to_pylist()}
-    return sources

@@ -80,8 +80,13 @@ def _unreadable(shard: Shard, output: str) -> set[str]:
     if len(shard.paths) == 1:
         return {*shard.paths}
     with contextlib.suppress(OSError, ValueError, LookupError):  # a part that is lost: any of them may be meant
-        with storage.open_read(storage.join(output, layout.part_name(layout.ERRORS, shard.index))) as file:
-            rows = pq.read_table(file, columns=["source"], filters=[("code", "=", "unreadable")])
-        sources = {*rows["source"].to_pylist()}
+        sources = unreadable_sources(storage.join(output, layout.part_name(layout.ERRORS, shard.index)))
         return damaged | {path for path in shard.paths if printable(path) in sources}
     return {*shard.paths}
+
+
+def unreadable_sources(part: str) -> set[str]:
+    """The sources, as `printable` has them, that were not or not wholly readable by a part of `errors`."""
+    with storage.open_read(part) as file:
+        rows = pq.read_table(file, columns=["source"], filters=[("code", "=", "unreadable")])
+    return {*rows["source"].to_pylist()}

@@ -1,7 +1,7 @@
 """What a text's probability is without a word, a phrase or a sentence: it is deleted, and the rest is scored again.
 
 That answers another question than contributions do. A contribution is a share of the score as it is; after a deletion,
-the model reads the rest anew, neighbours included.
+the model reads the rest again, neighbours included.
 """
 
 from __future__ import annotations

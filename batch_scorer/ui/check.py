@@ -16,7 +16,7 @@ from batch_scorer.escape import counted, safe
 def to_json(checked: Checked) -> dict[str, Any]:
     """The outcome as one JSON object (`schemas/check.json`)."""
     document = asdict(checked)
-    return {**document, "ok": not checked.broken, "exit_code": 4 if checked.broken else 0}
+    return {**document, "ok": not checked.broken, "exit_code": checked.exit_code}
 
 
 def show(console: Console, checked: Checked) -> None:
