@@ -11,7 +11,14 @@ if [ ! -e "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ] || [ "$here/constraint
     fi
     echo "installing into $venv (2.5 GB, or 4.5 GB with the packages for the tests; takes a few minutes, once)" >&2
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
-        --constraint "$here/constraints.txt" --editable "$here$extras"
+    pip=("$venv/bin/python" -m pip --disable-pip-version-check)
+    packages=(--constraint "$here/constraints.txt" --editable "$here$extras")
+    # uv installs in a quarter of the time. It does not read pip's configuration: where packages come from a mirror that
+    # only pip knows, pip does it.
+    if ! { "${pip[@]}" install -qq uv && "$venv/bin/uv" pip install -q --native-tls --python "$venv/bin/python" "${packages[@]}"; }
+    then
+        echo "uv could not install: trying pip" >&2
+        "${pip[@]}" install -qq "${packages[@]}"
+    fi
     touch "$stamp"
 fi
