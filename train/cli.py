@@ -79,7 +79,7 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
         help="Skip the teacher and use the teacher.npz in the work directory of another run (preset "
              "full).")  # fmt: skip
 @option(_RECIPE, "--start-model", type=click.Path(path_type=Path), metavar="DIR",
-        help="Start from the network of this model, which has the same words, and let it join the teacher (preset "
+        help="Start from the network of this model, with its words, and let it join the teacher (preset "
              "full).")  # fmt: skip
 @option(_RUN, "--work", type=click.Path(path_type=Path), metavar="DIR",
         help="Directory for checkpoints, the training log and the page about it.  [default: OUTPUT.work]")  # fmt: skip

@@ -165,20 +165,18 @@ def calibrated(
 
 
 def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:
-    """The tensors of an earlier model, whose words share ids as those of the data do."""
+    """The tensors of an earlier model, whose words the data has, and which share ids as those of the data do."""
     model = artifact.load(str(directory))
-    scores = data.tokenizer.scores if isinstance(data.tokenizer, SubwordTokenizer) else None
-    same = list(model.vocabulary) == list(data.vocabulary) and model.scores == (scores and tuple(scores))
-    if model.architecture != architecture or not same:
+    if model.architecture != architecture:
         raise InputError(
-            "the model has other words, or another shape",
+            "the model to start from has another shape",
             where=str(directory),
-            expected="a model that was trained with the same --data and sizes, so that its words have the same ids",
-            fix="check --start-model, or leave it out",
+            expected=str(architecture),
+            got=str(model.architecture),
+            fix="name a model of --preset full with --start-model, or leave it out",
         )
-    tensors = dict(model.tensors)
-    # A model whose words share ids already has their common embedding.
-    if not model.tokenizer.aliases:
-        aliases = data.tokenizer.aliases
-        tensors["embedding"] = tied_embedding(tensors["embedding"], data.counts, data.words, aliases)
+    tensors, shared, aliases = dict(model.tensors), model.tokenizer.aliases, data.tokenizer.aliases
+    if shared != aliases:  # the model has one embedding for words that share an id, in one of their rows
+        embedding = tensors["embedding"][[shared.get(word, i) for i, word in enumerate(data.words)]]
+        tensors["embedding"] = tied_embedding(embedding, data.counts, data.words, aliases)
     return tensors

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer.errors import OptionError
 from batch_scorer.models import artifact
 from batch_scorer.models.network import Architecture
-from batch_scorer.models.tokenizer import APOSTROPHES
+from batch_scorer.models.subwords import SubwordTokenizer
+from batch_scorer.models.tokenizer import APOSTROPHES, Tokenizer
 from train.borrow import borrow
 from train.data import Columns, Say, read_examples, read_texts
 from train.material.counterfactual import Rewritten
@@ -117,7 +118,9 @@ class Inputs:
         if preset != "full":
             return from_texts(examples, *shape, reading, preset == "notebook", texts), None
         ties = chosen(read_classes(), recipe.ties)
-        reading = dataclasses.replace(reading, pattern=APOSTROPHES, max_windows=recipe.max_windows, ties=ties)
+        reading = dataclasses.replace(
+            reading, pattern=APOSTROPHES, max_windows=recipe.max_windows, ties=ties, words_of=self._start_words()
+        )
         rewritten = None
         if self.counterfactual:
             rewritten = read_rewritten(
@@ -128,6 +131,20 @@ class Inputs:
         if self.pretrained:  # before hours of work, not after
             say(borrow(self.pretrained, data.vocabulary, data.counts, architecture, recipe.seed).sentence())
         return data, rewritten
+
+    def _start_words(self) -> Tokenizer | None:
+        """The tokenizer of the model to start from, whose words keep their ids."""
+        if self.start_model is None:
+            return None
+        tokenizer = artifact.load(str(self.start_model)).tokenizer
+        if isinstance(tokenizer, SubwordTokenizer) != self.subwords:
+            kinds = ("words", "subwords") if self.subwords else ("subwords", "words")
+            raise OptionError(
+                "the model to start from has other ids", where=str(self.start_model),
+                expected=f"a model of {kinds[1]}", got=f"one of {kinds[0]}",
+                fix=f"say --tokenizer {kinds[0]}, or leave out --start-model",
+            )  # fmt: skip
+        return tokenizer
 
     def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., Fitted]:
         """The function of recipe, architecture, data and run that fits the network of a preset."""

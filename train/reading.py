@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.models.subwords import WORD_START, SubwordTokenizer
-from batch_scorer.models.tokenizer import PATTERN, START, Tokenizer, build_vocabulary
+from batch_scorer.models.tokenizer import PATTERN, RESERVED, START, Tokenizer, build_vocabulary, words
 from batch_scorer.models.units import PIECES
 from train.keras_files import FIRST_RANK, with_unused
 from train.material.word_classes import WordClass, aliases, tied_counts
@@ -28,6 +28,7 @@ class Reading:
         max_words, max_ids, pattern, max_windows: of the tokenizer.
         ties: the classes of words that share an id.
         subwords: whether ids are of pieces of words; the pattern is then `units.PIECES`, whatever it is here.
+        words_of: a tokenizer of the same kind whose vocabulary is taken as it is, instead of that of the texts.
     """
 
     max_words: int
@@ -36,6 +37,7 @@ class Reading:
     max_windows: int = 1
     ties: Sequence[WordClass] = ()
     subwords: bool = False
+    words_of: Tokenizer | None = None
 
 
 def tokenizer_from(
@@ -49,7 +51,11 @@ def tokenizer_from(
     """
     if reading.subwords:
         return _of_pieces(texts, id_count, reading)
-    vocabulary, counts = build_vocabulary(texts, id_count - as_keras, reading.pattern)
+    if reading.words_of:
+        vocabulary = list(reading.words_of.vocabulary)
+        counts = word_counts(vocabulary, texts, reading.pattern)
+    else:
+        vocabulary, counts = build_vocabulary(texts, id_count - as_keras, reading.pattern)
     if as_keras:
         vocabulary, counts = with_unused(vocabulary), np.insert(counts, FIRST_RANK, 0)
     tokenizer = Tokenizer(
@@ -65,7 +71,8 @@ def tokenizer_from(
 
 def _of_pieces(texts: Sequence[str], id_count: int, reading: Reading) -> tuple[SubwordTokenizer, npt.NDArray[np.int64]]:
     """A tokenizer of the pieces that `texts` have, and how often each id occurs in them before words share ids."""
-    found = learn(texts, id_count)
+    given = reading.words_of
+    found = given if isinstance(given, SubwordTokenizer) else learn(texts, id_count)
     plain = SubwordTokenizer(
         found.vocabulary,
         reading.max_words,
@@ -85,6 +92,14 @@ def words_of(tokenizer: Tokenizer) -> Sequence[str]:
     plain = replace(tokenizer, aliases={})
     words = (piece.removeprefix(WORD_START) if piece[0] == WORD_START else "" for piece in tokenizer.vocabulary)
     return [word if word and plain.pieces(word) == (i,) else "" for i, word in enumerate(words)]
+
+
+def word_counts(vocabulary: Sequence[str], texts: Sequence[str], pattern: str) -> Counts:
+    """How often each word of a vocabulary occurs in texts, and how often none of them, as `build_vocabulary` counts."""
+    seen = Counter(itertools.chain.from_iterable(words(text, pattern) for text in texts))
+    counts = np.array([seen[word] for word in vocabulary], np.int64)
+    counts[: len(RESERVED)] = 0, len(texts), seen.total() - counts[len(RESERVED) :].sum()
+    return counts
 
 
 def id_counts(tokenizer: SubwordTokenizer, texts: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -192,7 +192,25 @@ def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: P
 
     refused = run(*given, "--start-model", tiny_model, "--output", tmp_path / "other")
     assert InputError.exit_code == refused.exit_code
-    assert "the model has other words" in refused.output
+    assert "the model to start from has another shape" in refused.output
+    refused = run(*given, "--start-model", whole, "--tokenizer", "subwords", "--output", tmp_path / "other")
+    assert OptionError.exit_code == refused.exit_code
+    assert "expected: a model of subwords" in refused.output
+
+
+def test_words_of_the_model_to_start_from_keep_their_ids_with_other_reviews(whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    rows = [json.loads(line) for line in (whole.parent / "reviews.jsonl").read_text().splitlines()]
+    other.write_text("".join(json.dumps({**row, "text": f"{row['text']} quite unheard of"}) + "\n" for row in rows))
+    result = run(
+        *("--preset", "full", "--data", other, "--id-column", "id", "--start-model", whole, "--output", tmp_path / "m"),
+        *("--pretrained", whole.with_name("whole.work") / "pretrained.npz", "--batch-size", 32, "--epochs", 1),
+        *("--set", "fine_tunings=1", "--set", "mixture.sentences=0", "--set", "teacher.folds=0"),
+    )
+    assert 0 == result.exit_code, result.output
+    before, after = artifact.load(str(whole)), artifact.load(str(tmp_path / "m"))
+    assert list(before.vocabulary) == list(after.vocabulary)
+    assert "unheard" not in after.vocabulary
 
 
 def test_start_is_the_networks_the_model_that_is_given_or_what_was_pretrained() -> None:
