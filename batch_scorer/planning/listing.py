@@ -20,6 +20,7 @@ from batch_scorer.planning.places import Places, is_inside, read_again
 from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.planning.tables import Tables
 from batch_scorer.storage import StoredFile
+from batch_scorer.storage.local import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -226,13 +227,12 @@ def _how_to_match(matches: _Matches) -> str:
 
 
 def _not_a_file(pattern: str, kind: str) -> InputError:
-    pipe = kind in ("named pipe", "socket", "device")
-    return InputError(
-        f"the input is a {kind}",
-        where=pattern,
-        expected="a file, which can be read more than once",
-        fix="write it to a file first; <(...) of a shell is a pipe too" if pipe else "check the path",
-    )
+    what, expected, fix = f"the input is a {kind}", "a file, which can be read more than once", "check the path"
+    if kind == UNREADABLE:
+        what, expected, fix = "the directory cannot be listed", "a directory that you may read", "check its permissions"
+    elif kind in ("named pipe", "socket", "device"):
+        fix = "write it to a file first; <(...) of a shell is a pipe too"
+    return InputError(what, where=pattern, expected=expected, fix=fix)
 
 
 def _count_endings(endings: Counter[str]) -> list[str]:

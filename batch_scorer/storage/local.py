@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from batch_scorer.storage.names import is_hidden
 
+UNREADABLE = "unreadable directory"  # a kind, as those below
 _KINDS = (
     (stat.S_ISDIR, "directory"),
     (stat.S_ISFIFO, "named pipe"),
@@ -69,7 +70,7 @@ class Matches:
                 return list(entries)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                self.others[folder] = "unreadable directory"
+                self.others[folder] = UNREADABLE
             return []
 
     def skips(self, path: str, entry: os.DirEntry[str]) -> bool:

@@ -127,6 +127,9 @@ def test_unreadable_directory_is_skipped_with_a_notice(
 
     assert (f"{folder}: skipped 1 unreadable directory (closed)",) == listing.notices
     assert ["a.jsonl"] == [os.path.basename(file.path) for file in listing.files]
+    with pytest.raises(InputError, match="the directory cannot be listed") as refused:
+        list_inputs(config(folder / "closed"))
+    assert "check its permissions" == refused.value.fix
 
 
 def test_long_names_of_skipped_files_are_shortened(folder: Path, config: MakeConfig) -> None:
