@@ -6,8 +6,9 @@ window fails is rejected.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,7 @@ def _batches(encoded: Encoded, engine: Engine) -> Iterator[ScoredBatch | Rejecti
 def score_ids(
     engine: Engine, ids: Sequence[Ids], review: npt.NDArray[np.integer] | None = None
 ) -> Iterator[ScoredBatch | FailedReview]:
-    """Scores M windows, shortest first.
+    """Scores M windows, shortest first; of those that are equal, one, as its result depends on no other window.
 
     Args:
         review: [M], which review each window belongs to; None: each is a review.
@@ -88,7 +89,8 @@ def score_ids(
     Raises:
         EngineError: every window of a batch fails, and they are of more than one review; or there is too little memory.
     """
-    order = np.argsort([len(x) for x in ids], kind="stable")
+    equal = _equal(ids)
+    order = np.array(sorted(equal, key=lambda row: len(ids[row])), np.intp)
     # The batch that is not full costs as much as one that is, and so it is the first, of the shortest reviews.
     ends = range(len(order) % engine.batch_size or engine.batch_size, len(order) + 1, engine.batch_size)
     for end in ends:
@@ -105,6 +107,35 @@ def score_ids(
                         fix="check the model with `batch-scorer inspect MODEL`",
                     )
             yield outcome
+            yield from _again(outcome, equal, engine.batch_size)
+
+
+def _equal(ids: Sequence[Ids]) -> dict[int, list[int]]:
+    """The first window of each kind -> the others that have the same ids."""
+    first: dict[bytes, int] = {}
+    equal: dict[int, list[int]] = {}
+    for row, window in enumerate(ids):
+        found = first.setdefault(window.tobytes(), row)
+        if found == row:
+            equal[row] = []
+        else:
+            equal[found].append(row)
+    return equal
+
+
+def _again(
+    outcome: ScoredBatch | FailedReview, equal: Mapping[int, Sequence[int]], batch_size: int
+) -> Iterator[ScoredBatch | FailedReview]:
+    """What holds for the windows that are equal to those of an outcome, in batches of the usual size."""
+    if isinstance(outcome, FailedReview):
+        yield from (dataclasses.replace(outcome, row=row) for row in equal[outcome.row])
+        return
+    copies = [(row, column) for column, first in enumerate(outcome.rows.tolist()) for row in equal[first]]
+    for start in range(0, len(copies), batch_size):
+        rows, columns = np.array(copies[start : start + batch_size], np.intp).T
+        scores = outcome.scores
+        scores = Scores(scores.logit[columns], scores.attention[:, columns], scores.contribution[:, columns])
+        yield ScoredBatch(rows, scores)
 
 
 def _score_batch(

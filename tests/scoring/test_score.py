@@ -95,6 +95,22 @@ def test_reviews_that_fail_come_back_alone_and_all_others_are_scored(
     assert all(len(batch) <= batch_size for batch in engine.batches)
 
 
+@given(
+    marks=st.lists(st.integers(0, 5), max_size=25),
+    batch_size=st.integers(1, 4),
+    bad=st.sets(st.integers(0, 5), max_size=1),
+)
+def test_equal_reviews_are_scored_once_and_all_get_the_result(marks: list[int], batch_size: int, bad: set[int]) -> None:
+    engine = Fake(batch_size, raises_on=frozenset(bad))
+    ids = [np.array([1, mark, *[2] * mark], np.int32) for mark in marks]
+
+    if batch_size == 1 or not bad & set(marks):
+        scored, failed = found(engine, ids)
+        assert {row: float(mark) for row, mark in enumerate(marks) if mark not in bad} == scored
+        assert {row for row, mark in enumerate(marks) if mark in bad} == failed.keys()
+        assert sorted(set(marks)) == sorted(mark for batch in engine.batches for mark in batch)
+
+
 @pytest.mark.parametrize("bad", [{0}, {7}, {3, 4}, {0, 2, 4, 6}, {1, 2, 3, 4, 5, 6, 7}])
 def test_batch_with_bad_reviews_is_halved_until_these_are_alone(
     bad: set[int], caplog: pytest.LogCaptureFixture

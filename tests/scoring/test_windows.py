@@ -192,9 +192,14 @@ def test_window_that_fails_loses_its_own_review_and_once(tiny_2: Artifact, engin
     assert rows(pieces([*texts[:2], *texts[3:]], Scorer(tiny_2, engine)), tiny_2) == rows([explained], tiny_2)
 
 
+def varied(words: int) -> str:
+    """A text whose windows differ, so that each is scored."""
+    return " ".join(np.random.default_rng(5).choice(["good", "bad", "film"], words).tolist())
+
+
 def test_review_that_fills_a_batch_and_fails_throughout_does_not_stop_the_job(tmp_path: Path) -> None:
     model = artifact.load(str(save_tiny(tmp_path / "model", max_windows=64)))
-    scorer, long = Scorer(model, load_engine(model)), "good bad " * 700
+    scorer, long = Scorer(model, load_engine(model)), varied(1400)
     failing = Failing(scorer.engine, frozenset(windows(model, long)))
     assert len(windows(model, long)) > failing.batch_size
     (explained,) = pieces(["good", long, "bad"], Scorer(model, failing))
@@ -208,7 +213,7 @@ def test_review_that_fills_a_batch_and_fails_throughout_does_not_stop_the_job(tm
 
 def test_text_of_a_megabyte_is_a_beat_a_batch_and_its_windows_are_bounded(tmp_path: Path) -> None:
     model = artifact.load(str(save_tiny(tmp_path / "model", max_windows=64)))
-    text = "good bad film " * 71_000
+    text = varied(213_000)
     assert 990_000 < len(text) <= 1_000_000
     engine = Failing(load_engine(model))
     found = pieces(["good", text, "bad"], Scorer(model, engine), clock=Clock(lambda: engine.happened.append("beat")))
