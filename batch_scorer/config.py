@@ -16,6 +16,7 @@ COMMAND_CHARACTERS = 400  # of a command that is shown to be repeated
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 QUIET, USUAL, VERBOSE = "quiet", "usual", "verbose"
 LOG_FORMATS = TEXT, JSON = ("text", "json")
+AFTER_BY = FILE, RECORD = ("file", "record")
 PROGRAM = "batch-scorer"
 LARGEST_COUNT, LARGEST_TOTAL = 2**31 - 1, 2**53 - 1  # in memory (Arrow's 32-bit offsets), and of records in all
 
@@ -43,8 +44,8 @@ class InputConfig:
         escape: before a character of CSV files that stands for itself; None if there is no such character.
         columns: the names of all columns of CSV files that have no header; none if they have one.
         limit: score only the first so many records.
-        after: earlier runs, or folders of them; files that they have read to the end and that have not changed since
-            are passed over.
+        after: earlier runs, or folders of them, whose files are passed over: those read to the end, unchanged since.
+        after_by: `RECORD` passes over the records of changed files too that have been read with the same id and text.
         max_text_bytes: the largest text that is scored, in UTF-8; larger ones are rejected.
         null_values: texts that stand for none, `n/a` for instance; blanks around a text do not count.
         sheet: of Excel workbooks; None is the first.
@@ -65,6 +66,7 @@ class InputConfig:
     null_values: tuple[str, ...] = ()
     sheet: str | None = None
     after: tuple[str, ...] = ()
+    after_by: str = FILE
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,10 @@ class ScoringConfig:
         model: directory of the artefact; None is the shipped one, wherever the worker has it installed.
         top_k: words in each list, 0 for none.
         precision: of the network's products, one of `PRECISIONS`.
-        sentences: whether every sentence is listed.
-        spans: phrases in a list, 0 for no such list.
+        sentences, spans: whether every sentence is listed; phrases in a list, 0 for no such list.
         target_accuracy: which share of the labels of decided reviews is to be right; None decides nothing.
         unusual: whether rows say what is unusual about their text.
+        text_hash: whether rows have the hash of their text; None: where records are passed over by it.
     """
 
     model: str | None = None
@@ -88,6 +90,7 @@ class ScoringConfig:
     spans: int = 0
     target_accuracy: float | None = None
     unusual: bool = False
+    text_hash: bool | None = None
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
@@ -97,6 +100,7 @@ class ScoringConfig:
             "top_spans spans_rest": self.spans > 0,
             "decided": self.target_accuracy is not None,
             "unusual": self.unusual,
+            "text_hash": bool(self.text_hash),
         }
         return tuple(name for names, is_so in asked.items() if is_so for name in names.split())
 
@@ -200,7 +204,9 @@ class ScoreConfig:
         for name, value in options.items():
             section, field = _PLACES[name] if name in _PLACES else _unknown(name)
             sections.setdefault(section, {})[field] = tuple(value) if name == "inputs" else value
-        return replace(self, **{name: replace(getattr(self, name), **some) for name, some in sections.items()})
+        config = replace(self, **{name: replace(getattr(self, name), **some) for name, some in sections.items()})
+        by_hash = config.input.after_by == RECORD and config.scoring.text_hash is None
+        return replace(config, scoring=replace(config.scoring, text_hash=True)) if by_hash else config
 
     def again(self, *more: str) -> str | None:
         """The command that was given, with --resume and `more` options; None if it is too long to be read."""
@@ -235,13 +241,7 @@ def _unknown(name: str) -> tuple[str, str]:
     raise TypeError(f"there is no option {name!r}; the options are {', '.join(sorted(_PLACES))}")
 
 
-_SECTIONS = {
-    "input": InputConfig,
-    "output": OutputConfig,
-    "scoring": ScoringConfig,
-    "job": JobConfig,
-    "messages": MessageConfig,
-}
+_SECTIONS = dict(input=InputConfig, output=OutputConfig, scoring=ScoringConfig, job=JobConfig, messages=MessageConfig)
 _PLACES = {field.name: (section, field.name) for section, kind in _SECTIONS.items() for field in fields(kind)}
 # Three names would say too little, or clash, outside of their section.
 _RENAMED = {"inputs": ("input", "paths"), "input_format": ("input", "format"), "output": ("output", "directory")}

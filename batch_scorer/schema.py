@@ -13,7 +13,7 @@ import pyarrow as pa
 
 _surrogates = re.compile("[\ud800-\udfff]")
 
-SCHEMA_VERSIONS = (1, 2, 3, 4)  # of the tables
+SCHEMA_VERSIONS = (1, 2, 3, 4, 5)  # of the tables
 # Of the model artefact: 2 where the first one's readers would score wrongly (windows, aliases, another pattern, a
 # calibration by review), 1 otherwise.
 FORMAT_VERSIONS = (1, 2)
@@ -74,6 +74,7 @@ _OPTIONAL = {
     "spans_rest": (pa.field("spans_rest", pa.float32(), nullable=False), 3),
     "decided": (pa.field("decided", pa.bool_(), nullable=False), 4),
     "unusual": (pa.field("unusual", pa.string(), nullable=False), 4),
+    "text_hash": (pa.field("text_hash", pa.uint64(), nullable=False), 5),
 }
 OPTIONAL_COLUMNS = tuple(_OPTIONAL)
 
@@ -137,6 +138,7 @@ DESCRIPTIONS = {
     "spans_rest": "the sum of the contributions of everything not in top_spans",
     "decided": "whether max(probability, 1 - probability) reaches the threshold of certainty in the manifest",
     "unusual": "why the text is unlike those of training: short, long, unknown words, other script; or empty",
+    "text_hash": "the first 64 bits of the SHA-256 of the text in UTF-8, as an unsigned number",
     "stage": "where it was rejected: read, decode, encode or score",
     "code": "why, as a stable word: see codes",
     "message": "why, in words",

@@ -22,10 +22,12 @@ def runs_view(runs: Sequence[Run]) -> str:
 
 
 def _caveats(run: Run, runs: Sequence[Run]) -> dict[str, object]:
-    """More columns of a run, where any of `runs` was scored with --target-accuracy or --unusual."""
+    """More columns of a run, where any of `runs` was scored with options that add counts."""
     unusual: dict[str, object] = {}
+    if any("passed_over" in run.manifest["counts"] for run in runs):
+        unusual = {"passed_over": run.manifest["counts"].get("passed_over")}
     if any("unusual" in run.manifest for run in runs):
-        unusual = {"unusual": run.manifest.get("unusual", {}).get("reviews")}
+        unusual |= {"unusual": run.manifest.get("unusual", {}).get("reviews")}
     if not any("certainty" in run.manifest for run in runs):
         return unusual
     certainty = run.manifest.get("certainty", {})

@@ -30,7 +30,14 @@ _STORE_SETUP = {
     "s3": "install httpfs; load httpfs; create secret (type s3, provider credential_chain);  -- or key_id, secret",
     "gs": "install httpfs; load httpfs; create secret (type gcs, key_id 'ID', secret 'SECRET');  -- an HMAC key",
 }
-_DUCKDB_TYPES = {"string": "varchar", "int64": "bigint", "int32": "integer", "float": "float", "bool": "boolean"}
+_DUCKDB_TYPES = {
+    "string": "varchar",
+    "int64": "bigint",
+    "int32": "integer",
+    "float": "float",
+    "uint64": "ubigint",
+    "bool": "boolean",
+}
 _WORD_FIELDS = {
     **{"token": "varchar", "position": "integer", "char_start": "integer", "char_end": "integer"},
     **{"attention": "float", "contribution": "float"},

@@ -41,11 +41,13 @@ class JobOptions(TypedDict, total=False):
     null_values: Sequence[str]
     sheet: str
     after: Path | Sequence[Path]
+    after_by: str
     resume: bool
     overwrite: bool
     top_k: int
     sentences: bool
     spans: int
+    text_hash: bool
     no_excerpt: bool
     run_id: str
     precision: str

@@ -22,6 +22,7 @@ from batch_scorer.cli.inputs import reading_options
 from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.cli.review import review
 from batch_scorer.config import (
+    AFTER_BY,
     LARGEST_TOTAL,
     LOG_FORMATS,
     PRECISIONS,
@@ -79,6 +80,8 @@ def main() -> None:
 @reading_options(_INPUT)
 @option(_INPUT, "--after", multiple=True, metavar="OUT", shell_complete=completion.directories,
         help="Pass over files that an earlier run, or the runs in a folder, have read; may be repeated.")  # fmt: skip
+@option(_INPUT, "--after-by", type=click.Choice(AFTER_BY), default=InputConfig.after_by,
+        help="record: of other files, pass over the records read before with the same id and text.")  # fmt: skip
 @option(_OUTPUT, "--resume", is_flag=True, help="Continue an unfinished run in --output; start it if there is none.")
 @option(_OUTPUT, "--overwrite", is_flag=True, help="Delete an earlier run in --output first.")
 @option(
@@ -92,6 +95,8 @@ def main() -> None:
 @option(_OUTPUT, "--sentences", is_flag=True, help="List every sentence, with what it adds to the score.")
 @option(_OUTPUT, "--spans", type=Count(0), default=ScoringConfig.spans, metavar="N",
         help="Phrases to list per review; 0 for no such list.")  # fmt: skip
+@option(_OUTPUT, "--text-hash/--no-text-hash", default=None,
+        help="Add a column with a hash of the text.  [default: with --after-by record]")  # fmt: skip
 @option(_OUTPUT, "--no-excerpt", is_flag=True, help="Keep the text of rejected records out of DIR/errors.")
 @option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @option(_MODEL, "--model", metavar="DIR", shell_complete=completion.directories,

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from batch_scorer.config import (
+    AFTER_BY,
     LARGEST_COUNT,
     LARGEST_TOTAL,
     LOG_FORMATS,
     PRECISIONS,
+    RECORD,
     InputConfig,
     Kept,
     ScoreConfig,
@@ -87,6 +89,7 @@ def check_options(config: ScoreConfig) -> None:
                 "a run cannot come after itself", where=f"--after {place}", got=f"--output {config.output.directory}",
                 fix="give the outputs of earlier runs, or a folder that holds them",
             )  # fmt: skip
+    _check_by_record(config)
     _check_choice("precision", config.scoring.precision, PRECISIONS)
     _check_choice("log-format", config.messages.log_format, LOG_FORMATS)
     _check_range("top-k", config.scoring.top_k, 0, LARGEST_COUNT)
@@ -100,6 +103,18 @@ def check_options(config: ScoreConfig) -> None:
     _check_log(config)
     if config.output.resume and config.output.overwrite:
         raise OptionError("--resume and --overwrite cannot be combined", fix="give one of them")
+
+
+def _check_by_record(config: ScoreConfig) -> None:
+    reads = config.input
+    _check_choice("after-by", reads.after_by, AFTER_BY)
+    for is_missing, what, fix in (
+        (not reads.after, "--after", "name earlier runs, or the folder that they will be in"),
+        (reads.id_column is None, "--id-column", "name the column with the ids, which are to stay the same"),
+        (config.scoring.text_hash is False, "the hash of each text", "leave --no-text-hash out, or go by file"),
+    ):
+        if is_missing and reads.after_by == RECORD:
+            raise OptionError(f"--after-by record needs {what}", fix=fix)
 
 
 def _check_log(config: ScoreConfig) -> None:

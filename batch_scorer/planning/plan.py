@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,9 @@ class Plan:
         target_accuracy, certainty: the wanted accuracy of decided reviews, and the least confidence of these that
             follows from it and the model; None where nothing is decided.
         unusual: whether rows say what is unusual about their text.
+        text_hash: whether rows have the hash of their text.
+        after_by: whether only files are passed over, or records too: one of `config.AFTER_BY`.
+        earlier_records: as `ReadBefore.records`, where there is anything to read.
     """
 
     run_id: str
@@ -71,6 +74,9 @@ class Plan:
     target_accuracy: float | None = None
     certainty: float | None = None
     unusual: bool = False
+    text_hash: bool = False
+    after_by: str = InputConfig.after_by
+    earlier_records: Mapping[str, Any] | None = None
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
@@ -80,6 +86,7 @@ class Plan:
             spans=self.segments.spans,
             target_accuracy=self.target_accuracy,
             unusual=self.unusual,
+            text_hash=self.text_hash,
         )
         return asked.asked_columns
 
@@ -121,6 +128,9 @@ class Plan:
         yield "target_accuracy", self.target_accuracy, None
         yield "certainty", self.certainty, None
         yield "unusual", self.unusual, False
+        yield "text_hash", self.text_hash, False
+        yield "after_by", self.after_by, InputConfig.after_by
+        yield "earlier_records", self.earlier_records, None
 
 
 def _added(fields: Fields) -> Iterator[tuple[str, Any, Any]]:
@@ -185,6 +195,9 @@ def make_plan(
         target_accuracy=config.scoring.target_accuracy,
         certainty=certainty,
         unusual=config.scoring.unusual,
+        text_hash=bool(config.scoring.text_hash),
+        after_by=config.input.after_by,
+        earlier_records=before.records if len(shards) else None,
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from batch_scorer.planning.places import Places
 from batch_scorer.storage import StoredFile
@@ -19,6 +20,8 @@ class ReadBefore:
         stamps: path -> size in bytes and modification time of each file, when the newest run that read it was planned;
             a file may be given by another path now, which leads to the same place.
         notices: what the user should know.
+        records: with --after-by record, how many `rows` these runs have for records, and a `fingerprint` of them;
+            None: no record is passed over by itself.
 
     Example:
         >>> before = ReadBefore(stamps={"a.csv": (120, 1_790_000_000.5)})
@@ -29,6 +32,7 @@ class ReadBefore:
     runs: tuple[dict[str, str], ...] = ()
     stamps: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    records: Mapping[str, Any] | None = None
 
     def has(self, file: StoredFile) -> bool:
         """Whether `file` was read to the end and has not changed since."""

@@ -48,6 +48,7 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
 
     def _load(self) -> Any:
         from batch_scorer.models.engine import load_engine
+        from batch_scorer.runs.record_index import RecordIndex
         from batch_scorer.scoring.caveats import Caveats
         from batch_scorer.scoring.chunk import Scorer
 
@@ -62,7 +63,8 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
             )
         self._pulse()
         caveats = Caveats.of(model, self._plan.target_accuracy, self._plan.unusual)
-        return Scorer(model, load_engine(model, self._plan.precision), caveats)
+        earlier = RecordIndex.open(self._plan, self._config.output.directory, self._pulse)
+        return Scorer(model, load_engine(model, self._plan.precision), caveats, earlier)
 
     def process(self, shard: Shard) -> Iterator[Summary]:
         with self._pulse.doing(shard.index), storage.beating(self._pulse):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batch_scorer import storage
@@ -49,6 +49,7 @@ class PlannedJob:
         processes: how many local ones will score; None where a runner has its own.
         seconds: what loading the model and planning took.
         import_s: how much of that was Beam's import.
+        earlier: the runs that it comes after.
     """
 
     model: Artifact
@@ -58,6 +59,7 @@ class PlannedJob:
     processes: int | None
     seconds: float
     import_s: float
+    earlier: Earlier = field(default_factory=Earlier)
 
 
 def plan_sentence(plan: Plan, model: Artifact) -> str:
@@ -98,7 +100,7 @@ def plan_job(config: ScoreConfig, on_event: OnEvent = ignore) -> PlannedJob:
 
     end = time.monotonic()
     processes = local.process_count(plan, config.job.workers) if local.is_local(beam_options) else None
-    return PlannedJob(model, plan, shards, beam_options, processes, end - start, end - importing)
+    return PlannedJob(model, plan, shards, beam_options, processes, end - start, end - importing, earlier)
 
 
 def _beam_options(config: ScoreConfig) -> PipelineOptions:
@@ -150,6 +152,8 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         plan, shards = directory.prepare(config.output, job.plan, job.shards)
         on_event(Event("step", "writing the plan"))
         directory.write(plan, shards, config.output)
+        if plan.earlier_records is not None:
+            _index(job.earlier, plan, config, on_event)
 
         def on_shard(index: int) -> None:
             on_event(shard_event(plan, output, index))
@@ -181,6 +185,23 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     for event in finished_events(result):
         on_event(event)
     return result
+
+
+def _index(earlier: Earlier, plan: Plan, config: ScoreConfig, on_event: OnEvent) -> None:
+    """Writes the file by which the workers know the records of earlier runs."""
+    from batch_scorer.runs.indexing import write_index
+
+    assert plan.earlier_records is not None
+    on_event(Event("step", f"looking up {counted(plan.earlier_records['rows'], 'record')} of earlier runs"))
+    try:
+        write_index(earlier.runs, plan.earlier_records, config.output.directory)
+    except OSError as error:
+        raise JobError(
+            "the list of the records of earlier runs cannot be written",
+            where=config.output.directory,
+            got=str(error),
+            fix=f"free disk space, then {config.how_to_resume()}",
+        ) from error
 
 
 def _run_pipeline(plan: Plan, config: ScoreConfig, beam_options: PipelineOptions, on_event: OnEvent) -> bool:

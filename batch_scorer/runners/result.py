@@ -82,10 +82,12 @@ class JobResult:
         rate = f" ({per_second(self.reviews_per_s)})" if counts["scored"] > before else ""
         # Those of older versions were not counted.
         empty = f" ({counts['empty']:,} without words)" if counts.get("empty") else ""
+        passed = counts.get("passed_over", 0)
+        known = f", {counted(passed, 'record')} passed over" if passed else ""
         took = f"{self.seconds:,.1f} s" if self.seconds < 600 else duration(self.seconds)
         return (
             f"{counted(counts['scored'], 'review')} scored{earlier} in {took}{rate}, "
-            f"{counts['rejected']:,} rejected{empty}, {counts['unreadable']:,} unreadable"
+            f"{counts['rejected']:,} rejected{empty}, {counts['unreadable']:,} unreadable{known}"
         )
 
 

@@ -226,7 +226,10 @@ def is_complete(output: str) -> bool:
 
 
 def finish(output: str) -> None:
-    """Removes the folder that parts were built in, and from a finished run what workers that died have left."""
+    """Removes the folder that parts were built in, and from a finished run what only its workers needed or left."""
+    with contextlib.suppress(StoreError, UnavailableError):
+        if storage.exists(layout.manifest_path(output)):
+            _delete(output, layout.EARLIER, OURS[layout.EARLIER])
     if not storage.is_remote(output):
         shutil.rmtree(storage.join(output, layout.STAGING), ignore_errors=True)
         if is_complete(output):  # else workers elsewhere may still be writing

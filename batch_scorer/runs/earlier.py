@@ -1,4 +1,4 @@
-"""The runs of `--after`: which files they have read to the end, so that another run can pass over them.
+"""The runs of `--after`: which files and records they have read, so that another run can pass over them.
 
 Each is the directory of a run, or a folder of runs, one for each night. Where two have read a file, the
 newer one counts.
@@ -7,14 +7,15 @@ newer one counts.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from batch_scorer import storage
-from batch_scorer.config import FLOAT32, ScoreConfig
+from batch_scorer.config import FLOAT32, RECORD, ScoreConfig
 from batch_scorer.errors import OutputError, RefusedError
 from batch_scorer.planning.places import is_inside
 from batch_scorer.planning.plan import Plan
@@ -25,7 +26,7 @@ from batch_scorer.runs.repaired import unreadable_sources
 from batch_scorer.schema import printable
 
 # Settings of a plan that change no row of a file that was read to the end.
-_FREE: dict[str, Any] = dict.fromkeys(("limit", "shard_rows", "excerpts", "after"))
+_FREE: dict[str, Any] = dict.fromkeys(("limit", "shard_rows", "excerpts", "after", "after_by", "earlier_records"))
 
 _RUNNING = "is still running"
 
@@ -43,7 +44,7 @@ class Earlier:
 
         Raises:
             RefusedError: one that is named itself is missing, not finished, no success, or limited to some records; or
-                one in a folder is still running; or one is damaged.
+                one in a folder is still running; or one is damaged, or has no hashes of texts where these are needed.
         """
         runs: dict[str, Run] = {}
         notices: list[str] = []
@@ -73,7 +74,8 @@ class Earlier:
                 raise finished.damaged(
                     run.output, got, "leave it out: what it has read is then scored again"
                 ) from error
-        return Earlier(tuple(in_order), ReadBefore(names, stamps, tuple(notices)))
+        records = _records(in_order) if config.input.after_by == RECORD else None
+        return Earlier(tuple(in_order), ReadBefore(names, stamps, tuple(notices), records))
 
     def check(self, plan: Plan) -> None:
         """Refuses to go on from runs whose rows are not like those of `plan`: one table could not hold both.
@@ -91,6 +93,30 @@ class Earlier:
                     got="; ".join(changes),
                     fix="give the model and options of that run, or leave --after out to score all files again",
                 )
+
+
+def _records(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """`ReadBefore.records` of some runs.
+
+    Raises:
+        RefusedError: one has no hashes of its texts.
+    """
+    rows, digest = 0, hashlib.sha256()
+    for run in runs:
+        if "text_hash" not in run.columns:
+            raise RefusedError(
+                "an earlier run has no hashes of its texts",
+                where=f"--after {run.output}",
+                expected="a run with --text-hash or --after-by record",
+                got="no column text_hash in its predictions",
+                fix="go by file, without --after-by; or score once more with --text-hash, into another folder of runs, "
+                "and go on from there",
+            )
+        digest.update(b"a run\n")
+        for part in run.manifest["parts"]:  # its hash is of all that is in it, the run_id included
+            rows += part["rows"]
+            digest.update(f"{part['path']} {part['sha256']}\n".encode())
+    return {"rows": rows, "fingerprint": digest.hexdigest()} if rows else None
 
 
 def _settings(plan: Mapping[str, Any]) -> dict[str, Any]:

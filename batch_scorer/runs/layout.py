@@ -6,6 +6,7 @@ OUT/errors/part-00000.parquet ...                 one row per record that was no
 OUT/shards/00000.json ...                         a marker for each finished shard
 OUT/manifest.json  OUT/_SUCCESS                   what was done; `_SUCCESS` is written last
 OUT/.staging/                                     parts that are being written, in a local output only
+OUT/earlier/records-*.u64                         records to pass over, while a run is going on; `record_index` reads it
 OUT/report.html                                   what `report` writes there
 """
 
@@ -21,7 +22,7 @@ from batch_scorer import storage
 
 PLAN, MANIFEST, SUCCESS, REPORT = "plan.json", "manifest.json", "_SUCCESS", "report.html"
 PREDICTIONS, ERRORS = "predictions", "errors"
-PIECES, MARKERS = "plan", "shards"
+PIECES, MARKERS, EARLIER = "plan", "shards", "earlier"
 STAGING = ".staging"  # inside the output: on the same file system, so that a finished part can be renamed
 
 # Everything that a run writes except its plan, folder by folder. `_SUCCESS` comes first: a directory that is being
@@ -32,6 +33,7 @@ OURS = {
     PREDICTIONS: r"part-\d{5,}\.parquet",
     ERRORS: r"part-\d{5,}\.parquet",
     PIECES: r"\d{5,}\.jsonl",
+    EARLIER: r"records-[0-9a-f]{12}\.u64",
 }
 
 
@@ -62,6 +64,11 @@ def success_path(output: str) -> str:
 def piece_name(number: int) -> str:
     """The name of a piece of the plan, relative to the output."""
     return f"{PIECES}/{number:05d}.jsonl"
+
+
+def index_name(fingerprint: str) -> str:
+    """The name of the index of the records of earlier runs, relative to the output; `fingerprint` says of which."""
+    return f"{EARLIER}/records-{fingerprint[:12]}.u64"
 
 
 def part_name(kind: str, shard: int) -> str:

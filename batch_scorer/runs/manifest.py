@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
-from batch_scorer.config import ScoreConfig
+from batch_scorer.config import RECORD, ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.escape import counted
 from batch_scorer.models import profile
@@ -65,6 +65,12 @@ def _nothing_scored(counts: Mapping[str, int], is_success: bool, passed_over: in
     if not counts["read"]:
         return ["nothing was scored: the inputs have no records"]
     return [_all_empty(counts)] if counts["empty"] else []
+
+
+def _passed_records(count: int) -> list[str]:
+    """A notice of the records that were not read again, where there are any."""
+    were = f"passed over {counted(count, 'record')} that earlier runs have read, with the same id and text"
+    return [were] if count else []
 
 
 def error_rate(counts: Mapping[str, int]) -> float:
@@ -137,7 +143,10 @@ def commit(
     if not summary.counts.scored:
         parts = [_part_without_rows(plan, artifact, config.output.directory), *parts]
     storage.delete(layout.strays(config.output.directory, {part.path for part in parts}, plan.shard_count))
-    counts, passed = dataclasses.asdict(summary.counts), passed_over(plan)
+    counts, passed, by_record = summary.counts.to_json(), passed_over(plan), plan.after_by == RECORD
+    if by_record:
+        counts["passed_over"] = summary.counts.passed_over
+        passed["records"] = summary.counts.passed_over
     job, optional = config.job, optional_columns(plan, artifact)
     not_a_success = verdict(counts, job.max_error_rate, job.allow_unreadable, job.allow_empty)
     manifest = {
@@ -163,10 +172,12 @@ def commit(
         "parts": [dataclasses.asdict(part) for part in sorted(parts, key=lambda part: layout.order_of(part.path))],
         "inputs": list(plan.inputs),
         **({"after": list(plan.after), "passed_over": passed} if plan.after else {}),
+        **({"after_by": plan.after_by} if by_record else {}),
         "notices": [
             *plan.notices,
+            *_passed_records(summary.counts.passed_over),
             *_repeated_ids(parts, plan, config.output.directory),
-            *_nothing_scored(counts, not_a_success is None, passed["files"]),
+            *_nothing_scored(counts, not_a_success is None, passed["files"] + summary.counts.passed_over),
         ],
         "warnings": profile.warnings(summary.profile, artifact.training_profile),
         "not_a_success": not_a_success,

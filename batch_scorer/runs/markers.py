@@ -34,7 +34,8 @@ STAGES = ("read", "encode", "score", "explain", "write")
 class Counts:
     """``read = scored + rejected``; a damaged file or range only counts in `unreadable`.
 
-    Of `rejected`, `empty` had nothing to score: the text is blank, null or without words.
+    Of `rejected`, `empty` had nothing to score: the text is blank, null or without words. `passed_over` are the records
+    that were not read again, since an earlier run had read them (`--after-by record`): they are not in `read`.
     """
 
     read: int = 0
@@ -42,6 +43,12 @@ class Counts:
     rejected: int = 0
     unreadable: int = 0
     empty: int = 0
+    passed_over: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """The counts by name; without `passed_over` where that is 0, as earlier versions had them."""
+        counts = dataclasses.asdict(self)
+        return counts if self.passed_over else {name: n for name, n in counts.items() if name != "passed_over"}
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -50,6 +57,7 @@ class Counts:
             self.rejected + other.rejected,
             self.unreadable + other.unreadable,
             self.empty + other.empty,
+            self.passed_over + other.passed_over,
         )
 
 
@@ -111,7 +119,7 @@ def write_marker(summary: Summary, index: int, plan: Plan, output: str) -> None:
         "shard": index,
         "plan_hash": plan.plan_hash,
         "run_id": plan.run_id,
-        "counts": dataclasses.asdict(summary.counts),
+        "counts": summary.counts.to_json(),
         "parts": [dataclasses.asdict(part) for part in summary.parts],
         "profile": summary.profile.to_json(),
         "timings": {stage: round(seconds, 4) for stage, seconds in summary.timings.items()},

@@ -39,7 +39,10 @@ _OTHER_SHARDS = (
     "planned the run"
 )
 # What follows from the inputs and the options.
-_DERIVED = ("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces", "certainty")
+_DERIVED = (
+    *("run_id", "plan_hash", "inputs", "shards", "reviews", "estimated", "notices", "pieces", "certainty"),
+    "earlier_records",
+)
 # How a change begins that repairing an input may make: in its size or date, or in the types that its columns have.
 _OF_INPUTS = ("input ", "types of --keep ")
 

@@ -11,7 +11,7 @@ _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _SHARE_OR_NULL: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _SECONDS: Json = {**NUMBER, "minimum": 0}
 _COUNTS: Json = object_of(
-    {name: COUNT for name in ("read", "scored", "rejected", "unreadable", "empty")},
+    {name: COUNT for name in ("read", "scored", "rejected", "unreadable", "empty", "passed_over")},
     required=["read", "scored", "rejected", "unreadable"],
 )
 _INPUTS = list_of(object_of({"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT}))

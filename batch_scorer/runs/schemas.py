@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scorer.config import PRECISIONS
+from batch_scorer.config import PRECISIONS, RECORD
 from batch_scorer.models.json_schema import COUNT, NUMBER, SHA256, TEXT, Json, list_of, object_of
 from batch_scorer.models.manifest_schema import ARTIFACTS, PROFILE, VERSIONS
 from batch_scorer.models.tokenizer_schema import LONG, READS, RULES
@@ -32,6 +32,10 @@ from batch_scorer.schema import (
 )
 
 _FILES = object_of({"files": COUNT, "bytes": COUNT})
+_PASSED = object_of(
+    {"files": COUNT, "bytes": COUNT, "records": {**COUNT, "description": "of other files, with --after-by record"}},
+    required=["files", "bytes"],
+)
 _INPUT: Json = {"input": TEXT, "formats": {"type": "object"}, "files": COUNT, "bytes": COUNT, "fingerprint": SHA256}
 # What the manifests of older versions do not have. Their models read the last words, and words by the first pattern.
 _SINCE: Json = {
@@ -44,9 +48,10 @@ _SINCE: Json = {
         "description": "with --after: earlier runs, oldest first, whose files were passed over",
     },
     "passed_over": {
-        **_FILES,
+        **_PASSED,
         "description": "with --after: files that were not opened, since earlier runs had read them",
     },
+    "after_by": {"const": RECORD, "description": "records were passed over too; absent where only files were"},
     "tokenizer": object_of({**READS, **RULES}, required=list(READS)),
     **CAVEATS,
     "workers": {
@@ -70,6 +75,7 @@ _ALWAYS: Json = {
         {
             **{name: COUNT for name in ("read", "scored", "rejected", "unreadable")},
             "empty": {**COUNT, "description": "of the rejected: with a text that is blank, null or without words"},
+            "passed_over": {**COUNT, "description": "with --after-by record: those of earlier runs; not in read"},
         },
         required=["read", "scored", "rejected", "unreadable"],
     ),
@@ -103,6 +109,7 @@ _ONLY = {
     **dict.fromkeys(Segments(spans=1).columns, "with --spans"),
     "decided": "with --target-accuracy",
     "unusual": "with --unusual",
+    "text_hash": "with --text-hash or --after-by record",
 }
 
 
@@ -120,7 +127,7 @@ def table(schema: pa.Schema, title: str) -> Json:
 
 _BIGQUERY_TYPES = {
     **{"string": "STRING", "int64": "INTEGER", "int32": "INTEGER"},
-    **{"float": "FLOAT", "bool": "BOOLEAN"},
+    **{"float": "FLOAT", "bool": "BOOLEAN", "uint64": "INTEGER"},
 }
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.protocol import Engine
+from batch_scorer.runs.record_index import RecordIndex
 from batch_scorer.schema import WORDS_ONLY, Segments
 from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import encode
@@ -25,11 +26,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model, ready to score, and what to say of each review beside its score."""
+    """A model, ready to score; what to say of each review beside its score; and the records to pass over, if any."""
 
     artifact: Artifact
     engine: Engine
     caveats: Caveats = NO_CAVEATS
+    earlier: RecordIndex | None = None
 
 
 @dataclass

@@ -14,6 +14,7 @@ from batch_scorer.planning.plan import Plan
 from batch_scorer.runs.manifest import optional_columns
 from batch_scorer.runs.markers import STAGES, Counts, Summary, this_worker, write_marker
 from batch_scorer.scoring.chunk import Clock, Scorer, score_chunk
+from batch_scorer.scoring.new_records import NewRecords
 from batch_scorer.scoring.read import read
 from batch_scorer.scoring.write import ShardWriter, predictions
 from batch_scorer.storage import Beat
@@ -33,7 +34,8 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
     clock, profile, caveats = Clock(beat), EMPTY, Counter[str]()
     scored = rejected = empty = unreadable = 0
     with ShardWriter(output, shard.index, plan, optional_columns(plan, scorer.artifact)) as writer:
-        chunks = clock.each("read", read(shard, plan.fields, beat))
+        new = NewRecords(plan.text_hash, scorer.earlier)
+        chunks = clock.each("read", new.of(read(shard, plan.fields, beat)))
         pieces = (score_chunk(chunk, scorer, plan.top_k, clock, plan.segments) for chunk in chunks)
         for explained in chain.from_iterable(pieces):
             with clock("write"):
@@ -50,16 +52,17 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
                         scripts=encoded.scripts,
                         n_ids=encoded.n_ids,
                     )
-                writer.add_rejections(explained.rejected)
-            damage = sum(r.offset is None for r in explained.rejected)
+                rejections = new.rejections(explained.rejected)
+                writer.add_rejections(rejections)
+            damage = sum(r.offset is None for r in rejections)
             scored += len(explained)
-            rejected += len(explained.rejected) - damage
-            empty += sum(r.is_empty for r in explained.rejected)
+            rejected += len(rejections) - damage
+            empty += sum(r.is_empty for r in rejections)
             unreadable += damage
         _refuse_changed(shard)
         with clock("write"):
             parts = writer.publish(beat)
-    counts = Counts(scored + rejected, scored, rejected, unreadable, empty)
+    counts = Counts(scored + rejected, scored, rejected, unreadable, empty, new.passed_over)
     timings = {stage: clock.seconds[stage] for stage in STAGES}
     summary = Summary(1, counts, parts, profile, timings, this_worker(), caveats)
     write_marker(summary, shard.index, plan, output)

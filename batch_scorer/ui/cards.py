@@ -119,6 +119,7 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
         ("scored", f"{counts['scored']:,} ({counts['scored'] / read:.1%})"),
         ("rejected", f"{counts['rejected']:,} ({counts['rejected'] / read:.1%})"),
         *([("empty", f"{counts['empty']:,} of the rejected")] if counts.get("empty") else []),
+        *([("passed over", _passed_over(manifest))] if manifest.get("passed_over") else []),
         ("unreadable", "1 file or range" if counts["unreadable"] == 1 else f"{counts['unreadable']:,} files or ranges"),
     ]
     if share is not None:
@@ -139,6 +140,13 @@ def run_card(console: Console, output: str, manifest: Mapping[str, Any], complet
         shown = ", ".join(f"{shards:,}" for shards in most[:_WORKERS_SHOWN])
         rows.append(("workers", f"{len(most):,}, with {shown}{' ...' if most[_WORKERS_SHOWN:] else ''} shards"))
     terminal.card(console, output, rows)
+
+
+def _passed_over(manifest: Mapping[str, Any]) -> str:
+    """What earlier runs had read already."""
+    passed, runs = manifest["passed_over"], counted(len(manifest["after"]), "earlier run")
+    records = f" and, of other files, {counted(passed['records'], 'record')}" if "records" in passed else ""
+    return f"{counted(passed['files'], 'file')}{records}, which {runs} had read"
 
 
 def _unknown(profile: Profile) -> float:

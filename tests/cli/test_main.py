@@ -36,6 +36,8 @@ OPTIONS = {
         "--max-error-rate",
         "--allow-unreadable",
         "--after",
+        "--after-by",
+        "--text-hash",
         "--allow-empty",
         "--run-id",
     ),

@@ -1,0 +1,66 @@
+"""The chunks of a shard -> those of its records that no earlier run has read (`--after-by record`), with hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from batch_scorer.runs.hashes import UInts, text_hashes
+from batch_scorer.runs.indexing import id_of_rejection
+from batch_scorer.runs.record_index import CODE_HASHES, RecordIndex
+from batch_scorer.schema import Rejection, printable
+from batch_scorer.scoring.read import Chunk
+
+
+class NewRecords:
+    """Which records of a shard are new, and how many are not.
+
+    Args:
+        with_hash: whether rows have the column `text_hash`.
+        index: the records of earlier runs; None: all are new.
+
+    Attributes:
+        passed_over: how many records were left out so far.
+    """
+
+    def __init__(self, with_hash: bool, index: RecordIndex | None) -> None:
+        self._with_hash, self._index = with_hash, index
+        self.passed_over = 0
+
+    def of(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """The chunks without the records that have been scored with the same text; with hashes, if asked."""
+        for chunk in chunks:
+            hashed = self._hashed(chunk) if self._with_hash or self._index else chunk
+            if hashed.texts or hashed.rejected:
+                yield hashed
+
+    def _hashed(self, chunk: Chunk) -> Chunk:
+        hashes = text_hashes(chunk.texts)
+        reviews, texts = chunk.reviews, chunk.texts
+        if self._with_hash:
+            reviews = reviews.append_column("text_hash", pa.array(hashes))
+        if self._index:
+            is_new = ~self._known(reviews["record_id"].to_pylist(), hashes)
+            if not is_new.all():
+                reviews, texts = reviews.filter(pa.array(is_new)), [*compress(texts, is_new)]
+        return Chunk(reviews, texts, chunk.rejected)
+
+    def rejections(self, rejected: Sequence[Rejection]) -> list[Rejection]:
+        """Rejections without those of records that were rejected before, for the same reason; damage stays."""
+        if self._index is None or not rejected:
+            return [*rejected]
+        records = [r for r in rejected if r.offset is not None]
+        ids = [printable(id_of_rejection(r.record_id, r.source, r.offset)) for r in records]
+        is_known = iter(self._known(ids, np.array([CODE_HASHES[r.code] for r in records], np.uint64)))
+        return [r for r in rejected if r.offset is None or not next(is_known)]
+
+    def _known(self, ids: Sequence[str], hashes: UInts) -> npt.NDArray[np.bool_]:
+        """Which of N records are not new, bool[N]; counts them."""
+        assert self._index is not None
+        is_known = self._index.has(ids, hashes)
+        self.passed_over += int(is_known.sum())
+        return is_known
