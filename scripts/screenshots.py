@@ -1,6 +1,7 @@
 """Takes screenshots of a report: python scripts/screenshots.py REPORT.html DIRECTORY.
 
-`python -m scripts.screenshots groups DIRECTORY` takes those of groups that moved, from a report that was made up.
+`python -m scripts.screenshots groups DIRECTORY` takes those of groups that moved, from a report that was made up, and
+`python -m scripts.screenshots rescored REPORT.html DIRECTORY` those of a review that was scored again.
 """
 
 from __future__ import annotations
@@ -37,8 +38,22 @@ def draw_groups(target: Path) -> None:
                 draw(watched.page, target / f"{name}-groups.png")
 
 
+def draw_rescored(report: Path, target: Path) -> None:
+    """Writes a review with every word coloured and what deleting its parts changes, as `draw_groups` does."""
+    with chromium() as browser:
+        for name, size, scheme in (("desk-light", (1280, 1150), "light"), ("phone-dark", (390, 1000), "dark")):
+            with opened(browser, report.resolve(), size, scheme) as watched:
+                watched.page.get_by_role("tab", name="Least certain").click()
+                watched.page.locator("#items button").nth(1).click()
+                watched.page.locator("#review").evaluate("e => e.scrollIntoView()")
+                draw(watched.page, target / f"{name}-rescored.png")
+
+
 def main() -> None:
     """Writes one PNG for each size, colour scheme and view."""
+    if sys.argv[1] == "rescored":
+        draw_rescored(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
     if sys.argv[1] == "groups":
         draw_groups(Path(sys.argv[2]))
         return

@@ -37,6 +37,8 @@ def _show(console: Console, question: Question, written: WrittenReport, seconds:
     console.print(Text.assemble(("report", "bold"), f"  {safe(written.path)}", (size, "dim")))
     for sentence in headlines(findings):
         console.print(Text(f"  {safe(sentence)}"))
+    if findings.rescored:
+        console.print(Text.assemble(("  rescored ", "bold"), safe(findings.rescored)))
     if any(review.text is None for review in findings.reviews):
         console.print(Text.assemble(("  texts ", "yellow"), safe(findings.texts_note)))
     if question.label_column and findings.run.reviews and findings.quality is None:

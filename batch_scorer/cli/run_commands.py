@@ -23,6 +23,10 @@ from batch_scorer.errors import OptionError
 @click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
               help="Input to take the texts from; may be repeated.")  # fmt: skip
 @click.option("--text-column", metavar="NAME", help="Kept column that holds the text.")
+@click.option("--rescore", is_flag=True, help="Score the reviews shown again: colour every word, and measure what "
+              "deleting each listed word, phrase and sentence changes.")  # fmt: skip
+@click.option("--model", metavar="DIR", shell_complete=complete.directories,
+              help="The run's model, for --rescore.  [default: the shipped one]")  # fmt: skip
 @click.option("--label-column", metavar="NAME", help="Kept column with the true label, for measuring quality.")
 @label_options(None)
 @click.option(
@@ -48,6 +52,7 @@ def report(
     \b
     Examples:
       batch-scorer report out --text-from reviews.parquet
+      batch-scorer report out --text-from reviews.parquet --rescore
       batch-scorer report out --label-column true_label --slice-column product --output quality.html
       batch-scorer report out --label-column stars --positive-value '>=4' --negative-value '<=2'
       batch-scorer report out/june --reference out/may

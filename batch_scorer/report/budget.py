@@ -22,6 +22,7 @@ REVIEWS_BYTES = 1_700_000  # without their texts
 IDS_BYTES = 450_000  # of the other reviews, whose ids alone can be searched for
 PHRASES = 5  # of a review
 _WORD_BYTES, _REVIEW_BYTES, _PAIR_BYTES, _PHRASE_BYTES = 75, 370, 10, 40  # numbers and punctuation of each
+_CHANGE_BYTES, _COLOUR_BYTES = 8, 10  # of a part that was deleted, and of a word that is coloured
 _SHORTEST = 12  # characters that remain of any string, at least
 
 _ESCAPED = bytes(range(32)) + b"\x7f\"'\\<>&"
@@ -52,7 +53,7 @@ def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tupl
     fitted = [_fitted(review, allowance) for review in reviews]
     budget, with_text = TEXTS_BYTES if texts_bytes is None else texts_bytes, set[int]()
     for i in _round_robin(reviews):
-        size = page_bytes(fitted[i].text or "")
+        size = page_bytes(fitted[i].text or "") + _COLOUR_BYTES * len(coloured(fitted[i]))
         if size <= budget:
             budget -= size
             with_text.add(i)
@@ -60,6 +61,13 @@ def fit(reviews: Sequence[Review], texts_bytes: int | None = None) -> tuple[tupl
     return tuple(
         review if i in with_text else replace(review, text=None, is_cut=False) for i, review in enumerate(fitted)
     ), lost
+
+
+def coloured(review: Review) -> list[tuple[int, int, float]]:
+    """The words of a review that was scored again which its text on the page shows."""
+    if review.measured is None or review.text is None:
+        return []
+    return [word for word in review.measured.words if word[1] <= len(review.text)]
 
 
 def _round_robin(reviews: Sequence[Review]) -> Iterator[int]:
@@ -79,11 +87,19 @@ def _fitted(review: Review, allowance: int) -> Review:
     while True:
         sizes = _sizes(review)
         reducible = [name for name, limit in limits.items() if limit > 3]
-        if sum(sizes.values()) <= allowance - _REVIEW_BYTES - _PHRASE_BYTES * len(review.phrases) or not reducible:
+        if sum(sizes.values()) <= allowance - _fixed(review) or not reducible:
             return review
         largest = max(reducible, key=lambda name: sizes[name])
         limits[largest] //= 2
         review = _SHORTER[largest](review, limits[largest])
+
+
+def _fixed(review: Review) -> int:
+    """Bytes of what is not shortened."""
+    phrases, changes = len(review.phrases), 0
+    if review.measured is not None:
+        phrases, changes = phrases + len(review.measured.sentences), len(review.measured.changes)
+    return _REVIEW_BYTES + _PHRASE_BYTES * phrases + _CHANGE_BYTES * changes
 
 
 def _sizes(review: Review) -> dict[str, int]:

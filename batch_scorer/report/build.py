@@ -12,7 +12,7 @@ from batch_scorer.analysis.quoting import cut_sql, identifier
 from batch_scorer.analysis.segment_views import SPAN_LIST
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
-from batch_scorer.report import budget, drift, group_data, groups, quality, selection, texts, words
+from batch_scorer.report import budget, drift, group_data, groups, quality, rescore, selection, texts, words
 from batch_scorer.report.commands import commands
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Rejected, Review
 from batch_scorer.report.quality_findings import Quality
@@ -39,6 +39,8 @@ def build_findings(question: Question) -> Findings:
     run = finished.open_run(question.output)
     reference = finished.open_run(question.reference) if question.reference else None
     question.check(run)
+    if question.rescore:
+        rescore.check_model(run, question.model)
     old = {} if reference is None else {"old": [reference]}
     with database.connect("report", new=[run], **old) as connection:
         return _build(connection, question, run, reference)
@@ -53,6 +55,7 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
     selection.select_reviews(connection, m["threshold"], question.reviews)
     overview = groups.measure_groups(connection, question, kept, "top_spans" in run.columns)
     with_texts, texts_note = _add_texts(connection, question, run, kept)
+    with_texts, rescored = rescore.rescore(run, with_texts, question.model) if question.rescore else (with_texts, None)
     packed = len(json.dumps(group_data.pack(overview))) if overview else 0  # what the groups take, texts have not
     reviews, lost = budget.fit(with_texts, budget.TEXTS_BYTES - packed)
     if lost:
@@ -106,6 +109,7 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         other_ids=selection.other_ids(connection),
         groups=overview,
         title=question.title,
+        rescored=rescored,
     )
 
 
@@ -152,11 +156,12 @@ def _add_texts(
 ) -> tuple[tuple[Review, ...], str]:
     """The selected reviews with their texts, as far as `question` asks for them, and a sentence on the texts."""
     reviews = selection.read_reviews(connection, kept, question.text_column)
+    characters = rescore.CHARACTERS + 1 if question.rescore else texts.SHOWN
     if question.text_column:
-        matched = texts.from_column(connection, reviews, kept[question.text_column], run.pattern)
+        matched = texts.from_column(connection, reviews, kept[question.text_column], run.pattern, characters)
         return texts.with_texts(reviews, matched), texts.note(matched, f"the kept column {question.text_column}")
     if question.text_from:
-        matched = texts.from_inputs(run, reviews, question.text_from)
+        matched = texts.from_inputs(run, reviews, question.text_from, characters)
         inputs = ", ".join(budget.cut(name, budget.NAME) for name in question.text_from[:3])
         more = len(question.text_from) - 3
         place = f"{inputs} and {more:,} more" if more > 0 else inputs

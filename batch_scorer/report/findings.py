@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batch_scorer.report.caveats import NO_CAVEATS, Caveats
@@ -92,6 +93,22 @@ class ListedPhrase:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What scoring a review again says of it.
+
+    Args:
+        words: every word that is read, in order: where it begins and ends, in characters, and what it adds.
+        changes: by how much the probability of positive changes without the part that begins and ends there; None
+            where no word would be left. Parts that were not deleted are missing.
+        sentences: those with the largest contributions, largest first.
+    """
+
+    words: tuple[tuple[int, int, float], ...]
+    changes: Mapping[tuple[int, int], float | None]
+    sentences: tuple[ListedPhrase, ...]
+
+
+@dataclass(frozen=True)
 class Review:
     """A review to look at.
 
@@ -107,6 +124,8 @@ class Review:
         is_cut: whether `text` is only the beginning of the review.
         unusual: how it is unlike the texts of training, in words; empty if it is not, or nobody asked.
         phrases: the strongest ones, best first; empty where the run lists none.
+        measured: what scoring it again says; None if nobody asked, or if it could not be.
+        not_measured: why it could not be, as a sentence.
     """
 
     record_id: str
@@ -129,6 +148,8 @@ class Review:
     ranks: tuple[int, ...] = ()
     unusual: str = ""
     phrases: tuple[ListedPhrase, ...] = ()
+    measured: Measured | None = None
+    not_measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,6 +197,7 @@ class Findings:
         caveats: what the run says of how far to trust it.
         other_ids: those of the reviews that are not among `reviews`; None if they are too many.
         groups: None unless asked for; `title`: what the page is called, if it was given one.
+        rescored: what came of scoring the reviews again, in a sentence or two; None unless asked for.
     """
 
     run: Identity
@@ -212,3 +234,4 @@ class Findings:
     other_ids: tuple[str, ...] | None = ()
     groups: Overview | None = None
     title: str | None = None
+    rescored: str | None = None

@@ -31,6 +31,12 @@
   const number = (n) => n.toLocaleString("en");
   const reviews = (n) => `${number(n)} ${n === 1 ? "review" : "reviews"}`;
   const chance = (p) => (p > 0.9995 ? ">0.999" : p < 0.0005 ? "<0.001" : p.toFixed(3));
+  // How a probability moves: three decimals, or as many more as a small move needs to be seen.
+  const moved = (change) => {
+    if (change === "") return "no word left";
+    const size = Math.abs(change) / 100000;
+    return sign(change) + size.toFixed(size >= 0.0095 || size === 0 ? 3 : size >= 0.00095 ? 4 : 5);
+  };
   const side = (label) => (label === "positive" ? "pos" : "neg");
 
   function colourScheme() {
@@ -164,8 +170,22 @@
     let limit = PAGE; // how many of them are listed
     const others = data.others === null ? null : data.others.split("\0").filter((id) => id !== "");
 
-    const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention]) =>
-      ({ token, position, start, end, attention, contribution, byContribution, byAttention }));
+    const wordsOf = (review) => review.listed.map(([token, position, start, end, attention, contribution, byContribution, byAttention], at) =>
+      ({ token, position, start, end, attention, contribution, byContribution, byAttention, change: review.measured?.words[at] ?? null }));
+
+    // Every word that the text shows, of a review that was scored again; those that are not listed have a contribution alone.
+    function everyWord(review, words, characters) {
+      const listed = new Map(words.map((word) => [word.start, word]));
+      const every = [];
+      let at = 0;
+      for (let i = 0; i < review.measured.colours.length; i += 3) {
+        const [gap, length, contribution] = review.measured.colours.slice(i, i + 3);
+        const [start, end] = [at + gap, at + gap + length];
+        every.push(listed.get(start) ?? { token: characters.slice(start, end).join("").toLowerCase(), start, end, contribution, isOther: true });
+        at = end;
+      }
+      return every;
+    }
 
     function searchableText(review) {
       review.searchableText ??= [review.id, review.text ?? "", ...review.listed.map((word) => word[0]), ...review.kept.flat()].join("\n").toLowerCase();
@@ -299,7 +319,7 @@
       }
       const words = wordsOf(review);
       article.replaceChildren(heading(review), facts(review), modes(), make("div", { id: "marked" }), make("div", { id: "tip", class: "tip", hidden: "" }),
-        make("h4", {}, "The sum"), ...sum(review, words), ...phrases(review), ...kept(review), make("h4", {}, "Listed words"), table(review, words));
+        make("h4", {}, "The sum"), ...sum(review, words), ...phrases(review), ...sentences(review), ...kept(review), make("h4", {}, "Listed words"), table(review, words), ...difference(review));
       $("before").addEventListener("click", () => step(-1));
       $("after").addEventListener("click", () => step(1));
       $("back").addEventListener("click", back);
@@ -339,23 +359,31 @@
     function legend() {
       const word = (classes, text) => make("span", { class: "word " + classes }, text);
       if (mode === "attention") return [word("a1", "some"), " ", word("a2", "more"), " ", word("a4", "most"), " attention"];
-      return [word("p3 pos", "positive"), " ", word("n3 neg", "negative"), " stronger: larger contribution"];
+      return [word("p3 pos", "positive"), " ", word("n3 neg", "negative"), " stronger: larger contribution",
+        ...(current.measured?.colours.length ? ["; thick line: listed below"] : [])];
     }
 
     const isMarked = (word) => (mode === "attention" ? word.byAttention : word.byContribution) > 0;
     const strength = (word) => (mode === "attention" ? word.attention : Math.abs(word.contribution));
 
     function label(word) {
+      if (word.isOther) return [["contribution", thousandths(word.contribution), "part of the rest"]];
       const contributing = word.byContribution ? `rank ${word.byContribution}` : "part of the rest";
       const attended = word.byAttention ? `rank ${word.byAttention}` : "not among the top";
-      return [["contribution", thousandths(word.contribution), contributing], ["attention", word.attention.toFixed(3), attended]];
+      const deleted = word.change === null ? [] : [["if deleted", moved(word.change), "probability"]];
+      return [["contribution", thousandths(word.contribution), contributing], ["attention", word.attention.toFixed(3), attended], ...deleted];
     }
 
     function marked(word, text, largest) {
       const shade = 1 + STEPS.filter((share) => strength(word) / largest >= share).length;
       const kind = mode === "attention" ? "a" + shade : word.contribution < 0 ? `n${shade} neg` : `p${shade} pos`;
-      const description = label(word).map((part) => part.join(" ")).join("; ").replaceAll(MINUS, "minus ");
-      return make("span", { class: "word " + kind, role: "button", tabindex: "-1", "aria-label": `${text}: ${description}` }, ...textNodes(text));
+      const description = `${text}: ` + label(word).map((part) => part.join(" ")).join("; ").replaceAll(MINUS, "minus ");
+      if (!word.isOther) return make("span", { class: "word " + kind, role: "button", tabindex: "-1", "aria-label": description }, ...textNodes(text));
+      // Who listens to the text hears it as it is; a word says what it adds once the keyboard is on it.
+      const span = make("span", { class: `word other ${kind}`, tabindex: "-1" }, ...textNodes(text));
+      span.addEventListener("focus", () => { span.setAttribute("role", "note"); span.setAttribute("aria-label", description); });
+      span.addEventListener("blur", () => { span.removeAttribute("role"); span.removeAttribute("aria-label"); });
+      return span;
     }
 
     // The text with its listed words marked; without a text, just the listed words in order.
@@ -374,8 +402,9 @@
         const characters = Array.from(review.text); // offsets count code points
         const between = (from, to) => textNodes(characters.slice(from, to).join("").replace(BREAKS, "\n"));
         let at = 0;
-        for (const word of words) {
-          if (!isMarked(word) || word.start < at || word.end > characters.length) continue;
+        const coloured = mode === "contribution" && review.measured ? everyWord(review, words, characters) : words.filter(isMarked);
+        for (const word of coloured.length ? coloured : words.filter(isMarked)) {
+          if (word.start < at || word.end > characters.length) continue;
           parts.push(...between(at, word.start));
           add(word, characters.slice(word.start, word.end).join(""));
           at = word.end;
@@ -384,6 +413,7 @@
       }
       const notes = [];
       if (review.text === null) notes.push("The text is not available: these are the listed words, in order.");
+      if (review.notMeasured) notes.push(review.notMeasured);
       if (review.isCut) notes.push("Only the beginning of the text is shown; the table below has every listed word.");
       if (review.text !== null && review.read < review.words) notes.push(`The model read only ${number(review.read)} of its words.`);
       const text = make("div", { class: "text", dir: "auto", role: "group", "aria-label": "Text; arrow keys move from word to word" }, ...parts);
@@ -402,8 +432,9 @@
 
     function walk(event, spans) {
       const here = spans.indexOf(document.activeElement);
-      const goal = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: spans.length - 1 }[event.key];
-      if ((event.key === "Enter" || event.key === " ") && here >= 0) { event.preventDefault(); point(spans[here].word); }
+      const listed = (by) => { let at = here + by; while (spans[at]?.word.isOther) at += by; return at; };
+      const goal = { ArrowRight: here + 1, ArrowDown: listed(1), ArrowLeft: here - 1, ArrowUp: listed(-1), Home: 0, End: spans.length - 1 }[event.key];
+      if ((event.key === "Enter" || event.key === " ") && here >= 0) { event.preventDefault(); if (!spans[here].word.isOther) point(spans[here].word); }
       if (goal === undefined || !(goal in spans)) return;
       event.preventDefault();
       spans[here].tabIndex = -1;
@@ -452,32 +483,51 @@
       return [make("h4", {}, "Kept columns"), make("dl", { class: "kept" }, ...pairs)];
     }
 
+    const changed = (review, change) => (review.measured ? [make("td", { class: "n" }, change === null ? "" : moved(change))] : []);
+    const changeHead = (review) => (review.measured ? [["if deleted", "n"]] : []);
+
     function phrases(review) {
       if (!review.phrases) return [];
+      return segments(review, "Strongest phrases", "phrase", review.phrases.map((one, at) => [...one, review.measured?.phrases[at] ?? null]));
+    }
+
+    function sentences(review) {
+      if (!review.measured?.sentences.length) return [];
+      return segments(review, "Strongest sentences", "sentence", review.measured.sentences);
+    }
+
+    function segments(review, title, name, listed) {
       const characters = review.text === null ? [] : Array.from(review.text); // offsets count code points
       const place = (first, count) => (count === 1 ? `word ${number(first)}` : `words ${number(first)} to ${number(first + count - 1)}`);
-      const rows = review.phrases.map(([start, end, first, count, adds]) => make("tr", {},
+      const rows = listed.map(([start, end, first, count, adds, change]) => make("tr", {},
         make("th", { scope: "row" }, end <= characters.length ? bdi(characters.slice(start, end).join("").replace(BREAKS, " ")) : place(first, count)),
-        make("td", { class: "n" }, number(first)), make("td", { class: "n " + (adds < 0 ? "neg" : "pos") }, thousandths(adds))));
-      const head = make("tr", {}, ...[["phrase"], ["position", "n"], ["contribution", "n"]]
+        make("td", { class: "n" }, number(first)), make("td", { class: "n " + (adds < 0 ? "neg" : "pos") }, thousandths(adds)), ...changed(review, change)));
+      const head = make("tr", {}, ...[[name], ["position", "n"], ["contribution", "n"], ...changeHead(review)]
         .map(([name, classes = ""]) => make("th", { scope: "col", class: classes }, name)));
-      const box = make("div", { class: "scroll", role: "region", "aria-label": "Strongest phrases", tabindex: "0" },
-        make("table", { class: "listed phrases" }, make("thead", {}, head), make("tbody", {}, ...rows)));
-      return [make("h4", {}, "Strongest phrases"), box];
+      const box = make("div", { class: "scroll", role: "region", "aria-label": title, tabindex: "0" },
+        make("table", { class: "listed " + name + "s" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+      return [make("h4", {}, title), box];
     }
 
     function table(review, words) {
-      const head = make("tr", {}, ...[["word"], ["position", "n"], ["contribution", "n"], ["rank", "n"], ["attention", "n"], ["rank", "n"]]
+      const head = make("tr", {}, ...[["word"], ["position", "n"], ["contribution", "n"], ...changeHead(review), ["rank", "n"], ["attention", "n"], ["rank", "n"]]
         .map(([name, classes = ""]) => make("th", { scope: "col", class: classes }, name)));
       const ordered = [...words].sort((a, b) => (a.byContribution || 999) - (b.byContribution || 999) || a.byAttention - b.byAttention);
       const rows = ordered.map((word) => make("tr", { id: "word-" + word.position, tabindex: "-1" },
         make("th", { scope: "row" }, bdi(word.token)), make("td", { class: "n" }, number(word.position)),
-        make("td", { class: "n " + (word.contribution < 0 ? "neg" : "pos") }, thousandths(word.contribution)),
+        make("td", { class: "n " + (word.contribution < 0 ? "neg" : "pos") }, thousandths(word.contribution)), ...changed(review, word.change),
         make("td", { class: "n" }, word.byContribution ? String(word.byContribution) : "rest"),
         make("td", { class: "n" }, word.attention.toFixed(3)), make("td", { class: "n" }, word.byAttention ? String(word.byAttention) : "\u2013")));
       const box = make("div", { class: "scroll", role: "region", "aria-label": "Listed words", tabindex: "0" },
         make("table", { class: "listed" }, make("thead", {}, head), make("tbody", {}, ...rows)));
       return words.length ? box : make("p", {}, "The run lists no words.");
+    }
+
+    // Why the two numbers of a part are not the same.
+    function difference(review) {
+      if (!review.measured) return [];
+      return [make("p", { class: "note" }, "If deleted: how the probability of positive moves when the text is scored again without that part. A contribution is a part's " +
+        "share of the score as it is, so the two differ: without the part, the model reads its neighbours differently, and a probability near 0 or 1 hardly moves.")];
     }
 
     // The controls.

@@ -7,7 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batch_scorer.report.findings import LEAST_CERTAIN, MOST_NEGATIVE, MOST_POSITIVE, MOST_SURPRISING, MOVERS, Review
+from batch_scorer.report.budget import coloured
+from batch_scorer.report.findings import (
+    LEAST_CERTAIN,
+    MOST_NEGATIVE,
+    MOST_POSITIVE,
+    MOST_SURPRISING,
+    MOVERS,
+    ListedPhrase,
+    Measured,
+    Review,
+)
 
 TITLES = {
     MOST_POSITIVE: "Most positive",
@@ -18,6 +28,7 @@ TITLES = {
 }
 ALL = "all"
 UNIT = 1000  # the terms of a sum are shown in thousandths
+CHANGE_UNIT = 100_000  # of a probability: what is certain moves by little
 
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
@@ -80,7 +91,6 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
     """One review. A word is a list: token, position, start, end, attention, contribution, two ranks (0 for none)."""
     contributing = [word for word in review.words if word.contributing_rank is not None]
     *contributions, rest = thousandths(bias, [*(word.contribution for word in contributing), review.rest], review.logit)
-    phrases = [[p.char_start, p.char_end, p.position, p.n_words, round(p.contribution * UNIT)] for p in review.phrases]
     rounded = dict(zip((id(word) for word in contributing), contributions, strict=True))
     return {
         "id": review.record_id,
@@ -110,9 +120,40 @@ def _review(review: Review, bias: float) -> dict[str, Any]:
         ],
         "rest": rest,
         # Where it begins and ends, in characters and in words, and what it adds.
-        **({"phrases": phrases} if phrases else {}),
+        **({"phrases": [_phrase(one) for one in review.phrases]} if review.phrases else {}),
         "kept": [list(pair) for pair in review.kept],
         "text": review.text,
         "isCut": review.is_cut,
         **({"unusual": review.unusual} if review.unusual else {}),
+        **({"measured": _measured(review, review.measured)} if review.measured else {}),
+        **({"notMeasured": review.not_measured} if review.not_measured else {}),
+    }
+
+
+def _phrase(one: ListedPhrase) -> list[int]:
+    return [one.char_start, one.char_end, one.position, one.n_words, round(one.contribution * UNIT)]
+
+
+def _measured(review: Review, measured: Measured) -> dict[str, Any]:
+    """What scoring it again says: a change is 0 of no word left as an empty string, and null where nothing was deleted.
+
+    The colours are three numbers per word: how far it begins behind the one before, its length, what it adds.
+    """
+
+    def change(one: Any) -> int | str | None:
+        place = (one.char_start, one.char_end)
+        if place not in measured.changes:
+            return None
+        moved = measured.changes[place]
+        return "" if moved is None else round(moved * CHANGE_UNIT)
+
+    colours, at = list[int](), 0
+    for start, end, adds in coloured(review):
+        colours += (start - at, end - start, round(adds * UNIT))
+        at = end
+    return {
+        "words": [change(word) for word in review.words],
+        "phrases": [change(phrase) for phrase in review.phrases],
+        "sentences": [[*_phrase(one), change(one)] for one in measured.sentences],
+        "colours": colours,
     }

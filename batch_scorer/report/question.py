@@ -25,6 +25,8 @@ class Question:
         by: `day`, `week`, `month` or `year`: how long a period is; None: whichever fits.
         date_format: how the dates read, as `dates.read_dates` takes it; None: find out.
         title: what the page is called; None: its run.
+        rescore: whether to score the reviews of the page again, and to measure what deleting their parts changes.
+        model: the directory of the run's model, for that; None: the shipped one.
     """
 
     output: str
@@ -41,6 +43,8 @@ class Question:
     by: str | None = None
     date_format: str | None = None
     title: str | None = None
+    rescore: bool = False
+    model: str | None = None
 
     @property
     def rule(self) -> LabelRule | None:
@@ -61,6 +65,15 @@ class Question:
         """
         if self.text_from and self.text_column:
             raise OptionError("--text-from and --text-column cannot be combined", fix="give one of them")
+        if self.model is not None and not self.rescore:
+            raise OptionError("--model needs --rescore", fix="add --rescore to score the reviews of the page again")
+        if self.rescore and not (self.text_from or self.text_column):
+            raise OptionError(
+                "--rescore needs the texts",
+                expected="the texts that were scored; the output of a run has none",
+                got="neither --text-from nor --text-column",
+                fix="add --text-from INPUT, the input that was scored, or --text-column NAME, a kept column with them",
+            )
         if self.label_column is None:
             for option, given in (
                 ("--positive-value", self.positive_value),

@@ -27,7 +27,7 @@ NO_TEXTS = (
     "The output of a run has no texts. To see them here, pass the inputs with --text-from INPUT, or score with "
     "--keep TEXT_COLUMN and name that column with --text-column."
 )
-_KEPT = TEXT + 1  # characters; one more than is shown tells that the text has to be cut
+SHOWN = TEXT + 1  # characters; one more than is shown tells that the text has to be cut
 
 
 def with_texts(reviews: Sequence[Review], texts: Texts) -> tuple[Review, ...]:
@@ -47,13 +47,15 @@ def note(texts: Texts, place: str) -> str:
     return " ".join(sentences)
 
 
-def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], column: str, pattern: Rule) -> Texts:
-    """The texts in a kept column, which is `column` in the view `LABELLED`; words are as in `pattern`."""
-    texts = Texts(reviews, pattern, _KEPT)
+def from_column(
+    connection: DuckDBPyConnection, reviews: Sequence[Review], column: str, pattern: Rule, characters: int = SHOWN
+) -> Texts:
+    """The first `characters` of texts in a kept column, which is `column` in `LABELLED`; words are as in `pattern`."""
+    texts, most = Texts(reviews, pattern, characters), max(COLUMN_CHARACTERS, characters)
     by_identity = group_by(reviews, lambda review: (review.record_id, review.source, review.offset))
     rows = connection.execute(f"""
         select left(record_id, {KEY}), left(source, {KEY}), "offset",
-            left({column}, {COLUMN_CHARACTERS}), length({column}) <= {COLUMN_CHARACTERS}
+            left({column}, {most}), length({column}) <= {most}
         from {LABELLED} where {column} is not null
             and (record_id, source, "offset") in (select (record_id, source, "offset") from {SELECTED})
     """)
@@ -64,10 +66,10 @@ def from_column(connection: DuckDBPyConnection, reviews: Sequence[Review], colum
     return texts
 
 
-def from_inputs(run: Run, reviews: Sequence[Review], inputs: tuple[str, ...]) -> Texts:
-    """The texts in the inputs, which may have moved since they were scored.
+def from_inputs(run: Run, reviews: Sequence[Review], inputs: tuple[str, ...], characters: int = SHOWN) -> Texts:
+    """The first `characters` of texts in the inputs, which may have moved since they were scored.
 
     Raises:
         InputError: the inputs cannot be read, or lack the columns that the run read.
     """
-    return run_texts.from_inputs(run, reviews, inputs, _KEPT)
+    return run_texts.from_inputs(run, reviews, inputs, characters)

@@ -6,7 +6,7 @@ the model reads the rest again, neighbours included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,12 +54,7 @@ def delete_each(review: ExplainedReview, scorer: Scorer) -> list[Deletion]:
             print(text[deletion.char_start : deletion.char_end], deletion.change)
     """
     parts = [(kind, one) for column, kind in KINDS.items() for one in review.row.get(column, ())]
-    rest = [left_over(review.text, [(one["char_start"], one["char_end"])]) for _, one in parts]
-    left: dict[int, float] = {}
-    for chunk in read_texts(rest):
-        for explained in score_chunk(chunk, scorer, 0):
-            p = explained.columns(scorer.artifact)["probability"].to_pylist()
-            left |= dict(zip(explained.encoded.reviews["offset"].to_pylist(), p, strict=True))
+    left = probabilities((left_over(review.text, [(one["char_start"], one["char_end"])]) for _, one in parts), scorer)
     before = review.row["probability"]
     found = [
         Deletion(
@@ -70,6 +65,22 @@ def delete_each(review: ExplainedReview, scorer: Scorer) -> list[Deletion]:
     ]
     # Sorting keeps the order of equal ones: words before phrases before sentences.
     return sorted(found, key=lambda one: -abs(one.change) if one.change is not None else -2.0)
+
+
+def probabilities(texts: Iterable[str], scorer: Scorer) -> dict[int, float]:
+    """The probability of positive of each text, by its index; a text without a word has none.
+
+    The texts are scored as they come, a chunk of a job at a time: those of many reviews take no more memory than that.
+
+    Raises:
+        EngineError: the model fails on every text of a batch.
+    """
+    found: dict[int, float] = {}
+    for chunk in read_texts(texts):
+        for explained in score_chunk(chunk, scorer, 0):
+            p = explained.columns(scorer.artifact)["probability"].to_pylist()
+            found |= dict(zip(explained.encoded.reviews["offset"].to_pylist(), p, strict=True))
+    return found
 
 
 def left_over(text: str, places: Sequence[tuple[int, int]]) -> str:

@@ -141,3 +141,13 @@ def test_terminal_obeys_nothing_in_a_run(run: Callable[..., Result], tmp_path: P
     result = run("run", "--label-column", "\x1b[31m", "--text-column", "text")
     assert 0 == result.exit_code, result.output
     assert "\x1b" not in result.output
+
+
+def test_command_scores_the_reviews_again_and_says_so(
+    run: Callable[..., Result], scored: Path, tiny_model: Path
+) -> None:
+    options = (scored / "out", "--text-from", scored / "reviews.jsonl", "--model", tiny_model, "--output", "again.html")
+    result = run(*options, "--rescore")
+    assert 0 == result.exit_code, result.output
+    assert "  rescored 6 reviews scored again, and " in result.output
+    assert 2 == run(*options).exit_code  # a model for nothing
