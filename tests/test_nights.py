@@ -20,7 +20,7 @@ from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.planning.options import check_options
-from batch_scorer.runs import directory
+from batch_scorer.runs.claim import claimed
 from tests.conftest import WORDS
 from tests.finished_runs import edit
 from tests.jobs import rows, score_here
@@ -311,7 +311,7 @@ def test_run_that_is_still_going_on_is_refused(folder: Path, night: Night, tmp_p
     for name in ("_SUCCESS", "manifest.json"):
         (tmp_path / "nights/1" / name).unlink()
 
-    with directory.claimed(str(tmp_path / "nights/1")), pytest.raises(RefusedError, match="still running"):
+    with claimed(str(tmp_path / "nights/1")), pytest.raises(RefusedError, match="still running"):
         night("2")
 
 

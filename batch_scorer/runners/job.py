@@ -16,7 +16,7 @@ from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError, UnavailableError
 from batch_scorer.escape import counted, safe
-from batch_scorer.events import DETAIL, Event, OnEvent, ignore
+from batch_scorer.events import DETAIL, WARNING, Event, OnEvent, ignore
 from batch_scorer.models import artifact, engine
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.options import check_kept
@@ -34,6 +34,7 @@ from batch_scorer.runners.result import (
     unreadable_files,
 )
 from batch_scorer.runs import directory, layout
+from batch_scorer.runs.claim import claimed
 from batch_scorer.runs.earlier import Earlier
 from batch_scorer.scoring.caveats import Caveats
 
@@ -147,7 +148,11 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     job = plan_job(config, on_event)
     for event in _planned_events(job, config):
         on_event(event)
-    with directory.claimed(output):
+
+    def say(words: str, warns: bool) -> None:
+        on_event(Event("warning", words, WARNING, {"run_id": job.plan.run_id}) if warns else Event("step", words))
+
+    with claimed(output, config.output.resume or config.output.overwrite, say):
         # Once more, now that nobody else can write there.
         plan, shards = directory.prepare(config.output, job.plan, job.shards)
         on_event(Event("step", "writing the plan"))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from batch_scorer import storage
 from batch_scorer.config import OutputConfig
@@ -39,9 +36,11 @@ def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Sha
     if config.resume and has_run:
         return plan_files.resumed(plan, shards, output, config.run_id)
     names = storage.names_in(output) if storage.is_remote(output) else _names(output)
+    names = [name for name in names if name != layout.CLAIM]
     if config.resume or config.overwrite:  # a crash before the plan was complete leaves these
         names = [name for name in names if name != layout.PIECES and not name.endswith(storage.DRAFT)]
-    if names and not (config.overwrite and has_run):
+    # A store's listing may lag behind: the plan was found by its name.
+    if (names or has_run) and not (config.overwrite and has_run):
         raise OutputError(
             "the output directory is not empty",
             where=output,
@@ -85,43 +84,6 @@ def _names(output: str) -> list[str]:
             fix="choose another --output",
         )
     return []
-
-
-@contextmanager
-def claimed(output: str) -> Iterator[None]:
-    """Locks a local output for this job until the body or the process ends, however that happens.
-
-    A store has no such lock; there, the markers distinguish the parts of one plan from those of another.
-
-    Raises:
-        OutputError: another job has locked it, or it cannot be created.
-    """
-    if storage.is_remote(output):
-        yield
-        return
-    try:
-        os.makedirs(output, exist_ok=True)
-        descriptor = os.open(output, os.O_RDONLY)
-    except OSError as error:
-        raise unwritable(output, error) from error
-    try:
-        # The directory itself is locked, so that no lock file is left over. Some network file systems have no locks.
-        with contextlib.suppress(OSError):
-            _lock(descriptor, output)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, output: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            "another job is writing to this output",
-            where=output,
-            fix="wait for it to finish, or choose another --output",
-        ) from None
 
 
 def unwritable(output: str, error: OSError) -> OutputError:

@@ -7,6 +7,7 @@ OUT/shards/00000.json ...                         a marker for each finished sha
 OUT/manifest.json  OUT/_SUCCESS                   what was done; `_SUCCESS` is written last
 OUT/.staging/                                     parts that are being written, in a local output only
 OUT/earlier/records-*.u64                         records to pass over, while a run is going on; `record_index` reads it
+OUT/.claim.json                                   whose output it is while a job writes there, in a store only
 OUT/report.html                                   what `report` writes there
 """
 
@@ -23,6 +24,7 @@ from batch_scorer import storage
 PLAN, MANIFEST, SUCCESS, REPORT = "plan.json", "manifest.json", "_SUCCESS", "report.html"
 PREDICTIONS, ERRORS = "predictions", "errors"
 PIECES, MARKERS, EARLIER = "plan", "shards", "earlier"
+CLAIM = ".claim.json"
 STAGING = ".staging"  # inside the output: on the same file system, so that a finished part can be renamed
 
 # Everything that a run writes except its plan, folder by folder. `_SUCCESS` comes first: a directory that is being
@@ -59,6 +61,11 @@ def manifest_path(output: str) -> str:
 def success_path(output: str) -> str:
     """Where `_SUCCESS` is, if the run succeeded."""
     return storage.join(output, SUCCESS)
+
+
+def claim_path(output: str) -> str:
+    """Where the claim of a job on an output in a store is."""
+    return storage.join(output, CLAIM)
 
 
 def piece_name(number: int) -> str:

@@ -19,7 +19,7 @@ from batch_scorer.api.job import _config
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, JobError, OptionError, OutputError
 from batch_scorer.events import Event
-from batch_scorer.runs import directory
+from batch_scorer.runs.claim import claimed
 from tests.chaos.gate import Gate
 from tests.conftest import REVIEWS
 from tests.jobs import part_bytes, score_here
@@ -200,7 +200,7 @@ def test_function_that_raises_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> 
 def is_locked(output: Path) -> bool:
     """Whether a job still writes there."""
     try:
-        with directory.claimed(str(output)):
+        with claimed(str(output)):
             return False
     except OutputError:
         return True

@@ -18,7 +18,8 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OutputError, PipelineError
 from batch_scorer.formats.records import Shard
 from batch_scorer.planning.plan import make_plan
-from batch_scorer.runs.directory import begin, claimed
+from batch_scorer.runs.claim import claimed
+from batch_scorer.runs.directory import begin
 from batch_scorer.scoring import shard as shards
 from tests.jobs import part_bytes, rows, score_here
 from tests.processes import running
@@ -47,7 +48,7 @@ def test_second_job_on_an_output_is_refused_until_the_first_ends(source: Path, c
 def test_lock_of_a_killed_job_is_released(source: Path, config: Config) -> None:
     job = config(source)
     holds = (
-        "import sys, threading\nfrom batch_scorer.runs.directory import claimed\n"
+        "import sys, threading\nfrom batch_scorer.runs.claim import claimed\n"
         "with claimed(sys.argv[1]):\n    print('held', flush=True)\n    threading.Event().wait()\n"
     )
     with running([sys.executable, "-c", holds, job.output.directory], stdout=PIPE) as other:

@@ -26,6 +26,7 @@ from batch_scorer.storage.stores import s3 as s3_client
 from batch_scorer.storage.stores.objects import put
 from batch_scorer.storage.stores.reader import FIRST_BYTES, MOST_BYTES, ObjectReader
 from tests.stubs import gcs, s3
+from tests.stubs.both import both
 from tests.stubs.gcs import Fault, Request
 
 MB = 1 << 20
@@ -72,17 +73,8 @@ class Bucket:
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, gcs.Store | s3.Store]]:
     """Both stores, and an environment that points to them."""
-    with gcs.serving() as google, s3.serving() as amazon, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", google.url)
-        # For its traces, Google's client also requests the bucket itself, once, from a thread of its own.
-        patch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-        patch.setenv("AWS_ENDPOINT_URL_S3", amazon.url)
-        for name, value in s3.KEYS.items():
-            patch.setenv(name, value)
-        client.use(())
-        client._client.cache_clear()
-        yield {"gs": google, "s3": amazon}
-        client._client.cache_clear()
+    with both() as stores:
+        yield stores
 
 
 numbers = count()

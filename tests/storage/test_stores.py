@@ -18,6 +18,9 @@ import pytest
 
 from batch_scorer import storage
 from batch_scorer.escape import install
+from batch_scorer.runs import claim, renewal
+from batch_scorer.runs.claim import claimed
+from batch_scorer.storage import conditional
 from batch_scorer.storage.stores import client, retry
 from tests.cli.test_main import Result, run
 from tests.conftest import REVIEWS
@@ -128,6 +131,8 @@ def test_job_on_a_store_gives_the_rows_of_a_local_one_and_uploads_each_part_once
         assert sources == [row.pop("source") for row in actual]
         assert expected == actual
     uploads = [name for name in bucket.store.uploads("bucket") if name.startswith("out/")]
+    assert "out/.claim.json" == uploads[0]
+    uploads = [name for name in uploads if name != "out/.claim.json"]  # renewed now and then, and gone in the end
     assert {1} == set(Counter(uploads).values())
     assert "out/_SUCCESS" == uploads[-1]
     assert sorted(uploads) == bucket.store.names("bucket", "out/")
@@ -157,6 +162,34 @@ def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_files_of_oth
     again = bucket.score("--workers", 1, "--overwrite")
     assert 0 == again.exit_code, again.output
     assert b"mine" == bucket.store.read("bucket", "out/notes.txt")
+
+
+def test_second_job_is_refused_and_the_claim_of_a_killed_one_is_taken_over(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.use(bucket.words)
+    with claimed(bucket.path("out")):
+        monkeypatch.setattr(claim, "LOOK_S", 0.02)
+        monkeypatch.setattr(renewal, "RENEW_S", 0.02)
+        refused = bucket.score("--workers", 1, "--overwrite")
+        assert 2 == refused.exit_code, refused.output
+        assert "error: another job is writing to this output" in refused.output
+        assert "claimed by process" in refused.output
+        assert ["out/.claim.json"] == bucket.store.names("bucket", "out/")
+    assert conditional.write(bucket.path("out/.claim.json"), renewal.document("killed"), None).version
+    monkeypatch.setattr(claim, "LAPSE_S", -1.0)
+    again = bucket.score("--workers", 1, "--resume")
+    assert 0 == again.exit_code, again.output
+    assert "out/.claim.json" not in bucket.store.names("bucket", "out/")
+
+
+def test_finished_run_that_a_listing_does_not_show_yet_is_refused(bucket: Bucket) -> None:
+    bucket.store.put("bucket", "out/plan.json", b'{"run_id": "r", "plan_hash": "h"}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "names_in", lambda folder: [])
+        refused = bucket.score("--workers", 1)
+    assert 2 == refused.exit_code, refused.output
+    assert "the output directory is not empty" in refused.output and "an earlier run" in refused.output
 
 
 _undisturbed: dict[str, dict[str, bytes]] = {}  # by scheme: bytes depend on nothing else, and a job takes seconds

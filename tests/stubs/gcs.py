@@ -99,13 +99,14 @@ class _Session:
 
 
 class Store:
-    """The server's contents, and the requests so far. Tests may change `buckets` and `fault` at any time."""
+    """The server's contents, and the requests so far. Tests may change what is public in it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.buckets: dict[str, dict[str, Stored]] = {}
         self.requests: list[Request] = []
         self.fault: Callable[[Request], Fault | None] = lambda request: None
+        self.heeds_conditions = True
         self.page = PAGE
         self.sessions: dict[str, _Session] = {}
         self.lock = threading.RLock()
@@ -433,7 +434,7 @@ def _finish(
 ) -> _Answer:
     existing = store.buckets[bucket].get(name)
     wanted = request.query.get("ifGenerationMatch")
-    if wanted is not None and wanted != (str(existing.generation) if existing else "0"):
+    if store.heeds_conditions and wanted is not None and wanted != (str(existing.generation) if existing else "0"):
         return _error(412, "At least one of the pre-conditions you specified did not hold.")
     for key, have in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
         if described.get(key, have) != have:

@@ -25,13 +25,14 @@ _OURS = "by-the-test"  # part of the user agent whose requests are neither recor
 
 
 class Store:
-    """The server's contents, and the requests so far. Tests may change `fault` at any time."""
+    """The server's contents, and the requests so far. Tests may change `fault` and `heeds_conditions` at any time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.requests: list[Request] = []
         self.fault: Callable[[Request], Fault | None] = lambda request: None
-        self.lock = threading.Lock()
+        self.heeds_conditions = True  # some of S3's like do not: `If-None-Match` means nothing to them
+        self.lock, self.writing = threading.Lock(), threading.Lock()
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
         self._client = boto3.client("s3", endpoint_url=url, config=Config(user_agent_extra=_OURS), **keys)
 
@@ -100,11 +101,22 @@ class _Recorder:
     store: Store
 
     def __init__(self, application: Any) -> None:
-        self._application = application
+        self._moto = application
+
+    def _application(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """What moto answers. Between its look at a condition and its writing, another thread might write."""
+        conditions = [name for name in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH") if name in environ]
+        if environ["REQUEST_METHOD"] not in ("PUT", "DELETE") or not conditions:
+            return self._moto(environ, start_response)  # type: ignore[no-any-return]
+        for name in conditions:
+            if not self.store.heeds_conditions:
+                del environ[name]
+        with self.store.writing:
+            return [b"".join(self._moto(environ, start_response))]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if _OURS in environ.get("HTTP_USER_AGENT", ""):
-            return self._application(environ, start_response)  # type: ignore[no-any-return]
+            return self._application(environ, start_response)
         store, size = self.store, int(environ.get("CONTENT_LENGTH") or 0)
         path = unquote(environ["RAW_URI"].split("?")[0])
         query = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
@@ -120,7 +132,7 @@ class _Recorder:
             environ["wsgi.input"].read(size)
             return _error(fault.status, start_response)
         if fault.cut_after is None and not fault.after:
-            return self._application(environ, start_response)  # type: ignore[no-any-return]
+            return self._application(environ, start_response)
         body = b"".join(self._application(environ, start_response if not fault.after else lambda *args: None))
         if fault.status:
             return _error(fault.status, start_response)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Failure
-from batch_scorer.storage.stores.store import Entry, Page
+from batch_scorer.storage.stores.store import Entry, Page, Written
 
 _FIELDS = "items(name,size,timeCreated,generation),prefixes,nextPageToken"
 _CHUNK_BYTES = 8 << 20  # of an upload: the library holds one in memory, and sends at most this much in one request
@@ -71,6 +72,23 @@ class Client:
                     raise
                 # One of them is missing; the batch does not say which, so delete the rest one by one.
                 place.delete_blobs(some, on_error=lambda blob: None, **_TIMES)
+
+    def write_if(self, bucket: str, name: str, data: bytes, version: str | None) -> Written:
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob, now = self._client.bucket(bucket).blob(name), int(version or 0)  # 0 stands for no object
+        try:
+            blob.upload_from_string(data, if_generation_match=now, **_TIMES)
+        except PreconditionFailed as error:
+            date = getattr(error.response, "headers", {}).get("Date")
+            return Written(None, parsedate_to_datetime(date).timestamp() if date else None)
+        return Written(str(blob.generation), blob.time_created.timestamp())
+
+    def delete_if(self, bucket: str, name: str, version: str) -> None:
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        with contextlib.suppress(NotFound, PreconditionFailed):
+            self._client.bucket(bucket).delete_blob(name, if_generation_match=int(version), **_TIMES)
 
 
 def explain(error: Exception) -> Failure | None:

@@ -14,7 +14,7 @@ from batch_scorer.storage.stores.client import Place, ask, no_bucket
 from batch_scorer.storage.stores.listing import stat
 from batch_scorer.storage.stores.reader import ObjectReader
 from batch_scorer.storage.stores.retry import Beat
-from batch_scorer.storage.stores.store import Store
+from batch_scorer.storage.stores.store import Entry, Store
 
 _BUFFER_BYTES = 1 << 16
 
@@ -31,17 +31,27 @@ def open_read(path: str, beat: Beat | None = None) -> BinaryIO:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def fetch(start: int, stop: int) -> bytes:
-        def whole(store: Store) -> bytes:
-            data = store.read(place.bucket, entry, start, stop)
-            if len(data) != stop - start:
-                raise ConnectionError(f"received {len(data):,} of {stop - start:,} bytes")
-            return data
-
         if beat:
             beat()
-        return ask(place, whole, beat=beat)
+        return read(place, entry, start, stop, beat)
 
     return io.BufferedReader(ObjectReader(fetch, entry.size_bytes), _BUFFER_BYTES)
+
+
+def read(place: Place, entry: Entry, start: int, stop: int, beat: Beat | None = None) -> bytes:
+    """Bytes `start` to `stop` of an object as `entry` describes it.
+
+    Raises:
+        FileNotFoundError: it has been replaced or deleted.
+    """
+
+    def whole(store: Store) -> bytes:
+        data = store.read(place.bucket, entry, start, stop)
+        if len(data) != stop - start:
+            raise ConnectionError(f"received {len(data):,} of {stop - start:,} bytes")
+        return data
+
+    return ask(place, whole, beat=beat) if stop > start else b""
 
 
 def put(source: BinaryIO, size_bytes: int, path: str, beat: Beat | None = None) -> None:

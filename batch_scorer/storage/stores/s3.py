@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from batch_scorer.storage.stores.retry import ANSWER_S, CONNECT_S, Failure
-from batch_scorer.storage.stores.store import Entry, Page
+from batch_scorer.storage.stores.store import Entry, Page, Written
 
 _ONE_PIECE_BYTES = 64 << 20  # larger files are sent in pieces, which become an object when all have arrived
 _BATCH = 1_000  # objects deleted by one request, the most that S3 accepts
 _CONNECTIONS = 32  # one for each thread that reads files while a job is planned
 _BUSY = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded")
+_CONFLICT = "ConditionalRequestConflict"  # another conditional write was under way: S3 says to try again
 
 
 class Client:
@@ -83,6 +85,34 @@ class Client:
                 status = {"AccessDenied": 403, "InternalError": 500, "SlowDown": 503}.get(failed[0]["Code"], 400)
                 raise ClientError({"Error": failed[0], "ResponseMetadata": {"HTTPStatusCode": status}}, "DeleteObjects")
 
+    def write_if(self, bucket: str, name: str, data: bytes, version: str | None) -> Written:
+        from botocore.exceptions import ClientError
+
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        known = self._client.meta.service_model.operation_model("PutObject").input_shape.members
+        if not condition.keys() <= known.keys():
+            raise NotImplementedError("this version of boto3 has no conditional writes")
+        try:
+            answer = self._client.put_object(Bucket=bucket, Key=name, Body=data, **condition)
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 501:
+                raise NotImplementedError(str(error)) from error
+            # With a version, 404 says that the object is gone (and without one, that the bucket is).
+            if status == 412 or (status == 404 and version is not None):
+                return Written(None, _clock(error.response))
+            raise
+        return Written(answer["ETag"], _clock(answer))
+
+    def delete_if(self, bucket: str, name: str, version: str) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.delete_object(Bucket=bucket, Key=name, IfMatch=version)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 412):
+                raise
+
 
 def explain(error: Exception) -> Failure | None:
     """What an exception from the library means; None if it comes from elsewhere."""
@@ -90,7 +120,7 @@ def explain(error: Exception) -> Failure | None:
 
     if isinstance(error, boto.ClientError):
         status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
-        return Failure(503 if code in _BUSY else status, str(error))
+        return Failure(503 if code in (*_BUSY, _CONFLICT) else status, str(error))
     # A certificate that is not accepted will not be later either; a machine that cannot be reached may be.
     is_lost = isinstance(error, boto.ConnectionError) and not isinstance(error, boto.SSLError)
     if is_lost or isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
@@ -104,3 +134,8 @@ def explain(error: Exception) -> Failure | None:
 def _entry(name: str, size_bytes: int, described: Mapping[str, Any]) -> Entry:
     # Whole seconds: some stores give fractions in listings but not for a single object.
     return Entry(name, size_bytes, float(int(described["LastModified"].timestamp())), described["ETag"])
+
+
+def _clock(answer: Mapping[str, Any]) -> float | None:
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(date).timestamp() if date else None

@@ -23,6 +23,18 @@ class Page(NamedTuple):
     token: str | None
 
 
+class Written(NamedTuple):
+    """The answer to a conditional write.
+
+    Args:
+        version: of the object that was written; None if the condition did not hold, and nothing was.
+        clock: the store's, when it answered, in seconds since the epoch; None if it did not say.
+    """
+
+    version: str | None
+    clock: float | None
+
+
 class Store(Protocol):
     """A client. Each method makes one attempt; its module's `explain` knows the errors that come from the store."""
 
@@ -40,3 +52,13 @@ class Store(Protocol):
 
     def delete(self, bucket: str, names: Sequence[str]) -> None:
         """Deletes objects; a missing one is not an error."""
+
+    def write_if(self, bucket: str, name: str, data: bytes, version: str | None) -> Written:
+        """Stores a small object if its present version is this one; None: if there is none.
+
+        Raises:
+            NotImplementedError: the store, or its library, has no conditional writes.
+        """
+
+    def delete_if(self, bucket: str, name: str, version: str) -> None:
+        """Deletes an object if its present version is this one; another or none is not an error."""
