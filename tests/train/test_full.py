@@ -176,8 +176,13 @@ def test_pretrained_tensors_that_know_too_few_words_are_refused_before_anything_
     assert ["kept.npz", "reviews.jsonl"] == sorted(path.name for path in tmp_path.iterdir())
 
 
-def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: Path, tiny_model: Path) -> None:
-    given = ("--preset", "full", "--data", whole.parent / "reviews.jsonl", "--id-column", "id", "--unlabelled",
+def test_student_starts_from_the_model_that_it_is_given_and_keeps_its_words_with_other_reviews(
+    whole: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    other = tmp_path / "other.jsonl"
+    rows = [json.loads(line) for line in (whole.parent / "reviews.jsonl").read_text().splitlines()]
+    other.write_text("".join(json.dumps({**row, "text": f"{row['text']} quite unheard of"}) + "\n" for row in rows))
+    given = ("--preset", "full", "--data", other, "--id-column", "id", "--unlabelled",
              whole.parent / "more.jsonl", "--pretrained", whole.with_name("whole.work") / "pretrained.npz",
              "--batch-size", 32, "--epochs", 1, "--set", "fine_tunings=1", "--set", "student_rate=0",
              "--set", "perturbation=0", "--set", "mixture.sentences=0", "--set", "teacher.folds=0")  # fmt: skip
@@ -186,6 +191,7 @@ def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: P
     assert 0 == result.exit_code, result.output
     before, after = artifact.load(str(whole)), artifact.load(str(still))
     assert before.model_id == after.manifest["training"]["start_model"]
+    assert list(before.vocabulary) == list(after.vocabulary)
     for name in ("lstm.forward.kernel", "attention.v.kernel", "head.kernel"):
         # Equal but for the rounding of the moving average.
         np.testing.assert_allclose(after.tensors[name], before.tensors[name], rtol=1e-6, atol=1e-7, err_msg=name)
@@ -196,21 +202,6 @@ def test_student_starts_from_the_model_that_it_is_given(whole: Path, tmp_path: P
     refused = run(*given, "--start-model", whole, "--tokenizer", "subwords", "--output", tmp_path / "other")
     assert OptionError.exit_code == refused.exit_code
     assert "expected: a model of subwords" in refused.output
-
-
-def test_words_of_the_model_to_start_from_keep_their_ids_with_other_reviews(whole: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.jsonl"
-    rows = [json.loads(line) for line in (whole.parent / "reviews.jsonl").read_text().splitlines()]
-    other.write_text("".join(json.dumps({**row, "text": f"{row['text']} quite unheard of"}) + "\n" for row in rows))
-    result = run(
-        *("--preset", "full", "--data", other, "--id-column", "id", "--start-model", whole, "--output", tmp_path / "m"),
-        *("--pretrained", whole.with_name("whole.work") / "pretrained.npz", "--batch-size", 32, "--epochs", 1),
-        *("--set", "fine_tunings=1", "--set", "mixture.sentences=0", "--set", "teacher.folds=0"),
-    )
-    assert 0 == result.exit_code, result.output
-    before, after = artifact.load(str(whole)), artifact.load(str(tmp_path / "m"))
-    assert list(before.vocabulary) == list(after.vocabulary)
-    assert "unheard" not in after.vocabulary
 
 
 def test_start_is_the_networks_the_model_that_is_given_or_what_was_pretrained() -> None:
