@@ -80,7 +80,7 @@ class ScoringConfig:
         sentences, spans: whether every sentence is listed; phrases in a list, 0 for no such list.
         target_accuracy: which share of the labels of decided reviews is to be right; None decides nothing.
         unusual: whether rows say what is unusual about their text.
-        text_hash: whether rows have the hash of their text; None: where records are passed over by it.
+        no_text_hash: whether rows lack the hash of their text.
     """
 
     model: str | None = None
@@ -90,7 +90,7 @@ class ScoringConfig:
     spans: int = 0
     target_accuracy: float | None = None
     unusual: bool = False
-    text_hash: bool | None = None
+    no_text_hash: bool = False
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class ScoringConfig:
             "top_spans spans_rest": self.spans > 0,
             "decided": self.target_accuracy is not None,
             "unusual": self.unusual,
-            "text_hash": bool(self.text_hash),
+            "text_hash": not self.no_text_hash,
         }
         return tuple(name for names, is_so in asked.items() if is_so for name in names.split())
 
@@ -204,9 +204,7 @@ class ScoreConfig:
         for name, value in options.items():
             section, field = _PLACES[name] if name in _PLACES else _unknown(name)
             sections.setdefault(section, {})[field] = tuple(value) if name == "inputs" else value
-        config = replace(self, **{name: replace(getattr(self, name), **some) for name, some in sections.items()})
-        by_hash = config.input.after_by == RECORD and config.scoring.text_hash is None
-        return replace(config, scoring=replace(config.scoring, text_hash=True)) if by_hash else config
+        return replace(self, **{name: replace(getattr(self, name), **some) for name, some in sections.items()})
 
     def again(self, *more: str) -> str | None:
         """The command that was given, with --resume and `more` options; None if it is too long to be read."""

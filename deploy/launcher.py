@@ -139,7 +139,7 @@ def _option(name: str, value: str) -> list[str]:
     if option.is_flag:
         if value.lower() not in ("true", "false"):
             raise OptionError(f"the parameter {name} is neither true nor false", got=value, fix="give one of the two")
-        return [flag] if value.lower() == "true" else option.secondary_opts[:1]
+        return [flag] if value.lower() == "true" else []
     values = _listed(name, value) if option.multiple else [value]
     return [f"{flag}={item}" for item in values]
 

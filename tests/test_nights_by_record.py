@@ -211,7 +211,11 @@ def test_damage_is_listed_every_night(folder: Path, night: Night, nights: Path) 
 
 @pytest.mark.parametrize(
     ("options", "needs"),
-    [({"after": ()}, "--after"), ({"id_column": None}, "--id-column"), ({"text_hash": False}, "the hash of each text")],
+    [
+        ({"after": ()}, "--after"),
+        ({"id_column": None}, "--id-column"),
+        ({"no_text_hash": True}, "the hash of each text"),
+    ],
 )
 def test_records_are_passed_over_only_with_all_that_takes(
     options: dict[str, Any], needs: str, make: MakeConfig
@@ -224,26 +228,26 @@ def test_records_are_passed_over_only_with_all_that_takes(
 
 def test_earlier_run_without_hashes_is_refused_with_a_way_on(folder: Path, night: Night, nights: Path) -> None:
     put(folder / "a.jsonl", {"1": "good"}, 0)
-    night("1", after_by="file")
+    night("1", after_by="file", no_text_hash=True)
 
     with pytest.raises(RefusedError, match="no hashes of its texts") as refused:
         night("2")
 
-    assert str(nights / "1") in str(refused.value) and "--text-hash" in str(refused.value)
+    assert str(nights / "1") in str(refused.value) and "--no-text-hash" in str(refused.value)
     assert not (nights / "2").exists()
 
 
 def test_nights_by_file_and_by_record_may_follow_each_other(folder: Path, night: Night, nights: Path) -> None:
     put(folder / "a.jsonl", {"1": "good"}, 0)
-    night("1", after_by="file", text_hash=True)
+    night("1", after_by="file")
     put(folder / "a.jsonl", {"1": "good", "2": "bad"}, 1)
     night("2")
     put(folder / "a.jsonl", {"1": "good", "2": "bad", "3": "plot"}, 2)
-    night("3", after_by="file", text_hash=True)
+    night("3", after_by="file")
+    put(folder / "b.jsonl", {"4": "film"}, 3)
+    night("4", after_by="file", no_text_hash=True)
 
-    assert [["1"], ["2"], ["1", "2", "3"]] == [ids(nights / name) for name in "123"]
-    with pytest.raises(RefusedError, match="--text-hash was True and is now None"):
-        night("4", after_by="file")
+    assert [["1"], ["2"], ["1", "2", "3"], ["4"]] == [ids(nights / name) for name in "1234"]
 
 
 def test_night_that_was_killed_goes_on_to_the_same_bytes_and_leaves_no_index(
@@ -310,15 +314,27 @@ def test_dry_run_writes_no_index_and_a_quiet_night_needs_none(
         night("3")
 
 
+def test_run_that_began_without_hashes_goes_on_without_them(folder: Path, config: MakeConfig, tmp_path: Path) -> None:
+    put(folder / "a.jsonl", {"1": "Good.", "2": " bad\n"}, 0)
+    output = str(tmp_path / "out")
+    score_here(config(folder, output=output, id_column="id", no_text_hash=True))
+    before = part_bytes(tmp_path / "out")
+    for made in (*(tmp_path / "out/predictions").iterdir(), tmp_path / "out/_SUCCESS"):
+        made.unlink()
+
+    score_here(config(folder, output=output, id_column="id", resume=True))
+
+    assert before == part_bytes(tmp_path / "out")
+
+
 def test_hash_is_a_column_of_its_own_and_runs_without_it_are_as_they_were(
     folder: Path, config: MakeConfig, tmp_path: Path
 ) -> None:
     put(folder / "a.jsonl", {"1": "Good.", "2": " bad\n"}, 0)
     made = {}
-    for name, options in {"none": {}, "no": {"text_hash": False}, "with": {"text_hash": True}}.items():
-        made[name] = score_here(config(folder, output=str(tmp_path / name), id_column="id", **options))
+    for name, without in {"none": True, "with": False}.items():
+        made[name] = score_here(config(folder, output=str(tmp_path / name), id_column="id", no_text_hash=without))
 
-    assert part_bytes(tmp_path / "none") == part_bytes(tmp_path / "no")
     assert text_hashes(["Good.", " bad\n"]).tolist() == [row["text_hash"] for row in rows(tmp_path / "with")]
     table, plain = (pq.read_table(tmp_path / name / "predictions/part-00000.parquet") for name in ("with", "none"))
     assert [*plain.column_names[:-2], "text_hash", "model_id", "run_id"] == table.column_names
@@ -350,5 +366,5 @@ def test_command_and_python_go_by_record(folder: Path, tiny_model: Path, nights:
     assert (2, True) == (refused["code"], "leave --no-text-hash out" in refused["said"])
 
     config = _config(folder, "o", {"keep": (), "after": "n", "after_by": "record", "id_column": "id"})
-    assert ("record", True) == (config.input.after_by, config.scoring.text_hash)
+    assert "record" == config.input.after_by
     assert ("--after-by", "record") == config.messages.command[-4:-2]

@@ -47,7 +47,7 @@ class JobOptions(TypedDict, total=False):
     top_k: int
     sentences: bool
     spans: int
-    text_hash: bool
+    no_text_hash: bool
     no_excerpt: bool
     run_id: str
     precision: str

@@ -95,8 +95,8 @@ def main() -> None:
 @option(_OUTPUT, "--sentences", is_flag=True, help="List every sentence, with what it adds to the score.")
 @option(_OUTPUT, "--spans", type=Count(0), default=ScoringConfig.spans, metavar="N",
         help="Phrases to list per review; 0 for no such list.")  # fmt: skip
-@option(_OUTPUT, "--text-hash/--no-text-hash", default=None,
-        help="Add a column with a hash of the text.  [default: with --after-by record]")  # fmt: skip
+@option(_OUTPUT, "--no-text-hash", is_flag=True,
+        help="Leave out the hash of each text, from which short ones can be guessed.")  # fmt: skip
 @option(_OUTPUT, "--no-excerpt", is_flag=True, help="Keep the text of rejected records out of DIR/errors.")
 @option(_OUTPUT, "--run-id", metavar="ID", help="Name of the run.  [default: from the plan]")
 @option(_MODEL, "--model", metavar="DIR", shell_complete=completion.directories,

@@ -111,7 +111,7 @@ def _check_by_record(config: ScoreConfig) -> None:
     for is_missing, what, fix in (
         (not reads.after, "--after", "name earlier runs, or the folder that they will be in"),
         (reads.id_column is None, "--id-column", "name the column with the ids, which are to stay the same"),
-        (config.scoring.text_hash is False, "the hash of each text", "leave --no-text-hash out, or go by file"),
+        (config.scoring.no_text_hash, "the hash of each text", "leave --no-text-hash out, or go by file"),
     ):
         if is_missing and reads.after_by == RECORD:
             raise OptionError(f"--after-by record needs {what}", fix=fix)

@@ -86,7 +86,7 @@ class Plan:
             spans=self.segments.spans,
             target_accuracy=self.target_accuracy,
             unusual=self.unusual,
-            text_hash=self.text_hash,
+            no_text_hash=not self.text_hash,
         )
         return asked.asked_columns
 
@@ -195,12 +195,18 @@ def make_plan(
         target_accuracy=config.scoring.target_accuracy,
         certainty=certainty,
         unusual=config.scoring.unusual,
-        text_hash=bool(config.scoring.text_hash),
+        text_hash=not config.scoring.no_text_hash,
         after_by=config.input.after_by,
         earlier_records=before.records if len(shards) else None,
     )
     digest = plan_hash(plan, shards)
     return dataclasses.replace(plan, run_id=config.output.run_id or digest[:12], plan_hash=digest), shards
+
+
+def planned_without_hash(plan: Plan, shards: Shards) -> Plan:
+    """The same plan for rows without a hash of their text, as earlier versions made it."""
+    plan = dataclasses.replace(plan, text_hash=False)
+    return dataclasses.replace(plan, plan_hash=plan_hash(plan, shards))
 
 
 def planned_apart(plan: Plan, shards: Shards) -> tuple[Plan, Shards]:

@@ -26,7 +26,9 @@ from batch_scorer.runs.repaired import unreadable_sources
 from batch_scorer.schema import printable
 
 # Settings of a plan that change no row of a file that was read to the end.
-_FREE: dict[str, Any] = dict.fromkeys(("limit", "shard_rows", "excerpts", "after", "after_by", "earlier_records"))
+_FREE: dict[str, Any] = dict.fromkeys(
+    ("limit", "shard_rows", "excerpts", "after", "after_by", "earlier_records", "text_hash")
+)
 
 _RUNNING = "is still running"
 
@@ -107,10 +109,9 @@ def _records(runs: Sequence[Run]) -> dict[str, Any] | None:
             raise RefusedError(
                 "an earlier run has no hashes of its texts",
                 where=f"--after {run.output}",
-                expected="a run with --text-hash or --after-by record",
-                got="no column text_hash in its predictions",
-                fix="go by file, without --after-by; or score once more with --text-hash, into another folder of runs, "
-                "and go on from there",
+                expected="the column text_hash in its predictions",
+                got="a run with --no-text-hash, or of an earlier version",
+                fix="go by file, without --after-by; or score once more into another folder, and go on from there",
             )
         digest.update(b"a run\n")
         for part in run.manifest["parts"]:  # its hash is of all that is in it, the run_id included

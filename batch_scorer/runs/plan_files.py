@@ -13,10 +13,11 @@ from itertools import count, islice
 from typing import Any
 
 from batch_scorer import storage
+from batch_scorer.config import FILE
 from batch_scorer.errors import OutputError
 from batch_scorer.escape import counted
 from batch_scorer.formats.records import Shard
-from batch_scorer.planning.plan import Plan, plan_hash, planned_apart
+from batch_scorer.planning.plan import Plan, plan_hash, planned_apart, planned_without_hash
 from batch_scorer.planning.shards import Shards
 from batch_scorer.runs import layout
 from batch_scorer.runs.repaired import repaired
@@ -136,6 +137,8 @@ def resumed(plan: Plan, shards: Shards, output: str, run_id: str | None = None) 
         OutputError: an input, the model or an option has changed since.
     """
     earlier = json.loads(storage.read_bytes(layout.plan_path(output)))
+    if plan.text_hash and not earlier.get("text_hash") and plan.after_by == FILE:
+        plan = planned_without_hash(plan, shards)  # a run that began without the column goes on without it
     changes = [*_changes(earlier, plan.to_json())]
     if run_id not in (None, earlier["run_id"]):
         changes.insert(0, f"--run-id was {earlier['run_id']!r:.80} and is now {run_id!r:.80}")

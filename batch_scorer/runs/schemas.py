@@ -109,7 +109,7 @@ _ONLY = {
     **dict.fromkeys(Segments(spans=1).columns, "with --spans"),
     "decided": "with --target-accuracy",
     "unusual": "with --unusual",
-    "text_hash": "with --text-hash or --after-by record",
+    "text_hash": "unless --no-text-hash",
 }
 
 

@@ -37,7 +37,7 @@ OPTIONS = {
         "--allow-unreadable",
         "--after",
         "--after-by",
-        "--text-hash",
+        "--no-text-hash",
         "--allow-empty",
         "--run-id",
     ),
