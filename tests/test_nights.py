@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from batch_scorer import open_run
 from batch_scorer.api.job import _config
 from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
@@ -380,3 +382,33 @@ def test_command_and_python_take_earlier_runs(folder: Path, tiny_model: Path, tm
     one, several = (_config(folder, tmp_path / "o", {"keep": (), "after": a}) for a in (tmp_path, [tmp_path, "b"]))
     assert ((str(tmp_path),), (str(tmp_path), "b")) == (one.input.after, several.input.after)
     assert ("--after", "b") == several.messages.command[-2:]
+
+
+def test_folder_of_nights_is_one_table_of_the_newest_rows(folder: Path, night: Night, tmp_path: Path) -> None:
+    nights = tmp_path / "nights"
+    put(folder / "a.jsonl", {"1": "good", "2": "bad"}, 0)
+    night("1")
+    (nights / "latest").symlink_to("1")
+    put(folder / "a.jsonl", {"1": "good plot", "3": "bad"}, 1)
+    night("2")
+    night("3")
+    (nights / "3/manifest.json").unlink()
+
+    def table(*words: object) -> list[tuple[str, ...]]:
+        done = CliRunner().invoke(main, ["sql", *map(str, words)])
+        assert 0 == done.exit_code, done.output
+        db = duckdb.connect()
+        db.execute(done.stdout)
+        assert ("3 is not finished, so it does not count" in done.stderr) == (words[0] == nights)
+        return db.sql("select record_id, split_part(output, '/', -1) from predictions join runs using (run_id) order by"
+                      " all").fetchall()  # fmt: skip
+
+    every, newest = [("1", "1"), ("1", "2"), ("2", "1"), ("3", "2")], [("1", "2"), ("2", "1"), ("3", "2")]
+    assert (every, newest) == (table(nights), table(nights, "--newest"))
+    assert newest == table(nights / "2", nights / "latest", nights / "1", "--newest")
+    runs = [open_run(nights / name) for name in "21"]
+    for options, expected in (({}, every), ({"newest": True}, newest)):
+        found = runs[0].to_duckdb(duckdb.connect(), others=runs[1:], **options).sql("select record_id from predictions")
+        assert sorted(key for key, _ in expected) == sorted(key for (key,) in found.fetchall())
+    refused = CliRunner().invoke(main, ["sql", str(folder)])
+    assert (2, True) == (refused.exit_code, "there is no run" in refused.output)

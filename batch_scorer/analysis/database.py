@@ -38,10 +38,14 @@ def require(package: str, command: str) -> Any:
 
 
 @contextmanager
-def connect(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection]:
+def connect(command: str, newest: bool = False, /, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnection]:
     """A DuckDB connection that has the views of `views` for each group of runs, their names prefixed with the group's.
 
     ``connect("report", new=[run])`` has `new_predictions`, `new_tokens`, `new_errors` and `new_runs`.
+
+    Args:
+        command: which needs it, for messages.
+        newest: as `views.statements` takes it.
 
     Raises:
         RefusedError: DuckDB is not installed, or a part is missing, damaged or without one of our columns.
@@ -59,7 +63,7 @@ def connect(command: str, **groups: Sequence[Run]) -> Iterator[DuckDBPyConnectio
             connection.execute(f"set temp_directory = {literal(folder)}")
             connection.execute("set enable_progress_bar = false")
             for name, group in groups.items():
-                for statement in statements([next(remaining) for _ in group], f"{name}_"):
+                for statement in statements([next(remaining) for _ in group], f"{name}_", newest):
                     connection.execute(statement)
             yield connection
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):

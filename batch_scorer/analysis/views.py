@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from batch_scorer.analysis.newest import newest_rows
 from batch_scorer.analysis.quoting import identifier, literal, reference, shown_names
 from batch_scorer.analysis.runs_view import runs_view
 from batch_scorer.analysis.segment_views import SPAN_LIST, segment_views, segments
@@ -47,7 +48,7 @@ _REVIEW_COLUMNS = ("run_id", "record_id", "source", "offset", "predicted_label",
 _NUMBER = re.compile(r"u?int\d+|halffloat|float|double|decimal.*")
 
 
-def script(runs: Sequence[Run], prefix: str = "") -> str:
+def script(runs: Sequence[Run], prefix: str = "", newest: bool = False) -> str:
     """`statements` as a script for DuckDB, under a comment that describes the views.
 
     It has no control characters: it may be printed to a terminal.
@@ -63,14 +64,15 @@ def script(runs: Sequence[Run], prefix: str = "") -> str:
     width = max(map(len, views)) + len(prefix)
     lines = ["-- DuckDB views of these runs:", *(f"--   {safe(_run_id(run))}  {safe(run.output)}" for run in runs)]
     lines += ["-- One row of", *(f"--   {prefix + name:{width}}  is {row}" for name, row in views.items())]
+    lines += ["-- Of each id, only the rows of the newest run are there, except in errors."] if newest else []
     lines += ["-- The views name files by path: after moving or repeating a run, run `batch-scorer sql` again."]
     for scheme, setup in _STORE_SETUP.items():
         if any(run.output.startswith(f"{scheme}://") for run in runs):
             lines += [f"-- DuckDB reads {scheme}:// once you have run this, with your credentials:", f"--   {setup}"]
-    return "\n".join([*lines, *(f"\n{statement}" for statement in statements(runs, prefix))]) + "\n"
+    return "\n".join([*lines, *(f"\n{statement}" for statement in statements(runs, prefix, newest))]) + "\n"
 
 
-def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
+def statements(runs: Sequence[Run], prefix: str = "", newest: bool = False) -> list[str]:
     """The SQL statements that create the views, each over all of `runs`, each ending in a semicolon.
 
     A word that is in both lists of a review is one row of `tokens`. A kept column that has different types in
@@ -79,6 +81,7 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
 
     Args:
         prefix: what the names of the views begin with.
+        newest: whether an id that several runs have has the rows of the newest one only; `errors` has all.
 
     Raises:
         OptionError: two of the runs have the same run_id, so their rows could not be told apart; or a path is not
@@ -93,7 +96,8 @@ def statements(runs: Sequence[Run], prefix: str = "") -> list[str]:
                 expected="runs with different run_ids",
                 fix="pass only one of them, or score one again with another --run-id",
             )
-    bodies = dict(zip(VIEWS, (_predictions(runs), _tokens(runs, prefix), _errors(runs), runs_view(runs)), strict=True))
+    rows = newest_rows(_predictions(runs), runs, _read) if newest and len(runs) > 1 else _predictions(runs)
+    bodies = dict(zip(VIEWS, (rows, _tokens(runs, prefix), _errors(runs), runs_view(runs)), strict=True))
     reviews = (*_REVIEW_COLUMNS, *_kept_names(runs, ()))
     for name, view in segment_views(_optional_columns(runs)).items():
         bodies[name] = segments(view, reviews, prefix)

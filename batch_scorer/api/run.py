@@ -100,7 +100,9 @@ class Run:
             with self._open(path, columns) as parquet:
                 yield from parquet.iter_batches(batch_rows, columns=columns)
 
-    def to_duckdb(self, connection: DuckDBPyConnection, prefix: str = "") -> DuckDBPyConnection:
+    def to_duckdb(
+        self, connection: DuckDBPyConnection, prefix: str = "", others: Sequence[Run] = (), newest: bool = False
+    ) -> DuckDBPyConnection:
         """Makes views of the run in DuckDB: `predictions`, `tokens`, `errors` and `runs`.
 
         Where the run lists them, there are `sentences` and `phrases` too.
@@ -111,6 +113,8 @@ class Run:
         Args:
             connection: where.
             prefix: what the names begin with.
+            others: more runs, for the same views; `run_id` tells the rows apart.
+            newest: whether an id that several of the runs have has the rows of the newest one only.
 
         Returns:
             The same connection.
@@ -124,8 +128,10 @@ class Run:
             >>> db.sql("select count(*), min(complete) from predictions, runs").fetchall()
             [(2, True)]
         """
-        finished.check_parts(self._run)
-        for statement in statements([self._run], prefix):
+        runs = [self._run, *(other._run for other in others)]
+        for run in runs:
+            finished.check_parts(run)
+        for statement in statements(runs, prefix, newest):
             connection.execute(statement)
         return connection
 

@@ -69,18 +69,25 @@ def inspect(path: str | None, rows: int, program: str, as_json: bool = False) ->
         )
 
 
-def sql(outputs: Sequence[str], prefix: str) -> None:
-    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal's encoding: DuckDB reads UTF-8."""
+def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
+    """Prints the views of some runs for DuckDB, in UTF-8 whatever the terminal's encoding: DuckDB reads UTF-8.
+
+    Args:
+        newest: whether only the newest run counts of those that have an id.
+    """
     from batch_scorer import storage
     from batch_scorer.analysis.views import script
-    from batch_scorer.runs.finished import check_parts, open_run
+    from batch_scorer.runs.earlier import open_all
+    from batch_scorer.runs.finished import check_parts
 
     # `absolute` keeps `..`, which behind a link leads elsewhere.
     places = [output if storage.is_remote(output) else str(Path(output).absolute()) for output in outputs]
-    runs = [open_run(place) for place in places]
+    runs, notices = open_all(places)
     for run in runs:
         check_parts(run)
-    click.echo(script(runs, prefix).encode(), nl=False)
+    for notice in notices:
+        click.echo(f"notice: {escape.safe(notice)}", err=True)
+    click.echo(script(runs, prefix, newest).encode(), nl=False)
 
 
 def _show_run(console: Console, output: str, rows: int, program: str, as_json: bool) -> None:

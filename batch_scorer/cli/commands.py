@@ -126,11 +126,12 @@ def inspect(path: str | None, rows: int, as_json: bool) -> None:
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Print SQL that makes runs tables in DuckDB.")
 @click.argument("outputs", nargs=-1, required=True, metavar="OUT...", shell_complete=complete.directories)
 @click.option("--prefix", default="", metavar="NAME", help="Prefix for the names of the views.")
+@click.option("--newest", is_flag=True, help="Of an id that several runs have, take the rows of the newest run alone.")
 @reports_errors
-def sql(outputs: tuple[str, ...], prefix: str) -> None:
+def sql(outputs: tuple[str, ...], prefix: str, newest: bool) -> None:
     """Print SQL that gives DuckDB views of the runs in OUT...: `predictions`, one row per review; `tokens`, one row per
     listed word; `errors`, one row per rejected record; and `runs`. Runs that list them have `sentences` and `phrases`
-    too. Several runs share the views, told apart by `run_id`.
+    too. Several runs share the views, told apart by `run_id`; OUT may be a folder of runs, too.
 
     Its paths are absolute. This command itself does not need DuckDB; docs/analysts.md has questions to ask.
 
@@ -139,11 +140,12 @@ def sql(outputs: tuple[str, ...], prefix: str) -> None:
       batch-scorer sql out > views.sql && duckdb -init views.sql
       batch-scorer sql june july > views.sql
       batch-scorer sql june --prefix june_ > views.sql
+      batch-scorer sql nights --newest > views.sql
       python -c 'import duckdb; duckdb.execute(open("views.sql").read()); print(duckdb.sql("from runs"))'
     """
     from batch_scorer.cli import actions
 
-    actions.sql(outputs, prefix)
+    actions.sql(outputs, prefix, newest)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Print a completion script for a shell.")

@@ -14,10 +14,10 @@ from batch_scorer.errors import OptionError
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Write a web page about a run.")
-@click.argument("run", metavar="OUT", shell_complete=complete.directories)
-@click.option(
-    "--output", metavar="FILE", help="Where to write it.  [default: OUT/report.html; for a run in a store, report.html]"
-)
+@click.argument("runs", nargs=-1, required=True, metavar="OUT...", shell_complete=complete.directories)
+@click.option("--output", metavar="FILE",
+              help="Where to write it.  [default: OUT/report.html; for several, or a run in a store, report.html]",
+              )  # fmt: skip
 @click.option("--reference", metavar="OUT", shell_complete=complete.directories,
               help="An earlier run to compare with.")  # fmt: skip
 @click.option("--text-from", multiple=True, metavar="INPUT", shell_complete=complete.files,
@@ -43,11 +43,12 @@ from batch_scorer.errors import OptionError
 @click.option("--reviews", type=click.IntRange(1, 250), default=100, metavar="N", help="Reviews per list.")
 @reports_errors
 def report(
-    run: str, output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any
+    runs: tuple[str, ...], output: str | None, text_from: tuple[str, ...], slice_column: tuple[str, ...], **rest: Any
 ) -> None:
     """Write a page about OUT, the output of a run: what drives its decisions, whether to trust them, and reviews.
 
     The page is one file that needs no network. A run holds no texts: they come from its inputs or a kept column.
+    Several runs, or a folder of them, are one table: of an id that several have, the rows of the newest count.
 
     \b
     Examples:
@@ -56,13 +57,14 @@ def report(
       batch-scorer report out --label-column true_label --slice-column product --output quality.html
       batch-scorer report out --label-column stars --positive-value '>=4' --negative-value '<=2'
       batch-scorer report out/june --reference out/may
+      batch-scorer report nights --text-from incoming --group-by product --over date
       batch-scorer report out --group-by product --over date --text-from reviews.parquet --title 'Reviews of May'
     """
     from batch_scorer.cli import report, streams
     from batch_scorer.report.question import Question
 
     streams.forgive_output()  # the page is the result
-    report.report(Question(run, text_from=text_from, slice_columns=slice_column, **rest), output)
+    report.report(Question(runs[0], others=runs[1:], text_from=text_from, slice_columns=slice_column, **rest), output)
 
 
 @click.command(cls=Command, context_settings=SETTINGS, short_help="Show what changed between two runs.")

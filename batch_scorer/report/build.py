@@ -12,7 +12,7 @@ from batch_scorer.analysis.quoting import cut_sql, identifier
 from batch_scorer.analysis.segment_views import SPAN_LIST
 from batch_scorer.analysis.views import temperature
 from batch_scorer.models.profile import SHARE_EDGES, Profile
-from batch_scorer.report import budget, drift, group_data, groups, quality, rescore, selection, texts, words
+from batch_scorer.report import budget, drift, group_data, groups, quality, rescore, selection, several, texts, words
 from batch_scorer.report.commands import commands
 from batch_scorer.report.findings import Drift, Findings, Histogram, Identity, Rejected, Review
 from batch_scorer.report.quality_findings import Quality
@@ -30,23 +30,28 @@ _MAX_NOTES, _NOTE_CHARACTERS = 20, 500  # of warnings, and of notices
 
 
 def build_findings(question: Question) -> Findings:
-    """Opens the run that `question` names and computes what its report says.
+    """Opens the run that `question` names, or the runs, and computes what its report says.
 
     Raises:
-        RefusedError: there is no such run, or it lacks what `question` asks for.
+        RefusedError: there is no such run, it lacks what `question` asks for, or runs do not fit together.
         JobError: a query ran out of memory or disk space.
     """
-    run = finished.open_run(question.output)
+    runs, notices = several.open_for_report((question.output, *question.others))
+    run = several.as_one(runs, notices)
     reference = finished.open_run(question.reference) if question.reference else None
     question.check(run)
     if question.rescore:
         rescore.check_model(run, question.model)
     old = {} if reference is None else {"old": [reference]}
-    with database.connect("report", new=[run], **old) as connection:
-        return _build(connection, question, run, reference)
+    with database.connect("report", True, new=runs, **old) as connection:
+        if len(runs) > 1:
+            run = several.counted_once(connection, run)
+        return _build(connection, question, run, reference, len(runs) > 1)
 
 
-def _build(connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None) -> Findings:
+def _build(
+    connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None, is_several: bool
+) -> Findings:
     m, counts = run.manifest, run.manifest["counts"]
     connection.execute("set TimeZone = 'UTC'")  # for kept times: a report does not depend on where it is written
     kept = _create_reviews_view(connection, run)
@@ -54,7 +59,8 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
     measured_quality = _measure_quality(connection, question, kept, run, notices)
     selection.select_reviews(connection, m["threshold"], question.reviews)
     overview = groups.measure_groups(connection, question, kept, "top_spans" in run.columns)
-    with_texts, texts_note = _add_texts(connection, question, run, kept)
+    # Which run a review is in is shown like a kept column, none of which can have that name.
+    with_texts, texts_note = _add_texts(connection, question, run, {"run_id": "run_id", **kept} if is_several else kept)
     with_texts, rescored = rescore.rescore(run, with_texts, question.model) if question.rescore else (with_texts, None)
     packed = len(json.dumps(group_data.pack(overview))) if overview else 0  # what the groups take, texts have not
     reviews, lost = budget.fit(with_texts, budget.TEXTS_BYTES - packed)
@@ -105,7 +111,7 @@ def _build(connection: DuckDBPyConnection, question: Question, run: Run, referen
         quality=measured_quality,
         rejected=_rejected(connection),
         caveats=quality.measure_caveats(connection, run),
-        commands=commands(question, run),
+        commands=commands(question, run, is_several),
         other_ids=selection.other_ids(connection),
         groups=overview,
         title=question.title,
@@ -123,7 +129,7 @@ def _create_reviews_view(connection: DuckDBPyConnection, run: Run) -> dict[str, 
     all_columns = [row[0] for row in connection.execute("describe new_predictions").fetchall()]
     theirs = all_columns[len(ours) : len(ours) + len(run.kept)] if run.predictions else []
     kept = {name: f"kept_{i}" for i, name in enumerate(run.kept)}
-    columns = [*(identifier(name) for name in ours), f"{temperature(run)} as temperature"]
+    columns = [*(identifier(name) for name in ours), f"{temperature(run)} as temperature", "run_id"]
     optional = {"decided": "null::boolean", "unusual": "''"}
     columns += [f"{name if name in run.columns else nothing} as {name}" for name, nothing in optional.items()]
     columns.append("top_spans" if "top_spans" in run.columns else f"null::{SPAN_LIST} as top_spans")

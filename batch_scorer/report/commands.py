@@ -36,9 +36,11 @@ class Commands:
 NO_COMMANDS = Commands()
 
 
-def commands(question: Question, run: Run) -> Commands:
-    """The commands for a run, of which `question` asks a report."""
+def commands(question: Question, run: Run, is_several: bool = False) -> Commands:
+    """The commands for a run, of which `question` asks a report, or for several as one."""
     has_texts = bool(question.text_from or question.text_column or not run.manifest["counts"]["scored"])
+    if is_several:  # a review is looked up in its own run, which the page names beside it
+        return Commands(texts=None if has_texts else _with_texts(question, run))
     output = escape.quoted(run.output)
     look_up = f"{PROGRAM} explain --run {output}{_texts_from(question.text_from)} --id"
     return Commands(_ways_out(run.manifest), None if has_texts else _with_texts(question, run), look_up)
@@ -68,7 +70,8 @@ def _with_texts(question: Question, run: Run) -> str | None:
         *(word for name in question.slice_columns for word in ("--slice-column", name)),
     ]
     asked = f" {escape.command(options)}" if options else ""
-    return f"{PROGRAM} report {escape.quoted(run.output)}{asked}{_texts_from(inputs)}"
+    places = escape.command([question.output, *question.others])
+    return f"{PROGRAM} report {places}{asked}{_texts_from(inputs)}"
 
 
 def _texts_from(inputs: tuple[str, ...]) -> str:

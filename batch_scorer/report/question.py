@@ -27,6 +27,8 @@ class Question:
         title: what the page is called; None: its run.
         rescore: whether to score the reviews of the page again, and to measure what deleting their parts changes.
         model: the directory of the run's model, for that; None: the shipped one.
+        others: the output directories of more runs to take as one with the first, or folders of runs: of an id, the
+            rows of the newest run count.
     """
 
     output: str
@@ -45,6 +47,7 @@ class Question:
     title: str | None = None
     rescore: bool = False
     model: str | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def rule(self) -> LabelRule | None:

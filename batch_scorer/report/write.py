@@ -30,14 +30,16 @@ def write_report(question: Question, path: str | None = None) -> WrittenReport:
 
     Args:
         path: the file to write, here or in an object store. An earlier report there is overwritten, any other file is
-            not. None: report.html in the run's output directory or, if that is in a store, in the working directory.
+            not. None: report.html in the run's output directory or, if that is in a store or there are several runs, in
+            the working directory.
 
     Raises:
         RefusedError: there is no such run, it lacks what `question` asks for, a package of the extra `report` is
             missing, or the file may not be written.
         JobError: a query ran out of memory or disk space.
     """
-    path = path or (REPORT if storage.is_remote(question.output) else storage.join(question.output, REPORT))
+    nowhere = question.others or storage.is_remote(question.output)
+    path = path or (REPORT if nowhere else storage.join(question.output, REPORT))
     _refuse_other_files(path)
     for package in ("altair", "jinja2", "vl_convert"):
         require(package, "report")

@@ -146,7 +146,8 @@ def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -
     """
     names = sorted(storage.names_in(folder)) if storage.is_directory(folder) else []
     places = set[str]()  # a link may name the latest of them
-    for path in (storage.join(folder, name) for name in names):
+    paths = sorted((storage.join(folder, name) for name in names), key=os.path.islink)  # a run by its own name first
+    for path in paths:
         place = path if storage.is_remote(path) else os.path.realpath(path)
         if place in places or not storage.exists(layout.plan_path(path)) or is_inside(path, output):
             continue
@@ -162,6 +163,25 @@ def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -
             notices.append(f"{path} {reason}, so it does not count")
         else:
             yield finished.open_run(path)
+
+
+def open_all(places: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """The runs in some places, each of which is a run or a folder of runs, and a sentence on each that does not count.
+
+    Those of a folder come oldest first. A link to a run that is there by its own name is left out.
+
+    Raises:
+        RefusedError: a place is neither, or a run that is named itself is not finished or damaged.
+    """
+    runs, notices = list[Run](), list[str]()
+    for place in places:
+        in_it: list[Run] = []
+        if _is_folder(place) and storage.exists(place):
+            in_it = sorted(runs_in(place, "", notices), key=lambda run: (run.manifest["started"], run.output))
+        runs += in_it or [finished.open_run(place)]
+    named = {run.output for run in runs if not os.path.islink(run.output)}
+    links = {run.output for run in runs if os.path.islink(run.output) and os.path.realpath(run.output) in named}
+    return [run for run in runs if run.output not in links], notices
 
 
 def _unfit(path: str) -> str | None:

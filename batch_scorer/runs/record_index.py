@@ -81,11 +81,11 @@ class RecordIndex:
                 fix="run the same command with --resume, which writes it again",
             )
         if not storage.is_remote(path):
-            return _mapped(path)
+            return mapped(path)
         with storage.open_read(path, beat) as source, tempfile.NamedTemporaryFile(prefix="batch-scorer-") as copy:
             shutil.copyfileobj(source, copy, _COPY_BYTES)
             copy.flush()
-            return _mapped(copy.name)
+            return mapped(copy.name)
 
     def has(self, ids: Sequence[str], hashes: UInts) -> npt.NDArray[np.bool_]:
         """Which of N records are in the index, bool[N].
@@ -123,7 +123,8 @@ def index_path(earlier_records: Mapping[str, Any], output: str) -> str:
     return storage.join(output, layout.index_name(earlier_records["fingerprint"]))
 
 
-def _mapped(path: str) -> RecordIndex:
+def mapped(path: str) -> RecordIndex:
+    """The index in a file of this machine."""
     count = os.path.getsize(path) // 16
     numbers = np.asarray(np.memmap(path, "<u8", "r", shape=(2, count))) if count else np.zeros((2, 0), np.uint64)
     return RecordIndex(numbers[0], numbers[1])

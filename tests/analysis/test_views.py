@@ -20,7 +20,7 @@ from batch_scorer.cli.main import main
 from batch_scorer.errors import OptionError
 from batch_scorer.runs.finished import open_run
 from tests.conftest import REVIEWS
-from tests.finished_runs import Original, without
+from tests.finished_runs import Original, edit, without
 from tests.jobs import rows
 
 Connection = duckdb.DuckDBPyConnection
@@ -147,6 +147,31 @@ def test_several_runs_are_one_table_with_null_in_columns_that_one_lacks(original
     )
     assert [{"run_id": "a", "s": True, "p": False}, {"run_id": "b", "s": False, "p": True}] == counts
     assert ["a", "b"] == [row["run_id"] for row in dicts(db, 'from "all errors"')]
+
+
+def test_newest_rows_of_an_id_are_those_of_the_run_that_was_started_last(original: Original, tmp_path: Path) -> None:
+    def fewer(table: pa.Table) -> pa.Table:
+        first = table.slice(0, 1)
+        return pa.concat_tables([first, *([first.set_column(0, first.field(0), [["new"]])] * 2)])
+
+    places = [original.copy(tmp_path / "b", "b"), original.copy(tmp_path / "a", "a", change=fewer)]
+    empty = original.copy(tmp_path / "c", "c", change=lambda table: table.slice(0, 0))
+    for number, place in enumerate(places):
+        edit(Path(place, "manifest.json"), started=f"2026-01-0{number + 1}T00:00:00+00:00")
+    runs = [open_run(place) for place in (*places, empty)]
+    ids = [row["record_id"] for row in dicts(views(*places[:1]), "from predictions")]
+    db = duckdb.connect()
+    for statement in statements(runs[::-1], newest=True):
+        db.execute(statement)
+
+    newer = [(row["record_id"], "a") for row in rows(places[1])]
+    expected = [*newer, *((key, "b") for key in ids if (key, "a") not in newer)]
+    assert 6 == newer.count(("new", "a")) and 0 < len(expected) - len(newer) < len(ids)
+    assert sorted(expected) == sorted(db.sql("select record_id, run_id from predictions").fetchall())
+    assert {*expected} == {*db.sql("select record_id, run_id from tokens").fetchall()}
+    assert columns(views(*places), "predictions") == columns(db, "predictions")
+    assert [("a",), ("b",), ("c",)] == db.sql("select distinct run_id from errors order by 1").fetchall()
+    assert statements(runs[:1], newest=True) == statements(runs[:1])
 
 
 DAY = datetime.date(2024, 2, 29)

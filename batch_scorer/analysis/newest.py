@@ -1,0 +1,36 @@
+"""Several runs as one table: of each id, the rows of the newest run that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from batch_scorer.analysis.quoting import literal
+from batch_scorer.runs.finished import Run
+
+
+def newest_rows(rows: str, runs: Sequence[Run], read: Callable[[Sequence[str]], str]) -> str:
+    """A query of the rows of all runs, reduced to those of the newest run that has their id; all that it has of it.
+
+    The ids alone are compared, so that memory does not depend on the other columns.
+
+    Args:
+        rows: a query that has `record_id` and `run_id`.
+        runs: of the rows; the newest is the one that was started last.
+        read: paths of parts -> what SQL reads them by.
+    """
+    in_order = sorted(runs, key=lambda run: (run.manifest["started"], run.output))
+    ids = "\n    union all ".join(
+        f"select record_id, {literal(str(run.manifest['run_id']))} as run_id, {number} as age from "
+        f"{read(run.predictions)}"
+        for number, run in enumerate(in_order)
+        if run.predictions
+    )
+    if not ids:
+        return rows
+    return f"""select * from (
+{rows}
+) semi join (
+  select record_id, arg_max(run_id, age) as run_id from (
+    {ids}
+  ) group by record_id
+) using (record_id, run_id)"""
