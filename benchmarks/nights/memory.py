@@ -26,6 +26,8 @@ RUNS = 10  # a tenth of the records of each is in the next one too, with another
 PART_ROWS = 500_000
 LOOKED_UP = 2_000_000  # records that each worker looks up, half of them known
 BATCH = 8_192
+_ROOT = Path(__file__).parents[2]
+_COMMAND = (sys.executable, "-m", "benchmarks.nights.memory")
 
 
 def make_runs(records: int, folder: Path) -> list[Run]:
@@ -71,6 +73,13 @@ def plan(records: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def planned(records: int, folder: Path) -> dict[str, Any]:
+    """`plan` in a process of its own."""
+    command = [*_COMMAND, "plan", str(folder), str(records)]
+    done = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
 def _runs_in(folder: Path) -> list[Run]:
     parts = sorted(map(str, folder.glob("*.parquet")))
     by_run = [[path for path in parts if Path(path).name.startswith(f"{number:02d}-")] for number in range(RUNS)]
@@ -100,9 +109,9 @@ def look_up(path: str, records: int, seed: int) -> dict[str, Any]:
 def workers(folder: Path, records: int, count: int = 2) -> list[dict[str, Any]]:
     """`look_up` in some processes at once."""
     (path,) = (folder / "out/earlier").iterdir()
-    command = [sys.executable, "-m", __name__, "look-up", str(path), str(records)]
+    command = [*_COMMAND, "look-up", str(path), str(records)]
     started = [
-        subprocess.Popen([*command, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, str(seed)], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for seed in range(count)
     ]
     for process in started:
