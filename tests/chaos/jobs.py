@@ -33,7 +33,7 @@ class Order:
     shard_rows: int
     workers: int
 
-    def command(self, output: Path, *more: str, program: Sequence[str] = PROGRAM) -> list[str]:
+    def command(self, output: Path | str, *more: str, program: Sequence[str] = PROGRAM) -> list[str]:
         """The command line."""
         given = ("--model", self.model, "--run-id", RUN_ID, "--shard-rows", self.shard_rows, "--workers", self.workers)
         options = ("--output", output, *given, "--max-error-rate", 0.1, *self.corpus.options, *more)

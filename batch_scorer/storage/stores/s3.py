@@ -14,6 +14,7 @@ _ONE_PIECE_BYTES = 64 << 20  # larger files are sent in pieces, which become an 
 _BATCH = 1_000  # objects deleted by one request, the most that S3 accepts
 _CONNECTIONS = 32  # one for each thread that reads files while a job is planned
 _BUSY = ("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")  # with status 400
 _CONFLICT = "ConditionalRequestConflict"  # another conditional write was under way: S3 says to try again
 
 
@@ -120,6 +121,10 @@ def explain(error: Exception) -> Failure | None:
 
     if isinstance(error, boto.ClientError):
         status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+        if code in _EXPIRED:
+            return Failure(401, str(error), "renew the credentials")
+        if code == "RequestTimeTooSkewed":
+            return Failure(403, str(error), "set the clock of this machine: a store refuses one that is minutes off")
         return Failure(503 if code in (*_BUSY, _CONFLICT) else status, str(error))
     # A certificate that is not accepted will not be later either; a machine that cannot be reached may be.
     is_lost = isinstance(error, boto.ConnectionError) and not isinstance(error, boto.SSLError)

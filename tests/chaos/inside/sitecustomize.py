@@ -2,10 +2,13 @@
 
 `CHAOS_CLOCK` names a file: once it exists, `time.time` is days off, ahead or behind, and differently each half second.
 `CHAOS_GATE` names a directory, see `tests.chaos.gate`. With `CHAOS_PLAIN`, it scores by `tests.plain_engine`. In
-`CHAOS_STORES`, each pool of workers finds the address of the store by its own, see `tests.engine_faults`.
+`CHAOS_STORES`, each pool of workers finds the address of the store by its own, see `tests.engine_faults`. With
+`CHAOS_HURRY`, patience with a store is shorter; `CHAOS_CLOCK_OFF_S` sets the clock of the process, see
+`tests.chaos.store_faults`.
 """
 
 import contextlib
+import datetime
 import importlib.abc
 import importlib.machinery
 import os
@@ -16,6 +19,11 @@ import time
 
 _CHECKOUT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 _DAY_S = 86_400
+_HURRIED = {
+    "batch_scorer.storage.stores.retry": {"WAITS_S": (0.1, 0.2, 0.4, 0.8, 1.6, 3.2), "ANSWER_S": 3.0},
+    "batch_scorer.runs.claim": {"LAPSE_S": 6.0, "LOOK_S": 0.5},
+    "batch_scorer.runs.renewal": {"RENEW_S": 1.0},
+}
 _MARKER = re.compile(r".*/shards/\d{5}\.json")
 
 
@@ -90,7 +98,45 @@ class _Engines(importlib.abc.MetaPathFinder):
         return spec
 
 
+class _Changed(importlib.abc.MetaPathFinder):
+    """Changes what modules hold, as soon as they are imported."""
+
+    def __init__(self, changes):
+        self._changes = changes
+
+    def find_spec(self, name, path, target=None):
+        if name not in self._changes:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+
+        def load_and_change(module):
+            load(module)
+            changes = self._changes[name]
+            for key, value in (changes(module) if callable(changes) else changes).items():
+                setattr(module, key, value)
+
+        spec.loader.exec_module = load_and_change
+        return spec
+
+
+def _set_clock(seconds):
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + int(seconds * 1_000_000_000)
+
+    def signs(module):
+        current = module.get_current_datetime
+        return {"get_current_datetime": lambda *given: current(*given) + datetime.timedelta(seconds=seconds)}
+
+    sys.meta_path.insert(0, _Changed({"botocore.compat": signs}))
+
+
 sys.meta_path.insert(0, _Engines())
+if "CHAOS_HURRY" in os.environ:
+    sys.meta_path.insert(0, _Changed(_HURRIED))
+if "CHAOS_CLOCK_OFF_S" in os.environ:
+    _set_clock(float(os.environ["CHAOS_CLOCK_OFF_S"]))
 for _line in os.environ.get("CHAOS_STORES", "").split():
     _pool, _store = _line.split("=")
     if _pool in sys.orig_argv:
