@@ -121,18 +121,16 @@ def test_every_kind_of_fault_is_tried_here_or_held_by_another_test() -> None:
     [
         (0, "", False, []),
         (0, "", True, ["the claim was left"]),
-        (
-            1,
-            "error: the object store is unavailable\n  where:    s3://x\n",
-            False,
-            ["exit code 1, expected one of [0]"],
-        ),
+        (1, "error: it failed\n  where:  x\n", False, ["exit code 1, expected one of [0]"]),
+        (1, "Traceback", False, ["exit code 1, expected one of [0], and no message"]),
     ],
 )
 def test_bad_end_of_a_job_on_a_store_is_seen(
     code: int, said: str, claim: bool, told: list[str], tmp_path: Path
 ) -> None:
+    fetched = tmp_path / "found"
     if claim:
-        (tmp_path / store_trials.CLAIM).touch()
+        fetched.mkdir()
+        (fetched / store_trials.CLAIM).touch()
     ended = Ended(code=code, said=said, at=1.0, left=(), in_tmp=())
-    assert told == list(store_trials._complaints(ended, FAULTS["burst of 503"], tmp_path, 0.0, 60.0))
+    assert told == list(store_trials._complaints(ended, FAULTS["burst of 503"], fetched, 0.0, 60.0))

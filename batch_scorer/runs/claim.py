@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from batch_scorer import storage
-from batch_scorer.errors import JobError, OutputError, StoppedError
+from batch_scorer.errors import JobError, OutputError, StoppedError, StoreError
 from batch_scorer.runs import layout
 from batch_scorer.runs.directory import unwritable
 from batch_scorer.runs.renewal import Claim, Renewal, document, moment
@@ -68,6 +68,33 @@ def claimed(output: str, patient: bool = False, say: Say = lambda words, warns: 
         raise
     if renewal.lost:
         raise _lost(output)
+
+
+def is_claimed(output: str) -> bool:
+    """Whether a job holds an output now. Writes nothing, and takes over nothing.
+
+    A claim whose age the store does not tell counts.
+    """
+    if not storage.is_remote(output):
+        try:
+            with _locked(output):
+                return False
+        except OutputError:
+            return True
+    path = layout.claim_path(output)
+    found = conditional.read(path)
+    if found is None:
+        return False
+    try:  # only the answer to a write, which is to be refused, says what time it is in the store
+        asked = conditional.write(path, document(""), None)
+    except NotImplementedError:
+        return False
+    except StoreError:  # it may not be written by us
+        return True
+    if asked.version:  # deleted meanwhile
+        conditional.delete(path, asked.version)
+        return False
+    return asked.clock is None or asked.clock - found.modified <= LAPSE_S
 
 
 @contextmanager

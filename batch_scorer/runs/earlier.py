@@ -15,12 +15,12 @@ from typing import Any
 
 from batch_scorer import storage
 from batch_scorer.config import FLOAT32, RECORD, ScoreConfig
-from batch_scorer.errors import OutputError, RefusedError, StoreError
+from batch_scorer.errors import RefusedError
 from batch_scorer.planning.places import is_inside
 from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.runs import finished, layout, plan_files
-from batch_scorer.runs.claim import claimed
+from batch_scorer.runs.claim import is_claimed
 from batch_scorer.runs.finished import Run
 from batch_scorer.runs.repaired import unreadable_sources
 from batch_scorer.schema import printable
@@ -189,13 +189,7 @@ def _unfit(path: str) -> str | None:
     if not storage.exists(layout.manifest_path(path)):
         if not storage.exists(layout.plan_path(path)):
             return "is not a run"
-        try:
-            with claimed(path):
-                return "is not finished"
-        except OutputError:
-            return _RUNNING
-        except StoreError:  # one that may not be written can't be claimed either
-            return "is not finished"
+        return _RUNNING if is_claimed(path) else "is not finished"
     run = finished.open_run(path)
     if not run.complete:
         return f"is not a success ({run.manifest['not_a_success'] or f'it has no {layout.SUCCESS}'})"

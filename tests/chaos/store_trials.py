@@ -26,7 +26,7 @@ from tests.stubs.both import add_bucket
 
 BUCKET, CLAIM = "chaos", ".claim.json"
 SCHEMES = ("s3", "gs")
-SHARDS = 7
+SHARDS = 5
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,8 @@ def _complaints(ended: Ended, fault: StoreFault, local: Path, start: float, pati
     """What is wrong with how a job ended; how long it took is not judged, since it is timed from its start."""
     if ended.code == -9 and fault.kills:  # nobody deleted its temporary files; whoever resumes does
         ended = dataclasses.replace(ended, in_tmp=())
+    if ended.code not in fault.ends and "error: " not in ended.said:
+        yield f"exit code {ended.code}, expected one of {sorted(fault.ends)}, and no message"
     as_here = Fault(fault.name, lambda scene: ExitStack(), fault.ends)
     # Whoever is refused before there is a plan only has to run the same command again.
     said = ended.said if ended.code != 1 or (local / "plan.json").exists() else f"{ended.said}\n--resume"

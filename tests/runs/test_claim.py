@@ -52,9 +52,9 @@ class Output:
     def names(self) -> list[str]:
         return self.store.names(self.bucket)
 
-    def leave_claim(self) -> None:
+    def leave_claim(self, folder: str = "") -> None:
         """As somebody else left it who was killed."""
-        written = conditional.write(self.claim, renewal.document("theirs"), None)
+        written = conditional.write(f"{self.path}{folder}/.claim.json", renewal.document("theirs"), None)
         assert written.version
 
     def lose_answers(self, *faults: Fault) -> None:
@@ -259,7 +259,10 @@ def test_unfinished_run_in_a_store_counts_as_running_while_it_is_claimed(
         find()
     assert [] == find()
     assert [f"{output.path}/nights/1 is not finished, so it does not count"] == notices
-    assert ["out/nights/1/plan.json"] == output.names()
+    output.leave_claim("/nights/1")
+    monkeypatch.setattr(claim, "LAPSE_S", -1.0)
+    assert [] == find()
+    assert ["out/nights/1/.claim.json", "out/nights/1/plan.json"] == output.names()
 
 
 def test_local_claim_leaves_no_file(tmp_path: Path) -> None:

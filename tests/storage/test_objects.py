@@ -221,6 +221,19 @@ def test_answer_that_comes_too_late_is_requested_again(bucket: Bucket, monkeypat
     client._client.cache_clear()
 
 
+def test_object_whose_bytes_break_off_is_read_again(bucket: Bucket) -> None:
+    data = random.Random(5).randbytes(MB)
+    path = bucket.put("a.bin", data)
+    left = iter([Fault(cut_after=MB // 2), Fault(cut_after=10)])
+    # Not its metadata, which come first in Google's store.
+    google = isinstance(bucket.store, gcs.Store)
+    bucket.store.fault = lambda request: (
+        next(left, None) if (request.is_download if google else request.method == "GET") else None
+    )
+    assert data == storage.read_bytes(path)
+    assert None is next(left, None)
+
+
 @pytest.mark.parametrize("error", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
 def test_store_that_cannot_be_reached_is_tried_again(
     error: int, bucket: Bucket, monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ class Client:
 def explain(error: Exception) -> Failure | None:
     """What an exception from the library means; None if it comes from elsewhere."""
     import requests
+    import urllib3.exceptions
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth import exceptions as auth
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
@@ -105,12 +106,14 @@ def explain(error: Exception) -> Failure | None:
         return Failure(None, str(error))
     if isinstance(error, InvalidResponse):
         return Failure(error.response.status_code, str(error.args[0]))
-    if isinstance(error, (requests.RequestException, http.client.HTTPException, ConnectionError, TimeoutError)):
+    # Raw downloads read from urllib3 directly, and so get its errors.
+    lost = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, ConnectionError)
+    if isinstance(error, (*lost, TimeoutError)):
         return Failure(None, str(error))
     if isinstance(error, auth.GoogleAuthError):
-        lost = isinstance(error, auth.TransportError) or getattr(error, "retryable", False)
+        passes = isinstance(error, auth.TransportError) or getattr(error, "retryable", False)
         return Failure(
-            None if lost else 401, str(error), None if lost else f"{log_in} (for public data: --no_auth after --)"
+            None if passes else 401, str(error), None if passes else f"{log_in} (for public data: --no_auth after --)"
         )
     return None
 
