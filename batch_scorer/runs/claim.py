@@ -156,9 +156,11 @@ def _acquire(output: str, token: str, patient: bool, say: Say) -> Claim:
     since, gone = time.monotonic(), 0
     while gone < _TRIES:
         written = conditional.write(path, mine, None)
-        found = None if written.version else conditional.read(path)
         if written.version:
             return Claim(token, written.version, written.clock)
+        found = None
+        with contextlib.suppress(OSError):  # it changes whenever we look
+            found = conditional.read(path)
         if found is None:
             gone += 1
             continue
@@ -175,7 +177,7 @@ def _acquire(output: str, token: str, patient: bool, say: Say) -> Claim:
                 return Claim(token, taken.version, taken.clock)
             gone += 1
         elif not patient or found.version != first.version:
-            raise _held(output, _named(found), left_s)
+            raise _held(output, _named(found), None if patient else left_s)
         else:
             say(f"waiting for {left_s:.0f} s at most: {_named(found)}, perhaps by a job that was killed", False)
             time.sleep(min(left_s + 1, LOOK_S))

@@ -52,7 +52,7 @@ def moment(seconds: float) -> str:
 class Renewal:
     """A thread that renews a claim; as a context manager, it deletes the claim in the end.
 
-    If the claim is gone or another job's, it interrupts the job as Ctrl-C does.
+    If the claim is gone or another job's, it is `lost`, and a job in the main thread is interrupted as by Ctrl-C.
 
     Args:
         path: of the claim.
@@ -66,6 +66,7 @@ class Renewal:
         self.lost = False
 
     def __enter__(self) -> Renewal:
+        self._interrupts = threading.current_thread() is threading.main_thread()
         self._thread.start()
         return self
 
@@ -115,6 +116,6 @@ class Renewal:
         # the main thread may be waiting for something.
         for number in (signal.SIGINT, signal.SIGTERM):
             main = threading.main_thread().ident
-            if callable(signal.getsignal(number)) and main is not None:
+            if self._interrupts and callable(signal.getsignal(number)) and main is not None:
                 signal.pthread_kill(main, number)
                 return

@@ -27,7 +27,7 @@ from tests.chaos.trials import Ground, Struck, draw
 )
 @click.option("--inputs", multiple=True, type=click.Choice(list(corpora.MAKERS)), help="Only these; may be repeated.")
 @click.option("--workers", type=click.IntRange(1), help="Processes of a job.  [default: 2, now and then 1]")
-@click.option("--records", type=click.IntRange(100), default=30_000, help="Of one job's input.")
+@click.option("--records", type=click.IntRange(400), default=30_000, help="Of one job's input.")
 @click.option("--real", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="Score reviews of this Parquet file (review_id, text), with the shipped model.")  # fmt: skip
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep them, as JSON.")
