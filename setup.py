@@ -82,6 +82,7 @@ setup(
             "nbclient>=0.10",
             "playwright>=1.45",
             "polars>=1.10",
+            "pyiceberg[pyarrow,sql-sqlite]>=0.12",
             "pyspark>=3.5",
             "pytest>=8.0",
             "pytest-xdist>=3.6",
