@@ -19,7 +19,10 @@ from typing import Any
 import click
 import pyarrow.parquet as pq
 
+from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
+from batch_scorer.planning.plan import make_plan
+from batch_scorer.scoring.read import read as read_shard
 from benchmarks.planning.__main__ import ROOT
 from benchmarks.planning.corpora import FILES_A_FOLDER
 from benchmarks.scoring.machine import machine
@@ -62,14 +65,15 @@ KINDS: dict[str, Kind] = {
 @click.option("--kind", "kinds", type=click.Choice([*KINDS]), multiple=True, default=[*KINDS], help="Kind of files.")
 @click.option("--texts", type=click.Choice(["long", "short"]), multiple=True, default=["long", "short"],
               help="The reviews as they are, or their first 20 words.")  # fmt: skip
+@click.option("--only-read", is_flag=True, help="Plan and read alone, in one process: what is not scoring.")
 @click.option("--rounds", type=click.IntRange(1), default=1, help="Times to score each, in turns; the least counts.")
 @click.option(
     "--directory", type=click.Path(path_type=Path), metavar="DIR", help="Where files are created and deleted."
 )
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory for small.json and small.md.")
 def main(
-    data: Path, files: int, kinds: Sequence[str], texts: Sequence[str], rounds: int, directory: Path | None,
-    output: Path | None,
+    data: Path, files: int, kinds: Sequence[str], texts: Sequence[str], only_read: bool, rounds: int,
+    directory: Path | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Score many files of one review each, and one file of the same reviews, with the shipped model and two workers.
 
@@ -86,13 +90,14 @@ def main(
             with tempfile.TemporaryDirectory(dir=directory) as place:
                 reviews = (" ".join(column[at % len(column)].as_py().split()) for at in range(files))
                 make(kind, (one if length == "long" else " ".join(one.split()[:SHORT]) for one in reviews), Path(place))
-                result = {"kind": kind, "texts": length, **compare(kind, Path(place), rounds)}
-            results["runs"].append(result)
-            click.echo(json.dumps(result))
-            if output:
-                output.mkdir(parents=True, exist_ok=True)
-                (output / "small.json").write_text(json.dumps(results, indent=2) + "\n")
-                (output / "small.md").write_text(markdown(results))
+                results["runs"].append(
+                    {"kind": kind, "texts": length, **compare(kind, Path(place), rounds, read if only_read else score)}
+                )
+                click.echo(json.dumps(results["runs"][-1]))
+                if output:  # before the files are deleted, which takes as long as a run
+                    output.mkdir(parents=True, exist_ok=True)
+                    (output / "small.json").write_text(json.dumps(results, indent=2) + "\n")
+                    (output / "small.md").write_text(markdown(results))
     click.echo(markdown(results))
 
 
@@ -111,13 +116,15 @@ def make(kind: str, reviews: Any, place: Path) -> None:
     (place / f"one/all{suffix}").write_bytes(packed(b"".join(whole)))
 
 
-def compare(kind: str, place: Path, rounds: int) -> dict[str, Any]:
+def compare(
+    kind: str, place: Path, rounds: int, measure: Callable[[Path, Path, Sequence[str]], dict[str, float]]
+) -> dict[str, Any]:
     """What both take, the least of each over `rounds`."""
     *_, many, one = KINDS[kind]
     found: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
         for name, options in (("many", many), ("one", one)):
-            cost = score(place / name, place / "out", options)
+            cost = measure(place / name, place / "out", options)
             found[name] = {key: min(value, found.get(name, cost)[key]) for key, value in cost.items()}
     return found
 
@@ -139,12 +146,27 @@ def score(inputs: Path, output: Path, options: Sequence[str]) -> dict[str, float
     return {"parts": parts, "cpu_s": used.ru_utime + used.ru_stime, "seconds": seconds}
 
 
+def read(inputs: Path, output: Path, options: Sequence[str]) -> dict[str, float]:
+    """The same of planning and reading alone, in this process; parts are those that there would be."""
+    asked = dict(zip((name[2:].replace("-", "_") for name in options[::2]), options[1::2], strict=True))
+    start, used = time.perf_counter(), time.process_time()
+    plan, shards = make_plan(ScoreConfig.of((str(inputs),), str(output), **asked), "0" * 12)
+    for shard in shards:
+        for _ in read_shard(shard, plan.fields):
+            pass
+    return {
+        "parts": plan.shard_count,
+        "cpu_s": time.process_time() - used,
+        "seconds": time.perf_counter() - start,
+    }
+
+
 def markdown(results: Mapping[str, Any]) -> str:
     """The table as Markdown."""
     lines = [
         (
             run["kind"], run["texts"], f"{run['many']['parts']:,}", f"{run['one']['parts']:,}",
-            f"{run['many']['cpu_s']:.0f}", f"{run['one']['cpu_s']:.0f}",
+            f"{run['many']['cpu_s']:.1f}", f"{run['one']['cpu_s']:.1f}",
             f"{run['many']['cpu_s'] / run['one']['cpu_s']:.2f}",
             f"{run['many']['seconds']:.0f}", f"{run['one']['seconds']:.0f}",
         )

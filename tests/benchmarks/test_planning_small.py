@@ -20,10 +20,13 @@ from benchmarks.planning import small
 TEXTS = ["a good film,\nwith a comma", 'so "bad"', "слово"] * 3
 
 
+def asked(options: list[str]) -> dict[str, str]:
+    return dict(zip((name.removeprefix("--").replace("-", "_") for name in options[::2]), options[1::2], strict=True))
+
+
 def texts_of(inputs: Path, options: list[str], tmp_path: Path) -> list[str]:
     """The texts that a run with these options would score."""
-    asked = dict(zip((name.removeprefix("--").replace("-", "_") for name in options[::2]), options[1::2], strict=True))
-    plan, shards = make_plan(ScoreConfig.of((str(inputs),), str(tmp_path / "out"), **asked), "0" * 12)
+    plan, shards = make_plan(ScoreConfig.of((str(inputs),), str(tmp_path / "out"), **asked(options)), "0" * 12)
     return [
         text for shard in shards for chunk in read(shard, plan.fields) for text in (one.strip() for one in chunk.texts)
     ]
@@ -39,6 +42,9 @@ def test_many_files_and_one_hold_the_same_reviews(kind: str, tmp_path: Path, mon
     assert 3 == len(list((tmp_path / "many").iterdir()))
     assert reviews == texts_of(tmp_path / "one", one, tmp_path)
     assert reviews == texts_of(tmp_path / "many", many, tmp_path)
+    assert [1, 1] == [
+        small.read(tmp_path / name, tmp_path / "out", o)["parts"] for name, o in (("many", many), ("one", one))
+    ]
 
 
 def test_benchmark_keeps_the_least_of_its_rounds_and_writes_ratios(
@@ -56,7 +62,7 @@ def test_benchmark_keeps_the_least_of_its_rounds_and_writes_ratios(
     options = ("--data", tmp_path / "in.parquet", "--files", 5, "--kind", "csv", "--texts", "short", "--rounds", 2)
     result = CliRunner().invoke(small.main, [str(word) for word in (*options, "--output", tmp_path / "results")])
     assert 0 == result.exit_code, result.output
-    assert "| csv | short | 2 | 2 | 6 | 4 | 1.50 | 2 | 1 |" in (tmp_path / "results/small.md").read_text()
+    assert "| csv | short | 2 | 2 | 6.0 | 4.0 | 1.50 | 2 | 1 |" in (tmp_path / "results/small.md").read_text()
     found: dict[str, Any] = json.loads((tmp_path / "results/small.json").read_text())
     assert {"parts": 2, "cpu_s": 6.0, "seconds": 2.0} == found["runs"][0]["many"]
 
