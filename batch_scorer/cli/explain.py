@@ -8,9 +8,6 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
 
 import click
 
@@ -31,22 +28,24 @@ def explain_text(
     """
     # NumPy reads this when it is imported; on matrices as small as ours, its threads cost more than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with _without_pandas():
-        from batch_scorer.models import artifact
-        from batch_scorer.models.exact_engine import ExactEngine
-        from batch_scorer.schema import Segments
-        from batch_scorer.scoring.chunk import Scorer
-        from batch_scorer.scoring.deletions import delete_each
-        from batch_scorer.scoring.review import check, explain_review, shortest, to_json
-        from batch_scorer.ui import highlight, terminal
+    from batch_scorer.runners.lean import forgo_pandas
 
-        text, where = (_read_stdin(), "standard input") if text == STDIN else (text, "TEXT")
-        loaded = artifact.load(model or artifact.SHIPPED)
-        check(text, where, loaded.tokenizer)
-        asked = Segments(sentences, spans)
-        scorer = Scorer(loaded, ExactEngine(loaded))
-        explained = explain_review(text, scorer, top_k, asked)
-        deletions = delete_each(explained, scorer) if what_if else None
+    forgo_pandas()  # whose import would take longer than the review does
+    from batch_scorer.models import artifact
+    from batch_scorer.models.exact_engine import ExactEngine
+    from batch_scorer.schema import Segments
+    from batch_scorer.scoring.chunk import Scorer
+    from batch_scorer.scoring.deletions import delete_each
+    from batch_scorer.scoring.review import check, explain_review, shortest, to_json
+    from batch_scorer.ui import highlight, terminal
+
+    text, where = (_read_stdin(), "standard input") if text == STDIN else (text, "TEXT")
+    loaded = artifact.load(model or artifact.SHIPPED)
+    check(text, where, loaded.tokenizer)
+    asked = Segments(sentences, spans)
+    scorer = Scorer(loaded, ExactEngine(loaded))
+    explained = explain_review(text, scorer, top_k, asked)
+    deletions = delete_each(explained, scorer) if what_if else None
     console = terminal.console()
     if as_json:
         deleted = {} if deletions is None else {"what_if": [shortest(one.to_json()) for one in deletions]}
@@ -55,31 +54,6 @@ def explain_text(
         highlight.show(console, explained)
         if deletions:
             highlight.show_deletions(console, explained, deletions)
-
-
-class _NoPandas(MetaPathFinder):
-    """Finds no pandas, wherever it is."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        if fullname == "pandas":
-            raise ImportError("hidden from Arrow", name=fullname)
-
-
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    """Hides pandas while Arrow is first used, which would import it to see whether a list is a Series.
-
-    That would take longer than the review does. A process that has Arrow or pandas already is left as it is.
-    """
-    if "pandas" in sys.modules or "pyarrow" in sys.modules:
-        yield
-        return
-    finder = _NoPandas()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
 
 
 def _read_stdin() -> str:

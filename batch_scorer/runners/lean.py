@@ -1,4 +1,4 @@
-"""Beam, imported without what a job on this machine does not use.
+"""Beam and Arrow, without what a job on this machine does not use.
 
 Where they are installed, Beam imports pandas and the clients of three clouds: half of the two and a half seconds of
 processor time that its import takes, in each process of a job. It does without them where they are not installed, and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from importlib.metadata import version
 
 OPTIONAL = ("pandas", "google.api_core", "google.auth", "boto3", "azure", "hdfs", "requests", "jsonschema")
@@ -32,6 +33,32 @@ def import_beam(tried: tuple[str, str] = TRIED) -> None:
         import apache_beam
         import apache_beam.runners.portability.fn_api_runner
         import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
+
+
+def forgo_pandas() -> None:
+    """Has Arrow do without pandas in this process, which it would import, half a second long, for its first list.
+
+    For processes of our own, in which nothing of pandas meets Arrow. Afterwards pandas can be imported as ever, but
+    Arrow takes nothing from it and makes nothing of it. A process that has either already is left as it is.
+    """
+    if "pyarrow" in sys.modules or "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([])  # now it looks for pandas, once and for all
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _NoPandas(MetaPathFinder):
+    """Finds no pandas, wherever it is: Arrow, which is compiled, would take a None in `sys.modules` for a module."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ImportError("hidden from Arrow", name=fullname)
 
 
 def _minor(words: str) -> tuple[int, ...]:

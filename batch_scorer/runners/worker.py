@@ -18,7 +18,7 @@ import time
 import traceback
 
 from batch_scorer.runners.heartbeat import last_words, temporary, worker_file
-from batch_scorer.runners.lean import import_beam
+from batch_scorer.runners.lean import forgo_pandas, import_beam
 
 WATCH_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -49,6 +49,7 @@ def main(driver: int, directory: str, lean: bool) -> None:
     sys.stderr = _Log()
     try:
         if lean:
+            forgo_pandas()
             import_beam()
         from apache_beam.runners.worker import sdk_worker_main
 

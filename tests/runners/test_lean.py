@@ -59,3 +59,29 @@ whole = sys.modules["apache_beam"]
 import_beam()
 assert sys.modules["apache_beam"] is whole
 """)
+
+
+def test_arrow_does_without_pandas_which_can_be_imported_afterwards() -> None:
+    python("""
+import sys
+from batch_scorer.runners.lean import forgo_pandas, import_beam
+forgo_pandas()
+import_beam()
+import pyarrow as pa
+assert ["a", None] == pa.array(["a", None]).to_pylist() and [{"x": 1.5}] == pa.table({"x": [1.5]}).to_pylist()
+assert "pandas" not in sys.modules
+import pandas
+assert 3 == pandas.Series([1, 2]).sum()
+""")
+
+
+def test_process_that_has_arrow_already_keeps_it_as_it_is() -> None:
+    python("""
+import sys
+import pyarrow as pa
+from batch_scorer.runners.lean import forgo_pandas
+forgo_pandas()
+import pandas
+assert [1.5, None] == pa.array(pandas.Series([1.5, None])).to_pylist()
+assert [1.5] == pa.table({"x": [1.5]}).to_pandas()["x"].to_list()
+""")
