@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from batch_scorer import storage
+from batch_scorer.errors import StoreError, UnavailableError
 from batch_scorer.escape import counted, per_second
 from batch_scorer.events import ERROR, WARNING, Event
 from batch_scorer.models.profile import SHARE_EDGES
@@ -20,6 +21,7 @@ from batch_scorer.storage.parallel import read_ahead
 UNREADABLE_SHOWN = 3  # files and ranges
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 OTHER = "start-up and other"
+_OF_A_STORE = (StoreError, UnavailableError)
 _TOLD = ("unreadable", "invalid_utf8", "no_words")  # codes that are explained elsewhere, or by themselves
 
 
@@ -145,7 +147,7 @@ def rejected_by_code(output: str, manifest: Mapping[str, Any]) -> dict[str, int]
         return None
     try:
         counts = count_codes(output, manifest["parts"])
-    except (OSError, ValueError, LookupError):
+    except (*_OF_A_STORE, OSError, ValueError, LookupError):
         return None  # the run is over all the same, and `inspect` says what is wrong
     return {code: count for (_, code), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
 
@@ -179,6 +181,8 @@ def _rejections(output: str, manifest: Mapping[str, Any], code: str, most: int) 
         try:
             with storage.open_read(storage.join(output, part["path"])) as file:
                 table = pq.read_table(file, columns=["source", "message"], filters=[("code", "=", code)])
+        except _OF_A_STORE:
+            break  # each further one would be waited for
         except (OSError, ValueError, LookupError):
             continue  # the run is over all the same, and `inspect` says what is wrong
         found += [(row["source"], row["message"]) for row in table.slice(0, most).to_pylist()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ from pathlib import Path
 from tests.chaos import corpora, proxy
 from tests.chaos.faults import PATIENCE_S, Fault
 from tests.chaos.gate import INSIDE, PLAIN, ROOT
-from tests.chaos.jobs import Ended, Job, Order
-from tests.chaos.proxy import Proxy
-from tests.chaos.store_faults import FAULTS, StoreFault
+from tests.chaos.jobs import Ended, Job, Order, count_markers
+from tests.chaos.proxy import Asked, Blow, Proxy
+from tests.chaos.store_faults import FAULTS, Blower, StoreFault
 from tests.chaos.trials import RUN_SECONDS, Struck
 from tests.chaos.verdict import Content, Loss, compare, complaints, content
 from tests.conftest import save_tiny
@@ -93,6 +94,7 @@ class StoreGround:
         self._corpus = corpora.mixed(folder / "in", records)
         self._model, self._number = save_tiny(folder / "model"), 0
         self._undisturbed: dict[str, tuple[Content, int]] = {}
+        self._shards: dict[str, int] = {}
         for place in places.values():
             for path in sorted((folder / "in/mixed").iterdir()):
                 place.store.put(BUCKET, f"in/{path.name}", path.read_bytes())
@@ -108,7 +110,7 @@ class StoreGround:
         try:
             place.proxy.rest()
             place.proxy.checks_clock = fault.checks_clock
-            place.proxy.blow = fault.arm(scheme, first, rng)
+            done = _count_when_it_strikes(place, fault.arm(scheme, first, rng), f"{output}/shards/")
             start = time.monotonic()
             ended, others = self._run(order, place, output, folder, fault)
             struck = place.proxy.struck or fault.doubles or "CHAOS_CLOCK_OFF_S" in fault.environment
@@ -127,8 +129,8 @@ class StoreGround:
                 corpus=self._corpus.name,
                 workers=workers,
                 moment=f"request {first} of {requests}",
-                done=0,
-                shards=SHARDS,
+                done=next(iter(done), 0),
+                shards=self._shards[scheme],
                 code=ended.code,
                 end_s=round(ended.at - start, 2),
                 said=ended.said,
@@ -159,6 +161,7 @@ class StoreGround:
             loss = self._judge(whole, folder / "found")
             assert not loss.problems, loss.problems
             self._undisturbed[scheme] = whole, place.proxy.count
+            self._shards[scheme] = count_markers(folder / "found")
         return self._undisturbed[scheme]
 
     def _judge(self, whole: Content, local: Path) -> Loss:
@@ -208,6 +211,20 @@ class StoreGround:
         (target / "struck.txt").write_text(f"{one}\n", encoding="utf-8")
 
 
+def _count_when_it_strikes(place: Place, strikes: Blower, markers: str) -> list[int]:
+    """Arms the proxy; the list gets the number of finished shards when the first request is struck."""
+    done: list[int] = []
+
+    def strike(asked: Asked) -> Blow | None:
+        blow = strikes(asked)
+        if blow and not done:
+            done.append(len(place.store.names(BUCKET, markers)))
+        return blow
+
+    place.proxy.blow = strike
+    return done
+
+
 def _complaints(ended: Ended, fault: StoreFault, local: Path, start: float, patience_s: float) -> Iterator[str]:
     """What is wrong with how a job ended; how long it took is not judged, since it is timed from its start."""
     if ended.code == -9 and fault.kills:  # nobody deleted its temporary files; whoever resumes does
@@ -217,11 +234,15 @@ def _complaints(ended: Ended, fault: StoreFault, local: Path, start: float, pati
     as_here = Fault(fault.name, lambda scene: ExitStack(), fault.ends)
     # Whoever is refused before there is a plan only has to run the same command again.
     said = ended.said if ended.code != 1 or (local / "plan.json").exists() else f"{ended.said}\n--resume"
-    yield from complaints(dataclasses.replace(ended, said=said, at=start), as_here, local, start, patience_s)
+    for one in complaints(dataclasses.replace(ended, said=said, at=start), as_here, local, start, patience_s):
+        # A driver that is cut off after the end can't know that it came: it has to read the manifest.
+        if "yet there is a _SUCCESS" not in one or not _BLIND.search(said):
+            yield one
     if ended.code is not None and ended.code >= 0 and fault.name not in _CUT_OFF and (local / CLAIM).exists():
         yield "the claim was left"
 
 
+_BLIND = re.compile(r"^  where: .*/manifest\.json$", re.MULTILINE)
 _CUT_OFF = ("credentials expire", "store gone")  # the claim can't be deleted; it lapses
 
 

@@ -27,6 +27,7 @@ from tests.stubs.both import add_bucket, both
 from tests.stubs.gcs import Fault, Request
 
 RIVALS, RACES = 4, 2
+in_one_store = pytest.mark.parametrize("output", ["gs"], indirect=True)  # a rule of ours, the same in both
 LOST = (Fault(503, after=True), Fault(cut_after=0, after=True))  # the request takes effect, its answer does not come
 
 
@@ -100,6 +101,7 @@ def test_second_job_is_refused_until_the_first_ends_and_nothing_is_left(output: 
     assert [] == output.names()
 
 
+@in_one_store
 def test_claim_is_withdrawn_when_the_job_fails(output: Output) -> None:
     with pytest.raises(ZeroDivisionError), claimed(output.path):
         raise ZeroDivisionError
@@ -136,6 +138,7 @@ def test_claim_is_renewed_while_the_job_runs_even_if_answers_are_lost(
     assert [] == output.names()
 
 
+@in_one_store
 def test_killed_jobs_claim_refuses_a_new_job_and_is_taken_over_by_a_patient_one(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +158,7 @@ def test_killed_jobs_claim_refuses_a_new_job_and_is_taken_over_by_a_patient_one(
     assert [] == output.names()
 
 
+@in_one_store
 def test_where_a_store_tells_no_time_a_claim_lapses_by_not_changing(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +174,7 @@ def test_where_a_store_tells_no_time_a_claim_lapses_by_not_changing(
     assert said
 
 
+@in_one_store
 def test_patient_job_is_refused_once_the_claim_is_renewed(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renewal, "RENEW_S", 0.05)
     with claimed(output.path), pytest.raises(OutputError, match="another job is writing"):
@@ -178,6 +183,7 @@ def test_patient_job_is_refused_once_the_claim_is_renewed(output: Output, monkey
             pass
 
 
+@in_one_store
 def test_clock_of_this_machine_does_not_matter(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     output.leave_claim()
     for hours in (-1, 1):
@@ -210,9 +216,8 @@ def test_store_that_ignores_conditions_is_said_to_have_no_claims(output: Output)
     assert warns and "is not claimed: the store has no conditional writes" in words
 
 
+@pytest.mark.parametrize("output", ["s3"], indirect=True)  # Google's store has conditions
 def test_store_that_refuses_conditions_is_said_to_have_no_claims(output: Output) -> None:
-    if isinstance(output.store, gcs.Store):
-        pytest.skip("Google's store has them")
     output.store.fault = lambda request: Fault(501) if request.method == "PUT" else None
     said: list[str] = []
     with claimed(output.path, say=lambda words, warns: said.append(words)):
@@ -247,6 +252,7 @@ def winners(path: str, rivals: int) -> int:
     return len(won)
 
 
+@in_one_store
 def test_unfinished_run_in_a_store_counts_as_running_while_it_is_claimed(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

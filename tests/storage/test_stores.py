@@ -164,13 +164,14 @@ def test_output_that_is_not_empty_is_refused_and_overwriting_leaves_files_of_oth
     assert b"mine" == bucket.store.read("bucket", "out/notes.txt")
 
 
+@pytest.mark.parametrize("bucket", ["gs"], indirect=True)
 def test_second_job_is_refused_and_the_claim_of_a_killed_one_is_taken_over(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.use(bucket.words)
+    monkeypatch.setattr(claim, "LOOK_S", 0.1)
+    monkeypatch.setattr(renewal, "RENEW_S", 0.5)
     with claimed(bucket.path("out")):
-        monkeypatch.setattr(claim, "LOOK_S", 0.02)
-        monkeypatch.setattr(renewal, "RENEW_S", 0.02)
         refused = bucket.score("--workers", 1, "--overwrite")
         assert 2 == refused.exit_code, refused.output
         assert "error: another job is writing to this output" in refused.output
@@ -183,6 +184,7 @@ def test_second_job_is_refused_and_the_claim_of_a_killed_one_is_taken_over(
     assert "out/.claim.json" not in bucket.store.names("bucket", "out/")
 
 
+@pytest.mark.parametrize("bucket", ["gs"], indirect=True)
 def test_finished_run_that_a_listing_does_not_show_yet_is_refused(bucket: Bucket) -> None:
     bucket.store.put("bucket", "out/plan.json", b'{"run_id": "r", "plan_hash": "h"}')
     with pytest.MonkeyPatch.context() as patch:

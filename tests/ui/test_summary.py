@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from batch_scorer import storage
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
+from batch_scorer.errors import StoreError, UnavailableError
 from batch_scorer.models.profile import measure
-from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code
+from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code, unreadable_files
 from batch_scorer.schema import Rejection, rejections_table
 from batch_scorer.ui import summary
 
@@ -170,6 +172,25 @@ def test_codes_are_counted_over_all_parts_or_not_at_all(tmp_path: Path) -> None:
     assert [("no_words", 4), ("missing_text", 1)] == list((found or {}).items())
     (tmp_path / parts[0]["path"]).write_bytes(b"damaged")
     assert rejected_by_code(str(tmp_path), run) is None
+
+
+@pytest.mark.parametrize("error", [UnavailableError("gone"), StoreError("denied")])
+def test_store_that_is_gone_when_the_run_is_over_takes_nothing_from_its_success(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def gone(path: str) -> None:
+        asked.append(path)
+        raise error
+
+    monkeypatch.setattr(storage, "open_read", gone)
+    run = manifest(parts=[{"path": f"errors/part-0000{i}.parquet"} for i in range(3)])
+    run["counts"] = {**run["counts"], "unreadable": 1}
+    assert rejected_by_code("gs://b/out", run) is None
+    asked.clear()
+    assert [] == unreadable_files("gs://b/out", run)
+    assert 1 == len(asked)  # each takes a minute of attempts
 
 
 def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
