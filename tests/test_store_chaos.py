@@ -109,6 +109,15 @@ def test_refusal_that_a_setting_would_end_names_it(blow: Blow, fix: str, stores:
     assert 1 == place.proxy.count
 
 
+def test_refusal_without_a_body_names_credentials_too(stores: dict[str, Place]) -> None:
+    place = stores["s3"]
+    place.proxy.rest()
+    place.proxy.blow = lambda asked: Blow(status=400, code="ExpiredToken")
+    with pytest.raises(StoreError, match="the object store refused the request") as refused:
+        storage.look_at(place.path("x"))
+    assert "renew the credentials if they have expired" in (refused.value.fix or "")
+
+
 def test_every_kind_of_fault_is_tried_here_or_held_by_another_test() -> None:
     assert FAULTS.keys() == {*PASSING, *ELSEWHERE}
     for test in ELSEWHERE.values():

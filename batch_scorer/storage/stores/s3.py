@@ -123,6 +123,9 @@ def explain(error: Exception) -> Failure | None:
         status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
         if code in _EXPIRED:
             return Failure(401, str(error), "renew the credentials")
+        if status == 400 and code == "400":  # the answer to HEAD has no body that would say more
+            fix = "check the name and the store options after --, and renew the credentials if they have expired"
+            return Failure(400, str(error), fix)
         if code == "RequestTimeTooSkewed":
             return Failure(403, str(error), "set the clock of this machine: a store refuses one that is minutes off")
         return Failure(503 if code in (*_BUSY, _CONFLICT) else status, str(error))
