@@ -29,7 +29,9 @@ def lines() -> Iterator[bytes]:
     """Records of every kind that can be rejected, each with a secret in whatever it holds, and good ones."""
     for i in range(GOOD):  # more than are looked at to tell the types of `n` and `flag`
         secret = SECRETS[i % len(SECRETS)]
-        yield json.dumps({"id": i, "text": f"a {secret} film, very good" + " " * 60, "n": i, "flag": True}).encode()
+        yield json.dumps(
+            {"id": i, "text": f"a {secret} film, {'very ' * (i % 4)}good" + " " * 60, "n": i, "flag": True}
+        ).encode()
     yield b'{"text": "broken Zanzibar'
     yield b'"Quixotic"'
     yield b'{"text": ["Umbrella"]}'

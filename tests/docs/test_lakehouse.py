@@ -75,7 +75,7 @@ def test_nights_are_added_once_each_and_read_as_they_were_written(
 def test_run_that_was_resumed_is_added_once(
     add_run: AddRun, catalog: Any, tmp_path: Path, tiny_model: Path, reviews_file: Path
 ) -> None:
-    options: dict[str, Any] = {"model": str(tiny_model), "shard_rows": 3, "id_column": "id"}
+    options: dict[str, Any] = {"model": str(tiny_model), "shard_rows": 3, "id_column": "id", "no_text_hash": True}
     output = tmp_path / "out"
     run_id = score_here(ScoreConfig.of((str(reviews_file),), str(output), **options))["run_id"]
     last = sorted(output.glob("predictions/*"))[-1]
@@ -93,7 +93,7 @@ def test_run_that_was_resumed_is_added_once(
 def test_later_run_with_more_columns_adds_them_and_the_earlier_has_nulls(
     add_run: AddRun, catalog: Any, tmp_path: Path, tiny_model: Path, reviews_file: Path
 ) -> None:
-    options: dict[str, Any] = {"model": str(tiny_model), "id_column": "id"}
+    options: dict[str, Any] = {"model": str(tiny_model), "id_column": "id", "no_text_hash": True}
     more = {"sentences": True, "spans": 2, "unusual": True, "kept": (Kept("text", "body"),)}
     for name, others in (("a", {}), ("b", more), ("c", {})):
         score_here(
@@ -106,6 +106,14 @@ def test_later_run_with_more_columns_adds_them_and_the_earlier_has_nulls(
         own = read.filter(pc.equal(read["run_id"], f"night-{name}"))
         assert rows(written) == rows(own.select(written.column_names))
         assert (name != "b") == (own["sentences"].null_count == own["body"].null_count == len(own) > 0)
+
+
+def test_run_with_hashes_of_its_texts_is_refused_with_a_way_on(
+    add_run: AddRun, catalog: Any, tmp_path: Path, tiny_model: Path, reviews_file: Path
+) -> None:
+    score_here(ScoreConfig.of((str(reviews_file),), str(tmp_path / "a"), model=str(tiny_model)))
+    with pytest.raises(ValueError, match="score it with --no-text-hash"):
+        add_run(catalog, NAME, str(tmp_path / "a"))
 
 
 def test_run_whose_files_the_table_has_is_refused_where_its_snapshot_is_forgotten(
