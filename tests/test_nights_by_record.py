@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -20,9 +21,12 @@ from batch_scorer.errors import JobError, OptionError, RefusedError
 from batch_scorer.planning.options import check_options
 from batch_scorer.runners.job import plan_job
 from batch_scorer.runs.hashes import text_hashes
+from batch_scorer.runs.record_index import RecordIndex
 from batch_scorer.scoring import shard
+from batch_scorer.storage.stores import client
 from tests.conftest import WORDS
 from tests.jobs import part_bytes, rows, score_here
+from tests.stubs import gcs
 from tests.test_nights import ids, newest, put
 
 MakeConfig = Callable[..., ScoreConfig]
@@ -325,6 +329,37 @@ def test_run_that_began_without_hashes_goes_on_without_them(folder: Path, config
     score_here(config(folder, output=output, id_column="id", resume=True))
 
     assert before == part_bytes(tmp_path / "out")
+
+
+def test_nights_in_a_store_pass_over_the_same_records(
+    folder: Path, night: Night, nights: Path, config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = [{"1": "good", "2": "bad"}, {"1": "good plot", "2": "bad", "3": "film"}]
+    indices = list[bytes]()
+    client._client.cache_clear()  # of the server of another test
+    with gcs.serving("bucket") as store:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+        opened = RecordIndex.open
+
+        def opens(plan: Any, output: str, *more: Any) -> Any:
+            names = store.names("bucket", "nights/1/earlier/") if "://" in output else []
+            indices.extend(store.read("bucket", name) for name in names)
+            return opened(plan, output, *more)
+
+        monkeypatch.setattr(RecordIndex, "open", staticmethod(opens))
+        for second, state in enumerate(states):
+            put(folder / "a.jsonl", state, second)
+            night(str(second))
+            store.put("bucket", "in/a.jsonl", (folder / "a.jsonl").read_bytes())
+            usual = {"after": ("gs://bucket/nights",), "after_by": "record", "id_column": "id"}
+            score_here(config("gs://bucket/in", output=f"gs://bucket/nights/{second}", **usual))
+        assert [32] == [*map(len, indices)]
+        assert [] == store.names("bucket", "nights/1/earlier")
+        part = store.read("bucket", "nights/1/predictions/part-00000.parquet")
+
+    there = pq.read_table(io.BytesIO(part)).select(["record_id", "logit", "text_hash"])
+    here = pq.read_table(nights / "1/predictions/part-00000.parquet").select(["record_id", "logit", "text_hash"])
+    assert ["1", "3"] == there["record_id"].to_pylist() and there.equals(here)
 
 
 def test_hash_is_a_column_of_its_own_and_runs_without_it_are_as_they_were(

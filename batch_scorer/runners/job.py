@@ -175,6 +175,8 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
                 raise  # otherwise everything was done except for the end of its processes
         finally:
             directory.finish(output)
+        if plan.earlier_records is not None:
+            directory.remove_index(output)
         counter()  # the last shards finished after the last look at them
         before = counter.untouched if config.output.resume else 0  # others were damaged, or repaired
         manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))

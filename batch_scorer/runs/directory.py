@@ -188,14 +188,17 @@ def is_complete(output: str) -> bool:
 
 
 def finish(output: str) -> None:
-    """Removes the folder that parts were built in, and from a finished run what only its workers needed or left."""
-    with contextlib.suppress(StoreError, UnavailableError):
-        if storage.exists(layout.manifest_path(output)):
-            _delete(output, layout.EARLIER, OURS[layout.EARLIER])
+    """Removes the folder that parts were built in, and from a finished run what workers that died have left."""
     if not storage.is_remote(output):
         shutil.rmtree(storage.join(output, layout.STAGING), ignore_errors=True)
         if is_complete(output):  # else workers elsewhere may still be writing
             _delete_drafts(output)
+
+
+def remove_index(output: str) -> None:
+    """Removes the list of the records of earlier runs, which a run that has come to its end does not need."""
+    with contextlib.suppress(OSError, StoreError, UnavailableError):  # all else is done
+        _delete(output, layout.EARLIER, OURS[layout.EARLIER])
 
 
 def _delete_drafts(output: str) -> None:

@@ -28,7 +28,7 @@ def text_hashes(texts: Sequence[str]) -> UInts:
 
 
 def id_hashes(ids: Sequence[str]) -> UInts:
-    """The first 128 bits of the SHA-256 of ids as two numbers each, uint64[N, 2]: among 10**9 ids, no two are equal."""
+    """The first 128 bits of the SHA-256 of ids as two numbers each: uint64[N, 2]."""
     return _leading_bytes(ids, 16).reshape(-1, 2)
 
 
