@@ -124,7 +124,8 @@ def _kill(config: ScoreConfig) -> None:
     words = ["score", *config.input.paths, "--output", config.output.directory, "--id-column", "id", "--quiet"]
     words += ["--after", config.input.after[0], "--after-by", config.input.after_by, "--workers", "1", "--allow-empty"]
     words += ["--model", config.scoring.model] if config.scoring.model else []
-    process = subprocess.Popen([sys.executable, "-m", "batch_scorer", *words, "--max-error-rate", "1"])
+    command = [sys.executable, "-m", "batch_scorer", *words, "--max-error-rate", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # where its last words would go
     while process.poll() is None and not Path(config.output.directory, "plan.json").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
