@@ -58,6 +58,7 @@ NOTHING = {  # an input -> what is said of it where it is allowed
     "empty folder": "no file in it has a known format",
     "folder of others": "skipped 1 .md file",
 }
+ALL_COLUMNS = [*COLUMNS[:-2], "text_hash", *COLUMNS[-2:]]
 NO_RECORDS = ("header.csv", "header.csv.gz", "zero.jsonl", "blank lines.jsonl", "zero.csv", "array.json",
               "no rows.parquet")  # fmt: skip
 
@@ -93,7 +94,7 @@ def test_files_without_records_leave_one_part_that_has_the_columns(
 
     assert ["predictions/part-00000.parquet"] == [part["path"] for part in manifest["parts"]]
     part = pq.read_table(tmp_path / "out/predictions/part-00000.parquet")
-    assert (0, list(COLUMNS)) == (part.num_rows, part.schema.names)
+    assert (0, ALL_COLUMNS) == (part.num_rows, part.schema.names)
     assert (tmp_path / "out/_SUCCESS").exists()
 
 
@@ -221,7 +222,7 @@ def test_quiet_run_opens_in_python_with_its_columns(quiet: Path) -> None:
     run = open_run(quiet)
 
     assert run.complete
-    assert (0, list(COLUMNS)) == (run.predictions().num_rows, run.predictions().schema.names)
+    assert (0, ALL_COLUMNS) == (run.predictions().num_rows, run.predictions().schema.names)
     assert (0, [], 0) == (run.errors().num_rows, list(run.batches()), run.predictions(["logit"]).num_rows)
 
 

@@ -110,7 +110,7 @@ def test_python_and_a_pipeline_give_the_rows_of_a_job_to_the_last_bit(
     job: ScoreConfig, some: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")  # as it is outside of tests
-    of_files = (*("record_id", "source", "offset", "run_id"), "true_label")
+    of_files = ("record_id", "source", "offset", "run_id", "text_hash", "true_label")
     expected = [{k: v for k, v in row.items() if k not in of_files} for row in rows(job.output.directory)[:SOME]]
 
     with closing(load_model()) as model:

@@ -1,4 +1,4 @@
-"""The chunks of a shard -> those of its records that no earlier run has read (`--after-by record`), with hashes."""
+"""The chunks of a shard -> those of its records that no earlier run has read (`--after-by record`)."""
 
 from __future__ import annotations
 
@@ -20,34 +20,28 @@ class NewRecords:
     """Which records of a shard are new, and how many are not.
 
     Args:
-        with_hash: whether rows have the column `text_hash`.
         index: the records of earlier runs; None: all are new.
 
     Attributes:
         passed_over: how many records were left out so far.
     """
 
-    def __init__(self, with_hash: bool, index: RecordIndex | None) -> None:
-        self._with_hash, self._index = with_hash, index
+    def __init__(self, index: RecordIndex | None) -> None:
+        self._index = index
         self.passed_over = 0
 
     def of(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The chunks without the records that have been scored with the same text; with hashes, if asked."""
+        """The chunks without the records that have been scored with the same text."""
         for chunk in chunks:
-            hashed = self._hashed(chunk) if self._with_hash or self._index else chunk
-            if hashed.texts or hashed.rejected:
-                yield hashed
+            new = self._new(chunk) if self._index else chunk
+            if new.texts or new.rejected:
+                yield new
 
-    def _hashed(self, chunk: Chunk) -> Chunk:
-        hashes = text_hashes(chunk.texts)
-        reviews, texts = chunk.reviews, chunk.texts
-        if self._with_hash:
-            reviews = reviews.append_column("text_hash", pa.array(hashes))
-        if self._index:
-            is_new = ~self._known(reviews["record_id"].to_pylist(), hashes)
-            if not is_new.all():
-                reviews, texts = reviews.filter(pa.array(is_new)), [*compress(texts, is_new)]
-        return Chunk(reviews, texts, chunk.rejected)
+    def _new(self, chunk: Chunk) -> Chunk:
+        is_new = ~self._known(chunk.reviews["record_id"].to_pylist(), text_hashes(chunk.texts))
+        if is_new.all():
+            return chunk
+        return Chunk(chunk.reviews.filter(pa.array(is_new)), [*compress(chunk.texts, is_new)], chunk.rejected)
 
     def rejections(self, rejected: Sequence[Rejection]) -> list[Rejection]:
         """Rejections without those of records that were rejected before, for the same reason; damage stays."""

@@ -34,7 +34,7 @@ def score_shard(shard: Shard, plan: Plan, scorer: Scorer, output: str, beat: Bea
     clock, profile, caveats = Clock(beat), EMPTY, Counter[str]()
     scored = rejected = empty = unreadable = 0
     with ShardWriter(output, shard.index, plan, optional_columns(plan, scorer.artifact)) as writer:
-        new = NewRecords(plan.text_hash, scorer.earlier)
+        new = NewRecords(scorer.earlier)
         chunks = clock.each("read", new.of(read(shard, plan.fields, beat)))
         pieces = (score_chunk(chunk, scorer, plan.top_k, clock, plan.segments) for chunk in chunks)
         for explained in chain.from_iterable(pieces):

@@ -18,6 +18,7 @@ from batch_scorer.formats.arrow_sizes import Sizes, table_bytes
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.plan import Plan
 from batch_scorer.runs import layout
+from batch_scorer.runs.hashes import text_hashes
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.manifest import optional_columns
 from batch_scorer.schema import ERRORS, Rejection, predictions_schema, rejections_table
@@ -36,6 +37,8 @@ def predictions(explained: Explained, plan: Plan, artifact: Artifact, caveats: C
     reviews = explained.encoded.reviews
     columns: dict[str, Any] = {name: reviews[name] for name in reviews.column_names}
     columns |= explained.columns(artifact, caveats)
+    if plan.text_hash:
+        columns["text_hash"] = pa.array(text_hashes(explained.encoded.texts))
     columns["run_id"] = pa.repeat(pa.scalar(plan.run_id), len(explained))
     return pa.table([columns[name] for name in schema.names], schema=schema)
 

@@ -29,11 +29,11 @@ from tests.conftest import REVIEWS, save_tiny
 from tests.processes import GUARD_S
 
 TEXTS = [text for _, text in REVIEWS]
-NOT_OURS = ["record_id", "source", "offset", "run_id"]
+NOT_OURS = ["record_id", "source", "offset", "run_id", "text_hash"]
 
 
 def job_rows(source: Path, model: Path | None, output: Path, **options: Any) -> pa.Table:
-    """The rows that a job writes, without the columns that need a file.
+    """The rows that a job writes, without the columns that only a run has.
 
     The job has processes of its own: in this one, TensorFlow may already be in use with other settings.
     """

@@ -12,6 +12,7 @@ from benchmarks.nights import memory, trial
 from benchmarks.nights.__main__ import fitted, in_words
 
 
+@pytest.mark.slow
 def test_nights_by_record_read_what_is_new_and_end_with_the_rows_of_one_run(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

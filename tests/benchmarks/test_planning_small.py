@@ -17,6 +17,8 @@ from batch_scorer.planning.plan import make_plan
 from batch_scorer.scoring.read import read
 from benchmarks.planning import small
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a good film,\nwith a comma", 'so "bad"', "слово"] * 3
 
 

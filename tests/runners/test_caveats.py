@@ -62,7 +62,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def config(made: Path) -> Callable[..., ScoreConfig]:
     def make(name: str, **options: Any) -> ScoreConfig:
-        shared = {"model": str(made / "model"), "id_column": "id", "shard_rows": 4, "workers": 1, "run_id": name}
+        shared = {
+            "model": str(made / "model"),
+            "id_column": "id",
+            "shard_rows": 4,
+            "workers": 1,
+            "run_id": name,
+            "no_text_hash": True,
+        }
         shared |= {"inputs": [str(made / "in.jsonl")], "output": str(made / name)}
         return ScoreConfig.of(**{**shared, **options})
 

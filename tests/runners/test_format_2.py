@@ -48,6 +48,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_model_
         "kept": (Kept("stars", "stars"), Kept("label", "label")),
         "shard_rows": 4,
         "workers": 1,
+        "no_text_hash": True,
     }
     made = {}
     for name, model in (("1", tiny_model), ("2", tiny_model_2)):

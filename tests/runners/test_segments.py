@@ -44,8 +44,14 @@ def jobs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_model_
     (folder / "in.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     asked = {"sentences": True, "spans": 2}
     for name, model, options in (("1", tiny_model, asked), ("2", tiny_model_2, asked), ("plain", tiny_model, {})):
-        shared: dict[str, Any] = {"id_column": "id", "shard_rows": 4, "workers": 1, "run_id": name, **options}
-        made[name] = ScoreConfig.of([str(folder / "in.jsonl")], str(folder / name), str(model), **shared)
+        shared: dict[str, Any] = {
+            "id_column": "id",
+            "shard_rows": 4,
+            "workers": 1,
+            "run_id": name,
+            "no_text_hash": True,
+        }
+        made[name] = ScoreConfig.of([str(folder / "in.jsonl")], str(folder / name), str(model), **shared, **options)
         score_here(made[name])
     return made
 

@@ -23,6 +23,7 @@ from batch_scorer.models.scripts import COUNT
 from batch_scorer.models.tokenizer import RESERVED, Tokenizer
 from batch_scorer.models.windows import Windows
 from batch_scorer.planning.plan import Plan, make_plan
+from batch_scorer.runs.hashes import text_hashes
 from batch_scorer.runs.layout import STAGING, Part
 from batch_scorer.schema import ERRORS, TOKEN, Rejection, predictions_schema
 from batch_scorer.scoring import write
@@ -283,8 +284,9 @@ def test_predictions_of_a_model_with_a_calibration_have_the_temperature_of_each_
     reviews = explained([1.0, 1.0, -2.0], [2, 5, 40], [2, 5, 28], [0, 5, 7])
     table = write.predictions(reviews, plan, tiny_2)
     after = table.column_names[table.column_names.index("rest_contribution") + 1 :]
-    assert ["rating", "temperature", "model_id", "run_id"] == after
-    assert b"2" == table.schema.metadata[b"schema_version"]
+    assert ["rating", "temperature", "text_hash", "model_id", "run_id"] == after
+    assert text_hashes(reviews.encoded.texts).tolist() == table["text_hash"].to_pylist()
+    assert b"5" == table.schema.metadata[b"schema_version"]
     temperatures = np.array([2.5, 1.9, 1.1], np.float32)
     assert temperatures.tolist() == table["temperature"].to_pylist()
     expected = 1 / (1 + np.exp(-np.array([1.0, 1.0, -2.0]) / temperatures.astype(np.float64)))
