@@ -38,7 +38,7 @@ def open_for_report(places: Sequence[str]) -> tuple[list[Run], list[str]]:
         for what, one, other in (
             ("are of the same model", run.manifest["model_id"], runs[-1].manifest["model_id"]),
             ("have the same kept columns", run.kept, runs[-1].kept),
-            ("have the same columns of ours", run.columns, runs[-1].columns),
+            ("have the same columns of ours", _shown_columns(run), _shown_columns(runs[-1])),
         ):
             if one != other:
                 raise OptionError(
@@ -49,6 +49,11 @@ def open_for_report(places: Sequence[str]) -> tuple[list[Run], list[str]]:
                     fix="write a report on each, with the other one as its --reference; or compare them",
                 )
     return runs, notices
+
+
+def _shown_columns(run: Run) -> tuple[str, ...]:
+    """The columns of a run that a page is made of: hashes of texts, which earlier versions lack, are not."""
+    return tuple(name for name in run.columns if name != "text_hash")
 
 
 def _words(value: str | tuple[str, ...]) -> str:

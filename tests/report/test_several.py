@@ -11,13 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from batch_scorer.cli.main import main
+from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.report.build import build_findings
 from batch_scorer.report.findings import LEAST_CERTAIN
 from batch_scorer.report.question import Question
 from batch_scorer.report.write import write_report
 from tests.finished_runs import edit
-from tests.jobs import rows
+from tests.jobs import rows, score_here
 from tests.made_runs import write_run
 
 KEEP = ("text", "product", "truth")
@@ -108,6 +109,18 @@ def test_runs_that_do_not_fit_together_are_refused(nights: Path, tmp_path: Path)
         assert said in str(refused.value)
     with pytest.raises(RefusedError, match="there is no run"):
         build_findings(Question(str(nights / "n0"), others=(str(tmp_path / "none"),)))
+
+
+def test_runs_with_and_without_hashes_of_texts_fit_together(
+    tiny_model: Path, reviews_file: Path, tmp_path: Path
+) -> None:
+    for name, without in (("a", True), ("b", False)):
+        options: dict[str, Any] = {"model": str(tiny_model), "id_column": "id", "no_text_hash": without}
+        score_here(ScoreConfig.of((str(reviews_file),), str(tmp_path / name), run_id=name, **options))
+
+    findings = build_findings(Question(str(tmp_path)))
+
+    assert len(rows(tmp_path / "b")) == findings.run.reviews > 0
 
 
 def test_command_asks_for_one_page_on_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
