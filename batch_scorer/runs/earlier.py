@@ -134,8 +134,8 @@ def _is_folder(place: str) -> bool:
     return not glob.has_magic(place)  # nothing expands a pattern here, and no folder will be called so
 
 
-def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -> Iterator[Run]:
-    """The finished runs directly in a folder, except the one in `output`.
+def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = False) -> Iterator[Run]:
+    """The finished runs directly in a folder, except the one in `output`, if that is given.
 
     Args:
         notices: gets a sentence for each run that is not finished or no success.
@@ -149,7 +149,9 @@ def runs_in(folder: str, output: str, notices: list[str], alone: bool = False) -
     paths = sorted((storage.join(folder, name) for name in names), key=os.path.islink)  # a run by its own name first
     for path in paths:
         place = path if storage.is_remote(path) else os.path.realpath(path)
-        if place in places or not storage.exists(layout.plan_path(path)) or is_inside(path, output):
+        if place in places or not storage.exists(layout.plan_path(path)):
+            continue
+        if output is not None and is_inside(path, output):
             continue
         places.add(place)
         reason = _unfit(path)
@@ -177,7 +179,7 @@ def open_all(places: Sequence[str]) -> tuple[list[Run], list[str]]:
     for place in places:
         in_it: list[Run] = []
         if _is_folder(place) and storage.exists(place):
-            in_it = sorted(runs_in(place, "", notices), key=lambda run: (run.manifest["started"], run.output))
+            in_it = sorted(runs_in(place, None, notices), key=lambda run: (run.manifest["started"], run.output))
         runs += in_it or [finished.open_run(place)]
     named = {run.output for run in runs if not os.path.islink(run.output)}
     links = {run.output for run in runs if os.path.islink(run.output) and os.path.realpath(run.output) in named}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +68,26 @@ def test_script_of_the_page_does_a_night_and_stops_one_that_is_wrong(home: Path)
     assert "2026-11-27" == os.readlink(home / "nights/latest")
     manifest = json.loads((home / "nights/2026-11-29/manifest.json").read_text())
     assert (1, 60) == (manifest["passed_over"]["files"], manifest["counts"]["read"])
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="needs flock")
+def test_crontab_prints_of_a_night_that_failed_and_leaves_one_that_runs_alone(home: Path) -> None:
+    (line,) = re.findall(r"^30 2 \* \* \* +(.*)$", PAGE, re.MULTILINE)
+    (home / "nightly.sh").write_text("#!/bin/sh\necho said\nexit $(cat code)\n")
+    (home / "nightly.sh").chmod(0o755)
+
+    def cron() -> str:
+        return subprocess.run(
+            ["sh", "-c", line.replace(HOME, str(home))], capture_output=True, text=True, check=False
+        ).stdout
+
+    for code, printed in (("0", ""), ("4", "said\n")):
+        (home / "code").write_text(code)
+        assert printed == cron()
+    with (home / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (home / "last.txt").write_text("of a night that runs")
+        assert ("", "of a night that runs") == (cron(), (home / "last.txt").read_text())
 
 
 def test_kubernetes_manifest_is_a_cron_job_whose_exit_codes_are_those_of_the_page() -> None:
