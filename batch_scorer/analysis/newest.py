@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from batch_scorer.analysis.quoting import literal
-from batch_scorer.runs.finished import Run
+from batch_scorer.runs.finished import Run, oldest_first
 
 
 def newest_rows(rows: str, runs: Sequence[Run], read: Callable[[Sequence[str]], str]) -> str:
@@ -18,11 +18,10 @@ def newest_rows(rows: str, runs: Sequence[Run], read: Callable[[Sequence[str]], 
         runs: of the rows; the newest is the one that was started last.
         read: paths of parts -> what SQL reads them by.
     """
-    in_order = sorted(runs, key=lambda run: (run.manifest["started"], run.output))
     ids = "\n    union all ".join(
         f"select record_id, {literal(str(run.manifest['run_id']))} as run_id, {number} as age from "
         f"{read(run.predictions)}"
-        for number, run in enumerate(in_order)
+        for number, run in enumerate(oldest_first(runs))
         if run.predictions
     )
     if not ids:

@@ -23,17 +23,17 @@ def runs_view(runs: Sequence[Run]) -> str:
 
 def _caveats(run: Run, runs: Sequence[Run]) -> dict[str, object]:
     """More columns of a run, where any of `runs` was scored with options that add counts."""
-    unusual: dict[str, object] = {}
+    more: dict[str, object] = {}
     if any("passed_over" in run.manifest["counts"] for run in runs):
-        unusual = {"passed_over": run.manifest["counts"].get("passed_over")}
+        more = {"passed_over": run.manifest["counts"].get("passed_over")}
     if any("unusual" in run.manifest for run in runs):
-        unusual |= {"unusual": run.manifest.get("unusual", {}).get("reviews")}
+        more |= {"unusual": run.manifest.get("unusual", {}).get("reviews")}
     if not any("certainty" in run.manifest for run in runs):
-        return unusual
+        return more
     certainty = run.manifest.get("certainty", {})
     names = {"target_accuracy": "target_accuracy", "certainty": "threshold"}
     names |= {f"decided_{name}": name for name in (POSITIVE, NEGATIVE)} | {UNDECIDED: UNDECIDED}
-    return {column: certainty.get(name) for column, name in names.items()} | unusual
+    return {column: certainty.get(name) for column, name in names.items()} | more
 
 
 def _run_row(run: Run) -> Iterator[tuple[str, object]]:

@@ -17,7 +17,7 @@ from batch_scorer.models import profile
 from batch_scorer.models.profile import EMPTY, Profile, measure
 from batch_scorer.runs.caveats import DECISIONS
 from batch_scorer.runs.earlier import open_all
-from batch_scorer.runs.finished import Run
+from batch_scorer.runs.finished import Run, oldest_first
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,7 +33,7 @@ def open_for_report(places: Sequence[str]) -> tuple[list[Run], list[str]]:
         OptionError: the rows of two runs do not fit into one table.
     """
     runs, notices = open_all(places)
-    runs.sort(key=lambda run: (run.manifest["started"], run.output))
+    runs = oldest_first(runs)
     for run in runs[:-1]:
         for what, one, other in (
             ("are of the same model", run.manifest["model_id"], runs[-1].manifest["model_id"]),

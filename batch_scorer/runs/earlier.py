@@ -65,7 +65,7 @@ class Earlier:
             else:
                 in_it = [finished.open_run(place)]
             runs |= {run.output: run for run in in_it}
-        in_order = sorted(runs.values(), key=lambda run: (run.manifest["started"], run.output))
+        in_order = finished.oldest_first(runs.values())
         names = tuple({"output": run.output, "run_id": str(run.manifest["run_id"])} for run in in_order)
         stamps: dict[str, tuple[int, float]] = {}
         for run in in_order:
@@ -179,7 +179,7 @@ def open_all(places: Sequence[str]) -> tuple[list[Run], list[str]]:
     for place in places:
         in_it: list[Run] = []
         if _is_folder(place) and storage.exists(place):
-            in_it = sorted(runs_in(place, None, notices), key=lambda run: (run.manifest["started"], run.output))
+            in_it = finished.oldest_first(runs_in(place, None, notices))
         runs += in_it or [finished.open_run(place)]
     named = {run.output for run in runs if not os.path.islink(run.output)}
     links = {run.output for run in runs if os.path.islink(run.output) and os.path.realpath(run.output) in named}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +125,11 @@ def open_run(output: str) -> Run:
 
     complete = storage.exists(layout.success_path(output))
     return Run(output, manifest, plan, complete, parts(layout.PREDICTIONS), parts(layout.ERRORS))
+
+
+def oldest_first(runs: Iterable[Run]) -> list[Run]:
+    """The runs in the order in which they were started."""
+    return sorted(runs, key=lambda run: (run.manifest["started"], run.output))
 
 
 def _document(output: str, name: str, schema: Mapping[str, Any], fix: str) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.stubs.server import Cut, Handler, Server, running
 
 _OF_THE_CONNECTION = {"connection", "transfer-encoding", "content-length", "expect", "keep-alive"}
 _SKEW_S = 900  # S3 refuses what was signed with a clock that is off by more
@@ -61,10 +61,6 @@ class Blow:
     stale: bool = False
 
 
-class _Cut(Exception):
-    """The connection is to end now."""
-
-
 class Proxy:
     """The proxy's state; trials may change `blow` and `checks_clock` at any time."""
 
@@ -89,48 +85,18 @@ def before(upstream: str) -> Iterator[Proxy]:
     """A proxy on a free port of this machine before the store at `upstream`, until the body ends."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.proxy = Proxy(f"http://127.0.0.1:{server.server_port}", upstream)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield server.proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
+class _Server(Server):
     proxy: Proxy
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores clients that go away."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Server
-    timeout = GUARD_S
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keeps quiet."""
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _serve(self) -> None:
-        try:
-            self._pass_on()
-        except _Cut:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = _serve
-
-    def _pass_on(self) -> None:
+    def answer(self) -> None:
         proxy, size = self.server.proxy, int(self.headers.get("Content-Length") or 0)
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -141,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.struck += blow != Blow()
         if blow.cut and not blow.after and size:
             self.rfile.read(max(1, size // 2))
-            raise _Cut
+            raise Cut
         body = self.rfile.read(size)
         if proxy.checks_clock and self._is_off():
             blow = Blow(status=403, code="RequestTimeTooSkewed")
@@ -155,14 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _suffer(self, blow: Blow) -> None:
         time.sleep(blow.stall_s)
         if blow.cut or blow.stall_s:
-            raise _Cut
+            raise Cut
         if blow.status:
             text = f"injected {blow.status}"
             known = {"code": blow.status, "message": text, "errors": [{"reason": blow.code, "message": text}]}
             xml = f"<Error><Code>{blow.code}</Code><Message>{text}</Message></Error>".encode()
             google = "/storage/v1/" in self.path or self.path.startswith("/batch")
             self._send(blow.status, [], json.dumps({"error": known}).encode() if google else xml)
-            raise _Cut
+            raise Cut
 
     def _is_off(self) -> bool:
         signed = self.headers.get("X-Amz-Date")
@@ -210,4 +176,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2] if cut else body)
             self.wfile.flush()
         if cut:
-            raise _Cut
+            raise Cut

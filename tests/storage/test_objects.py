@@ -26,7 +26,7 @@ from batch_scorer.storage.stores import s3 as s3_client
 from batch_scorer.storage.stores.objects import put
 from batch_scorer.storage.stores.reader import FIRST_BYTES, MOST_BYTES, ObjectReader
 from tests.stubs import gcs, s3
-from tests.stubs.both import both
+from tests.stubs.both import add_bucket, both
 from tests.stubs.gcs import Fault, Request
 
 MB = 1 << 20
@@ -87,10 +87,7 @@ def bucket(
     """An empty bucket in each store; failures are retried at once, three times."""
     monkeypatch.setattr(retry, "WAITS_S", (0.0, 0.0, 0.0))
     store, name = servers[request.param], f"bucket{next(numbers)}"
-    if isinstance(store, gcs.Store):
-        store.buckets[name] = {}
-    else:
-        store.make(name)
+    add_bucket(store, name)
     store.requests.clear()
     yield Bucket(f"{request.param}://{name}", name, store)
     store.fault = lambda request: None

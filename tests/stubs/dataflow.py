@@ -14,8 +14,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.stubs.server import Handler, Server, running
 
 _JOBS = re.compile(r"/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/jobs(?P<rest>/[^?]*)?")
 _TERMINAL = ("JOB_STATE_DONE", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
@@ -73,30 +74,18 @@ def serving() -> Iterator[Service]:
     """A server on a free port of this machine, until the body ends."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.service = Service(f"http://localhost:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield server.service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a connection that a client keeps open must not keep the test
+class _Server(Server):
     service: Service
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keeps quiet."""
-
-    def _serve(self) -> None:
+    def answer(self) -> None:
         service, body = self.server.service, self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, answer = service.refuse(self.command), {}
         if status:
@@ -109,8 +98,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
-
-    do_GET = do_PUT = do_POST = _serve
 
 
 def _respond(service: Service, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -16,7 +16,6 @@ import hashlib
 import itertools
 import json
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +23,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import google_crc32c
+
+from tests.stubs.server import Cut, Handler, Server, running
 
 PAGE = 1000  # objects in a page of a listing
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -160,28 +160,12 @@ def serving(*buckets: str) -> Iterator[Store]:
     server.store = Store(f"http://127.0.0.1:{server.server_port}")
     for bucket in buckets:
         server.store.buckets[bucket] = {}
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield server.store
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a connection that a client keeps open must not block the test
-    request_queue_size = 128
+class _Server(Server):
     store: Store
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores clients that go away."""
-
-
-class _Cut(Exception):
-    """The connection is to be cut now."""
 
 
 @dataclass(frozen=True)
@@ -204,42 +188,24 @@ def _error(status: int, message: str) -> _Answer:
     return _json({"error": {"code": status, "message": message, "errors": [detail]}}, status)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Server
-    timeout = 60
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keeps quiet."""
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _serve(self) -> None:
-        try:
-            self._answer()
-        except _Cut:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = _serve
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
         store, size = self.server.store, int(self.headers.get("Content-Length") or 0)
         request = store.note(self.command, self.path, size, self.rfile.peek(1024) if size else b"")
         fault = store.fault(request) or Fault()
         time.sleep(fault.delay_s)
         if fault.cut_after is not None and size and not fault.after:
             self.rfile.read(min(fault.cut_after, size))
-            raise _Cut
+            raise Cut
         body = self.rfile.read(size)
         if fault.status and not fault.after:
             answer = _error(fault.status, f"injected {fault.status}")
         else:
             answer = _respond(store, request, self.headers, body)
             if fault.after and fault.cut_after is not None:
-                raise _Cut
+                raise Cut
             if fault.after:
                 answer = _error(fault.status, f"injected {fault.status}")
         self.send_response(answer.status)
@@ -251,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[: fault.cut_after if fault.cut_after is not None else len(answer.body)])
             self.wfile.flush()
         if fault.cut_after is not None:
-            raise _Cut
+            raise Cut
 
 
 def _respond(store: Store, request: Request, headers: Any, body: bytes) -> _Answer:

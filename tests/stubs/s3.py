@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 from urllib.request import Request as Post
@@ -18,6 +18,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.stubs.gcs import Fault, Request
+from tests.stubs.server import running
 
 SECRETS = {"AWS_SECRET_ACCESS_KEY": "hush-hush-key", "AWS_SESSION_TOKEN": "hush-hush-token"}
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_DEFAULT_REGION": "us-east-1", **SECRETS}
@@ -75,17 +76,10 @@ def serving() -> Iterator[Store]:
     server = make_server("127.0.0.1", 0, wrapped, threaded=True, request_handler=_Quiet)
     server.daemon_threads, server.block_on_close = True, False  # type: ignore[attr-defined]
     wrapped.store = Store(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    # Moto keeps its contents in its modules: the objects of another test would still be there.
-    urlopen(Post(f"{wrapped.store.url}/moto-api/reset", method="POST")).close()
-    try:
+    with running(server), closing(wrapped.store._client):
+        # Moto keeps its contents in its modules: the objects of another test would still be there.
+        urlopen(Post(f"{wrapped.store.url}/moto-api/reset", method="POST")).close()
         yield wrapped.store
-    finally:
-        wrapped.store._client.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Quiet(WSGIRequestHandler):
