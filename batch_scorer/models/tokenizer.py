@@ -11,7 +11,6 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,10 +68,9 @@ def words(text: str, pattern: Rule = PATTERN) -> list[str]:
     """
     if isinstance(pattern, Splitting):
         return pattern.words(text)
-    rule = _rules[pattern]
-    text = text.replace(LINE_BREAK, _BLANK)
     if text.isascii() or _simple.match(text):
-        return text.translate(rule.table).split()
+        return simple_words(text, pattern)
+    rule, text = _rules[pattern], text.replace(LINE_BREAK, _BLANK)
     # Lower-casing the whole text first would be wrong: the Greek final sigma depends on what follows the word, and some
     # letters (U+0130) become longer, so that words and offsets would no longer match.
     return [word.lower().replace(_TYPOGRAPHIC, _PLAIN) for word in rule.word.findall(text)]
@@ -102,20 +100,26 @@ def spans(text: str, pattern: Rule = PATTERN) -> tuple[npt.NDArray[np.int32], np
     """
     if isinstance(pattern, Splitting):
         return pattern.spans(text)
-    rule = _rules[pattern]
+    if text.isascii() or _simple.match(text):
+        return simple_spans(text, pattern)
     text = text.replace(LINE_BREAK, _BLANK)
-    codes: npt.NDArray[Any] | None = None
-    if text.isascii():
-        codes = np.frombuffer(text.encode("ascii"), np.uint8)
-    elif _simple.match(text):
-        codes = np.frombuffer(text.encode("utf-16-le"), "<u2")
-    if codes is not None:
-        inside = np.zeros(len(codes) + 2, np.bool_)
-        inside[1:-1] = rule.is_word[codes]
-        edges = np.flatnonzero(inside[1:] != inside[:-1]).astype(np.int32)
-        return edges[0::2], edges[1::2]
-    places = np.array([match.span() for match in rule.word.finditer(text)], np.int32).reshape(-1, 2)
+    places = np.array([match.span() for match in _rules[pattern].word.finditer(text)], np.int32).reshape(-1, 2)
     return places[:, 0], places[:, 1]
+
+
+def simple_words(text: str, pattern: str) -> list[str]:
+    """As `words`, of Latin letters and common punctuation, such as ASCII."""
+    return text.replace(LINE_BREAK, _BLANK).translate(_rules[pattern].table).split()
+
+
+def simple_spans(text: str, pattern: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """As `spans`, of such a text."""
+    text = text.replace(LINE_BREAK, _BLANK)
+    encoding, unit = ("ascii", np.uint8) if text.isascii() else ("utf-16-le", np.dtype("<u2"))
+    inside = np.zeros(len(text) + 2, np.bool_)
+    inside[1:-1] = _rules[pattern].is_word[np.frombuffer(text.encode(encoding), unit)]
+    edges = np.flatnonzero(inside[1:] != inside[:-1]).astype(np.int32)
+    return edges[0::2], edges[1::2]
 
 
 def window_bounds(n_words: int, max_words: int, max_windows: int) -> list[tuple[int, int]]:
@@ -198,6 +202,10 @@ class Tokenizer:
         used = tokens[-self.max_words :]
         ids = itertools.chain((START,), map(self._id_of.get, used, itertools.repeat(OOV)))
         return np.fromiter(ids, np.int32, 1 + len(used))[-self.max_ids :]
+
+    def ids_of(self, tokens: Sequence[str]) -> Ids:
+        """The id of each of `tokens`, where every word has one: int32[n]."""
+        return np.fromiter(map(self._id_of.get, tokens, itertools.repeat(OOV)), np.int32, len(tokens))
 
     def has_words(self, text: str) -> bool:
         """Whether `words` finds any with a letter or a digit."""

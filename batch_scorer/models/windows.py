@@ -166,7 +166,9 @@ class Windows:
     @cached_property
     def unknown_ids(self) -> Ints:
         """int64[N]: those of the ids that are read which stand for something unknown."""
-        return self._per_review(np.array([np.count_nonzero(_unknown(ids)) for ids in self.ids], np.int64))
+        ends = np.cumsum([len(ids) for ids in self.ids])
+        unknown = np.append(0, np.cumsum(_unknown(np.concatenate(self.ids)))) if self.ids else np.zeros(1, np.int64)
+        return self._per_review(np.diff(unknown[np.append(0, ends)]))
 
     def _per_review(self, values: Ints) -> Ints:
         return np.bincount(self.review, weights=values, minlength=self.n_reviews).astype(np.int64)

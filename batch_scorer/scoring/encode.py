@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from batch_scorer.models.many_texts import TextRead, read_many
 from batch_scorer.models.scripts import COUNT, script_counts
 from batch_scorer.models.splitting import Splitting
 from batch_scorer.models.tokenizer import Tokenizer
@@ -98,8 +99,8 @@ def encode(chunk: Chunk, tokenizer: Tokenizer) -> Iterator[Encoded]:
         ([1, 3], [0, 1, 1], 'no_words')
     """
     start, windows, found = 0, 0, list[_Words]()
-    for text in chunk.texts:
-        words = _words(text, tokenizer)
+    for text, together in zip(chunk.texts, read_many(chunk.texts, tokenizer), strict=True):
+        words = _words(text, tokenizer, together)
         if found and windows + len(words.read[0]) > PIECE_WINDOWS:
             yield _piece(chunk, start, found, tokenizer)
             start, windows, found = start + len(found), 0, []
@@ -118,10 +119,12 @@ class _Words(NamedTuple):
     is_empty: bool
 
 
-def _words(text: str, tokenizer: Tokenizer) -> _Words:
+def _words(text: str, tokenizer: Tokenizer, found: TextRead | None) -> _Words:
+    is_empty = not tokenizer.has_words(text)
+    if found:  # all its letters are Latin
+        return _Words(found.n_words, found.read, found.places, None, is_empty)
     tokens, places = tokenizer.words_and_spans(text)
-    scripts = script_counts(text, tokens)
-    return _Words(len(tokens), tokenizer.read(tokens), places, scripts, not tokenizer.has_words(text))
+    return _Words(len(tokens), tokenizer.read(tokens), places, script_counts(text, tokens), is_empty)
 
 
 def _piece(chunk: Chunk, start: int, found: list[_Words], tokenizer: Tokenizer) -> Encoded:
