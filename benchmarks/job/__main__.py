@@ -29,13 +29,15 @@ from benchmarks.job.sides import Settings
 @click.option("--rounds", type=click.IntRange(1), default=3, help="How many times each side is timed.")
 @click.option("--grow", default="5000,50000,500000", metavar="N,N,...",
               help="How many reviews the command then scores alone; '' skips this.")  # fmt: skip
+@click.option("--words", type=click.IntRange(1), metavar="N",
+              help="Divide the reviews into texts of N words each.  [default: whole reviews]")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), metavar="N",
               help="Processes of the command.  [default: the command's own choice]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for job.json, job.md and job.svg.")  # fmt: skip
 def main(
     data: str, text_column: str, id_column: str | None, model: str, reviews: int, first_try_reviews: int,
-    rounds: int, grow: str, workers: int | None, output: Path | None,
+    rounds: int, grow: str, words: int | None, workers: int | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Time complete runs of `batch-scorer score` and of a plain Beam pipeline with RunInference, in turn; then the
     command alone on more and more reviews, with the peak memory of every process.
@@ -47,7 +49,7 @@ def main(
       python -m benchmarks.job --data imdb_unsup.parquet --id-column review_id --output results
     """
     try:
-        source = Source(data, text_column, id_column)
+        source = Source(data, text_column, id_column, words)
         sizes = numbers(grow)
         model = from_anywhere(model)
         settings = Settings(source, model, reviews, first_try_reviews, rounds, sizes, workers)

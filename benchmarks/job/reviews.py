@@ -23,16 +23,21 @@ class Source:
     Args:
         file: a Parquet file.
         id_column: None means that rows are numbered, from 0.
+        words: reviews are divided into texts of as many words, without what is left over; None: they stay whole.
     """
 
     file: str
     text_column: str = "text"
     id_column: str | None = None
+    words: int | None = None
 
     def rows(self) -> int:
-        """The number of reviews."""
+        """The number of reviews, or of texts that they are divided into."""
         with pq.ParquetFile(self.file) as parquet:
-            return int(parquet.metadata.num_rows)
+            if self.words is None:
+                return int(parquet.metadata.num_rows)
+            texts = parquet.read([self.text_column])[self.text_column].to_pylist()
+            return sum(len((text or "").split()) // self.words for text in texts)
 
 
 def cut(source: Source, reviews: int, path: Path) -> None:
@@ -47,9 +52,9 @@ def cut(source: Source, reviews: int, path: Path) -> None:
     try:
         with pq.ParquetFile(source.file) as parquet:
             missing = set(columns) - set(parquet.schema_arrow.names)
-            if missing or not parquet.metadata.num_rows:
+            if missing or not source.rows():
                 raise InputError(
-                    "the file has no rows, or lacks a column", where=source.file,
+                    "the file has no rows, or lacks a column, or no text is long enough", where=source.file,
                     expected=f"rows with the column {', '.join(sorted(missing) or columns)}",
                     got=f"{parquet.metadata.num_rows:,} rows, columns {', '.join(parquet.schema_arrow.names)}",
                     fix="name the columns with --text-column and --id-column",
@@ -71,7 +76,18 @@ def _tables(parquet: pq.ParquetFile, source: Source) -> Iterator[pa.Table]:
             row += len(batch)
             unique = [f"{review_id}+{repetition}" if repetition else str(review_id) for review_id in ids]
             texts = batch[source.text_column].cast(pa.string())
-            yield pa.table([pa.array(unique, pa.string()), texts], schema=SCHEMA)
+            table = pa.table([pa.array(unique, pa.string()), texts], schema=SCHEMA)
+            yield _divided(table, source.words) if source.words else table
+
+
+def _divided(table: pa.Table, words: int) -> pa.Table:
+    """The texts of `words` words that the reviews of a table consist of, with ids of their own."""
+    rows = []
+    for review_id, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True):
+        found = (text or "").split()
+        starts = range(0, len(found) - words + 1, words)
+        rows += [{"id": f"{review_id}.{start}", "text": " ".join(found[start : start + words])} for start in starts]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def _row_groups(tables: Iterator[pa.Table], reviews: int) -> Iterator[pa.Table]:

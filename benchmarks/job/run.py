@@ -111,6 +111,7 @@ def run(settings: Settings, report: Callable[[str], None]) -> dict[str, Any]:
     return {
         "data": Path(settings.source.file).name,
         "data_reviews": settings.source.rows(),
+        "words": settings.source.words,
         "model_id": manifest["model_id"],
         "top_k": manifest["top_k"],
         "machine": machine(),

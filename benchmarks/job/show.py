@@ -112,6 +112,11 @@ def step_sentence(step: Mapping[str, Any]) -> str:
     )
 
 
+def _texts(results: Mapping[str, Any]) -> str:
+    words = results["words"]
+    return f"Texts of {words:,} words, in reviews" if words else "Reviews"
+
+
 def _rounds(results: Mapping[str, Any]) -> str:
     return f"{results['rounds']} round{'s' if results['rounds'] > 1 else ''}"
 
@@ -128,8 +133,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     growth = _markdown_table(GROWTH, growth_cells(results)) + "\n" if results["growth"] else ""
     return f"""{_markdown_table(SIDES, side_cells(results))}
 {growth}{sentences}
-Reviews from {results["data"]}, with the model {results["model_id"]} and `--top-k {results["top_k"]}`; every run is a
-new process. Side by side: medians over {_rounds(results)}, in which both sides took turns; *range*: minimum to maximum.
+{_texts(results)} from {results["data"]}, with the model {results["model_id"]} and `--top-k {results["top_k"]}`;
+every run is a new process. Side by side: medians over {_rounds(results)}, in which both sides took turns; *range*: minimum to maximum.
 Growth: one run each. *Largest process*, *driver*, *worker*: the peak resident memory of the largest such process.
 
 Machine: {machine["processor"]}, {machine["cores"]} cores. Versions: {versions}.

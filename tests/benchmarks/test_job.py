@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,20 @@ def test_cut_of_more_reviews_than_the_file_has_repeats_them_with_new_ids(
 def test_cut_without_an_id_column_numbers_the_rows(source: Source, tmp_path: Path) -> None:
     cut(Source(source.file, "body"), 12, tmp_path / "cut.parquet")
     assert [str(i) for i in range(12)] == pq.read_table(tmp_path / "cut.parquet")["id"].to_pylist()
+
+
+def test_cut_by_words_divides_reviews_into_texts_of_as_many_and_leaves_out_the_rest(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "b"], "text": ["one two three four five", "six"]}), tmp_path / "few.parquet")
+    source = Source(str(tmp_path / "few.parquet"), id_column="id", words=2)
+    cut(source, 3, tmp_path / "cut.parquet")
+    assert pq.read_table(tmp_path / "cut.parquet").to_pylist() == [
+        {"id": "a.0", "text": "one two"},
+        {"id": "a.2", "text": "three four"},
+        {"id": "a+1.0", "text": "one two"},
+    ]
+    assert source.rows() == 2
+    with pytest.raises(InputError, match="no text is long enough"):
+        cut(replace(source, words=6), 3, tmp_path / "cut.parquet")
 
 
 def test_cut_of_a_column_that_is_not_there_refuses(source: Source, tmp_path: Path) -> None:
