@@ -134,8 +134,9 @@ def markdown(results: Mapping[str, Any]) -> str:
     return f"""{_markdown_table(SIDES, side_cells(results))}
 {growth}{sentences}
 {_texts(results)} from {results["data"]}, with the model {results["model_id"]} and `--top-k {results["top_k"]}`;
-every run is a new process. Side by side: medians over {_rounds(results)}, in which both sides took turns; *range*: minimum to maximum.
-Growth: one run each. *Largest process*, *driver*, *worker*: the peak resident memory of the largest such process.
+every run is a new process. Side by side: medians over {_rounds(results)}, in which both sides took turns; *range*:
+minimum to maximum. Growth: one run each. *Largest process*, *driver*, *worker*: the peak resident memory of the largest
+such process.
 
 Machine: {machine["processor"]}, {machine["cores"]} cores. Versions: {versions}.
 """
