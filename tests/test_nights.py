@@ -249,6 +249,17 @@ def test_newer_of_two_runs_decides_which_state_of_a_file_was_read(folder: Path, 
     assert ["1"] == ids(tmp_path / "nights/3")
 
 
+def test_finished_run_is_no_newer_for_being_resumed(folder: Path, night: Night, tmp_path: Path) -> None:
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    first = night("1", after=())
+    (tmp_path / "nights/1/predictions/part-00000.parquet").unlink()
+
+    resumed = night("1", after=(), resume=True)
+
+    assert first["started"] == resumed["started"]
+    assert ["1"] == ids(tmp_path / "nights/1")
+
+
 def test_run_goes_on_from_several_that_are_named(folder: Path, night: Night, tmp_path: Path) -> None:
     for number in range(3):
         put(folder / f"{number}.jsonl", {str(number): "good"}, number)

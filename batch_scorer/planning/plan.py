@@ -53,6 +53,7 @@ class Plan:
         text_hash: whether rows have the hash of their text.
         after_by: whether only files are passed over, or records too: one of `config.AFTER_BY`.
         earlier_records: as `ReadBefore.records`, where there is anything to read.
+        started: when the run was started first, if it was finished and is resumed; `plan.json` does not have it.
     """
 
     run_id: str
@@ -77,6 +78,7 @@ class Plan:
     text_hash: bool = False
     after_by: str = InputConfig.after_by
     earlier_records: Mapping[str, Any] | None = None
+    started: str | None = None
 
     @property
     def asked_columns(self) -> tuple[str, ...]:

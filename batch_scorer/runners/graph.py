@@ -126,7 +126,7 @@ class Commit(beam.DoFn):  # type: ignore[misc]
             bias,
             self._config,
             versions(),
-            self._started,
+            self._plan.started or self._started,
             datetime.now(UTC).isoformat(),
         )
         yield self._plan.run_id

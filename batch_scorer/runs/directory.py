@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -34,7 +35,8 @@ def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Sha
             raise read_again(output, name)
     has_run = _is_ours(layout.plan_path(output))
     if config.resume and has_run:
-        return plan_files.resumed(plan, shards, output, config.run_id)
+        plan, shards = plan_files.resumed(plan, shards, output, config.run_id)
+        return dataclasses.replace(plan, started=_started(output)), shards
     names = storage.names_in(output) if storage.is_remote(output) else _names(output)
     names = [name for name in names if name != layout.CLAIM]
     if config.resume or config.overwrite:  # a crash before the plan was complete leaves these
@@ -50,6 +52,13 @@ def prepare(config: OutputConfig, plan: Plan, shards: Shards) -> tuple[Plan, Sha
             + (", or give --resume to continue it, or --overwrite to delete it" if has_run else ""),
         )
     return plan, shards
+
+
+def _started(output: str) -> str | None:
+    """When a finished run in `output` was started: it is no newer for being resumed, to repair a part for instance."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return str(json.loads(storage.read_bytes(layout.manifest_path(output)))["started"])
+    return None
 
 
 def _is_ours(path: str) -> bool:
