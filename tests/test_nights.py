@@ -249,6 +249,32 @@ def test_newer_of_two_runs_decides_which_state_of_a_file_was_read(folder: Path, 
     assert ["1"] == ids(tmp_path / "nights/3")
 
 
+def test_newer_run_decides_where_it_was_given_the_file_by_another_path(
+    folder: Path, night: Night, config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    usual = {"after": (str(tmp_path / "nights"),), "id_column": "id"}
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    night("1")
+    put(folder / "a.jsonl", {"1": "bad"}, 1)
+    score_here(config(f"./{folder.name}", output=str(tmp_path / "nights/2"), **usual))
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+
+    assert 1 == night("3")["counts"]["scored"]
+    assert 0 == score_here(config(folder.name, output=str(tmp_path / "nights/4"), **usual))["counts"]["scored"]
+
+
+def test_run_that_is_given_by_two_paths_counts_once(folder: Path, night: Night, tmp_path: Path) -> None:
+    nights = tmp_path / "nights"
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    night("1")
+    (nights / "latest").symlink_to("1")
+
+    manifest = night("2", after=(str(nights), str(nights / "latest"), str(nights / "../nights/1")))
+
+    assert [str(nights / "1")] == [run["output"] for run in manifest["after"]]
+
+
 def test_finished_run_is_no_newer_for_being_resumed(folder: Path, night: Night, tmp_path: Path) -> None:
     put(folder / "a.jsonl", {"1": "good"}, 0)
     first = night("1", after=())

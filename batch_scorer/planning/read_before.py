@@ -38,8 +38,7 @@ class ReadBefore:
         """Whether `file` was read to the end and has not changed since."""
         if not self.stamps:  # without --after: a million files are not looked up
             return False
-        stamp = (file.size_bytes, file.modified)
-        return self.stamps.get(file.path) == stamp or self._by_place.get(self._places.of(file.path)) == stamp
+        return self._by_place.get(self._places.of(file.path)) == (file.size_bytes, file.modified)
 
     @cached_property
     def _places(self) -> Places:

@@ -48,7 +48,7 @@ class Earlier:
             RefusedError: one that is named itself is missing, not finished, no success, or limited to some records; or
                 one in a folder is still running; or one is damaged, or has no hashes of texts where these are needed.
         """
-        runs: dict[str, Run] = {}
+        runs: dict[str, Run] = {}  # by where they are: a link to the latest of a folder may be given as well
         notices: list[str] = []
         for place in config.input.after:
             if _is_folder(place):
@@ -64,13 +64,16 @@ class Earlier:
                 )
             else:
                 in_it = [finished.open_run(place)]
-            runs |= {run.output: run for run in in_it}
+            for run in in_it:
+                runs.setdefault(_real(run.output), run)
         in_order = finished.oldest_first(runs.values())
         names = tuple({"output": run.output, "run_id": str(run.manifest["run_id"])} for run in in_order)
         stamps: dict[str, tuple[int, float]] = {}
         for run in in_order:
             try:
-                stamps |= _read_to_the_end(run)
+                for path, stamp in _read_to_the_end(run):
+                    stamps.pop(path, None)  # the newest last: another path may lead to the same file
+                    stamps[path] = stamp
             except (OSError, LookupError, TypeError, ValueError) as error:
                 got = f"its plan or errors: {type(error).__name__}: {error}"
                 raise finished.damaged(
@@ -134,6 +137,11 @@ def _is_folder(place: str) -> bool:
     return not glob.has_magic(place)  # nothing expands a pattern here, and no folder will be called so
 
 
+def _real(path: str) -> str:
+    """Where a local path leads, links followed."""
+    return path.rstrip("/") if storage.is_remote(path) else os.path.realpath(path)
+
+
 def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = False) -> Iterator[Run]:
     """The finished runs directly in a folder, except the one in `output`, if that is given.
 
@@ -148,7 +156,7 @@ def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = F
     places = set[str]()  # a link may name the latest of them
     paths = sorted((storage.join(folder, name) for name in names), key=os.path.islink)  # a run by its own name first
     for path in paths:
-        place = path if storage.is_remote(path) else os.path.realpath(path)
+        place = _real(path)
         if place in places or not storage.exists(layout.plan_path(path)):
             continue
         if output is not None and is_inside(path, output):
