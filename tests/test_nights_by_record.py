@@ -20,6 +20,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError, OptionError, RefusedError
 from batch_scorer.planning.options import check_options
 from batch_scorer.runners.job import plan_job
+from batch_scorer.runs.earlier import open_all
 from batch_scorer.runs.hashes import text_hashes
 from batch_scorer.runs.record_index import RecordIndex
 from batch_scorer.scoring import shard
@@ -355,6 +356,8 @@ def test_nights_in_a_store_pass_over_the_same_records(
             score_here(config("gs://bucket/in", output=f"gs://bucket/nights/{second}", **usual))
         assert [32] == [*map(len, indices)]
         assert [] == store.names("bucket", "nights/1/earlier")
+        found, notices = open_all(["gs://bucket/nights"])
+        assert (["gs://bucket/nights/0", "gs://bucket/nights/1"], []) == ([run.output for run in found], notices)
         part = store.read("bucket", "nights/1/predictions/part-00000.parquet")
 
     there = pq.read_table(io.BytesIO(part)).select(["record_id", "logit", "text_hash"])

@@ -167,7 +167,8 @@ def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = F
             raise RefusedError(
                 f"an earlier run {reason}",
                 where=path,
-                fix="wait for it to finish: two runs at once would score the same files",
+                fix="wait for it to finish: two runs at once would score the same files"
+                + ("; if it was killed, try again in two minutes" if storage.is_remote(path) else ""),
             )
         if reason:
             notices.append(f"{path} {reason}, so it does not count")
@@ -186,7 +187,7 @@ def open_all(places: Sequence[str]) -> tuple[list[Run], list[str]]:
     runs, notices = list[Run](), list[str]()
     for place in places:
         in_it: list[Run] = []
-        if _is_folder(place) and storage.exists(place):
+        if _is_folder(place):
             in_it = finished.oldest_first(runs_in(place, None, notices))
         runs += in_it or [finished.open_run(place)]
     named = {run.output for run in runs if not os.path.islink(run.output)}
