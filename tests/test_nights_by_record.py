@@ -242,6 +242,24 @@ def test_earlier_run_without_hashes_is_refused_with_a_way_on(folder: Path, night
     assert not (nights / "2").exists()
 
 
+def test_night_that_is_refused_for_a_damaged_one_starts_once_that_is_gone(
+    folder: Path, night: Night, nights: Path
+) -> None:
+    put(folder / "a.jsonl", {"1": "good"}, 0)
+    night("1")
+    put(folder / "a.jsonl", {"1": "good", "2": "bad"}, 1)
+    part = nights / "1/predictions/part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+
+    with pytest.raises(RefusedError, match="the output of the run is damaged") as refused:
+        night("2")
+    (nights / "1").rename(nights.parent / "away")
+    night("2")
+
+    assert "move it away" in str(refused.value)
+    assert ["1", "2"] == ids(nights / "2")
+
+
 def test_nights_by_file_and_by_record_may_follow_each_other(folder: Path, night: Night, nights: Path) -> None:
     put(folder / "a.jsonl", {"1": "good"}, 0)
     night("1", after_by="file")

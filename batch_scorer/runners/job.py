@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import JobError, UnavailableError
+from batch_scorer.errors import JobError, RefusedError, UnavailableError
 from batch_scorer.escape import counted, safe
 from batch_scorer.events import DETAIL, WARNING, Event, OnEvent, ignore
 from batch_scorer.models import artifact, engine
@@ -155,10 +155,11 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     with claimed(output, config.output.resume or config.output.overwrite, say):
         # Once more, now that nobody else can write there.
         plan, shards = directory.prepare(config.output, job.plan, job.shards)
+        is_new = not storage.exists(layout.plan_path(output))
         on_event(Event("step", "writing the plan"))
         directory.write(plan, shards, config.output)
         if plan.earlier_records is not None:
-            _index(job.earlier, plan, config, on_event)
+            _index(job.earlier, plan, config, on_event, is_new)
 
         def on_shard(index: int) -> None:
             on_event(shard_event(plan, output, index))
@@ -194,7 +195,7 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     return result
 
 
-def _index(earlier: Earlier, plan: Plan, config: ScoreConfig, on_event: OnEvent) -> None:
+def _index(earlier: Earlier, plan: Plan, config: ScoreConfig, on_event: OnEvent, is_new: bool) -> None:
     """Writes the file by which the workers know the records of earlier runs."""
     from batch_scorer.runs.indexing import write_index
 
@@ -202,6 +203,10 @@ def _index(earlier: Earlier, plan: Plan, config: ScoreConfig, on_event: OnEvent)
     on_event(Event("step", f"looking up {counted(plan.earlier_records['rows'], 'record')} of earlier runs"))
     try:
         write_index(earlier.runs, plan.earlier_records, config.output.directory)
+    except RefusedError:
+        if is_new:  # once the earlier run is repaired or gone, the same command is to start
+            directory.withdraw(config.output.directory)
+        raise
     except OSError as error:
         raise JobError(
             "the list of the records of earlier runs cannot be written",

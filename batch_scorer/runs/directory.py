@@ -166,6 +166,13 @@ def write(plan: Plan, shards: Shards, config: OutputConfig) -> None:
         raise unwritable(config.directory, error) from error
 
 
+def withdraw(output: str) -> None:
+    """Removes the plan of a run that was refused after all, when nothing else had been written."""
+    finish(output)
+    storage.delete([layout.plan_path(output)])
+    _delete(output, layout.PIECES, OURS[layout.PIECES])
+
+
 def is_report(path: str) -> bool:
     """Whether the file at `path` is a page that `report` wrote.
 

@@ -130,7 +130,8 @@ def _damage_named(run: Run, path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
-        fix = "repeat its `batch-scorer score` with --resume, which writes damaged parts again"
+        fix = "repeat its `batch-scorer score` with --resume, which writes damaged parts again; or, if its inputs have "
+        fix += "changed since, move it away: what it has read is then scored again"
         raise finished.damaged(run.output, f"{path}: {type(error).__name__}: {error}", fix) from error
 
 
