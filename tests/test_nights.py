@@ -22,6 +22,8 @@ from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, RefusedError
 from batch_scorer.planning.options import check_options
+from batch_scorer.report.build import build_findings
+from batch_scorer.report.question import Question
 from batch_scorer.runs.claim import claimed
 from tests.conftest import WORDS
 from tests.finished_runs import edit
@@ -284,6 +286,22 @@ def test_finished_run_is_no_newer_for_being_resumed(folder: Path, night: Night, 
 
     assert first["started"] == resumed["started"]
     assert ["1"] == ids(tmp_path / "nights/1")
+
+
+def test_table_of_nights_says_that_reviews_share_ids(folder: Path, night: Night, tmp_path: Path) -> None:
+    nights, said = str(tmp_path / "nights"), "several reviews have the same id in"
+    for number in (1, 2):
+        put(folder / f"{number}.jsonl", {"1": "good"}, 0)
+        put(folder / f"{number}b.jsonl", {"1": "bad"}, 0)
+        manifest = night(str(number))
+    more = "one table of all nights has only the rows of an id's newest night"
+    assert any(more in notice for notice in manifest["notices"])
+
+    asked = [CliRunner().invoke(main, ["sql", *words]).stderr for words in ([nights, "--newest"], [nights])]
+    page = build_findings(Question(nights))
+
+    assert [True, False] == [said in words for words in asked]
+    assert 2 == page.scored and any(said in notice for notice in page.notices)
 
 
 def test_run_goes_on_from_several_that_are_named(folder: Path, night: Night, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
         newest: whether only the newest run counts of those that have an id.
     """
     from batch_scorer import storage
+    from batch_scorer.analysis.newest import lost_rows
     from batch_scorer.analysis.views import script
     from batch_scorer.runs.earlier import open_all
     from batch_scorer.runs.finished import check_parts
@@ -85,7 +86,7 @@ def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
     runs, notices = open_all(places)
     for run in runs:
         check_parts(run)
-    for notice in notices:
+    for notice in (*notices, *filter(None, [lost_rows(runs) if newest else None])):
         click.echo(f"notice: {escape.safe(notice)}", err=True)
     click.echo(script(runs, prefix, newest).encode(), nl=False)
 

@@ -18,7 +18,7 @@ class ReadBefore:
     Args:
         runs: these runs, by their output and run_id.
         stamps: path -> size in bytes and modification time of each file, when the newest run that read it was planned;
-            a file may be given by another path now, which leads to the same place.
+            those of newer runs are last. A file may be given by another path now, which leads to the same place.
         notices: what the user should know.
         records: with --after-by record, how many `rows` these runs have for records, and a `fingerprint` of them;
             None: no record is passed over by itself.

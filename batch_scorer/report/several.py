@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batch_scorer.analysis.newest import lost_rows
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import counted
 from batch_scorer.models import profile
@@ -83,7 +84,7 @@ def as_one(runs: Sequence[Run], notices: Sequence[str] = ()) -> Run:
             for name in dict.fromkeys(name for manifest in manifests for name in manifest["counts"])
         },
         "inputs": list(inputs.values()),
-        "notices": list(notices),
+        "notices": [*notices, *filter(None, [lost_rows(runs)])],
         "not_a_success": fault,
     }
     whole = replace(

@@ -23,6 +23,7 @@ from batch_scorer.schema import COLUMNS
 from batch_scorer.storage.parallel import ahead, read_ahead
 
 KINDS = (layout.PREDICTIONS, layout.ERRORS)
+REPEATED_IDS = "the same id (column "  # in a notice of the manifest of a run whose reviews share ids
 HASHING_THREADS = 4  # to hash leaves other threads alone
 _LARGEST = 1e300  # larger numbers, infinities and NaN are of no use
 _TEXT_OR_NONE = {"type": ["string", "null"]}
@@ -78,6 +79,11 @@ class Run:
     def words_read(self) -> int:
         """The most words that were read of a review."""
         return int(self.manifest["max_words"] * self.manifest.get("max_windows", 1))
+
+    @property
+    def repeats_ids(self) -> bool:
+        """Whether several of its reviews were found to have one id."""
+        return any(REPEATED_IDS in str(notice) for notice in self.manifest.get("notices", ()))
 
     @property
     def kept(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.tokenizer_schema import words_settings
 from batch_scorer.planning.plan import Plan, passed_over
 from batch_scorer.runs import caveats, layout
+from batch_scorer.runs.finished import REPEATED_IDS
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.markers import Summary
 from batch_scorer.schema import predictions_schema, schema_version
@@ -96,7 +97,8 @@ def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:
     if not repeated:
         return []
     have = "review has" if repeated == 1 else "reviews have"
-    return [f"{repeated:,} {have} the same id (column {plan.fields.id!r}) as an earlier one"]
+    more = "; one table of all nights has only the rows of an id's newest night" if plan.after else ""
+    return [f"{repeated:,} {have} {REPEATED_IDS}{plan.fields.id!r}) as an earlier one{more}"]
 
 
 def optional_columns(plan: Plan, artifact: Artifact) -> tuple[str, ...]:
