@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import numpy as np
 from rich.console import Console
 
 from batch_scorer.errors import ArtifactError, InputError, OptionError, ScorerError
@@ -16,8 +17,10 @@ from batch_scorer.models.artifact import SHIPPED, Artifact, load
 from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring import show
 from benchmarks.scoring.contenders import NAMES
+from benchmarks.scoring.cost import Labelled
 from benchmarks.scoring.machine import cores
 from benchmarks.scoring.run import Settings, run
+from train.data import Columns, read_examples, read_texts
 
 SEED = 20
 
@@ -30,34 +33,49 @@ SEED = 20
 @click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each contender is timed.")
 @click.option("--contender", "names", multiple=True, type=click.Choice(NAMES), metavar="NAME",
               help=f"Run only this contender; may be repeated. One of: {', '.join(NAMES)}.")  # fmt: skip
+@click.option("--labelled", metavar="FILE",
+              help="Labelled reviews, on all of which to measure what each precision costs.")  # fmt: skip
+@click.option("--label-column", default="label", help="Column of --labelled that holds the label.")
 @click.option("--processes", type=click.IntRange(1), default=cores, show_default="one per core",
               help="Single-threaded processes per contender.")  # fmt: skip
+@click.option("--processor-time", is_flag=True,
+              help="Count processor time instead of the clock's, where the machine has other work.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for scoring.json, scoring.md and scoring.svg.")  # fmt: skip
 def main(
-    data: str, text_column: str, model: str, reviews: int, rounds: int, names: tuple[str, ...], processes: int,
-    output: Path | None,
+    data: str, text_column: str, model: str, reviews: int, rounds: int, names: tuple[str, ...], labelled: str | None,
+    label_column: str, processes: int, processor_time: bool, output: Path | None,
 ) -> None:  # fmt: skip
     """Score and explain the same reviews with each contender in turn, and compare the times.
 
-    Nothing else should run on the machine. The extra `bench` installs the other runtimes; contenders whose runtime is
-    missing are skipped.
+    Nothing else should run on the machine, or else give --processor-time. The extra `bench` installs the other
+    runtimes; contenders whose runtime is missing are skipped.
 
     \b
     Example:
-      python -m benchmarks.scoring --data imdb_test_open.parquet --output results
+      python -m benchmarks.scoring --data imdb_test_open.parquet --labelled imdb_test_open.parquet --output results
     """
+    settings = Settings(model, names or NAMES, rounds, processes, processor_time)
     try:
-        benchmark(data, text_column, reviews, Settings(model, names or NAMES, rounds, processes), output, Console())
+        benchmark(data, Columns(text_column, label_column), reviews, settings, output, Console(), labelled)
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 
 def benchmark(
-    file: str, text_column: str, reviews: int, settings: Settings, output: Path | None, console: Console
+    file: str,
+    columns: Columns,
+    reviews: int,
+    settings: Settings,
+    output: Path | None,
+    console: Console,
+    labelled: str | None = None,
 ) -> None:
-    """Measures, prints the table and writes it to `output`.
+    """Measures, prints the tables and writes them to `output`.
+
+    Args:
+        labelled: a file of labelled reviews, to measure the cost of each precision.
 
     Raises:
         InputError: the data cannot be read, or has fewer than `reviews` reviews.
@@ -81,9 +99,11 @@ def benchmark(
     def report(text: str) -> None:
         console.print(text, highlight=False, markup=False)
 
-    ids = draw(file, text_column, artifact, reviews)
-    results = {"data": Path(file).name, **run(artifact, ids, settings, report)}
-    console.print(show.table(results))
+    ids = draw(file, columns, artifact, reviews)
+    with_labels = read_labelled(labelled, columns, artifact) if labelled else None
+    results = {"data": Path(file).name, **run(artifact, ids, settings, report, with_labels)}
+    for table in show.tables(results):
+        console.print(table)
     for sentence in show.notes(results):
         report(sentence)
     if output:
@@ -93,18 +113,14 @@ def benchmark(
         show.save_figure(results, output / "scoring.svg")
 
 
-def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Sequence[Ids]:
+def draw(file: str, columns: Columns, artifact: Artifact, reviews: int) -> Sequence[Ids]:
     """Draws `reviews` reviews at random from those that have words, encoded as int32[n] each.
 
     Raises:
         InputError: the data cannot be read, or has fewer such reviews.
     """
-    import numpy as np
-
-    from train.data import Columns, read_texts
-
     tokenizer = artifact.tokenizer
-    tokens = [tokens for text in read_texts([file], Columns(text=text_column)) if (tokens := tokenizer.words(text))]
+    tokens = [tokens for text in read_texts([file], columns) if (tokens := tokenizer.words(text))]
     if len(tokens) < reviews:
         raise InputError(
             "there are too few reviews",
@@ -115,6 +131,19 @@ def draw(file: str, text_column: str, artifact: Artifact, reviews: int) -> Seque
         )
     chosen = np.random.default_rng(SEED).choice(len(tokens), reviews, replace=False)
     return [tokenizer.ids(tokens[i]) for i in chosen]
+
+
+def read_labelled(file: str, columns: Columns, artifact: Artifact) -> Labelled:
+    """Reads all labelled reviews that have words.
+
+    Raises:
+        InputError: the data cannot be read, or all labels are the same.
+        OptionError: nothing says which labels mean positive.
+    """
+    examples, tokenizer = read_examples([file], columns), artifact.tokenizer
+    tokens = [tokenizer.words(text) for text in examples.texts]
+    rows = [row for row, found in enumerate(tokens) if found]
+    return Labelled(Path(file).name, [tokenizer.ids(tokens[row]) for row in rows], examples.labels[rows] == 1)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,25 @@ class Answers:
     attention: list[Array]
 
 
-Scorer = Callable[[Sequence[Ids], int], Answers]  # of reviews in any order and the batch size
+@dataclass(frozen=True)
+class Batching:
+    """How a contender groups reviews.
+
+    Args:
+        size: reviews per batch, at most.
+        equal: whether only reviews of the same length share a batch. Then nothing is padded and no mask is needed, but
+            many batches are smaller.
+    """
+
+    size: int
+    equal: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.size}{' of equal length' if self.equal else ''}"
+
+
+Scorer = Callable[[Sequence[Ids], Batching], Answers]  # of reviews in any order
+Run = Callable[[Sequence[Ids]], tuple[Array, Sequence[Array]]]  # of a batch: logits [B], and attention [n] of each
 
 
 @dataclass(frozen=True)
@@ -68,19 +86,26 @@ def pad_at_end(batch: Sequence[Ids]) -> Padded:
     return Padded(padded, (mirrored * len(batch) + columns).ravel(), (lengths - 1) * len(batch) + columns)
 
 
-def in_sorted_batches(
-    run: Callable[[Sequence[Ids]], tuple[Array, Sequence[Array]]], ids: Sequence[Ids], batch_size: int
-) -> Answers:
-    """Scores N reviews in order of length, `batch_size` at a time; the last batch may be smaller.
+def side_by_side(batch: Sequence[Ids]) -> Ids:
+    """B reviews of the same length T, time-major: int32[T, B]."""
+    return np.ascontiguousarray(np.stack(batch, axis=1))
+
+
+def in_batches(run: Run, ids: Sequence[Ids], batching: Batching) -> Answers:
+    """Scores N reviews in order of length, a batch at a time.
 
     Args:
-        run: scores a batch; returns the logits [B] and the attention [n] of each review.
+        run: scores a batch, all of one length if `batching` says so.
     """
-    order = np.argsort([len(x) for x in ids], kind="stable")
+    lengths = np.array([len(x) for x in ids])
+    order = np.argsort(lengths, kind="stable")
     logit = np.empty(len(ids), np.float32)
     attention: list[Array] = [logit] * len(ids)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    groups = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if batching.equal else [order]
+    batches = [
+        group[start : start + batching.size] for group in groups for start in range(0, len(group), batching.size)
+    ]
+    for rows in batches:
         logit[rows], weights = run([ids[i] for i in rows])
         for row, weight in zip(rows, weights, strict=True):
             attention[row] = weight

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from batch_scorer.errors import EngineError
+from benchmarks.scoring.answers import Batching
 from benchmarks.scoring.onnx_side import UnsupportedError
 
 ONE_THREAD = {
@@ -24,7 +25,7 @@ ONE_THREAD = {
     "KMP_BLOCKTIME": "0",  # idle threads sleep at once
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-Turn = Callable[[int], object]  # does a process's share of the work at a batch size; its result must pickle
+Turn = Callable[[Batching], object]  # does a process's share of the work in such batches; its result must pickle
 
 
 class LeftOutError(Exception):
@@ -38,14 +39,16 @@ class Crew:
         name: for messages.
         prepares: P functions, one for each process to call, which load and compile and return the function for a turn.
             They and their arguments must pickle.
+        processor_time: whether turns are timed by the processor time that their processes used, instead of the clock.
 
     Raises:
         LeftOutError: a module is missing, or the processor lacks a feature.
         EngineError: the preparation failed for another reason.
     """
 
-    def __init__(self, name: str, prepares: Sequence[Callable[[], Turn]]) -> None:
+    def __init__(self, name: str, prepares: Sequence[Callable[[], Turn]], processor_time: bool = False) -> None:
         self.name = name
+        self._processor_time = processor_time
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         spawn = multiprocessing.get_context("spawn")
@@ -71,18 +74,18 @@ class Crew:
             self.close()
             raise
 
-    def turn(self, batch_size: int) -> tuple[float, list[Any]]:
+    def turn(self, batching: Batching) -> tuple[float, list[Any]]:
         """Has every process do its share.
 
         Returns:
-            seconds: from the start signal until the last process has finished.
+            seconds: from the start signal until the last process has finished, or the most that one used.
             results: of each process.
         """
         start = time.perf_counter()
         for pipe in self._pipes:
-            pipe.send(batch_size)
-        results = self._collect()
-        return time.perf_counter() - start, results
+            pipe.send(batching)
+        seconds, results = zip(*self._collect(), strict=True)
+        return max(seconds) if self._processor_time else time.perf_counter() - start, list(results)
 
     def close(self) -> None:
         """Ends the processes."""
@@ -111,7 +114,7 @@ class Crew:
 
 
 def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
-    """Runs in a worker process: prepares, then takes turns at the batch sizes it receives until the pipe is closed."""
+    """Runs in a worker process: prepares, then takes turns in the batches it is told until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver too, which closes the pipe
     with tempfile.TemporaryFile() as discarded:
         stderr = os.dup(2)
@@ -129,9 +132,11 @@ def _serve(pipe: Connection, prepare: Callable[[], Turn]) -> None:
     try:
         pipe.send(answer)
         while answer[0] in ("ready", "done"):
-            batch_size = pipe.recv()
+            batching = pipe.recv()
             try:
-                answer = ("done", turn(batch_size))
+                start = time.process_time()
+                result = turn(batching)
+                answer = ("done", (time.process_time() - start, result))
             except Exception:
                 answer = ("failed", traceback.format_exc())
             pipe.send(answer)

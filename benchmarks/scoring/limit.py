@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 
 from batch_scorer.models.network import Architecture
+from benchmarks.scoring.answers import Batching
 
-ROWS = (32, 64, 128)  # batch sizes at which the rate of products is measured
+ROWS = (Batching(32), Batching(64), Batching(128))  # batch sizes at which the rate of products is measured
 TOTAL_ROWS = 640_000  # in one measurement, at any batch size: about half a second at 150 GFLOP/s
-Turn = Callable[[int], object]
+Turn = Callable[[Batching], object]
 
 
 def operations(architecture: Architecture, mean_length: float) -> float:
@@ -48,7 +49,7 @@ def product_operations(architecture: Architecture, total_rows: int) -> float:
     Each row goes through two kernels of ``H * 4H``, with a multiplication and an addition per weight.
 
     Args:
-        total_rows: a multiple of each batch size in `ROWS`.
+        total_rows: a multiple of each size in `ROWS`.
     """
     return 2.0 * 2 * architecture.units * 4 * architecture.units * total_rows
 
@@ -67,7 +68,8 @@ def numpy_products(architecture: Architecture, total_rows: int) -> Turn:
     """
     up, down = _kernels(architecture)
 
-    def turn(rows: int) -> None:
+    def turn(batching: Batching) -> None:
+        rows = batching.size
         state = np.random.default_rng(0).normal(size=(rows, architecture.units)).astype(np.float32)
         wide = np.empty((rows, 4 * architecture.units), np.float32)
         for _ in range(total_rows // rows):
@@ -91,7 +93,8 @@ def tensorflow_products(architecture: Architecture, total_rows: int) -> Turn:
 
     chain = tf.function(repeat)
 
-    def turn(rows: int) -> None:
+    def turn(batching: Batching) -> None:
+        rows = batching.size
         state = np.random.default_rng(0).normal(size=(rows, architecture.units)).astype(np.float32)
         chain(tf.constant(state), tf.constant(total_rows // rows)).numpy()
 

@@ -17,6 +17,7 @@ from batch_scorer.errors import EngineError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import forward
 from batch_scorer.models.tokenizer import Ids
+from benchmarks.scoring.answers import Batching
 from benchmarks.scoring.contenders import Contender
 
 CHECKED = 64  # reviews whose logits are compared with those of the plain network, which takes milliseconds per review
@@ -25,7 +26,7 @@ CHECKED = 64  # reviews whose logits are compared with those of the plain networ
 class Crew(Protocol):
     """Processes that take a turn together: see `crew.Crew`."""
 
-    def turn(self, batch_size: int) -> tuple[float, list[Any]]:
+    def turn(self, batching: Batching) -> tuple[float, list[Any]]:
         """Returns the seconds and the result of each process."""
         ...
 
@@ -49,13 +50,13 @@ class Side:
 
     Args:
         work: the work of a turn in the unit of the rate: reviews or operations.
-        batch_sizes: the batch sizes to choose from.
+        batchings: those to choose from.
     """
 
     name: str
     crew: Crew
     work: float
-    batch_sizes: Sequence[int]
+    batchings: Sequence[Batching]
 
 
 @dataclass
@@ -63,13 +64,13 @@ class Record:
     """The measurements of a side. Rates are work per second.
 
     Args:
-        batch_size: the fastest of those tried.
-        tried: the rate at each batch size; empty if there was only one.
+        batching: the fastest of those tried.
+        tried: the rate of each batching; empty if there was only one.
         rates: of each round.
     """
 
-    batch_size: int
-    tried: Mapping[int, float]
+    batching: Batching
+    tried: Mapping[Batching, float]
     rates: list[float] = field(default_factory=list)
 
 
@@ -78,7 +79,8 @@ class Result:
     """The result of a contender. Rates are reviews/s of all processes together.
 
     Args:
-        tried: the rate at each batch size, before the rounds; empty if there was only one.
+        equal_length: whether only reviews of the same length shared a batch.
+        tried: the rate of each batching, before the rounds; empty if there was only one.
         ratio: its rate relative to the first contender's in the same round.
         logit_off: largest difference from the logits of the plain network, on at most `CHECKED` reviews.
         reviews_per_vcpu_hour: median rate of one process, and therefore one core, per hour.
@@ -87,7 +89,8 @@ class Result:
 
     name: str
     batch_size: int
-    tried: Mapping[int, float]
+    equal_length: bool
+    tried: Mapping[str, float]
     rates: Sequence[float]
     rate: Spread
     ratio: Spread
@@ -103,23 +106,23 @@ def shares(lengths: npt.NDArray[np.int64], processes: int) -> list[npt.NDArray[n
 
 
 def choose(side: Side) -> Record:
-    """Finds the side's fastest batch size: at each size, one turn to warm up, then the better of two turns.
+    """Finds the side's fastest batching: of each, one turn to warm up, then the better of two turns.
 
     Warming up compiles and fills caches. The rounds measure again, so a lucky turn here is not part of any result.
     """
-    if len(side.batch_sizes) == 1:
-        return Record(side.batch_sizes[0], {})
+    if len(side.batchings) == 1:
+        return Record(side.batchings[0], {})
     tried = {}
-    for size in side.batch_sizes:
-        side.crew.turn(size)
-        tried[size] = side.work / min(side.crew.turn(size)[0] for _ in range(2))
-    return Record(max(tried, key=lambda size: tried[size]), tried)
+    for batching in side.batchings:
+        side.crew.turn(batching)
+        tried[batching] = side.work / min(side.crew.turn(batching)[0] for _ in range(2))
+    return Record(max(tried, key=lambda batching: tried[batching]), tried)
 
 
 def time_rounds(
     sides: Sequence[Side], records: Mapping[str, Record], rounds: int, report: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Has all sides take turns at the batch size of their record, and adds the rate of each round to it.
+    """Has all sides take turns in the batches of their record, and adds the rate of each round to it.
 
     The first round is a warm-up and does not count.
 
@@ -130,7 +133,7 @@ def time_rounds(
         report(number)
         first = number % len(sides)
         for side in (*sides[first:], *sides[:first]):
-            seconds, _ = side.crew.turn(records[side.name].batch_size)
+            seconds, _ = side.crew.turn(records[side.name].batching)
             if number:
                 records[side.name].rates.append(side.work / seconds)
 
@@ -182,6 +185,7 @@ def results(
         rate = Spread.of(record.rates)
         ratio = Spread.of([own / other for own, other in zip(record.rates, first, strict=True)])
         per_hour = rate.median / processes * 3600
-        lines.append(Result(name, record.batch_size, record.tried, record.rates, rate, ratio, logit_off[name],
-                            per_hour, rate.median / limit_rate))  # fmt: skip
+        tried = {str(batching): rate for batching, rate in record.tried.items()}
+        lines.append(Result(name, record.batching.size, record.batching.equal, tried, record.rates, rate, ratio,
+                            logit_off[name], per_hour, rate.median / limit_rate))  # fmt: skip
     return lines

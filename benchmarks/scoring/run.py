@@ -1,4 +1,4 @@
-"""The complete measurement: loads crews, chooses batch sizes, checks logits, and times rounds.
+"""The complete measurement: loads crews, chooses batches, checks logits, and times rounds.
 
 In: an artefact and encoded reviews. Out: all results, as in `scoring.json`.
 """
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from batch_scorer.errors import OptionError
-from batch_scorer.models.artifact import Artifact, load
+from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.network import Architecture
 from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring import limit
-from benchmarks.scoring.contenders import CONTENDERS, INSTALL, Contender, named
+from benchmarks.scoring.contenders import CONTENDERS, INSTALL, Contender, named, prepare
+from benchmarks.scoring.cost import Labelled, costs
 from benchmarks.scoring.crew import Crew, LeftOutError, Turn
 from benchmarks.scoring.machine import machine, versions
 from benchmarks.scoring.measure import (
@@ -48,6 +49,7 @@ class Settings:
         model: directory of the artefact, which every process loads.
         names: of the contenders.
         processes: single-threaded processes per contender.
+        processor_time: whether turns are timed by the processor time of their processes, for a machine with other work.
         total_rows: rows of the products whose rate is the limit, per process and turn.
     """
 
@@ -55,16 +57,24 @@ class Settings:
     names: Sequence[str]
     rounds: int
     processes: int
+    processor_time: bool = False
     total_rows: int = limit.TOTAL_ROWS
 
 
-def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Callable[[str], None]) -> dict[str, Any]:
+def run(
+    artifact: Artifact,
+    ids: Sequence[Ids],
+    settings: Settings,
+    report: Callable[[str], None],
+    labelled: Labelled | None = None,
+) -> dict[str, Any]:
     """Measures all contenders.
 
     Args:
         artifact: the one in `settings.model`.
         ids: int32[n] each, in any order.
         report: called with a line of text at each step.
+        labelled: reviews on which to measure what each contender's precision costs, after the rounds.
 
     Raises:
         OptionError: no contender can run, or there are fewer reviews than processes.
@@ -87,7 +97,7 @@ def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Call
                 left_out.append({"name": contender.name, "why": crew})
             else:
                 until_done.callback(crew.close)
-                contenders.append(Side(contender.name, crew, len(ids), contender.batch_sizes))
+                contenders.append(Side(contender.name, crew, len(ids), contender.batchings))
         if not contenders:
             reasons = "; ".join(f"{skipped['name']}: {skipped['why']}" for skipped in left_out)
             raise OptionError("no contender can run", got=reasons, fix="install what is missing")
@@ -95,18 +105,19 @@ def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Call
         work = processes * limit.product_operations(artifact.architecture, settings.total_rows)
         for name, make in PRODUCTS.items():
             report(f"loading {name}")
-            crew = Crew(name, [partial(make, artifact.architecture, settings.total_rows)] * processes)
+            make_turn = partial(make, artifact.architecture, settings.total_rows)
+            crew = Crew(name, [make_turn] * processes, settings.processor_time)
             until_done.callback(crew.close)
             products.append(Side(name, crew, work, limit.ROWS))
 
         records = {}
         for side in (*contenders, *products):
-            report(f"trying batch sizes: {side.name}")
+            report(f"trying batches: {side.name}")
             records[side.name] = choose(side)
         expected = expected_logits(artifact, ids)
         off = {}
         for side in contenders:
-            _, logits = side.crew.turn(records[side.name].batch_size)
+            _, logits = side.crew.turn(records[side.name].batching)
             off[side.name] = check_logits(named(side.name), logits, parts, expected)
         time_rounds(
             [*contenders, *products], records, settings.rounds,
@@ -115,12 +126,13 @@ def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Call
     bound = _limit(artifact.architecture, float(lengths.mean()), {side.name: records[side.name] for side in products})
     timed = {side.name: records[side.name] for side in contenders}
     lines = results(timed, off, processes, bound["reviews_per_second"])
-    return {
+    found: dict[str, Any] = {
         "model_id": artifact.model_id,
         "reviews": len(ids),
         "mean_length": float(lengths.mean()),
         "rounds": settings.rounds,
         "processes": processes,
+        "processor_time": settings.processor_time,
         "checked": len(expected),
         "machine": machine(),
         "versions": versions(),
@@ -128,12 +140,13 @@ def run(artifact: Artifact, ids: Sequence[Ids], settings: Settings, report: Call
         "contenders": [dataclasses.asdict(line) for line in lines],
         "left_out": left_out,
     }
-
-
-def prepare(name: str, model: str, ids: Sequence[Ids]) -> Turn:
-    """Loads a contender in a worker process; its turns score `ids` and return their logits."""
-    scorer = named(name).load(load(model))
-    return lambda batch_size: scorer(ids, batch_size).logit
+    if labelled is not None:
+        batchings = {name: record.batching for name, record in timed.items()}
+        by_name = costs(artifact, settings.model, batchings, labelled, processes, report)
+        found["labelled"] = {"data": labelled.data, "reviews": len(labelled.ids)}
+        for line in found["contenders"]:
+            line["cost"] = dataclasses.asdict(by_name[line["name"]])
+    return found
 
 
 def _crews(
@@ -149,7 +162,8 @@ def _crews(
             yield contender, f"{' and '.join(missing)} {verb} not installed; {INSTALL}"
             continue
         try:
-            crew = Crew(contender.name, [partial(prepare, contender.name, settings.model, part) for part in parts])
+            prepares = [partial(prepare, contender.name, settings.model, part) for part in parts]
+            crew = Crew(contender.name, prepares, settings.processor_time)
         except LeftOutError as error:
             yield contender, str(error)
         else:
@@ -164,10 +178,15 @@ def _limit(architecture: Architecture, mean_length: float, products: Mapping[str
     return {
         "operations": needed,
         "operations_per_second": rates[best].median,
-        "by": f"{best}, batch {products[best].batch_size}",
+        "by": f"{best}, batch {products[best].batching}",
         "reviews_per_second": rates[best].median / needed,
         "products": {
-            name: {**dataclasses.asdict(record), "rate": dataclasses.asdict(rates[name])}
+            name: {
+                "batch_size": record.batching.size,
+                "tried": {str(batching): rate for batching, rate in record.tried.items()},
+                "rates": record.rates,
+                "rate": dataclasses.asdict(rates[name]),
+            }
             for name, record in products.items()
         },
     }

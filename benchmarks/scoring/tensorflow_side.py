@@ -11,7 +11,7 @@ import numpy as np
 
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.tokenizer import Ids
-from benchmarks.scoring.answers import Answers, Array, Scorer, in_sorted_batches
+from benchmarks.scoring.answers import Answers, Array, Batching, Scorer, in_batches
 
 
 def keras_predict(artifact: Artifact) -> Scorer:
@@ -22,9 +22,9 @@ def keras_predict(artifact: Artifact) -> Scorer:
     architecture = artifact.architecture
     network = from_tensors(architecture, artifact.tensors)
 
-    def score(ids: Sequence[Ids], batch_size: int) -> Answers:
+    def score(ids: Sequence[Ids], batching: Batching) -> Answers:
         padded = pad(ids, architecture.max_length)
-        logit, attention = network.predict(padded, batch_size=batch_size, verbose=0)  # [N], [N, T]
+        logit, attention = network.predict(padded, batch_size=batching.size, verbose=0)  # [N], [N, T]
         return Answers(logit, [row[-len(x) :] for row, x in zip(attention, ids, strict=True)])
 
     return score
@@ -51,7 +51,7 @@ def keras_sorted(artifact: Artifact) -> Scorer:
         logit, attention = (out.numpy() for out in compiled(pad(batch)))  # [B], [B, T]
         return logit, [row[-len(x) :] for row, x in zip(attention, batch, strict=True)]
 
-    return lambda ids, batch_size: in_sorted_batches(run, ids, batch_size)
+    return lambda ids, batching: in_batches(run, ids, batching)
 
 
 def engine(artifact: Artifact, precision: str) -> Scorer:
@@ -61,7 +61,7 @@ def engine(artifact: Artifact, precision: str) -> Scorer:
 
     loaded = load_engine(artifact, precision)
 
-    def score(ids: Sequence[Ids], batch_size: int) -> Answers:
+    def score(ids: Sequence[Ids], batching: Batching) -> Answers:
         logit = np.full(len(ids), np.nan)
         attention: list[Array] = [logit] * len(ids)
         for outcome in score_ids(loaded, ids):
