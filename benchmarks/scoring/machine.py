@@ -11,6 +11,8 @@ from typing import Any
 FLAGS = (
     "avx2",
     "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
     "avx512_bf16",
     "avx512_fp16",
     "amx_tile",
