@@ -56,7 +56,7 @@ class Recipe(trainer.Recipe):
     start: str = "teacher"
     student_rate: float = 1e-3
     ties: str = "all"
-    drawn: float = 0.8
+    drawn: float = 0.9
     pretraining: pretrain.Recipe = field(default_factory=pretrain.Recipe)
     teacher: teacher.Recipe = field(default_factory=teacher.Recipe)
     mixture: mixture.Recipe = field(default_factory=mixture.Recipe)

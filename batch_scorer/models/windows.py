@@ -166,9 +166,9 @@ class Windows:
     @cached_property
     def unknown_ids(self) -> Ints:
         """int64[N]: those of the ids that are read which stand for something unknown."""
-        ends = np.cumsum([len(ids) for ids in self.ids])
-        unknown = np.append(0, np.cumsum(_unknown(np.concatenate(self.ids)))) if self.ids else np.zeros(1, np.int64)
-        return self._per_review(np.diff(unknown[np.append(0, ends)]))
+        ends = np.cumsum([len(ids) for ids in self.ids], dtype=np.int64)
+        unknown = np.cumsum(_unknown(np.concatenate([np.zeros(0, np.int32), *self.ids])))
+        return self._per_review(np.diff(np.append(0, unknown)[np.append(0, ends)]))
 
     def _per_review(self, values: Ints) -> Ints:
         return np.bincount(self.review, weights=values, minlength=self.n_reviews).astype(np.int64)

@@ -19,7 +19,7 @@ from batch_scorer.models.network import Floats
 from batch_scorer.models.tokenizer import OOV
 
 LISTS = Path(__file__).with_name("word_classes.toml")
-SELDOM = 0.6
+SELDOM = 0.7
 
 _one_word, _one_words = re.compile(r"[\w']+\Z"), re.compile(r"[\w']+")
 
