@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from train.evaluate.wording import RANKINGS, interval, number, percent, table
+from train.evaluate.wording import interval, number, percent, table
 from train.metrics import wilson_interval
 
 Json = Mapping[str, Any]
@@ -25,7 +25,15 @@ CLASSES = {
     "first_names": "first names",
 }
 
-RANKED = ("contribution", "attention", "contribution_smoothed", "attention_smoothed", "random")
+RANKED = {
+    "contribution": "contribution",
+    "attention": "attention",
+    "contribution_smoothed": "contribution, smoothed",
+    "attention_smoothed": "attention, smoothed",
+    "phrases": "contribution, by phrases",
+    "attention_phrases": "attention, by phrases",
+    "random": "random",
+}
 
 
 def section(checks: Json) -> str:
@@ -41,6 +49,7 @@ def section(checks: Json) -> str:
         "domains": _domains,
         "long_reviews": _long_reviews,
         "rationales": _rationales,
+        "phrases": _phrases,
     }
     parts = [
         "Measured by `python -m train check`, on texts that the model was neither trained on nor chosen by. Intervals "
@@ -55,9 +64,10 @@ def section(checks: Json) -> str:
 def command(checks: Json) -> str:
     """The command that writes the figures."""
     domains = "".join(f" --domain {name}={name}.parquet" for name in checks.get("domains", {}))
+    phrases = " --phrases imdb_test_open.parquet" if checks.get("phrases") else ""
     return (
         f"python -m train check model --counterfactual cad_train.parquet{domains} --long imdb_test_open.parquet "
-        "--rationales rationales_val.parquet --output docs/model_card/checks.json"
+        f"--rationales rationales_val.parquet{phrases} --output docs/model_card/checks.json"
     )
 
 
@@ -136,19 +146,36 @@ def _rationales(found: Json) -> list[str]:
     if not found["documents"]:
         return []
     rows = []
-    for key in RANKED:
-        name, _, smoothed = key.partition("_")
+    for key in filter(found["intervals"].__contains__, RANKED):
         ends = found["intervals"][key]
-        precision = f"{found[key]:.3f} ({ends['low']:.3f} to {ends['high']:.3f})"
-        rows.append((RANKINGS[name] + (", smoothed" if smoothed else ""), precision))
+        rows.append((RANKED[key], f"{found[key]:.3f} ({ends['low']:.3f} to {ends['high']:.3f})"))
     differences = found["differences"]
+    by_phrases = f" {_verdict(differences['phrases'], ', both by phrases')}" if "phrases" in differences else ""
     return [
         f"**Passages that people marked as the reason**, in {found['documents']:,} reviews (DeYoung et al. 2020): the "
         f"mean average precision with which a ranking of words finds them. {percent(found['unread'])} of the marked "
-        "words are not read. *Smoothed* is averaged over neighbours, since people mark phrases.",
+        "words are not read. *Smoothed* is averaged over neighbours, since people mark phrases; *by phrases* takes "
+        "the words of one phrase after another.",
         table(["ranking", "#average precision"], rows),
-        f"{_verdict(differences['plain'], '')} {_verdict(differences['smoothed'], ', both smoothed')}",
+        f"{_verdict(differences['plain'], '')} {_verdict(differences['smoothed'], ', both smoothed')}{by_phrases}",
     ]
+
+
+def _phrases(found: Json) -> list[str]:
+    rows = [
+        (count, f"{one['words']:.1f}", _interval(one["phrases"]), _interval(one["same_words"]), f"{one['ratio']:.2f}")
+        for count, one in found.items()
+        if count != "reviews"
+    ]
+    return [
+        f"**Phrases**, deleted from {found['reviews']:,} reviews: how far the probability of the decision falls "
+        "without the phrases that say most for it, and without as many of the words that `top_contributing` has first.",
+        table(["phrases", "#words", "#fall", "#without as many words", "#ratio"], rows),
+    ]
+
+
+def _interval(found: Json) -> str:
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _verdict(difference: Json, smoothed: str) -> str:
