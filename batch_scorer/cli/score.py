@@ -41,15 +41,12 @@ def score(config: ScoreConfig, as_json: bool = False) -> int:
         ScorerError: as `runners.job.run_job`.
     """
     from batch_scorer.runners.interruption import Interruption
-    from batch_scorer.runners.lean import forgo_pandas
 
     streams.forgive_output()  # the run is the result: its outcome decides, whoever reads of it
     messages = config.messages
     speaks = messages.log_format == TEXT and messages.verbosity != QUIET
     with Interruption() as interruption, logged(messages, secrets()), streams.spoken_for(_last_words(config)):
         quieten()
-        if not config.job.beam_options:
-            forgo_pandas()
         from batch_scorer.runners.job import run_job
         from batch_scorer.ui import documents, summary, terminal
         from batch_scorer.ui.progress import JobScreen

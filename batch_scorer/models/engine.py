@@ -10,6 +10,7 @@ from batch_scorer.errors import OptionError
 from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact, check_probe
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.keras_engine import KerasEngine
+from batch_scorer.models.lean_tensorflow import lean_tensorflow
 from batch_scorer.models.protocol import Engine
 from batch_scorer.models.skipping_engine import SkippingEngine
 from batch_scorer.models.splitting import Splitting
@@ -58,15 +59,15 @@ def check_precision(artifact: Artifact, precision: str) -> None:
 
 def _load(artifact: Artifact, precision: str) -> Engine:
     _prefer_wide_vectors()
-    tf = _tensorflow()
+    foldable = artifact.architecture.foldable
+    tf = (lean_tensorflow() if foldable else None) or _tensorflow()
     try:
         # One process per core scales; threads within a step this small would only wait for each other.
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         pass  # TensorFlow is already in use in this process, with its own threads
-    foldable = artifact.architecture.foldable
-    engine: Engine = FoldedEngine(artifact, precision=precision) if foldable else KerasEngine(artifact)
+    engine: Engine = FoldedEngine(artifact, precision=precision, tf=tf) if foldable else KerasEngine(artifact)
     rule = artifact.tokenizer.pattern
     if isinstance(rule, Splitting) and rule.drops_unknown:
         engine = SkippingEngine(engine, artifact.architecture.masked)

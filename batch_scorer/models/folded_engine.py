@@ -29,6 +29,7 @@ exact zeros to them.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,17 +52,20 @@ COLUMNS = 8  # v and the head are padded to this many: XLA computes a product wi
 class FoldedEngine:
     """The engine described above, in TensorFlow."""
 
-    def __init__(self, artifact: Artifact, batch_size: int | None = None, precision: str = FLOAT32) -> None:
+    def __init__(
+        self, artifact: Artifact, batch_size: int | None = None, precision: str = FLOAT32, tf: Any = None
+    ) -> None:
         """
         Args:
             batch_size: reviews per batch; None is the fastest.
             precision: of the products, one of `config.PRECISIONS`.
+            tf: TensorFlow, or as much of it as `lean_tensorflow` gives; None: imported as it is.
         """
         architecture = artifact.architecture
         self.batch_size = batch_size or BATCH_SIZES[precision]
         self.max_length = architecture.max_length
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
-        network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision)
+        network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision, tf)
         self._run, self._exhausted = network.compiled(), network.exhausted
         self._pads_attended = not architecture.attention_masked
 
@@ -111,9 +115,10 @@ def pool(
 class _Network:
     """The tensors in the form that the loops need, and the loops."""
 
-    def __init__(self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str) -> None:
-        import tensorflow as tf
-
+    def __init__(
+        self, artifact: Artifact, weight: npt.NDArray[np.float32], batch_size: int, precision: str, tf: Any
+    ) -> None:
+        tf = tf or importlib.import_module("tensorflow")
         self._tf = tf
         self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
         t, architecture = artifact.tensors, artifact.architecture

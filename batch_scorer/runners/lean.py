@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.metadata import version
 
-OPTIONAL = ("pandas", "google.api_core", "google.auth", "boto3", "azure", "hdfs", "requests", "jsonschema")
+OPTIONAL = ("pandas", "pymongo", "google.api_core", "google.auth", "boto3", "azure", "hdfs", "requests", "jsonschema")
 TRIED = ("2.70", "2.77")  # the first and the last version of Beam that was seen to do without them
 
 
