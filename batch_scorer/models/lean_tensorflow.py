@@ -54,12 +54,18 @@ def lean_tensorflow() -> Any | None:
     return _parts() if found is None or isinstance(found, _Package) else None
 
 
+_OWN = (
+    *("__internal__", "__operators__", "__version__", "__git_version__", "__compiler_version__", "__cxx_version__"),
+    *("__cxx11_abi_flag__", "__monolithic_build__"),
+)  # fmt: skip
+
+
 class _Package(ModuleType):
     """Stands for TensorFlow, whose parts look each other up by its name, until something else of it is used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
+        if name.startswith("__") and name not in _OWN:
+            raise AttributeError(name)  # what `inspect`, for instance, asks of any module
         if sys.modules.get("tensorflow") is self:
             del sys.modules["tensorflow"]
             importlib.import_module("tensorflow")
@@ -72,7 +78,7 @@ def _parts() -> Any | None:
     if spec is None or spec.origin is None or not _is_tried():
         return None
     package, place = _Package("tensorflow"), os.path.dirname(spec.origin)
-    package.__path__, package.__spec__ = [place, os.path.join(place, "_api", "v2")], spec
+    package.__path__, package.__spec__, package.__file__ = [place, os.path.join(place, "_api", "v2")], spec, spec.origin
     sys.modules["tensorflow"] = package
     try:
         importlib.import_module("tensorflow.python.pywrap_tensorflow")

@@ -20,6 +20,7 @@ probe = model.tokenizer.ids(model.tokenizer.words(model.manifest["probe"]["text"
 lean = float(load_engine(model).run([probe]).logit[0])
 few = sorted(name for name in sys.modules if name.startswith(("tensorflow.lite", "tensorflow._api", "keras", "pandas")))
 import tensorflow as tf
+assert tf.__internal__ and tf.__version__  # which Keras asks for first
 from tensorflow import keras
 layer = keras.layers.Dense(1, kernel_initializer="ones")
 print(json.dumps([lean, few, float(layer(tf.ones([1, 3]))[0, 0]), float(load_engine(model).run([probe]).logit[0])]))
