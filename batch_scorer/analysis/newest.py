@@ -35,13 +35,13 @@ def newest_rows(rows: str, runs: Sequence[Run], read: Callable[[Sequence[str]], 
 ) using (record_id, run_id)"""
 
 
-def lost_rows(runs: Sequence[Run]) -> str | None:
+def lost_rows(runs: Sequence[Run]) -> list[str]:
     """What to say of `newest_rows` where an id is not that of one review: the older ones may have other reviews."""
     outputs = [run.output for run in runs if run.repeats_ids]
     if len(runs) < 2 or not outputs:
-        return None
+        return []
     more = "" if len(outputs) == 1 else f" and {len(outputs) - 1:,} more"
-    return (
+    return [
         f"several reviews have the same id in {outputs[0]}{more}: of an id, only what its newest run has is here, so "
         "that reviews may be missing; to count them all, score with an --id-column whose values differ"
-    )
+    ]

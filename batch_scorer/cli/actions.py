@@ -86,7 +86,7 @@ def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
     runs, notices = open_all(places)
     for run in runs:
         check_parts(run)
-    for notice in (*notices, *filter(None, [lost_rows(runs) if newest else None])):
+    for notice in notices + (lost_rows(runs) if newest else []):
         click.echo(f"notice: {escape.safe(notice)}", err=True)
     click.echo(script(runs, prefix, newest).encode(), nl=False)
 

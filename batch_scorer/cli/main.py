@@ -38,7 +38,6 @@ from batch_scorer.config import (
 from batch_scorer.errors import OptionError
 from batch_scorer.escape import command_without_secrets
 from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
-from batch_scorer.runners.lean import forgo_pandas
 
 # The sections of the help of `score`.
 _FIRST, _INPUT, _OUTPUT = "Options that matter first", "Input", "Output"
@@ -169,6 +168,8 @@ def score(
     beam_options = ctx.meta["beam_options"]
     check_beam_options(beam_options, {name for param in ctx.command.get_params(ctx) for name in param.opts})
     if not beam_options:
+        from batch_scorer.runners.lean import forgo_pandas
+
         forgo_pandas()  # before pyarrow is imported
     config = ScoreConfig.of(
         **options,

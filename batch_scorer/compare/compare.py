@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer import storage
 from batch_scorer.analysis.database import connect
 from batch_scorer.analysis.labels import find_labels
 from batch_scorer.analysis.quoting import identifier
@@ -28,6 +26,7 @@ from batch_scorer.formats.label_rule import LabelRule
 from batch_scorer.formats.labels import Labels
 from batch_scorer.models.profile import LENGTH_EDGES, SHARE_EDGES, Profile, grade_of, stability_index
 from batch_scorer.models.units import PIECES
+from batch_scorer.planning.places import leads_to
 from batch_scorer.runs.finished import Run, open_run
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
     rule = None
     if question.label_column is not None:
         rule = LabelRule.of(question.label_column, question.positive, question.negative)
-    if _resolved(output_a) == _resolved(output_b):
+    if leads_to(output_a) == leads_to(output_b):
         raise OptionError(
             "a run cannot be compared with itself",
             where=output_a,
@@ -72,10 +71,6 @@ def compare(output_a: str, output_b: str, question: Question) -> Comparison:
         check_output(question.output)
     with connect("compare", a=[a], b=[b]) as db:
         return _compare(db, a, b, question, rule)
-
-
-def _resolved(output: str) -> str:
-    return output.rstrip("/") if storage.is_remote(output) else os.path.realpath(output)
 
 
 def _compare(db: DuckDBPyConnection, a: Run, b: Run, question: Question, rule: LabelRule | None) -> Comparison:

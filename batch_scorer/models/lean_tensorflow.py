@@ -38,6 +38,11 @@ _PARTS = {
     "while_loop": ("ops.while_loop", "while_loop_v2"),
     "zeros": ("ops.array_ops", "zeros"),
 }
+# Names of TensorFlow's that begin as those do which `inspect` and others ask of any module.
+_OWN = (
+    *("__internal__", "__operators__", "__version__", "__git_version__", "__compiler_version__", "__cxx_version__"),
+    *("__cxx11_abi_flag__", "__monolithic_build__"),
+)  # fmt: skip
 
 
 def lean_tensorflow() -> Any | None:
@@ -54,18 +59,12 @@ def lean_tensorflow() -> Any | None:
     return _parts() if found is None or isinstance(found, _Package) else None
 
 
-_OWN = (
-    *("__internal__", "__operators__", "__version__", "__git_version__", "__compiler_version__", "__cxx_version__"),
-    *("__cxx11_abi_flag__", "__monolithic_build__"),
-)  # fmt: skip
-
-
 class _Package(ModuleType):
     """Stands for TensorFlow, whose parts look each other up by its name, until something else of it is used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in _OWN:
-            raise AttributeError(name)  # what `inspect`, for instance, asks of any module
+            raise AttributeError(name)
         if sys.modules.get("tensorflow") is self:
             del sys.modules["tensorflow"]
             importlib.import_module("tensorflow")
@@ -88,8 +87,7 @@ def _parts() -> Any | None:
         parts.nn = SimpleNamespace(relu=_part("ops.gen_nn_ops", "relu"))
         product = _part("ops.gen_math_ops", "batch_mat_mul_v3")
         parts.raw_ops = SimpleNamespace(BatchMatMulV3=_part("framework.ops", "to_raw_op")(product))
-        context = _part("eager.context", "context")()
-        parts.config = SimpleNamespace(threading=_Threads(context))
+        parts.config = SimpleNamespace(threading=importlib.import_module("tensorflow.python.framework.config"))
     except (ImportError, AttributeError):
         sys.modules.pop("tensorflow", None)
         return None
@@ -105,20 +103,3 @@ def _is_tried() -> bool:
 
 def _part(module: str, name: str) -> Any:
     return getattr(importlib.import_module(f"tensorflow.python.{module}"), name)
-
-
-class _Threads:
-    """As `tf.config.threading`.
-
-    Raises:
-        RuntimeError: TensorFlow has been used already.
-    """
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-
-    def set_intra_op_parallelism_threads(self, count: int) -> None:
-        self._context.intra_op_parallelism_threads = count
-
-    def set_inter_op_parallelism_threads(self, count: int) -> None:
-        self._context.inter_op_parallelism_threads = count

@@ -11,6 +11,11 @@ from batch_scorer.errors import OutputError
 from batch_scorer.storage.names import matches
 
 
+def leads_to(path: str) -> str:
+    """Where a path leads, links followed; in a store there are none."""
+    return path.rstrip("/") if storage.is_remote(path) else os.path.realpath(path)
+
+
 def is_inside(path: str, folder: str) -> bool:
     """Whether `path` is `folder` or lies below it."""
     if storage.is_remote(path) or storage.is_remote(folder):

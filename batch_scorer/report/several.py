@@ -84,7 +84,7 @@ def as_one(runs: Sequence[Run], notices: Sequence[str] = ()) -> Run:
             for name in dict.fromkeys(name for manifest in manifests for name in manifest["counts"])
         },
         "inputs": list(inputs.values()),
-        "notices": [*notices, *filter(None, [lost_rows(runs)])],
+        "notices": [*notices, *lost_rows(runs)],
         "not_a_success": fault,
     }
     whole = replace(

@@ -155,7 +155,7 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
     with claimed(output, config.output.resume or config.output.overwrite, say):
         # Once more, now that nobody else can write there.
         plan, shards = directory.prepare(config.output, job.plan, job.shards)
-        is_new = not storage.exists(layout.plan_path(output))
+        is_new = plan.earlier_records is not None and not storage.exists(layout.plan_path(output))
         on_event(Event("step", "writing the plan"))
         directory.write(plan, shards, config.output)
         if plan.earlier_records is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from batch_scorer import storage
 from batch_scorer.config import FLOAT32, RECORD, ScoreConfig
 from batch_scorer.errors import RefusedError
-from batch_scorer.planning.places import is_inside
+from batch_scorer.planning.places import is_inside, leads_to
 from batch_scorer.planning.plan import Plan
 from batch_scorer.planning.read_before import NOTHING, ReadBefore
 from batch_scorer.runs import finished, layout, plan_files
@@ -65,7 +65,7 @@ class Earlier:
             else:
                 in_it = [finished.open_run(place)]
             for run in in_it:
-                runs.setdefault(_real(run.output), run)
+                runs.setdefault(leads_to(run.output), run)
         in_order = finished.oldest_first(runs.values())
         names = tuple({"output": run.output, "run_id": str(run.manifest["run_id"])} for run in in_order)
         stamps: dict[str, tuple[int, float]] = {}
@@ -137,11 +137,6 @@ def _is_folder(place: str) -> bool:
     return not glob.has_magic(place)  # nothing expands a pattern here, and no folder will be called so
 
 
-def _real(path: str) -> str:
-    """Where a local path leads, links followed."""
-    return path.rstrip("/") if storage.is_remote(path) else os.path.realpath(path)
-
-
 def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = False) -> Iterator[Run]:
     """The finished runs directly in a folder, except the one in `output`, if that is given.
 
@@ -156,7 +151,7 @@ def runs_in(folder: str, output: str | None, notices: list[str], alone: bool = F
     places = set[str]()  # a link may name the latest of them
     paths = sorted((storage.join(folder, name) for name in names), key=os.path.islink)  # a run by its own name first
     for path in paths:
-        place = _real(path)
+        place = leads_to(path)
         if place in places or not storage.exists(layout.plan_path(path)):
             continue
         if output is not None and is_inside(path, output):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -33,11 +34,17 @@ class Source:
 
     def rows(self) -> int:
         """The number of reviews, or of texts that they are divided into."""
-        with pq.ParquetFile(self.file) as parquet:
-            if self.words is None:
-                return int(parquet.metadata.num_rows)
-            texts = parquet.read([self.text_column])[self.text_column].to_pylist()
-            return sum(len((text or "").split()) // self.words for text in texts)
+        return _rows(self)
+
+
+@cache
+def _rows(source: Source) -> int:
+    """Counted once: all texts may have to be read for it."""
+    with pq.ParquetFile(source.file) as parquet:
+        if source.words is None:
+            return int(parquet.metadata.num_rows)
+        texts = parquet.read([source.text_column])[source.text_column].to_pylist()
+        return sum(len((text or "").split()) // source.words for text in texts)
 
 
 def cut(source: Source, reviews: int, path: Path) -> None:

@@ -145,10 +145,8 @@ def _long_reviews(found: Json) -> list[str]:
 def _rationales(found: Json) -> list[str]:
     if not found["documents"]:
         return []
-    rows = []
-    for key in filter(found["intervals"].__contains__, RANKED):
-        ends = found["intervals"][key]
-        rows.append((RANKED[key], f"{found[key]:.3f} ({ends['low']:.3f} to {ends['high']:.3f})"))
+    measured = found["intervals"]
+    rows = [(name, interval(measured[key], "mean")) for key, name in RANKED.items() if key in measured]
     differences = found["differences"]
     by_phrases = f" {_verdict(differences['phrases'], ', both by phrases')}" if "phrases" in differences else ""
     return [
@@ -163,7 +161,12 @@ def _rationales(found: Json) -> list[str]:
 
 def _phrases(found: Json) -> list[str]:
     rows = [
-        (count, f"{one['words']:.1f}", _interval(one["phrases"]), _interval(one["same_words"]), f"{one['ratio']:.2f}")
+        (
+            count,
+            number(one["words"], 1),
+            *(interval(one[key], "mean") for key in ("phrases", "same_words")),
+            number(one["ratio"], 2),
+        )
         for count, one in found.items()
         if count != "reviews"
     ]
@@ -172,10 +175,6 @@ def _phrases(found: Json) -> list[str]:
         "without the phrases that say most for it, and without as many of the words that `top_contributing` has first.",
         table(["phrases", "#words", "#fall", "#without as many words", "#ratio"], rows),
     ]
-
-
-def _interval(found: Json) -> str:
-    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _verdict(difference: Json, smoothed: str) -> str:

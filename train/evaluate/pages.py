@@ -175,10 +175,7 @@ def between_bounds(measured: Json | None) -> list[str]:
     """Deletion figures that other models can be compared by, if they were measured."""
     if not measured or not measured["passages"]:
         return []
-    rows = [
-        (RANKINGS[name], f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})")
-        for name, found in measured["rankings"].items()
-    ]
+    rows = [(RANKINGS[name], interval(found, "mean")) for name, found in measured["rankings"].items()]
     return [
         "How far a probability can fall at all differs between models, so that comprehensiveness cannot be compared "
         "from one model to another. On passages, the mean fall as words are deleted one after the other can be put "

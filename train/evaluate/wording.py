@@ -29,10 +29,10 @@ def interval(measured: Mapping[str, Any], name: str = "value", digits: int = 3) 
     """A figure with its 95 % interval: `0.903 (0.894 to 0.911)`.
 
     Args:
-        name: key of the figure. The keys of its ends are `low` and `high` for `value` and `median`, otherwise
+        name: key of the figure. The keys of its ends are `low` and `high` for `value`, `mean` and `median`, otherwise
             `NAME_low` and `NAME_high`.
     """
-    low, high = ("low", "high") if name in ("value", "median") else (f"{name}_low", f"{name}_high")
+    low, high = ("low", "high") if name in ("value", "mean", "median") else (f"{name}_low", f"{name}_high")
     return f"{measured[name]:.{digits}f} ({measured[low]:.{digits}f} to {measured[high]:.{digits}f})"
 
 
