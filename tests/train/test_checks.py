@@ -162,7 +162,7 @@ def test_check_writes_all_figures_as_json(tmp_path: Path, tiny_model: Path) -> N
     assert 0 == result.exit_code, result.output
     found = json.loads(written.read_text())
     assert {"model", "pairs", "grammar", "swaps", "domains", "long_reviews", "rationales", "phrases"} == set(found)
-    assert {"plain", "negation", "far", "change", "question", "identity"} == set(found["grammar"])
+    assert {"plain", "negation", "far", "change", "question", "identity", "facts"} == set(found["grammar"])
     assert {"origins", "religions", "orientations", "first_names"} == set(found["swaps"])
     # None of the people is a word of the tiny model: all are unknown to it alike.
     assert not set(WORDS) & {"somali", "emma"}

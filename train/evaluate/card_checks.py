@@ -17,6 +17,7 @@ KINDS = {
     "change": "changes of mind",
     "question": "questions, answered yes or no",
     "identity": "praise and blame with people in it",
+    "facts": "complaints and thanks without a word of opinion",
 }
 CLASSES = {
     "origins": "nationalities and origins",

@@ -12,7 +12,7 @@ from train.evaluate.model import Model
 from train.material.grammar import NAMES, Grammar, Sentence
 from train.material.word_classes import WordClass, read_classes
 
-KINDS = ("plain", "negation", "far", "change", "question", "identity")
+KINDS = ("plain", "negation", "far", "change", "question", "identity", "facts")
 PEOPLE = {"neutral": 1, "identity": 1}  # kinds of sentences that speak of people
 
 
