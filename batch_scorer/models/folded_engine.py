@@ -46,6 +46,9 @@ from batch_scorer.models.tokenizer import PAD, Ids
 # XLA's products on a CPU take five (float32) or ten (bfloat16) rows at a time. In float32, larger batches do not fit
 # into the nearest cache; in bfloat16 they pay for the kernel, which is packed again for each product.
 BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
+# A program fills its buffers with zeros, for 500 positions a tenth of the time that 31 of them take. Once a process has
+# scored so many batches of short reviews that a second program, a second of work, is likely to pay, it compiles one.
+SHORT, SHORT_BATCHES = 64, 500
 COLUMNS = 8  # v and the head are padded to this many: XLA computes a product with a single column value by value
 
 
@@ -65,9 +68,11 @@ class FoldedEngine:
         self.batch_size = batch_size or BATCH_SIZES[precision]
         self.max_length = architecture.max_length
         weight, self.bias = fold_head(artifact.tensors, architecture.batch_norm_epsilon)
-        network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision, tf)
-        self._run, self._exhausted = network.compiled(), network.exhausted
+        self._network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision, tf)
+        self._programs = {self.max_length: self._network.compiled(self.max_length)}  # by their positions
         self._pads_attended = not architecture.attention_masked
+        has_short = architecture.attention_masked and not architecture.position_bias and self.max_length > SHORT
+        self._short_batches_left = SHORT_BATCHES if has_short else -1
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.
@@ -79,15 +84,29 @@ class FoldedEngine:
             MemoryError: there is not enough.
         """
         longest = self.max_length if self._pads_attended else max(len(ids) for ids in batch)
-        padded = np.full((self.max_length, self.batch_size), PAD, np.int32)  # [T, B]
+        length = self._positions(longest)
+        padded = np.full((length, self.batch_size), PAD, np.int32)  # [T, B]
         for column, ids in enumerate(batch):
-            padded[self.max_length - len(ids) :, column] = ids
-        first = self.max_length - longest
+            padded[length - len(ids) :, column] = ids
+        first = length - longest
+        constant = self._network.constant
         try:
-            energy, value = (out.numpy()[first:, : len(batch)] for out in self._run(padded, np.int32(first)))
-        except self._exhausted as error:
+            outputs = self._programs[length](constant(padded), constant(np.int32(first)))
+            energy, value = (out.numpy()[first:, : len(batch)] for out in outputs)
+        except self._network.exhausted as error:
             raise MemoryError("TensorFlow has too little memory") from error
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias, self._pads_attended)
+
+    def _positions(self, longest: int) -> int:
+        """Those of the program for a batch; its steps, and so the bits of the result, are those of any other."""
+        if longest > SHORT or self._short_batches_left < 0:
+            return self.max_length
+        if self._short_batches_left:
+            self._short_batches_left -= 1
+            return self.max_length
+        if SHORT not in self._programs:
+            self._programs[SHORT] = self._network.compiled(SHORT)
+        return SHORT
 
 
 def pool(
@@ -120,9 +139,9 @@ class _Network:
     ) -> None:
         tf = tf or importlib.import_module("tensorflow")
         self._tf = tf
-        self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
+        self.constant, self.exhausted = tf.constant, tf.errors.ResourceExhaustedError
         t, architecture = artifact.tensors, artifact.architecture
-        self.architecture, self.batch_size, self.length = architecture, batch_size, architecture.max_length
+        self.architecture, self.batch_size = architecture, batch_size
         w1, head = np.split(t["attention.w1.kernel"], 2), np.split(weight, 2)  # [H, A] and [H] each
         self.steps = [
             cell_of(architecture)(
@@ -145,11 +164,16 @@ class _Network:
         # v's bias shifts every score alike, which softmax ignores.
         self.v = tf.constant(_widened(t["attention.v.kernel"][:, 0]))  # [A, COLUMNS]
 
-    def compiled(self) -> Any:
-        """Ids int32[T, B] and the first position that any review uses -> energy and value [T, B]."""
+    def compiled(self, length: int) -> Any:
+        """Ids int32[T, B] and the first position that any review uses -> energy and value [T, B].
+
+        Args:
+            length: T. XLA compiles the program when it is first called.
+        """
         tf = self._tf
-        signature = [tf.TensorSpec([self.length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
-        return tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
+        signature = [tf.TensorSpec([length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
+        run = tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
+        return run.get_concrete_function()  # `run` itself would look at its arguments for a millisecond a batch
 
     def _asked(self, state: Any, memory: Any) -> Any:
         """What the query holds of one direction: [B, H], or both [B, 2H]."""
@@ -157,7 +181,7 @@ class _Network:
         return both.get(self.architecture.query, state)
 
     def _run(self, ids: Any, first: Any) -> tuple[Any, Any]:
-        tf, gates, length, (step_ahead, step_back) = self._tf, self.steps[0].width, self.length, self.steps
+        tf, gates, length, (step_ahead, step_back) = self._tf, self.steps[0].width, ids.shape[0], self.steps
         batch, hidden, units = self.batch_size, self.v.shape[0], self.architecture.units
 
         def array(*shape: int) -> Any:
@@ -207,7 +231,7 @@ class _Network:
         if self.architecture.position_bias:
             # Here reviews are padded on the left; their words have the positions that they have in Keras.
             words = tf.reduce_sum(tf.cast(ids != PAD, tf.int32), axis=0)  # [B]
-            place = at if self.architecture.padding == PRE else (at + words) % self.length
+            place = at if self.architecture.padding == PRE else (at + words) % ids.shape[0]
             hidden += tf.gather(self.position_bias, place)
         return tf.tanh(hidden) if self.architecture.attention_activation == "tanh" else hidden
 

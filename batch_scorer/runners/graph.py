@@ -5,6 +5,7 @@ Beam moves descriptors of shards and summaries of what was done; a review never 
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -64,7 +65,10 @@ class ScoreShards(beam.DoFn):  # type: ignore[misc]
         self._pulse()
         caveats = Caveats.of(model, self._plan.target_accuracy, self._plan.unusual)
         earlier = RecordIndex.open(self._plan, self._config.output.directory, self._pulse)
-        return Scorer(model, load_engine(model, self._plan.precision), caveats, earlier)
+        scorer = Scorer(model, load_engine(model, self._plan.precision), caveats, earlier)
+        # Every few thousand records Python looks through all objects, and TensorFlow's live as long as the process.
+        gc.freeze()
+        return scorer
 
     def process(self, shard: Shard) -> Iterator[Summary]:
         with self._pulse.doing(shard.index), storage.beating(self._pulse):

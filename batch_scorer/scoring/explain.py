@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,12 @@ from batch_scorer.models.units import Places
 from batch_scorer.schema import TOKEN, WORDS_ONLY, Rejection, Segments
 from batch_scorer.scoring.caveats import NO_CAVEATS, Caveats
 from batch_scorer.scoring.encode import Encoded
-from batch_scorer.scoring.score import Scored
+from batch_scorer.scoring.score import Scored, joined
 from batch_scorer.scoring.segments import WordValues
 from batch_scorer.scoring.top_words import TopLists, TopWords
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def explain(scored: Scored, top_k: int, segments: Segments = WORDS_ONLY) -> Expl
     """
     lists, rejected = TopLists(scored.encoded, top_k), [*scored.encoded.rejected]
     words = WordValues(scored.encoded) if segments.columns else None
-    for batch in scored.batches:
+    for batch in joined(scored.batches):
         if isinstance(batch, Rejection):
             rejected.append(batch)
             continue
@@ -111,11 +113,12 @@ def explain(scored: Scored, top_k: int, segments: Segments = WORDS_ONLY) -> Expl
     done, found = lists.done(), lists.by_review()
     encoded = scored.encoded.rows(done)
     places = _places(encoded) if lists.top_k or words else []
+    joined_places = _joined(places) if lists.top_k else None
     return Explained(
         encoded,
         found.logit[done].astype(np.float32),
-        _tokens(encoded, found.attended.rows(done), places),
-        _tokens(encoded, found.contributing.rows(done), places),
+        _tokens(encoded, found.attended.rows(done), joined_places),
+        _tokens(encoded, found.contributing.rows(done), joined_places),
         found.rest[done].astype(np.float32),
         rejected,
         words.columns(done, encoded, places, segments) if words else {},
@@ -130,11 +133,27 @@ def _places(encoded: Encoded) -> list[Places]:
     ]
 
 
-def _tokens(encoded: Encoded, top: TopWords, places: list[Places]) -> pa.ListArray:
+class _JoinedPlaces(NamedTuple):
+    """Where all words of N texts start and end, [W] each, and the number of the first one of each text: [N]."""
+
+    starts: Ints
+    ends: Ints
+    first: npt.NDArray[np.int64]
+
+
+def _joined(places: list[Places]) -> _JoinedPlaces | None:
+    if not places:
+        return None
+    n_words = np.array([len(start) for start, _ in places])
+    starts, ends = (np.concatenate(edges) for edges in zip(*places, strict=True))
+    return _JoinedPlaces(starts, ends, np.cumsum(n_words) - n_words)
+
+
+def _tokens(encoded: Encoded, top: TopWords, places: _JoinedPlaces | None) -> pa.ListArray:
     """The words of `top` as N lists of `schema.TOKEN`.
 
     Args:
-        places: where the words of each text start and end; none are needed where K is 0.
+        places: None is enough where K or N is 0.
     """
     top_k = top.place.shape[1]
     used = np.minimum(encoded.n_tokens_used, top_k)
@@ -143,9 +162,8 @@ def _tokens(encoded: Encoded, top: TopWords, places: list[Places]) -> pa.ListArr
     tokens, starts, ends = list[str](), np.zeros(0, np.int32), np.zeros(0, np.int32)
     if places:
         # By column: of short texts, a step for each costs more than what it does.
-        n_words = np.array([len(start) for start, _ in places])
-        at = ((np.cumsum(n_words) - n_words)[:, None] + positions)[listed]
-        starts, ends = (np.concatenate(edges)[at] for edges in zip(*places, strict=True))
+        at = (places.first[:, None] + positions)[listed]
+        starts, ends = places.starts[at], places.ends[at]
         texts = chain.from_iterable(map(repeat, encoded.texts, used.tolist()))
         tokens = [text[a:b].lower() for text, a, b in zip(texts, starts.tolist(), ends.tolist(), strict=True)]
     fields = [

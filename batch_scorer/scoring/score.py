@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_scorer.errors import EngineError
-from batch_scorer.models.protocol import Engine, Scores
+from batch_scorer.models.protocol import Doubles, Engine, Scores
 from batch_scorer.models.tokenizer import Ids
 from batch_scorer.schema import Rejection
 from batch_scorer.scoring.encode import Encoded
 
 REASON_CHARACTERS = 200
+JOINED = 1 << 15  # positions, times windows, of batches that are joined: what is made of them stays in the cache
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,25 @@ class ScoredBatch:
 
     rows: npt.NDArray[np.intp]
     scores: Scores
+
+    @staticmethod
+    def join(batches: Sequence[ScoredBatch]) -> ScoredBatch:
+        """Several batches as one, all padded to its longest window."""
+        if len(batches) == 1:
+            return batches[0]
+        longest = max(len(batch.scores.attention) for batch in batches)
+
+        def padded(values: Sequence[Doubles]) -> Doubles:
+            return np.concatenate([np.pad(one, ((longest - len(one), 0), (0, 0))) for one in values], axis=1)
+
+        return ScoredBatch(
+            np.concatenate([batch.rows for batch in batches]),
+            Scores(
+                np.concatenate([batch.scores.logit for batch in batches]),
+                padded([batch.scores.attention for batch in batches]),
+                padded([batch.scores.contribution for batch in batches]),
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,21 @@ def score(encoded: Encoded, engine: Engine) -> Scored:
     The batches raise what `score_ids` does.
     """
     return Scored(encoded, _batches(encoded, engine))
+
+
+def joined(batches: Iterable[ScoredBatch | Rejection]) -> Iterator[ScoredBatch | Rejection]:
+    """Neighbours joined into larger batches: of short texts, the calls that explain one take longer than their work."""
+    waiting: list[ScoredBatch] = []
+    for batch in batches:
+        if isinstance(batch, Rejection):
+            yield batch
+            continue
+        waiting.append(batch)
+        if sum(one.scores.attention.size for one in waiting) >= JOINED:
+            yield ScoredBatch.join(waiting)
+            waiting = []
+    if waiting:
+        yield ScoredBatch.join(waiting)
 
 
 def _batches(encoded: Encoded, engine: Engine) -> Iterator[ScoredBatch | Rejection]:

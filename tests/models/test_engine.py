@@ -106,6 +106,19 @@ def test_a_longer_neighbour_never_changes_a_bit(roomy: FoldedEngine, longest: in
     assert results(roomy, [one], 0) == results(roomy, [*reviews([longest, 3]), one], 2)
 
 
+@pytest.mark.parametrize("longest", [1, 2, 31, 64])
+def test_second_program_for_short_reviews_gives_the_same_bits(
+    roomy: FoldedEngine, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = reviews([longest, 1, 1 + longest // 2], seed=longest)
+    expected = [results(roomy, batch, row) for row in range(3)]
+    monkeypatch.setattr(roomy, "_short_batches_left", 1)
+    for _ in range(2):
+        assert expected == [results(roomy, batch, row) for row in range(3)]
+    assert {500, 64} == set(roomy._programs)
+    assert results(roomy, [*reviews([65]), *batch], 1) == expected[0]
+
+
 def test_xla_compiles_once_whatever_the_lengths(tmp_path: Path) -> None:
     save_tiny(tmp_path / "model")
     code = f"""

@@ -194,13 +194,16 @@ def test_want_of_memory_fails_the_job_and_blames_no_review(how: MemoryError, job
 
 
 @pytest.mark.parametrize("kind", [FoldedEngine, KerasEngine])
-def test_tensorflow_without_memory_is_a_memory_error(kind: type[Any], tiny: Artifact) -> None:
+def test_tensorflow_without_memory_is_a_memory_error(
+    kind: type[Any], tiny: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     starved = kind(tiny)
 
     def exhausted(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[500,128]")
 
-    starved._run = exhausted
+    programs = {tiny.architecture.max_length: exhausted}
+    monkeypatch.setattr(starved, *(("_programs", programs) if kind is FoldedEngine else ("_run", exhausted)))
     with pytest.raises(MemoryError, match="TensorFlow"):
         starved.run([np.array([1, 3], np.int32)])
 
