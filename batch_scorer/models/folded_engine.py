@@ -30,6 +30,7 @@ exact zeros to them.
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,8 @@ BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
 # scored so many batches of short reviews that a second program, a second of work, is likely to pay, it compiles one.
 SHORT, SHORT_BATCHES = 64, 500
 COLUMNS = 8  # v and the head are padded to this many: XLA computes a product with a single column value by value
+
+_log = logging.getLogger(__name__)
 
 
 class FoldedEngine:
@@ -89,10 +92,8 @@ class FoldedEngine:
         for column, ids in enumerate(batch):
             padded[length - len(ids) :, column] = ids
         first = length - longest
-        constant = self._network.constant
         try:
-            outputs = self._programs[length](constant(padded), constant(np.int32(first)))
-            energy, value = (out.numpy()[first:, : len(batch)] for out in outputs)
+            energy, value = (out.numpy()[first:, : len(batch)] for out in self._programs[length](padded, first))
         except self._network.exhausted as error:
             raise MemoryError("TensorFlow has too little memory") from error
         return pool(energy, value, padded[first:, : len(batch)] != PAD, self.bias, self._pads_attended)
@@ -105,7 +106,14 @@ class FoldedEngine:
             self._short_batches_left -= 1
             return self.max_length
         if SHORT not in self._programs:
-            self._programs[SHORT] = self._network.compiled(SHORT)
+            try:
+                program = self._network.compiled(SHORT)
+                program(np.full((SHORT, self.batch_size), PAD, np.int32), SHORT - 1)
+            except Exception:  # such as too little memory, and nobody needs this program
+                _log.warning("no second program for short reviews", exc_info=True)
+                self._short_batches_left = -1
+                return self.max_length
+            self._programs[SHORT] = program
         return SHORT
 
 
@@ -139,7 +147,7 @@ class _Network:
     ) -> None:
         tf = tf or importlib.import_module("tensorflow")
         self._tf = tf
-        self.constant, self.exhausted = tf.constant, tf.errors.ResourceExhaustedError
+        self.exhausted: type[Exception] = tf.errors.ResourceExhaustedError
         t, architecture = artifact.tensors, artifact.architecture
         self.architecture, self.batch_size = architecture, batch_size
         w1, head = np.split(t["attention.w1.kernel"], 2), np.split(weight, 2)  # [H, A] and [H] each
@@ -173,7 +181,8 @@ class _Network:
         tf = self._tf
         signature = [tf.TensorSpec([length, self.batch_size], tf.int32), tf.TensorSpec([], tf.int32)]
         run = tf.function(self._run, input_signature=signature, jit_compile=True, autograph=False)
-        return run.get_concrete_function()  # `run` itself would look at its arguments for a millisecond a batch
+        run = run.get_concrete_function()  # which does not look at its arguments for a millisecond a batch
+        return lambda ids, first: run(tf.constant(ids), tf.constant(first, tf.int32))
 
     def _asked(self, state: Any, memory: Any) -> Any:
         """What the query holds of one direction: [B, H], or both [B, 2H]."""

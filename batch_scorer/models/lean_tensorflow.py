@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType, SimpleNamespace
@@ -38,11 +39,12 @@ _PARTS = {
     "while_loop": ("ops.while_loop", "while_loop_v2"),
     "zeros": ("ops.array_ops", "zeros"),
 }
-# Names of TensorFlow's that begin as those do which `inspect` and others ask of any module.
+# Names of TensorFlow's, and those that imports ask for, which begin as those do that `inspect` asks of any module.
 _OWN = (
     *("__internal__", "__operators__", "__version__", "__git_version__", "__compiler_version__", "__cxx_version__"),
-    *("__cxx11_abi_flag__", "__monolithic_build__"),
+    *("__cxx11_abi_flag__", "__monolithic_build__", "__path__", "__all__"),
 )  # fmt: skip
+_lock = threading.RLock()
 
 
 def lean_tensorflow() -> Any | None:
@@ -60,15 +62,39 @@ def lean_tensorflow() -> Any | None:
 
 
 class _Package(ModuleType):
-    """Stands for TensorFlow, whose parts look each other up by its name, until something else of it is used."""
+    """The module of TensorFlow, without what its own code makes of it, for its parts to look each other up by its name.
+
+    That code runs as soon as anything else is asked of the module, as `importlib.util.LazyLoader` has it: what others
+    hold is then TensorFlow. Something below a package that is not imported yet is looked for in the package's path.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in _OWN:
             raise AttributeError(name)
-        if sys.modules.get("tensorflow") is self:
-            del sys.modules["tensorflow"]
-            importlib.import_module("tensorflow")
-        return getattr(sys.modules["tensorflow"], name)
+        with _lock:  # other threads wait until all of it is there
+            if type(self) is _Package and not self.__dict__.get("_is_running"):
+                self._run()
+        if type(self) is _Package or name not in self.__dict__:
+            raise AttributeError(f"module 'tensorflow' has no attribute {name!r}")
+        return self.__dict__[name]
+
+    def __dir__(self) -> list[str]:
+        getattr(self, "__version__", None)
+        return list(super().__dir__())
+
+    def _run(self) -> None:
+        """TensorFlow's own code, in this module."""
+        spec = self.__spec__
+        assert spec and spec.loader
+        self._is_running, self.__path__ = True, list(spec.submodule_search_locations or ())
+        try:
+            spec.loader.exec_module(self)
+            self.__class__ = ModuleType  # type: ignore[assignment]
+        except BaseException:
+            self.__dict__.pop("__path__", None)
+            raise
+        finally:
+            del self._is_running
 
 
 @cache
@@ -91,6 +117,7 @@ def _parts() -> Any | None:
     except (ImportError, AttributeError):
         sys.modules.pop("tensorflow", None)
         return None
+    del package.__path__  # asked for from now on by whoever imports more of it
     return parts
 
 

@@ -21,7 +21,7 @@ from batch_scorer.schema import Rejection
 from batch_scorer.scoring.encode import Encoded
 
 REASON_CHARACTERS = 200
-JOINED = 1 << 15  # positions, times windows, of batches that are joined: what is made of them stays in the cache
+JOINED = 1 << 15  # positions of all windows of batches that are joined, padding too: what they need is in the cache
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +91,16 @@ def score(encoded: Encoded, engine: Engine) -> Scored:
 def joined(batches: Iterable[ScoredBatch | Rejection]) -> Iterator[ScoredBatch | Rejection]:
     """Neighbours joined into larger batches: of short texts, the calls that explain one take longer than their work."""
     waiting: list[ScoredBatch] = []
+    windows = longest = 0
     for batch in batches:
         if isinstance(batch, Rejection):
             yield batch
             continue
-        waiting.append(batch)
-        if sum(one.scores.attention.size for one in waiting) >= JOINED:
+        windows, longest = windows + len(batch.rows), max(longest, len(batch.scores.attention))
+        if waiting and windows * longest > JOINED:
             yield ScoredBatch.join(waiting)
-            waiting = []
+            waiting, windows, longest = [], len(batch.rows), len(batch.scores.attention)
+        waiting.append(batch)
     if waiting:
         yield ScoredBatch.join(waiting)
 

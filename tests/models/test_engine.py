@@ -119,6 +119,22 @@ def test_second_program_for_short_reviews_gives_the_same_bits(
     assert results(roomy, [*reviews([65]), *batch], 1) == expected[0]
 
 
+def test_engine_does_without_a_second_program_that_cannot_be_made(
+    roomy: FoldedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = reviews([5, 9])
+    expected = results(roomy, batch, 0)
+
+    def exhausted(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[64,40]")
+
+    monkeypatch.setattr(roomy, "_programs", {500: roomy._programs[500]})
+    monkeypatch.setattr(roomy, "_short_batches_left", 0)
+    monkeypatch.setattr(roomy._network, "compiled", lambda length: exhausted)
+    assert [expected] * 2 == [results(roomy, batch, 0) for _ in range(2)]
+    assert [500] == list(roomy._programs)
+
+
 def test_xla_compiles_once_whatever_the_lengths(tmp_path: Path) -> None:
     save_tiny(tmp_path / "model")
     code = f"""
