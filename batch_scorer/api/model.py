@@ -40,7 +40,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, precision: str = F
     Example:
         >>> from batch_scorer import load_model
         >>> load_model()
-        Model(name='imdb', model_id='2135aa6d9e0d')
+        Model(name='imdb', model_id='790ea01cb093')
     """
     if precision not in PRECISIONS:
         raise OptionError("there is no such precision", expected=" or ".join(PRECISIONS), got=repr(precision))

@@ -64,7 +64,7 @@ class PlannedJob:
 
 
 def plan_sentence(plan: Plan, model: Artifact) -> str:
-    """A plan in one line: `2,000 reviews in 2 shards; model imdb 2135aa6d9e0d`."""
+    """A plan in one line: `2,000 reviews in 2 shards; model imdb 790ea01cb093`."""
     about = "about " if plan.estimated else ""
     reviews, shards = counted(plan.reviews, "review"), counted(plan.shard_count, "shard")
     return f"{about}{reviews} in {shards}; model {safe(model.manifest['name'])} {model.model_id}"

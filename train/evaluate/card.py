@@ -119,9 +119,9 @@ def _earlier(training: Json) -> list[str]:
     if "start_model" not in training:
         return []
     return [
-        f"Training started from an earlier model, `{training['start_model']}`, which had been fine-tuned on the "
-        "labelled reviews alone and was a member of the teacher, for texts without labels. It had seen the originals "
-        "of the pairs that were held out, with their labels, but none of the rewritten ones."
+        f"Training started from an earlier model, `{training['start_model']}`, which was a member of the teacher, for "
+        "texts without labels. A model that came before it had seen the originals of the pairs that were held out, "
+        "with their labels; none has seen the rewritten ones."
     ]
 
 
