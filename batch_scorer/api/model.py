@@ -136,8 +136,8 @@ class Model:
         Example:
             >>> from batch_scorer import load_model
             >>> why = load_model().explain("Slow to start, but what a wonderful ending.")
-            >>> why.label, [word["token"] for word in why.row["top_contributing"][:2]]
-            ('positive', ['wonderful', 'slow'])
+            >>> why.label, why.row["top_contributing"][0]["token"]
+            ('positive', 'wonderful')
             >>> max(why.words, key=lambda word: word.attention).token
             'wonderful'
         """

@@ -108,5 +108,5 @@ def test_review_is_decided_if_the_likelier_label_is_likely_enough(values: list[f
 
 def test_shipped_model_decides_four_of_five_reviews_for_97_in_100() -> None:
     found = certainty_for(artifact.load(SHIPPED), 0.97)
-    assert 0.85 == found.threshold
-    assert 0.97 <= found.accuracy < 0.975 and math.isclose(0.824, found.share, abs_tol=0.001)
+    assert 0.86 == found.threshold
+    assert 0.97 <= found.accuracy < 0.975 and math.isclose(0.828, found.share, abs_tol=0.001)
