@@ -19,6 +19,7 @@ from batch_scorer.models.protocol import Scores
 from batch_scorer.models.splitting import WHITE_SPACE, Splitting
 from batch_scorer.models.tokenizer import has_words
 from batch_scorer.schema import SPANS, Rejection, Segments
+from batch_scorer.scoring import score
 from batch_scorer.scoring.chunk import Scorer, score_chunk
 from batch_scorer.scoring.explain import explain
 from batch_scorer.scoring.gaps import gaps
@@ -44,6 +45,24 @@ def rows(texts: Sequence[str], model: Artifact, asked: Segments) -> list[dict[st
     (chunk,) = read_texts(texts)
     pieces = score_chunk(chunk, Scorer(model, ExactEngine(model)), 3, segments=asked)
     return [row for piece in pieces for row in pa.table(piece.columns(model)).to_pylist()]
+
+
+def test_rows_do_not_depend_on_how_many_batches_are_joined(tiny_2: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ["Good film!", "Bad. Not good, not bad.", "it's a strange movie " * 30, "", "plot, good " * 9]
+    texts = [f"{few[i % 5]} {'good bad film. ' * (i % 7)}" for i in range(300)]
+    found, sizes = [], []
+
+    def counted(batches: Sequence[ScoredBatch]) -> ScoredBatch:
+        sizes.append(len(batches))
+        return join(batches)
+
+    join = ScoredBatch.join
+    monkeypatch.setattr(ScoredBatch, "join", counted)
+    for most in (0, 500, score.JOINED):
+        monkeypatch.setattr(score, "JOINED", most)
+        found.append(rows(texts, tiny_2, Segments(sentences=True, spans=2)))
+        assert (max(sizes) > 1) == (most > 0)
+    assert found[0] == found[1] == found[2]
 
 
 def read_gaps(text: str, model: Artifact, row: dict[str, Any]) -> tuple[list[bool], list[bool]]:
