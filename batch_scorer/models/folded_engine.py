@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,8 +75,8 @@ class FoldedEngine:
         self._network = _Network(artifact, weight.astype(np.float32), self.batch_size, precision, tf)
         self._programs = {self.max_length: self._network.compiled(self.max_length)}  # by their positions
         self._pads_attended = not architecture.attention_masked
-        has_short = architecture.attention_masked and not architecture.position_bias and self.max_length > SHORT
-        self._short_batches_left = SHORT_BATCHES if has_short else -1
+        has_short = self.max_length > SHORT and not architecture.position_bias
+        self._short_batches_left = SHORT_BATCHES if has_short else math.inf
 
     def run(self, batch: Sequence[Ids]) -> Scores:
         """Scores 1 to `batch_size` reviews.
@@ -100,10 +101,8 @@ class FoldedEngine:
 
     def _positions(self, longest: int) -> int:
         """Those of the program for a batch; its steps, and so the bits of the result, are those of any other."""
-        if longest > SHORT or self._short_batches_left < 0:
-            return self.max_length
-        if self._short_batches_left:
-            self._short_batches_left -= 1
+        if longest > SHORT or self._short_batches_left:
+            self._short_batches_left -= longest <= SHORT
             return self.max_length
         if SHORT not in self._programs:
             try:
@@ -111,7 +110,7 @@ class FoldedEngine:
                 program(np.full((SHORT, self.batch_size), PAD, np.int32), SHORT - 1)
             except Exception:  # such as too little memory, and nobody needs this program
                 _log.warning("no second program for short reviews", exc_info=True)
-                self._short_batches_left = -1
+                self._short_batches_left = math.inf
                 return self.max_length
             self._programs[SHORT] = program
         return SHORT

@@ -74,9 +74,9 @@ class _Package(ModuleType):
         with _lock:  # other threads wait until all of it is there
             if type(self) is _Package and not self.__dict__.get("_is_running"):
                 self._run()
-        if type(self) is _Package or name not in self.__dict__:
+        if type(self) is _Package:  # its code is running, in this thread, and has not made that yet
             raise AttributeError(f"module 'tensorflow' has no attribute {name!r}")
-        return self.__dict__[name]
+        return getattr(self, name)
 
     def __dir__(self) -> list[str]:
         getattr(self, "__version__", None)

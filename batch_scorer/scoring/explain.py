@@ -113,12 +113,12 @@ def explain(scored: Scored, top_k: int, segments: Segments = WORDS_ONLY) -> Expl
     done, found = lists.done(), lists.by_review()
     encoded = scored.encoded.rows(done)
     places = _places(encoded) if lists.top_k or words else []
-    joined_places = _joined(places) if lists.top_k else None
+    all_places = _AllPlaces.of(places) if lists.top_k and places else None
     return Explained(
         encoded,
         found.logit[done].astype(np.float32),
-        _tokens(encoded, found.attended.rows(done), joined_places),
-        _tokens(encoded, found.contributing.rows(done), joined_places),
+        _tokens(encoded, found.attended.rows(done), all_places),
+        _tokens(encoded, found.contributing.rows(done), all_places),
         found.rest[done].astype(np.float32),
         rejected,
         words.columns(done, encoded, places, segments) if words else {},
@@ -133,23 +133,21 @@ def _places(encoded: Encoded) -> list[Places]:
     ]
 
 
-class _JoinedPlaces(NamedTuple):
+class _AllPlaces(NamedTuple):
     """Where all words of N texts start and end, [W] each, and the number of the first one of each text: [N]."""
 
     starts: Ints
     ends: Ints
     first: npt.NDArray[np.int64]
 
-
-def _joined(places: list[Places]) -> _JoinedPlaces | None:
-    if not places:
-        return None
-    n_words = np.array([len(start) for start, _ in places])
-    starts, ends = (np.concatenate(edges) for edges in zip(*places, strict=True))
-    return _JoinedPlaces(starts, ends, np.cumsum(n_words) - n_words)
+    @staticmethod
+    def of(places: list[Places]) -> _AllPlaces:
+        n_words = np.array([len(start) for start, _ in places])
+        starts, ends = (np.concatenate(edges) for edges in zip(*places, strict=True))
+        return _AllPlaces(starts, ends, np.cumsum(n_words) - n_words)
 
 
-def _tokens(encoded: Encoded, top: TopWords, places: _JoinedPlaces | None) -> pa.ListArray:
+def _tokens(encoded: Encoded, top: TopWords, places: _AllPlaces | None) -> pa.ListArray:
     """The words of `top` as N lists of `schema.TOKEN`.
 
     Args:
