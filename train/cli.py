@@ -78,6 +78,9 @@ _FIRST, _DATA, _RECIPE, _RUN = "Options that matter first", "Data", "Recipe", "R
 @option(_RECIPE, "--teacher", type=click.Path(path_type=Path), metavar="FILE",
         help="Skip the teacher and use the teacher.npz in the work directory of another run (preset "
              "full).")  # fmt: skip
+@option(_RECIPE, "--teacher-model", "teacher_models", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+        help="A finished model, of the words that are trained on, that joins the teacher; may be repeated (preset "
+             "full).")  # fmt: skip
 @option(_RECIPE, "--start-model", type=click.Path(path_type=Path), metavar="DIR",
         help="Start from the network of this model, with its words, and let it join the teacher (preset "
              "full).")  # fmt: skip
@@ -96,7 +99,8 @@ def main(
     validation: tuple[str, ...], unlabelled: tuple[str, ...], word_index: Path | None, name: str, epochs: int | None,
     batch_size: int | None, seed: int | None, settings: tuple[str, ...], pretrained: Path | None,
     counterfactual: tuple[str, ...], counterfactual_holdout: str | None, teacher: Path | None,
-    start_model: Path | None, work: Path | None, checkpoint_seconds: float, deterministic: bool, resume: bool,
+    teacher_models: tuple[Path, ...], start_model: Path | None, work: Path | None, checkpoint_seconds: float,
+    deterministic: bool, resume: bool,
     **reading: Any,
 ) -> None:  # fmt: skip
     """Train a model for batch-scorer on labelled reviews, and write it as an artefact.
@@ -130,7 +134,7 @@ def main(
 
     inputs = Inputs(
         sources, columns, reads, validation, unlabelled, word_index, counterfactual, counterfactual_holdout, pretrained,
-        teacher, start_model, tokenizer == "subwords",
+        teacher, start_model, tokenizer == "subwords", teacher_models,
     )  # fmt: skip
     inputs.check(preset, start_from)
     work = work or Path(f"{output}.work")

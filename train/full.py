@@ -72,25 +72,22 @@ class Given:
         taught: the `teacher.npz` of an earlier run on the same data, likewise to start from.
         rewritten: rewritten reviews.
         earlier: directory of a model of the same words and shape, which joins the teacher and starts the student.
+        finished: directories of further such models that join the teacher.
     """
 
     pretrained: Path | None = None
     taught: Path | None = None
     rewritten: Rewritten | None = None
     earlier: Path | None = None
+    finished: tuple[Path, ...] = ()
 
 
-def fit(
-    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, given: Given = Given()
-) -> fine_tuning.Fitted:
-    """Pre-trains and teaches, unless that has been done already, and fine-tunes.
-
-    Validation reviews are not part of pre-training, not even without their labels.
+def check(recipe: Recipe, given: Given) -> None:
+    """Refuses what cannot be trained, before anything is read or written.
 
     Raises:
-        InputError: an earlier run or model used data or sizes that do not go with these; or scikit-learn is not
-            installed.
-        OptionError: `fine_tunings` is below 1, or there is no such start.
+        InputError: scikit-learn is not installed.
+        OptionError: `fine_tunings` is below 1, there is no such start, or no teacher for models to join.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise InputError(
@@ -106,6 +103,35 @@ def fit(
             expected="fine_tunings=1 or more",
             got=f"fine_tunings={recipe.fine_tunings}",
         )
+    if recipe.teacher.folds == 1:
+        raise OptionError(
+            "each network of a teacher is trained without one part, so one part leaves nothing",
+            expected="teacher.folds=2 or more, or 0 for no teacher", got="teacher.folds=1",
+        )  # fmt: skip
+    settings = f"teacher.folds={recipe.teacher.folds}, teacher.epochs={recipe.teacher.epochs}"
+    if recipe.start == "networks" and not given.taught and not (recipe.teacher.folds and recipe.teacher.epochs):
+        raise OptionError(
+            "the student cannot start from the teacher's networks, since none is trained",
+            expected="teacher.folds=2 or more and teacher.epochs=1 or more", got=settings,
+            fix="set both so, or leave out start=networks",
+        )  # fmt: skip
+    if given.finished and not recipe.teacher.folds:
+        raise OptionError(
+            "there is no teacher for models to join", expected="teacher.folds=2 or more", got=settings,
+            fix="set teacher.epochs=0 for a teacher of NBSVM and finished models, or leave out --teacher-model",
+        )  # fmt: skip
+
+
+def fit(
+    recipe: Recipe, architecture: Architecture, data: Prepared, run: Run, given: Given = Given()
+) -> fine_tuning.Fitted:
+    """Pre-trains and teaches, unless that has been done already, and fine-tunes.
+
+    Validation reviews are not part of pre-training, not even without their labels.
+
+    Raises:
+        InputError: an earlier run or model used data or sizes that do not go with these.
+    """
     saved = run.directory / "pretrained.npz"
     if given.pretrained is None and not (run.resume and saved.exists()):
         plain = _plain(data, architecture)
@@ -118,10 +144,12 @@ def fit(
     borrowed = borrow(given.pretrained or saved, data.vocabulary, data.counts, architecture, recipe.seed)
     start = borrowed.tensors
     start["embedding"] = tied_embedding(start["embedding"], data.counts, data.words, data.tokenizer.aliases)
-    earlier = _earlier(given.earlier, architecture, data) if given.earlier else None
-    taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, earlier)
+    earlier = _tensors_of(given.earlier, architecture, data) if given.earlier else None
+    finished = [earlier] if earlier else []
+    finished += [_tensors_of(directory, architecture, data) for directory in given.finished]
+    taught = teacher.teach(recipe.teacher, recipe, architecture, data, run, start, given.taught, finished)
     soft, fine_tuned = taught.soft if taught else None, recipe
-    weights = first_weights(recipe.start, taught.weights if taught else None, earlier)
+    weights = first_weights(recipe.start, taught.weights or None if taught else None, earlier)
     if weights is not None:
         start, fine_tuned = dict(weights), dataclasses.replace(recipe, learning_rate=recipe.student_rate)
     parts = mixture.mixture(recipe.mixture, data, soft, given.rewritten, recipe.batch_size, recipe.seed)
@@ -164,16 +192,16 @@ def calibrated(
     return dataclasses.replace(fitted, temperature=float(np.median(temperatures)), validation=quality)
 
 
-def _earlier(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:
-    """The tensors of an earlier model, whose words the data has, and which share ids as those of the data do."""
+def _tensors_of(directory: Path, architecture: Architecture, data: Prepared) -> dict[str, Floats]:
+    """The tensors of a finished model, whose words the data has, and which share ids as those of the data do."""
     model = artifact.load(str(directory))
     if model.architecture != architecture:
         raise InputError(
-            "the model to start from has another shape",
+            "a finished model has another shape",
             where=str(directory),
             expected=str(architecture),
             got=str(model.architecture),
-            fix="name a model of --preset full with --start-model, or leave it out",
+            fix="name a model of --preset full with --start-model and --teacher-model, or leave it out",
         )
     tensors, shared, aliases = dict(model.tensors), model.tokenizer.aliases, data.tokenizer.aliases
     if shared != aliases:  # the model has one embedding for words that share an id, in one of their rows

@@ -26,6 +26,7 @@ from train.sources import ReadOptions
 
 if TYPE_CHECKING:
     from train.fit import Fitted
+    from train.full import Given
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Inputs:
         counterfactual: rewritten reviews; pairs whose id begins with `holdout` are kept back.
         pretrained, teacher: results of the first stages of another run.
         start_model: directory of a model to start from.
+        teacher_models: directories of models that join the teacher.
         subwords: whether ids are of pieces of words.
     """
 
@@ -55,6 +57,7 @@ class Inputs:
     teacher: Path | None = None
     start_model: Path | None = None
     subwords: bool = False
+    teacher_models: tuple[Path, ...] = ()
 
     def check(self, preset: str, start_from: str | None = None) -> None:
         """Refuses options that do not go together.
@@ -79,18 +82,24 @@ class Inputs:
                 where="--tokenizer", expected="words with --preset notebook or --start-from", got="subwords",
                 fix="leave out --tokenizer, --preset or --start-from",
             )  # fmt: skip
-        stages = (self.pretrained, self.counterfactual, self.teacher, self.start_model)
+        stages = (self.pretrained, self.counterfactual, self.teacher, self.start_model, self.teacher_models)
+        options = "--pretrained, --counterfactual, --teacher, --teacher-model and --start-model"
         if start_from is not None and (preset != "default" or keras or any(stages)):
             raise OptionError(
                 "--start-from has a recipe of its own",
                 expected="--start-from MODEL --data INPUT, with or without --validation and --unlabelled",
-                fix="leave out --preset, --pretrained, --counterfactual, --teacher and --start-model",
+                fix=f"leave out --preset, {options}",
             )
         if preset != "full" and start_from is None and (self.unlabelled or any(stages)):
             raise OptionError(
-                "--unlabelled, --pretrained, --counterfactual, --teacher and --start-model are for the full recipe",
+                f"--unlabelled, {options} are for the full recipe",
                 fix="add --preset full",
             )
+        if self.teacher and self.teacher_models:
+            raise OptionError(
+                "the file of a teacher already has its members", where="--teacher and --teacher-model",
+                expected="one of them", fix="leave out --teacher to make a teacher of which these models are members",
+            )  # fmt: skip
         if keras and self.validation:
             raise OptionError("--validation is for reviews as texts", fix="leave --validation out")
         if self.holdout and not self.counterfactual:
@@ -103,7 +112,14 @@ class Inputs:
 
         Args:
             say: is told what is left out, how the labels divide, and how many words are pre-trained.
+
+        Raises:
+            OptionError: the recipe cannot be trained.
         """
+        if preset == "full":
+            from train import full
+
+            full.check(recipe, self._given())
         shape = (recipe.validation_share, recipe.vocabulary_size)
         reading = Reading(architecture.max_words, architecture.max_length, subwords=self.subwords)
         if self.word_index:
@@ -146,14 +162,17 @@ class Inputs:
             )  # fmt: skip
         return tokenizer
 
+    def _given(self, rewritten: Rewritten | None = None) -> Given:
+        from train import full
+
+        return full.Given(self.pretrained, self.teacher, rewritten, self.start_model, self.teacher_models)
+
     def fitting(self, preset: str, rewritten: Rewritten | None) -> Callable[..., Fitted]:
         """The function of recipe, architecture, data and run that fits the network of a preset."""
         if preset == "full":
             from train import full
 
-            return functools.partial(
-                full.fit, given=full.Given(self.pretrained, self.teacher, rewritten, self.start_model)
-            )
+            return functools.partial(full.fit, given=self._given(rewritten))
         if preset == "notebook":
             from train import notebook
 
@@ -162,12 +181,14 @@ class Inputs:
 
         return fit.fit
 
-    def settings(self, rewritten: Rewritten | None) -> dict[str, str | None]:
+    def settings(self, rewritten: Rewritten | None) -> dict[str, Any]:
         """What the result depends on besides the data and the recipe, by sha256."""
+        models = self.teacher_models
         return {
             "pretrained": _sha256(self.pretrained),
             "teacher": _sha256(self.teacher),
             **({"start_model": _sha256(self.start_model / "manifest.json")} if self.start_model else {}),
+            **({"teacher_models": [_sha256(m / "manifest.json") for m in models]} if models else {}),
             "rewritten": rewritten.digest() if rewritten else None,
         }
 
@@ -176,6 +197,8 @@ class Inputs:
         found: dict[str, Any] = {"rewritten": rewritten.counts()} if rewritten else {}
         if self.start_model:
             found["start_model"] = artifact.load(str(self.start_model)).model_id
+        if self.teacher_models:
+            found["teacher_models"] = [artifact.load(str(model)).model_id for model in self.teacher_models]
         return found
 
 

@@ -1,15 +1,15 @@
 """A stronger teacher: networks and NBSVM together, whose soft labels the student learns (Hinton et al. 2015).
 
 Each network is fine-tuned without one of several folds of the training reviews, so that it is honest about that fold;
-the same folds give NBSVM's logits. An earlier model may join them; since it may know the labelled reviews by heart, it
-has no say on those. A logistic regression on the validation side weighs the kinds of member.
+the same folds give NBSVM's logits. Finished models may join them; since they may know the labelled reviews by heart,
+they have no say on those. A logistic regression on the validation side weighs the kinds of member.
 Shapes: N training reviews, U texts without labels, C crops of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,15 @@ import numpy.typing as npt
 
 from batch_scorer.errors import InputError
 from batch_scorer.models.network import Architecture, Floats
-from batch_scorer.models.tokenizer import words
 from train import trainer
-from train.data import Ids
 from train.fit import fine_tune, load_weights
-from train.material.crops import crops
-from train.material.mixture import Soft, crops_of, labelled
+from train.material.mixture import Soft, labelled
+from train.members import Doubles, Logits, Texts, linear, logits_of
 from train.network import predictor
 from train.prepare import Prepared
 from train.run import Run, replace_arrays
 
-Doubles = npt.NDArray[np.float64]
-
 STAGE = "teacher"  # of a network among the members, with its number after it
-CROPS_OF_VALIDATION = 4  # draws from each review
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Recipe:
 
     Args:
         folds: parts of the training reviews, and networks, each of which is trained without one of them. 0: no teacher.
-        epochs: of each network.
+        epochs: of each network. 0: no networks; NBSVM and finished models are the teacher.
         learning_rate: of each network, at its peak.
     """
 
@@ -52,32 +47,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Taught:
-    """What a student gets from its teacher: soft labels, and the mean of the networks' weights, to start from."""
+    """What a student gets from its teacher: soft labels, and the mean of the networks' weights, if there are any."""
 
     soft: Soft
     weights: Mapping[str, Floats]
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What the members label: the training reviews, the texts without labels, and what their weights are fitted to."""
-
-    training: Sequence[str]
-    unlabelled: Sequence[str]
-    crops: Sequence[str]
-    validation: Sequence[str]
-    validation_crops: Sequence[str]
-
-    @staticmethod
-    def of(data: Prepared) -> tuple[Texts, npt.NDArray[np.int64]]:
-        """The texts, and the validation review that each of its crops is of."""
-        validation = data.texts["validation"]
-        drawn = [crops(validation, seed=1 + draw) for draw in range(CROPS_OF_VALIDATION)]
-        cropped, rows = [t for texts, _ in drawn for t in texts], [row for _, rows in drawn for row in rows]
-        return Texts(data.texts["training"], data.unlabelled, crops_of(data), validation, cropped), np.array(rows)
-
-
-Logits = dict[str, Doubles]  # of one member, by the fields of `Texts`
 WEIGHTS = "weights."
 
 
@@ -89,14 +64,14 @@ def teach(
     run: Run,
     start: Mapping[str, Floats],
     given: Path | None = None,
-    earlier: Mapping[str, Floats] | None = None,
+    finished: Sequence[Mapping[str, Floats]] = (),
 ) -> Taught | None:
     """Trains the teacher, unless an earlier run's is `given`. The run leaves it as `teacher.npz`.
 
     Args:
         fine_tuning: settings of the networks.
         start: pre-trained tensors.
-        earlier: tensors of an earlier model that joins the members.
+        finished: tensors of each of the models that join the members.
 
     Raises:
         InputError: what is given does not exist, or is for other data.
@@ -111,13 +86,14 @@ def teach(
     settings = dataclasses.replace(
         fine_tuning, epochs=recipe.epochs, patience=recipe.epochs, learning_rate=recipe.learning_rate
     )
-    networks = [_network(k, fold_of == k, settings, architecture, data, texts, run, start) for k in range(recipe.folds)]
-    together: Logits = {name: np.mean([member[name] for member in networks], axis=0) for name in networks[0]}
-    weights = {name.removeprefix(WEIGHTS): together.pop(name) for name in list(together) if name.startswith(WEIGHTS)}
-    together["training"] = np.choose(fold_of, [member["training"] for member in networks])
-    members = [together, linear(fold_of, data.training.labels, texts, data.terms)]
-    if earlier is not None:
-        members.append(_logits(predictor(architecture, earlier), data, texts))
+    members, weights = [linear(fold_of, data.training.labels, texts, data.terms)], Logits()
+    if recipe.epochs:
+        parts = (fold_of == k for k in range(recipe.folds))
+        networks = [_network(k, part, settings, architecture, data, texts, run, start) for k, part in enumerate(parts)]
+        mean: Logits = {name: np.mean([member[name] for member in networks], axis=0) for name in networks[0]}
+        weights = {name.removeprefix(WEIGHTS): mean.pop(name) for name in list(mean) if name.startswith(WEIGHTS)}
+        members.append({**mean, "training": np.choose(fold_of, [member["training"] for member in networks])})
+    members += [logits_of(predictor(architecture, tensors), data, texts) for tensors in finished]
     soft = stacked(members, data.validation.labels, rows)
     taught = Taught(soft, {name: value.astype(np.float32) for name, value in weights.items()})
     save(saved, taught, data)
@@ -147,37 +123,9 @@ def _network(
         student.take(load_weights(run, stage, best), data.training.ids)
         weights = {f"{WEIGHTS}{name}": variable.numpy() for name, variable in student.average.items()}
         training = {"training": data.training.pooled(student.logits(data.training.ids))}
-        replace_arrays(cached, {**training, **_logits(student.logits, data, texts), **weights})
+        replace_arrays(cached, {**training, **logits_of(student.logits, data, texts), **weights})
     with np.load(cached) as stored:
         return {name: stored[name] for name in stored.files}
-
-
-def _logits(predict: Callable[[Sequence[Ids]], npt.NDArray[np.float32]], data: Prepared, texts: Texts) -> Logits:
-    """The logits of a network for all texts but the training reviews."""
-    out = {"validation": data.validation.pooled(predict(data.validation.ids))}
-    others = {name: data.encode(getattr(texts, name)) for name in ("unlabelled", "crops", "validation_crops")}
-    return out | {name: predict(ids).astype(np.float64) for name, ids in others.items()}
-
-
-def linear(
-    fold_of: npt.NDArray[np.int64], labels: npt.NDArray[np.int8], texts: Texts,
-    terms: Callable[[str], Sequence[str]] = words,
-) -> Logits:  # fmt: skip
-    """NBSVM's logits: of training reviews out of fold, of the other texts from a model fitted to all of them."""
-    from train.nbsvm import Settings, counter_of, weights_of
-
-    settings = Settings()
-    counter = counter_of(settings.longest, terms)
-    counts = counter.fit_transform(texts.training)
-    out: Logits = {"training": np.empty(len(texts.training))}
-    for fold in range(int(fold_of.max(initial=0)) + 1):
-        inside = fold_of == fold
-        weight, bias = weights_of(counts[~inside], labels[~inside], settings)
-        out["training"][inside] = counts[inside] @ weight + bias
-    weight, bias = weights_of(counts, labels, settings)
-    for name in ("unlabelled", "crops", "validation", "validation_crops"):
-        out[name] = counter.transform(getattr(texts, name)) @ weight + bias
-    return out
 
 
 def stacked(members: Sequence[Logits], labels: npt.NDArray[np.int8], rows: npt.NDArray[np.int64]) -> Soft:

@@ -198,10 +198,34 @@ def test_student_starts_from_the_model_that_it_is_given_and_keeps_its_words_with
 
     refused = run(*given, "--start-model", tiny_model, "--output", tmp_path / "other")
     assert InputError.exit_code == refused.exit_code
-    assert "the model to start from has another shape" in refused.output
+    assert "a finished model has another shape" in refused.output
     refused = run(*given, "--start-model", whole, "--tokenizer", "subwords", "--output", tmp_path / "other")
     assert OptionError.exit_code == refused.exit_code
     assert "expected: a model of subwords" in refused.output
+
+
+def test_teacher_of_finished_models_trains_no_network_and_labels_as_they_do(whole: Path, tmp_path: Path) -> None:
+    given = words(whole.parent, tmp_path / "taught", "--pretrained", whole.with_name("whole.work") / "pretrained.npz",
+                  "--set", "teacher.epochs=0", "--set", "fine_tunings=1", "--epochs", 1)  # fmt: skip
+    assert 0 == run(*given, "--teacher-model", whole).exit_code
+    assert {"fine-tuning"} == {line["stage"] for line in log(tmp_path / "taught")}
+    model = artifact.load(str(whole))
+    assert [model.model_id] == artifact.load(str(tmp_path / "taught")).manifest["training"]["teacher_models"]
+    with np.load(tmp_path / "taught.work/teacher.npz") as taught:
+        assert not [name for name in taught.files if name.startswith("weights.")]
+        praise = ["loved" in line for line in (whole.parent / "more.jsonl").read_text().splitlines()]
+        assert (taught["unlabelled"][praise] > 0).all()
+    refused = run(*given, "--set", "start=networks", "--output", tmp_path / "other")
+    assert OptionError.exit_code == refused.exit_code
+    assert "none is trained" in refused.output
+    assert "got: teacher.folds=2, teacher.epochs=0" in " ".join(refused.output.split())
+    refused = run(*given, "--set", "teacher.folds=1", "--output", tmp_path / "other")
+    assert OptionError.exit_code == refused.exit_code
+    assert "got: teacher.folds=1" in " ".join(refused.output.split())
+    refused = run(*given, "--set", "teacher.folds=0", "--teacher-model", whole, "--output", tmp_path / "other")
+    assert OptionError.exit_code == refused.exit_code
+    assert "there is no teacher for models to join" in refused.output
+    assert not (tmp_path / "other.work").exists()
 
 
 def test_start_is_the_networks_the_model_that_is_given_or_what_was_pretrained() -> None:

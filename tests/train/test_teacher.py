@@ -11,10 +11,11 @@ from batch_scorer.errors import InputError, OptionError
 from tests.train.test_train import GOOD, examples, run, write
 from train.data import Examples
 from train.material.mixture import Soft, crops_of
+from train.members import Texts, linear
 from train.network import map_batches
 from train.prepare import Prepared, from_texts
 from train.reading import Reading
-from train.teacher import Taught, Texts, linear, load, save, stacked
+from train.teacher import Taught, load, save, stacked
 
 
 def prepared() -> Prepared:
@@ -107,6 +108,8 @@ def test_options_of_the_full_recipe_are_refused_elsewhere(tmp_path: Path) -> Non
     for options, message in (
         (("--counterfactual", data), "--preset full"),
         (("--teacher", data), "--preset full"),
+        (("--teacher-model", data), "--preset full"),
+        (("--preset", "full", "--teacher", data, "--teacher-model", data), "leave out --teacher"),
         (("--preset", "full", "--counterfactual-holdout", "dev/"), "--counterfactual FILE"),
     ):
         result = run("--data", data, *options, "--output", tmp_path / "m")

@@ -116,12 +116,17 @@ def _training_data(manifest: Json) -> list[str]:
 
 
 def _earlier(training: Json) -> list[str]:
+    said = []
+    if models := training.get("teacher_models"):
+        listed = " and ".join(f"`{model}`" for model in models)
+        said = [f"The teacher had finished models as members, for texts without labels: {listed}."]
     if "start_model" not in training:
-        return []
+        return said
     return [
+        *said,
         f"Training started from an earlier model, `{training['start_model']}`, which was a member of the teacher, for "
         "texts without labels. A model that came before it had seen the originals of the pairs that were held out, "
-        "with their labels; none has seen the rewritten ones."
+        "with their labels; none has seen the rewritten ones.",
     ]
 
 
