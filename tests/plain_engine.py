@@ -14,8 +14,8 @@ import numpy as np
 
 from batch_scorer.config import FLOAT32
 from batch_scorer.models.artifact import PROBE_TOLERANCE, Artifact, check_probe
+from batch_scorer.models.batch_sizes import BATCH_SIZES
 from batch_scorer.models.exact_engine import ExactEngine
-from batch_scorer.models.folded_engine import BATCH_SIZES
 from batch_scorer.models.protocol import Engine, Scores
 from batch_scorer.models.tokenizer import Ids
 

@@ -38,16 +38,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batch_scorer.config import BFLOAT16, FLOAT32
+from batch_scorer.config import FLOAT32
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.batch_sizes import BATCH_SIZES
 from batch_scorer.models.folded_cells import cell_of
 from batch_scorer.models.network import PRE, fold_head
 from batch_scorer.models.protocol import Scores, add_up
 from batch_scorer.models.tokenizer import PAD, Ids
 
-# XLA's products on a CPU take five (float32) or ten (bfloat16) rows at a time. In float32, larger batches do not fit
-# into the nearest cache; in bfloat16 they pay for the kernel, which is packed again for each product.
-BATCH_SIZES = {FLOAT32: 40, BFLOAT16: 80}
 # A program fills its buffers with zeros, for 500 positions a tenth of the time that 31 of them take. Once a process has
 # scored so many batches of short reviews that a second program, a second of work, is likely to pay, it compiles one.
 SHORT, SHORT_BATCHES = 64, 500

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from batch_scorer.models.artifact import Artifact, load
-from batch_scorer.models.folded_engine import BATCH_SIZES
+from batch_scorer.models.batch_sizes import BATCH_SIZES
 from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring import onnx_side, tensorflow_side, torch_side
 from benchmarks.scoring.answers import Batching, Scorer

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from batch_scorer.config import FLOAT32
 from batch_scorer.models.artifact import Artifact
-from batch_scorer.models.folded_engine import BATCH_SIZES
+from batch_scorer.models.batch_sizes import BATCH_SIZES
 from batch_scorer.models.tokenizer import Ids
 from benchmarks.scoring.answers import Batching
 from benchmarks.scoring.contenders import prepare
