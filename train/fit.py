@@ -15,7 +15,7 @@ import numpy.typing as npt
 from batch_scorer.models.calibration import Calibration
 from batch_scorer.models.network import Architecture, Floats
 from train.material.mixture import labelled
-from train.material.parts import Parts
+from train.material.parts import Part, Parts
 from train.metrics import fit_temperature, metrics
 from train.prepare import Encoded, Prepared
 from train.run import AVERAGE, FINE_TUNING, Line, Run, replace_arrays
@@ -67,8 +67,7 @@ def fit(
             that start from the same weights end in the same basin of the loss.
         parts: what each epoch is drawn from; by default the labelled reviews.
     """
-    whole = labelled(data.training, recipe.batch_size)
-    parts = parts or (lambda epoch: [whole])
+    parts = parts or labelled_alone(data.training, recipe)
     stages = [FINE_TUNING] if fine_tunings == 1 else [f"{FINE_TUNING} {1 + turn}" for turn in range(fine_tunings)]
     for turn, stage in enumerate(stages):
         trainer = fine_tune(recipe, architecture, data, parts, run, stage, start, turn)
@@ -77,6 +76,17 @@ def fit(
         best = min(run.epochs(FINE_TUNING), key=lambda line: line["log_loss"])["epoch"]
         epochs = range(best, best + 1)
     return min(_averaged(trainer, data, run, stages, epochs), key=lambda fitted: fitted.validation["log_loss"])
+
+
+def labelled_alone(side: Encoded, recipe: Recipe) -> Parts:
+    """The labelled reviews as the parts of each epoch: those that are learnt adversarially as well, and the others."""
+    whole = labelled(side, recipe.batch_size)
+
+    def parts(epoch: int) -> list[Part]:
+        rng = np.random.default_rng((recipe.seed, 4, epoch))
+        return [part for part in whole.divided(recipe.adversarial, rng) if len(part)]
+
+    return parts
 
 
 def fine_tune(

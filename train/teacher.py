@@ -20,8 +20,8 @@ import numpy.typing as npt
 from batch_scorer.errors import InputError
 from batch_scorer.models.network import Architecture, Floats
 from train import trainer
-from train.fit import fine_tune, load_weights
-from train.material.mixture import Soft, labelled
+from train.fit import fine_tune, labelled_alone, load_weights
+from train.material.mixture import Soft
 from train.members import Doubles, Logits, Texts, linear, logits_of
 from train.network import predictor
 from train.prepare import Prepared
@@ -117,8 +117,8 @@ def _network(
     stage = f"{STAGE} {fold + 1}"
     cached = run.directory / "checkpoints" / f"{stage}.npz"
     if not (run.resume and cached.exists()):
-        part = labelled(data.training.subset(~left_out), settings.batch_size)
-        student = fine_tune(settings, architecture, data, lambda epoch: [part], run, stage, start, fold)
+        parts = labelled_alone(data.training.subset(~left_out), settings)
+        student = fine_tune(settings, architecture, data, parts, run, stage, start, fold)
         best = min(run.epochs(stage), key=lambda line: line["log_loss"])["epoch"]
         student.take(load_weights(run, stage, best), data.training.ids)
         weights = {f"{WEIGHTS}{name}": variable.numpy() for name, variable in student.average.items()}

@@ -52,6 +52,8 @@ class Recipe:
         word_dropout: share of words replaced by the unknown word.
         perturbation: L2 norm of the adversarial step on a review's embeddings (Miyato et al. 2017, eq. 7); 0 turns it
             off.
+        adversarial: share of the reviews, drawn for each epoch, that get this step, which takes as long again; the
+            mixture of the full preset has a share of its own.
         average_decay: decay per step of the moving average of all weights; 0 keeps the last weights.
         diversity: weight in the loss of a review's conicity, the mean cosine between its hidden states and their mean
             (Mohankumar et al. 2020, section 3.2); 0 turns it off.
@@ -69,6 +71,7 @@ class Recipe:
     embedding_dropout: float = 0.3
     word_dropout: float = 0.1
     perturbation: float = 2.0
+    adversarial: float = 1.0
     average_decay: float = 0.998
     diversity: float = 0.0
     seed: int = 20

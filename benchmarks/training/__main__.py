@@ -30,8 +30,8 @@ SEED = 20
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for training.json and training.md.")  # fmt: skip
 def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Path | None) -> None:
-    """Time an epoch of the notebook's own training, of the default preset without and with its adversarial term, and
-    of pre-training, on the same reviews. Nothing else should run on the machine.
+    """Time an epoch of the notebook's own training, of the default preset without its adversarial term, with it, and
+    with it for all reviews, and of pre-training, on the same reviews. Nothing else should run on the machine.
 
     \b
     Example:
@@ -100,6 +100,7 @@ def run(
         measure.notebook_side(theirs, measure.sample(theirs.training, chosen), theirs_shape, notebook_recipe),
         measure.trainer_side("default, plain", *common, plain, passes),
         measure.trainer_side("default", *common, recipe, passes),
+        measure.trainer_side("default, all adversarial", *common, dataclasses.replace(recipe, adversarial=1.0), passes),
         measure.trainer_side("default, Keras' loops", *common, recipe, passes, measure.KerasTrainer),
         measure.pretraining_side(*common, pretrain.Recipe(), passes),
     ]
@@ -151,9 +152,9 @@ def markdown(results: dict[str, Any]) -> str:
     note = f"""
 An epoch of {results["epoch_reviews"]:,} reviews ({results["data"]}), extrapolated: medians of {extent}, in which the
 sides took turns; {machine}. *Ratio*: the time relative to the notebook's in the same round; *range*: minimum to
-maximum. *Plain*: without the adversarial term. *Padding*: share of ids that are padding in the timed passes; *of all*:
-the same in an epoch of all reviews, where sorting larger pools leaves less padding, so that our sides are slightly
-faster than extrapolated.
+maximum. *Plain*: without the adversarial term; *all adversarial*: with it for every review. *Padding*: share of ids
+that are padding in the timed passes; *of all*: the same in an epoch of all reviews, where sorting larger pools leaves
+less padding, so that our sides are slightly faster than extrapolated.
 """
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note
 

@@ -21,7 +21,7 @@ from batch_scorer.models.keras_model import ReviewClassifier, notebook_network
 from batch_scorer.models.network import Architecture
 from train import notebook, pretrain
 from train.data import Ids, bucketed_batches, pad
-from train.material.mixture import labelled
+from train.fit import labelled_alone
 from train.prepare import Encoded, Prepared
 from train.trainer import Recipe, Trainer
 
@@ -110,14 +110,14 @@ def trainer_side(
     Args:
         passes: how many times it will run, so that the learning rate does not reach its end earlier.
     """
-    steps = math.ceil(len(timed) / recipe.batch_size)
+    parts = labelled_alone(timed, recipe)
+    steps = sum(part.steps for part in parts(0))
     trainer = trainer_type(replace(recipe, epochs=passes), architecture, data.counts, steps)
-    parts = [labelled(timed, recipe.batch_size)]
     return Side(
         name,
         recipe.batch_size,
         *_padding(data, timed, recipe.batch_size),
-        lambda number: _exhaust(trainer.train_epoch(number, parts)),
+        lambda number: _exhaust(trainer.train_epoch(number, parts(number))),
     )
 
 

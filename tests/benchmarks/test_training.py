@@ -70,7 +70,14 @@ def test_run_with_tiny_networks_times_every_side(reviews: str, tmp_path: Path) -
     found = json.loads((tmp_path / "results" / "training.json").read_text())
     expected = {"data": "reviews.parquet", "reviews": 16, "rounds": 1, "epoch_reviews": 25_000}
     assert expected == {name: found[name] for name in expected}
-    names = ["notebook", "default, plain", "default", "default, Keras' loops", "pre-training"]
+    names = [
+        "notebook",
+        "default, plain",
+        "default",
+        "default, all adversarial",
+        "default, Keras' loops",
+        "pre-training",
+    ]
     assert names == [side["name"] for side in found["sides"]]
     assert 1 == found["sides"][0]["ratio"]
     assert all(

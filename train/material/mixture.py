@@ -30,8 +30,8 @@ class Recipe:
 
     Args:
         labelled: labelled reviews in an epoch, drawn for each; by default all that IMDB has, in all their windows.
-        adversarial: share of the labelled reviews, drawn for each epoch, that are learnt adversarially as well; that
-            doubles their time.
+        adversarial: share of the labelled reviews, drawn for each epoch, that are learnt adversarially as well, which
+            doubles their time; rewritten reviews and passages all are.
         teacher_share: how much of a labelled review's target is the teacher's, the rest being its label.
         unlabelled: texts without labels in an epoch, with the teacher's label.
         unlabelled_words: how many of their last words are read, which saves time.

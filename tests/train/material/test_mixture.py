@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from batch_scorer.models.tokenizer import START
+from train import trainer
 from train.data import Examples
+from train.fit import labelled_alone
 from train.material.counterfactual import place
 from train.material.crops import FEWEST_WORDS, LONGEST, MOST_WORDS, crop, crops, sentences
 from train.material.mixture import Recipe, Soft, crops_of, labelled, mixture
-from train.material.parts import batches
+from train.material.parts import Parts, batches
 from train.prepare import Prepared, from_texts
 from train.reading import Reading
 
@@ -61,7 +63,7 @@ def test_targets_are_the_labels_moved_toward_the_teacher(data: Prepared) -> None
 
 
 def test_each_epoch_has_all_labelled_reviews_and_new_draws_of_the_rest(data: Prepared) -> None:
-    recipe = Recipe(unlabelled=3, unlabelled_words=4, crops=2, sentences=5)
+    recipe = Recipe(adversarial=1.0, unlabelled=3, unlabelled_words=4, crops=2, sentences=5)
     pairs = Examples(("x", "y"), (data.texts["training"][0], "Bad film."), np.array([1, 0], np.int8))
     examples = Examples(("t",), (data.texts["training"][0],), np.array([1], np.int8))
     rewritten = place(pairs, ["p", "p"], examples, np.array([False]), None)
@@ -82,24 +84,31 @@ def test_each_epoch_has_all_labelled_reviews_and_new_draws_of_the_rest(data: Pre
     assert not all(map(np.array_equal, by_name["sentences"].ids, second[-1].ids))
 
 
-def test_adversarial_share_of_the_reviews_is_drawn_anew_each_epoch(data: Prepared) -> None:
-    parts = mixture(Recipe(adversarial=0.5, sentences=0), data, None, None, 4, 1)
+@pytest.mark.parametrize("kind", ["mixture", "labelled reviews alone"])
+def test_adversarial_share_of_the_reviews_is_drawn_anew_each_epoch(kind: str, data: Prepared) -> None:
+    def of(share: float) -> Parts:
+        if kind == "mixture":
+            return mixture(Recipe(adversarial=share, sentences=0), data, None, None, 4, 1)
+        return labelled_alone(data.training, trainer.Recipe(adversarial=share, batch_size=4))
+
+    parts = of(0.5)
     adversarial, plain = parts(1)
     assert (True, False) == (adversarial.adversarial, plain.adversarial)
     assert len(data.training.ids) == len(adversarial) + len(plain)
     assert abs(len(adversarial) - len(plain)) <= 1
     assert not all(map(np.array_equal, adversarial.ids, parts(2)[0].ids))
-    (only,) = mixture(Recipe(adversarial=0.0, sentences=0), data, None, None, 4, 1)(1)
-    assert not only.adversarial
+    for share in (0.0, 1.0):
+        (only,) = of(share)(1)
+        assert (bool(share), len(data.training.ids)) == (only.adversarial, len(only))
 
 
 def test_without_teacher_and_rewritten_reviews_there_are_only_reviews_and_sentences(data: Prepared) -> None:
-    assert ["labelled", "sentences"] == [part.name for part in mixture(Recipe(), data, None, None, 4, 1)(1)]
-    assert ["labelled"] == [part.name for part in mixture(Recipe(sentences=0), data, None, None, 4, 1)(1)]
+    assert {"labelled", "sentences"} == {part.name for part in mixture(Recipe(), data, None, None, 4, 1)(1)}
+    assert {"labelled"} == {part.name for part in mixture(Recipe(sentences=0), data, None, None, 4, 1)(1)}
 
 
 def test_every_text_of_every_part_is_in_exactly_one_batch(data: Prepared) -> None:
-    parts = mixture(Recipe(unlabelled=3, crops=2, sentences=9), data, soft(data), None, 2, 1)(1)
+    parts = mixture(Recipe(adversarial=1.0, unlabelled=3, crops=2, sentences=9), data, soft(data), None, 2, 1)(1)
     seen: dict[str, list[int]] = {}
     listed = list(batches(parts, np.random.default_rng(0)))
     for part, rows in listed:
