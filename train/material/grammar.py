@@ -64,14 +64,14 @@ class Grammar:
         self._names = [[word.capitalize() for word in kind] for kind in (names.tied, names.swapped)]
 
     def draw(self, kind: str, rng: np.random.Generator) -> Sentence:
-        """One sentence of a kind: praise or blame, as likely, and then any of its frames and words."""
-        praise = bool(rng.random() < 0.5)
+        """One sentence of a kind, any of its frames and words being equally likely."""
+        frame = str(rng.choice(self.frames[kind]))
         if kind == "neutral":
-            return self._filled(str(rng.choice(self.frames[kind])), kind, NEUTRAL, True, rng)
+            return self._filled(frame, kind, NEUTRAL, True, rng)
+        sign, _, text = frame.partition(" ")
         if kind == "facts":
-            frames = [frame for frame in self.frames[kind] if (frame[0] == "+") == praise]
-            return self._filled(str(rng.choice(frames))[2:], kind, PLAIN[praise], praise, rng)
-        sign, _, text = str(rng.choice(self.frames[kind])).partition(" ")
+            return self._filled(text, kind, PLAIN[sign == "+"], sign == "+", rng)
+        praise = bool(rng.random() < 0.5)
         target = PLAIN[praise] if sign == "same" else DENIED[not praise]
         return self._filled(text, kind, target, praise, rng)
 
