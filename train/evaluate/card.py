@@ -119,7 +119,7 @@ def _earlier(training: Json) -> list[str]:
     said = []
     if models := training.get("teacher_models"):
         listed = " and ".join(f"`{model}`" for model in models)
-        said = [f"The teacher had finished models as members, for texts without labels: {listed}."]
+        said = [f"Finished models were members of the teacher, for texts without labels: {listed}."]
     if "start_model" not in training:
         return said
     return [
