@@ -126,15 +126,18 @@ def _show_plan(console: Console, config: ScoreConfig, job: PlannedJob, start: fl
     console.print(f"would score {plan_sentence(job.plan, job.model)}")
     terminal.plan_card(console, config.output.directory, job.plan)
     terminal.damage(console, [file for shard in job.shards for file in shard.damaged()])
-    if (local := _estimate(config, job, start)) is not None:
+    local, elsewhere = _estimate(config, job, start), _estimate_on_dataflow(config, job)
+    if local is not None:
         terminal.estimate_line(console, local)
-    if (elsewhere := _estimate_on_dataflow(config, job)) is not None:
+    if elsewhere is not None:
         terminal.estimate_on_dataflow(console, *elsewhere)
+    elif local is None and job.processes is not None and job.plan.reviews:
+        terminal.no_estimate(console)
     console.print("nothing was written")
 
 
 def _estimate(config: ScoreConfig, job: PlannedJob, start: float) -> Estimate | None:
-    """What a job would take here, if it would run here and has something to do; `start` is when planning began."""
+    """What a job would take here, if it would run here and can score something; `start` is when planning began."""
     from batch_scorer.runners.estimate import estimate
 
     if job.processes is None or not job.plan.reviews:
@@ -143,11 +146,12 @@ def _estimate(config: ScoreConfig, job: PlannedJob, start: float) -> Estimate | 
 
 
 def _estimate_on_dataflow(config: ScoreConfig, job: PlannedJob) -> tuple[Pool, DataflowEstimate] | None:
-    """The workers of a job on Dataflow, and what it would take there, if it has something to do."""
+    """The workers of a job on Dataflow, and what it would take there, if it can score something."""
     from batch_scorer.runners import dataflow  # which imports Beam as planning finds it
     from batch_scorer.runners.estimate import estimate_on_dataflow
 
     if not dataflow.is_chosen(job.beam_options) or not job.plan.reviews:
         return None
     pool = dataflow.pool(job.plan, job.beam_options)
-    return pool, estimate_on_dataflow(job, pool, config.job.price_per_vcpu_hour)
+    found = estimate_on_dataflow(job, pool, config.job.price_per_vcpu_hour)
+    return None if found is None else (pool, found)

@@ -52,7 +52,7 @@ def _ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if "--allow-unreadable" in reason:
         ways.append(("To read again what could not be read:", config.again()))
         ways.append(("To accept it, without scoring again:", config.again("--allow-unreadable")))
-    elif "--max-error-rate" in reason:
+    elif "--max-error-rate" in reason and manifest["counts"]["scored"]:
         rate = min(math.ceil(error_rate(manifest["counts"]) * 100) / 100, 1)
         ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", f"{rate:g}")))
     return tuple((what, command) for what, command in ways if command)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batch_scorer.runners.dataflow import Pool
     from batch_scorer.runners.job import PlannedJob
 
-SAMPLE_REVIEWS = 1_024
+SAMPLE_RECORDS = 1_024
 # Assumed, not measured. On most machines a vCPU is a hyperthread, and two of them share a core.
 VCPU_SHARE = 0.5
 DATAFLOW_START_S = 300.0  # until machines run and have installed what they need
@@ -47,8 +47,8 @@ class Estimate:
     cost: float | None
 
 
-def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | None = None) -> Estimate:
-    """Estimates a local run.
+def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | None = None) -> Estimate | None:
+    """Estimates a local run; None where none of the first records can be scored, so that nothing can be timed.
 
     Args:
         elapsed_s: what planning took, since a run plans too.
@@ -59,7 +59,10 @@ def estimate(job: PlannedJob, processes: int, elapsed_s: float, price: float | N
     load_s = time.perf_counter() - begin
     # A worker process imports Beam again, alongside the others, before it loads the model.
     start_s = elapsed_s + (job.import_s if processes > 1 else 0.0) + load_s
-    rate = processes / _seconds_a_review(job.plan, job.shards, scorer)
+    seconds = _seconds_a_record(job.plan, job.shards, scorer)
+    if seconds is None:
+        return None
+    rate = processes / seconds
     total_s = start_s + job.plan.reviews / rate
     hours = processes * total_s / 3600
     return Estimate(processes, start_s, rate, total_s, hours, None if price is None else price * hours)
@@ -71,18 +74,20 @@ def _scorer(job: PlannedJob) -> Scorer:
     return Scorer(job.model, load_engine(job.model, plan.precision), caveats)
 
 
-def _seconds_a_review(
+def _seconds_a_record(
     plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    begin, reviews = clock(), 0
+) -> float | None:
+    """The mean over the first records, those that are rejected included, as the plan counts them; None: all are."""
+    begin, reviews, records = clock(), 0, 0
     chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
     pieces = (score_chunk(chunk, scorer, plan.top_k, segments=plan.segments) for chunk in chunks)
     for explained in chain.from_iterable(pieces):
         predictions(explained, plan, scorer.artifact, scorer.caveats)
         reviews += len(explained)
-        if reviews >= SAMPLE_REVIEWS:
+        records += len(explained) + len(explained.rejected)
+        if records >= SAMPLE_RECORDS:
             break
-    return (clock() - begin) / max(reviews, 1)
+    return (clock() - begin) / records if reviews else None
 
 
 @dataclass(frozen=True)
@@ -104,15 +109,17 @@ class DataflowEstimate:
     cost: float | None
 
 
-def estimate_on_dataflow(job: PlannedJob, pool: Pool, price: float | None) -> DataflowEstimate:
-    """Estimates a run on Dataflow with all of the pool's workers.
+def estimate_on_dataflow(job: PlannedJob, pool: Pool, price: float | None) -> DataflowEstimate | None:
+    """Estimates a run on Dataflow with all of the pool's workers; None as in `estimate`.
 
     Args:
         price: of a vCPU for an hour, in any currency.
     """
     # In processor time, since a worker's connection to the store is not this machine's.
     plan, scorer = job.plan, _scorer(job)
-    here_s = _seconds_a_review(plan, job.shards, scorer, time.process_time)
+    here_s = _seconds_a_record(plan, job.shards, scorer, time.process_time)
+    if here_s is None:
+        return None
     vcpus = pool.workers_max * pool.vcpus_each
     # A vCPU takes one shard at a time, and the last shards keep only some of them busy.
     rounds = -(-plan.shard_count // vcpus)

@@ -122,6 +122,8 @@ def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
 def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequence[str] = ()) -> list[tuple[str, str]]:
     """How to make a success of a run that is not one: what that means, and the command.
 
+    Where every record is bad, there is nothing in the output that could be accepted, and so no command for that.
+
     Args:
         unreadable: the first files and ranges that could not be read, and why.
     """
@@ -134,6 +136,8 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequenc
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     rate = error_rate(counts)
+    if rate > config.job.max_error_rate and not counts["scored"]:
+        return ways
     if not counts["scored"] and counts.get("empty") and not config.job.allow_empty:
         more.append("--allow-empty")
         accepts.append("that nothing is scored")

@@ -115,6 +115,12 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
     _folded(console, Text(said))
 
 
+def no_estimate(console: Console) -> None:
+    """Why nothing is said of the time."""
+    said = "none of the first records can be scored, so nothing tells how long a run would take; the same command with "
+    _folded(console, Text.assemble(("warning", "yellow"), " ", said, "--limit 100 instead of --dry-run says why"))
+
+
 def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:
     """How long a run on Dataflow would take, what it would cost, and the assumptions behind both."""
     from batch_scorer.runners.estimate import VCPU_SHARE

@@ -80,6 +80,19 @@ def test_dry_run_without_a_review_has_no_estimate_and_names_what_cannot_be_read(
     assert plan["unreadable_files"][0]["path"] == str(folder / "000.parquet")
 
 
+@pytest.mark.parametrize("text", ["", "…"], ids=["empty", "without words"])
+def test_dry_run_over_records_that_cannot_be_scored_makes_up_no_time(
+    text: str, folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (folder / "a.jsonl").write_text(json.dumps({"text": text}) + "\n" + json.dumps({"text": text}) + "\n")
+    given = ("score", folder / "a.jsonl", "--output", tmp_path / "out", "--model", tiny_model, "--dry-run")
+    plan = printed(command(*given, "--json"), "dry_run")
+    assert (2, None) == (plan["reviews"], plan["estimate"])
+    said = " ".join(command(*given).output.split())
+    assert "none of the first records can be scored" in said
+    assert " on this machine" not in said
+
+
 def test_summary_is_one_object_that_has_the_counts_of_the_manifest(words: tuple[object, ...], tmp_path: Path) -> None:
     result = command(*words, "--json")
 

@@ -588,7 +588,7 @@ def test_estimate_counts_rounds_of_shards_over_all_vcpus(
     made: Plan, tiny: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimate, "load_engine", lambda *_: None)
-    monkeypatch.setattr(estimate, "_seconds_a_review", lambda *_: 1 / 1_000)
+    monkeypatch.setattr(estimate, "_seconds_a_record", lambda *_: 1 / 1_000)
     large = dataclasses.replace(made, reviews=9_000_000, shard_count=180)
     job = PlannedJob(tiny, large, [], PipelineOptions([]), None, 1.0, 1.0)
     found = estimate.estimate_on_dataflow(job, dataflow.Pool("m-4", 4, 1, 20), 0.1)

@@ -124,8 +124,8 @@ def test_summary_without_scored_reviews_offers_no_report() -> None:
         ({"read": 3, "scored": 2, "rejected": 1, "unreadable": 0}, ["--max-error-rate", "0.34"]),
         ({"read": 9, "scored": 9, "rejected": 0, "unreadable": 1}, ["--allow-unreadable"]),
         (
-            {"read": 2, "scored": 0, "rejected": 2, "unreadable": 1},
-            ["--allow-unreadable", "--max-error-rate", "1"],
+            {"read": 3, "scored": 1, "rejected": 2, "unreadable": 1},
+            ["--allow-unreadable", "--max-error-rate", "0.67"],
         ),
     ],
 )
@@ -141,6 +141,14 @@ def test_run_that_is_no_success_ends_with_the_command_that_accepts_it(
     assert given == shlex.split(command)
     rate = click.Context(main).command.commands["score"].make_context("score", given[2:]).params["max_error_rate"]  # type: ignore[attr-defined]
     assert counts["rejected"] / counts["read"] <= rate or "--max-error-rate" not in expected
+
+
+@pytest.mark.parametrize("unreadable", [0, 1])
+def test_run_in_which_every_record_is_bad_is_not_offered_as_a_success(unreadable: int) -> None:
+    counts = {"read": 9, "scored": 0, "rejected": 9, "unreadable": unreadable, "empty": 0}
+    said = shown(CONFIG, finished(manifest(counts=counts, not_a_success="why"), 5.0, 0, 1, None))
+    assert not [line for line in said if "accept" in line or "--max-error-rate" in line]
+    assert (unreadable > 0) == any("read again" in line for line in said)
 
 
 @pytest.mark.parametrize("width", [40, 63, 100, 200])

@@ -16,6 +16,7 @@ from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OutputError
 from batch_scorer.escape import install, safe
 from batch_scorer.models.artifact import SHIPPED
+from batch_scorer.silence import greet_tensorflow
 from train.evaluate.wording import RANKINGS
 from train.options import column_options, columns_and_reading, read_options
 
@@ -57,6 +58,7 @@ def evaluate(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     console = Console()
     with _errors():
+        greet_tensorflow()
         from train.evaluate import figures, pages, run
 
         def say(text: str) -> None:

@@ -13,6 +13,7 @@ import click
 from batch_scorer.cli.framework import SETTINGS, Command, reports_errors
 from batch_scorer.cli.numbers import Count
 from batch_scorer.errors import InputError, OptionError
+from batch_scorer.silence import greet_tensorflow
 
 DELETED_FROM = 1_000  # reviews, the first ones
 
@@ -56,6 +57,7 @@ def check(
         if not name or not file or name in named:
             raise OptionError("a domain needs a name of its own and a file", expected="--domain NAME=FILE", got=domain)
         named[name] = file
+    greet_tensorflow()
     found = measure(
         model, counterfactual, counterfactual_holdout, named, long_files, rationales, phrases, sentences, swaps, seed
     )
