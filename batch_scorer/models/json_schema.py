@@ -56,7 +56,10 @@ def first_fault(schema: Json, document: Any) -> Fault | None:
     if error is None:
         return None
     where = ", ".join(f"{key!s:.80}" for key in error.absolute_path) or "the whole"
-    in_words = error.validator in ("required", "additionalProperties")  # else the message is the whole instance again
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return Fault(where, f"the key {missing!r:.80}", "an object without it")
+    in_words = error.validator == "additionalProperties"  # else the message is the whole instance again
     return Fault(
         where,
         f"{error.validator} {error.validator_value!r:.120}",

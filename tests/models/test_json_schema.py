@@ -85,6 +85,7 @@ def test_quick_check_accepts_the_manifests_that_we_write(original: Original, tin
         ({"enum": ["a", "b"]}, "c", Fault("the whole", "enum ['a', 'b']", "'c'")),
         ({"minimum": 3}, "no number", None),
         ({"uniqueItems": True}, [1, 1], Fault("the whole", "uniqueItems True", "[1, 1]")),
+        ({"required": ["a", "b"]}, {"a": 1}, Fault("the whole", "the key 'b'", "an object without it")),
         (object_of({"a": {"maxLength": 1}}), {"a": "xy"}, Fault("a", "maxLength 1", "'xy'")),
     ],
 )
