@@ -22,10 +22,10 @@ def float32_rows(features: frozenset[str]) -> int:
     """Reviews per batch in float32.
 
     XLA's products take six rows at a time with AVX2, and five with AVX-512: a batch that is no multiple of that costs
-    as much as the next one. Larger ones do not fit into the nearest cache.
+    as much as the next multiple. Larger ones do not fit into the nearest cache.
     """
     return 48 if "avx2" in features and "avx512f" not in features else 40
 
 
-# In bfloat16 they take ten rows at a time, and larger batches pay for the kernel, which each product packs anew.
+# In bfloat16 products take ten rows at a time, and larger batches are worth it: each product packs the kernel again.
 BATCH_SIZES = {FLOAT32: float32_rows(_features()), BFLOAT16: 80}

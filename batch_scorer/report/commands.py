@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer import escape
 from batch_scorer.config import PROGRAM, ScoreConfig
-from batch_scorer.runs.manifest import error_rate
+from batch_scorer.runs.manifest import accepting_rate
 
 if TYPE_CHECKING:
     from batch_scorer.report.question import Question
@@ -52,9 +51,8 @@ def _ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if "--allow-unreadable" in reason:
         ways.append(("To read again what could not be read:", config.again()))
         ways.append(("To accept it, without scoring again:", config.again("--allow-unreadable")))
-    elif "--max-error-rate" in reason and manifest["counts"]["scored"]:
-        rate = min(math.ceil(error_rate(manifest["counts"]) * 100) / 100, 1)
-        ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", f"{rate:g}")))
+    elif "--max-error-rate" in reason and (rate := accepting_rate(manifest["counts"])):
+        ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", rate)))
     return tuple((what, command) for what, command in ways if command)
 
 

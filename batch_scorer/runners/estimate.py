@@ -77,7 +77,7 @@ def _scorer(job: PlannedJob) -> Scorer:
 def _seconds_a_record(
     plan: Plan, shards: Iterable[Shard], scorer: Scorer, clock: Callable[[], float] = time.perf_counter
 ) -> float | None:
-    """The mean over the first records, those that are rejected included, as the plan counts them; None: all are."""
+    """The mean over the first records, rejected ones included, as the plan counts them; None where all are rejected."""
     begin, reviews, records = clock(), 0, 0
     chunks = (chunk for shard in shards for chunk in read(shard, plan.fields))
     pieces = (score_chunk(chunk, scorer, plan.top_k, segments=plan.segments) for chunk in chunks)

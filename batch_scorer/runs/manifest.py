@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,11 @@ def _passed_records(count: int) -> list[str]:
 def error_rate(counts: Mapping[str, int]) -> float:
     """The share of the records that were rejected for a fault: empty ones have none."""
     return (counts["rejected"] - counts.get("empty", 0)) / (counts["read"] or 1)
+
+
+def accepting_rate(counts: Mapping[str, int]) -> str | None:
+    """The `--max-error-rate`, in hundredths, that accepts the records; None: all are bad, and nothing is to accept."""
+    return f"{min(math.ceil(error_rate(counts) * 100) / 100, 1):g}" if counts["scored"] else None
 
 
 def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
 from batch_scorer.runners.result import OTHER, JobResult, caveats, positive_share
 from batch_scorer.runs import layout
-from batch_scorer.runs.manifest import error_rate
+from batch_scorer.runs.manifest import accepting_rate, error_rate
 from batch_scorer.ui import terminal
 
 INPUTS_SHOWN = 3
@@ -135,14 +134,14 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequenc
             ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
-    rate = error_rate(counts)
-    if rate > config.job.max_error_rate and not counts["scored"]:
+    has_faults, rate = error_rate(counts) > config.job.max_error_rate, accepting_rate(counts)
+    if has_faults and rate is None:
         return ways
     if not counts["scored"] and counts.get("empty") and not config.job.allow_empty:
         more.append("--allow-empty")
         accepts.append("that nothing is scored")
-    if rate > config.job.max_error_rate:
-        more += ["--max-error-rate", f"{min(math.ceil(rate * 100) / 100, 1):g}"]
+    if has_faults and rate:
+        more += ["--max-error-rate", rate]
         accepts.append("records that are rejected")
     command = config.again(*more) or f"the same command with {escape.command(['--resume', *more])}"
     return [*ways, (f"accept {' and '.join(accepts)}, without scoring again:", command)]

@@ -74,7 +74,7 @@ def test_run_with_tiny_networks_times_every_side(reviews: str, tmp_path: Path) -
         "notebook",
         "default, plain",
         "default",
-        "default, all adversarial",
+        "default, half adversarial",
         "default, Keras' loops",
         "pre-training",
     ]
