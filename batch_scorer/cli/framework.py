@@ -53,6 +53,26 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 class Command(click.Command):
     """A command whose help shows its options by section, all aligned."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if (place := self._place_of(error.option_name)) is None:
+                raise
+            usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
+            said = f"No such option '{error.option_name}': {place} is given without a name, as in {usage}"
+            raise click.UsageError(said, error.ctx) from None
+
+    def _place_of(self, option_name: str) -> str | None:
+        """The argument that an option of this name, which there is not, would be."""
+        name = option_name.lstrip("-").upper()
+        for param in self.params:
+            if isinstance(param, click.Argument):
+                shown = param.metavar or str(param.name).upper()
+                if name in (str(param.name).upper(), *shown.removesuffix("...").split("|")):
+                    return shown
+        return None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         # Options without a section come last: --help.

@@ -120,9 +120,11 @@ def dry_run(config: ScoreConfig, as_json: bool = False) -> int:
 
 
 def _show_plan(console: Console, config: ScoreConfig, job: PlannedJob, start: float) -> None:
+    from batch_scorer.runners import dataflow
     from batch_scorer.runners.job import plan_sentence
     from batch_scorer.ui import terminal
 
+    is_here = job.processes is not None
     console.print(f"would score {plan_sentence(job.plan, job.model)}")
     terminal.plan_card(console, config.output.directory, job.plan)
     terminal.damage(console, [file for shard in job.shards for file in shard.damaged()])
@@ -131,8 +133,8 @@ def _show_plan(console: Console, config: ScoreConfig, job: PlannedJob, start: fl
         terminal.estimate_line(console, local)
     if elsewhere is not None:
         terminal.estimate_on_dataflow(console, *elsewhere)
-    elif local is None and job.processes is not None and job.plan.reviews:
-        terminal.no_estimate(console)
+    elif local is None and job.plan.reviews and (is_here or dataflow.is_chosen(job.beam_options)):
+        terminal.no_estimate(console, is_here)
     console.print("nothing was written")
 
 

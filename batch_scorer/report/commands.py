@@ -50,7 +50,7 @@ def _ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     config = ScoreConfig.of([], "", command=tuple(manifest["command"]))
     if "--allow-unreadable" in reason:
         ways.append(("To read again what could not be read:", config.again()))
-        ways.append(("To accept it, without scoring again:", config.again("--allow-unreadable")))
+        ways.append(("To accept it; shards with damage are scored again:", config.again("--allow-unreadable")))
     elif "--max-error-rate" in reason and (rate := accepting_rate(manifest["counts"])):
         ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", rate)))
     return tuple((what, command) for what, command in ways if command)

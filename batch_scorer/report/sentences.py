@@ -29,7 +29,8 @@ def headlines(findings: Findings) -> list[str]:
     if quality:
         sentences.append(
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "
-            f"{quality.column} on {quality.reviews:,}."
+            f"{quality.column} on {quality.reviews:,}, where {quality.positive} means positive and {quality.negative} "
+            f"negative{f'; {quality.neither:,} mean neither' if quality.neither else ''}."
         )
     if findings.groups and findings.groups.over is not None:
         sentences.append(_moves(findings.groups))

@@ -20,6 +20,7 @@ from batch_scorer.planning.shards import Files, Shards
 from batch_scorer.scoring.read import Chunk, read
 
 LABEL = "label"  # the column of `Chunk.reviews` that holds the labels
+_JSON = ("jsonl", "json")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,14 @@ def _check_labels(file: InputFile, name: str, fields: Fields) -> None:
     """Checks that a file has labels that can be read as text, in a column or in its path."""
     if file.damage is not None or name in dict(file.partitions) or not file.reviews:
         return
+    if file.columns is None and file.format in _JSON:
+        raise InputError(
+            "no record at the start of the file is a JSON object, and so none has a label",
+            where=file.path,
+            expected=f"objects with a key {name!r}",
+            got="none",
+            fix="look at its first lines; if it is not JSON, name its format with --input-format",
+        )
     if file.columns is None:
         raise InputError(
             "the file has no columns, and so no labels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,8 +45,8 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
             terminal.row(console, "", _codes(result.rejected))
         if result.first_rejected:
             terminal.row(console, "", result.first_rejected)
-        for sentence in result.unreadable:
-            terminal.row(console, "", sentence)
+        for sentence, ranges in Counter(result.unreadable).items():
+            terminal.row(console, "", sentence + (f" ({ranges} ranges of it)" if ranges > 1 else ""))
         if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:
             terminal.row(console, "", f"and {more:,} more")
     for at, command in enumerate(next_steps(config, manifest)):
@@ -144,4 +145,6 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequenc
         more += ["--max-error-rate", rate]
         accepts.append("records that are rejected")
     command = config.again(*more) or f"the same command with {escape.command(['--resume', *more])}"
-    return [*ways, (f"accept {' and '.join(accepts)}, without scoring again:", command)]
+    # A shard with damage is always done again: what could not be read may be readable by now.
+    scored_again = "; shards with damage are scored again:" if counts["unreadable"] else ", without scoring again:"
+    return [*ways, (f"accept {' and '.join(accepts)}{scored_again}", command)]

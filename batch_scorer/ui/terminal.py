@@ -115,10 +115,11 @@ def estimate_line(console: Console, estimate: Estimate) -> None:
     _folded(console, Text(said))
 
 
-def no_estimate(console: Console) -> None:
-    """Why nothing is said of the time."""
+def no_estimate(console: Console, is_here: bool) -> None:
+    """Why nothing is said of the time of a job, which would run here or elsewhere."""
     said = "none of the first records can be scored, so nothing tells how long a run would take; the same command with "
-    _folded(console, Text.assemble(("warning", "yellow"), " ", said, "--limit 100 instead of --dry-run says why"))
+    limited = "--limit 100 instead of --dry-run" + ("" if is_here else ", and without its options for Beam,")
+    _folded(console, Text.assemble(("warning", "yellow"), " ", said, limited, " says why"))
 
 
 def estimate_on_dataflow(console: Console, pool: Pool, estimate: DataflowEstimate) -> None:

@@ -270,3 +270,19 @@ def test_inspect_of_nothing_is_exit_2(tmp_path: Path, name: str, got: str) -> No
     result = run("inspect", tmp_path / name)
     assert 2 == result.exit_code
     assert f"got:      {got}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["score", "--input", "a.csv", "--output", "out"], "INPUT..."),
+        (["inspect", "--model", "shipped"], "MODEL|OUT"),
+        (["check", "--output", "out"], "OUT"),
+        (["report", "--run", "out"], None),
+    ],
+)
+def test_argument_that_is_given_like_an_option_is_named(words: list[str], place: str | None) -> None:
+    result = CliRunner().invoke(main, words)
+    assert 2 == result.exit_code and "No such option" in result.output
+    said = re.search(r"': (\S+) is given without a name, as in .*\1", result.output)
+    assert place == (said and said[1])

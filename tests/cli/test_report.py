@@ -55,7 +55,7 @@ def test_command_writes_the_report_into_the_output_and_sums_it_up(run: Callable[
     lines = result.output.splitlines()
     assert lines[0].startswith(f"report  {page}  ")
     assert lines[1].startswith("  6 reviews, ")
-    assert "judged by good on 6." in lines[2]
+    assert "judged by good on 6, where " in lines[2]
     assert "--text-from INPUT" in lines[-1]
     assert 0 == run(scored / "out", "--text-from", scored / "reviews.jsonl").exit_code  # over the earlier one
 

@@ -584,6 +584,16 @@ def test_dry_run_shows_workers_vcpu_hours_and_cost_and_what_it_assumes(store: gc
     assert before == store.names("bucket")
 
 
+def test_dry_run_over_records_that_cannot_be_scored_says_that_it_knows_no_time(
+    store: gcs.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "_seconds_a_record", lambda *_: None)
+    result = score("--dry-run", beam_options=("--num_workers=3", "--no_auth"))
+    assert 0 == result.exit_code, result.output
+    said = " ".join(result.output.split())
+    assert "none of the first records can be scored" in said and "without its options for Beam, says why" in said
+
+
 def test_estimate_counts_rounds_of_shards_over_all_vcpus(
     made: Plan, tiny: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,6 +251,8 @@ def test_damaged_file_is_refused_unless_it_may_be(tmp_path: Path) -> None:
     ("name", "data", "message"),
     [
         ("a.txt", "A good film.\t1\n", "the file has no columns, and so no labels"),
+        ("a.json", "A good film.\n", "no record at the start of the file is a JSON object, and so none has a label"),
+        ("a.jsonl", "[1, 2]\n", "no record at the start of the file is a JSON object, and so none has a label"),
         ("a.csv", "", "there are no labelled reviews"),
         ("a.csv", "text,label\ngood,\nbad, \n", "there are no labelled reviews"),
         ("a.csv", "text,label\ngood,1\nfine,1\n", "all labelled reviews have the same label"),

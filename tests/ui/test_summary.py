@@ -206,6 +206,20 @@ def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
     assert "1,000 reviews scored, 1,000 of them earlier, in 5.0 s, 2 rejected, 0 unreadable" == lines[0]
 
 
+def test_file_of_which_several_ranges_cannot_be_read_is_listed_once() -> None:
+    counts = {"read": 9, "scored": 9, "rejected": 0, "unreadable": 4}
+    sentences = [
+        "a.csv cannot be read: cut short",
+        "b.csv cannot be read: cut short",
+        "a.csv cannot be read: cut short",
+    ]
+    result = JobResult("o", manifest(counts=counts), 5.0, 0, 2, None, unreadable=sentences)
+    said = [line.strip() for line in shown(CONFIG, result)]
+    assert ["a.csv cannot be read: cut short (2 ranges of it)", sentences[1], "and 1 more"] == [
+        line for line in said if line.startswith(("a.csv", "b.csv", "and"))
+    ]
+
+
 def test_end_is_passed_on_as_events_too() -> None:
     run = manifest(warnings=["w"], not_a_success="why")
     events = {event.name: event for event in finished_events(JobResult("o", run, 5.0, 0, 2, {"no_words": 2}))}
