@@ -10,6 +10,7 @@ its update gate is held at exactly 1 there.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,28 @@ from batch_scorer.models.tokenizer import PAD
 
 Floats = npt.NDArray[np.float32]
 SHUT = {"sigmoid": 32.0, "relu": 1.0}  # what makes a gate exactly 1; of `sigmoid`, already halved
+
+# tanh(x) = x P(x^2) / Q(x^2) for |x| <= LIMIT, and as at LIMIT beyond; coefficients of 1, x^2, x^4...
+LIMIT = 8.1
+P = (1.0, 0.13438329100608826, 0.0035641586873680353, 2.1765934434370138e-05, 1.503451940720879e-08)
+Q = (1.0, 0.4677165448665619, 0.026136446744203568, 0.00033988821087405086, 8.446347692370182e-07)
+
+
+def tanh(tf: Any, x: Any) -> Any:
+    """tanh, to 3.2e-7, nearly as exact as XLA's own (2.7e-7), in less time: shorter sums, no case for small values.
+
+    The rational function with the least relative error among those of its degrees; `benchmarks/scoring/tanh.py` finds
+    it. Zero stays exactly zero, and NaN stays NaN; no value is beyond -1 or 1, and large ones need not get there.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> [round(float(value), 6) for value in tanh(tf, tf.constant([-20.0, 0.0, 0.5]))]
+        [-1.0, 0.0, 0.462117]
+    """
+    x = tf.clip_by_value(x, -LIMIT, LIMIT)
+    square = x * x
+    above, below = (functools.reduce(lambda sum, a: sum * square + a, terms[-2::-1], terms[-1]) for terms in (P, Q))
+    return above * x / below
 
 
 def gate(tf: Any, name: str) -> Callable[[Any], Any]:
@@ -77,11 +100,11 @@ class LstmStep:
         gates = tf.gather(self.table, words) + product[:, : self.width]
         i, f, g, o = tf.split(gates, 4, axis=1)
         if self._halves:
-            i, f, g, o = (tf.tanh(gate) for gate in (i, f, g, o))
+            i, f, g, o = (tanh(tf, gate) for gate in (i, f, g, o))
         else:
-            g = tf.tanh(g)
+            g = tanh(tf, g)
         memory = opened(f) * memory + opened(i) * g
-        state = opened(o) * tf.tanh(memory)
+        state = opened(o) * tanh(tf, memory)
         # tf.matmul would round what it adds up to bfloat16 too.
         return state, multiplied(tf, tf.cast(state, self._product), self.kernel), memory
 
@@ -125,13 +148,13 @@ class GruStep:
         x_update, x_reset, x_candidate = tf.split(tf.gather(self.table, words), 3, axis=1)
         update, reset = x_update + product[:, :units], x_reset + product[:, units : 2 * units]
         if self._halves:
-            update, reset = tf.tanh(update), tf.tanh(reset)
+            update, reset = tf.tanh(update), tanh(tf, reset)  # of a shut gate, XLA's is exactly 1
         update, reset = self._open(update), self._open(reset)
         if self._after:
-            candidate = tf.tanh(x_candidate + reset * (product[:, 2 * units : 3 * units] + self._bias))
+            candidate = tanh(tf, x_candidate + reset * (product[:, 2 * units : 3 * units] + self._bias))
         else:
             asked = multiplied(tf, tf.cast(reset * memory, self._product), self._candidate)
-            candidate = tf.tanh(x_candidate + asked)
+            candidate = tanh(tf, x_candidate + asked)
         state = update * memory + (1.0 - update) * candidate
         return state, multiplied(tf, tf.cast(state, self._product), self.kernel), state
 

@@ -41,7 +41,7 @@ import numpy.typing as npt
 from batch_scorer.config import FLOAT32
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.models.batch_sizes import BATCH_SIZES
-from batch_scorer.models.folded_cells import cell_of
+from batch_scorer.models.folded_cells import cell_of, tanh
 from batch_scorer.models.network import PRE, fold_head
 from batch_scorer.models.protocol import Scores, add_up
 from batch_scorer.models.tokenizer import PAD, Ids
@@ -239,7 +239,7 @@ class _Network:
             words = tf.reduce_sum(tf.cast(ids != PAD, tf.int32), axis=0)  # [B]
             place = at if self.architecture.padding == PRE else (at + words) % ids.shape[0]
             hidden += tf.gather(self.position_bias, place)
-        return tf.tanh(hidden) if self.architecture.attention_activation == "tanh" else hidden
+        return tanh(tf, hidden) if self.architecture.attention_activation == "tanh" else hidden
 
 
 def _widened(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from batch_scorer.config import FLOAT32
 from batch_scorer.errors import ArtifactError, EngineError, InputError, OptionError
+from batch_scorer.models import folded_cells
 from batch_scorer.models.artifact import Artifact
+from batch_scorer.models.batch_sizes import BATCH_SIZES
 from batch_scorer.models.network import Architecture, forward
 from batch_scorer.models.tokenizer import START, Ids
 from benchmarks.scoring import run as scoring
@@ -32,6 +35,7 @@ from benchmarks.scoring.machine import machine
 from benchmarks.scoring.measure import Record, Side, check_logits, choose, results, shares, time_rounds
 from benchmarks.scoring.onnx_side import UnsupportedError
 from benchmarks.scoring.run import Settings, run
+from benchmarks.scoring.tanh import fitted
 from tests.conftest import TINY, save_tiny
 from train.data import Columns
 
@@ -135,6 +139,14 @@ class Clockwork:
     def turn(self, batching: Batching) -> tuple[float, list[Any]]:
         self.turns.append((self.name, str(batching)))
         return next(self.seconds), []
+
+
+def test_fit_of_tanh_gives_the_coefficients_of_the_engine() -> None:
+    p, q, error = fitted(len(folded_cells.P) - 1, len(folded_cells.Q) - 1, folded_cells.LIMIT)
+    assert folded_cells.P == pytest.approx(p, rel=1e-4) and folded_cells.Q == pytest.approx(q, rel=1e-4)
+    x = np.linspace(0.01, folded_cells.LIMIT, 1_000)
+    ratio = x * np.polynomial.Polynomial(p)(x * x) / np.polynomial.Polynomial(q)(x * x) / np.tanh(x)
+    assert 1e-8 > error and np.abs(ratio - 1).max() == pytest.approx(error, rel=0.1)
 
 
 def test_choose_takes_the_fastest_batches_and_lets_the_first_turn_warm_up() -> None:
@@ -268,7 +280,8 @@ def test_benchmark_with_a_tiny_model_writes_table_json_and_figure(
     expected = {"data": "reviews.jsonl", "reviews": 24, "rounds": 2, "processes": 1, "checked": 24, "left_out": []}
     assert expected == {name: found[name] for name in expected}
     (line,) = found["contenders"]
-    assert ("engine float32", 40, 1) == (line["name"], line["batch_size"], line["ratio"]["median"])
+    at_once = BATCH_SIZES[FLOAT32]
+    assert ("engine float32", at_once, 1) == (line["name"], line["batch_size"], line["ratio"]["median"])
     assert {"data": "reviews.jsonl", "reviews": 24} == found["labelled"]
     assert {"largest": 0, "mean": 0, "changed": 0, "accuracy": 0.5, "loses": False} == line["cost"]
     assert 2 == len(line["rates"])
@@ -276,7 +289,7 @@ def test_benchmark_with_a_tiny_model_writes_table_json_and_figure(
     assert line["logit_off"] < 1e-4
     assert found["limit"]["operations"] == operations(TINY, found["mean_length"])
     table = (output / "scoring.md").read_text()
-    assert "| engine float32 | 40 |" in table
+    assert f"| engine float32 | {at_once} |" in table
     assert "| engine float32 | 0.00000 | 0.00000 | 0 | 50.00% |" in table
     assert found["machine"]["processor"] in table
     show.save_figure(found, tmp_path / "again.svg")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from batch_scorer.config import BFLOAT16, FLOAT32, PRECISIONS
 from batch_scorer.models.artifact import SHIPPED, Artifact, load
 from batch_scorer.models.engine import load_engine
+from batch_scorer.models.folded_cells import tanh
 from batch_scorer.models.folded_engine import FoldedEngine
 from batch_scorer.models.keras_model import from_tensors
 from batch_scorer.models.network import forward
@@ -133,6 +134,17 @@ def test_engine_does_without_a_second_program_that_cannot_be_made(
     monkeypatch.setattr(roomy._network, "compiled", lambda length: exhausted)
     assert [expected] * 2 == [results(roomy, batch, 0) for _ in range(2)]
     assert [500] == list(roomy._programs)
+
+
+def test_tanh_is_exact_to_a_few_units_in_the_last_place_and_odd() -> None:
+    compiled = tf.function(lambda x: tanh(tf, x), jit_compile=True, autograph=False)
+    x = np.concatenate([np.linspace(0, 9, 1_000_000), np.geomspace(1e-30, 1, 100_000), [40, 3e38, np.inf]])
+    x = x.astype(np.float32)
+    y, expected = compiled(x).numpy(), np.tanh(x.astype(np.float64))
+    assert 4e-7 > np.abs(y - expected).max() and 4e-7 > np.abs(y[1:] / expected[1:] - 1).max()
+    assert 0 == y[0] and 1 >= y.max()
+    np.testing.assert_array_equal(-y, compiled(-x).numpy())
+    assert np.isnan(compiled(np.array([np.nan], np.float32)).numpy()).all()
 
 
 def test_xla_compiles_once_whatever_the_lengths(tmp_path: Path) -> None:
