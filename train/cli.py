@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from batch_scorer.cli.framework import SETTINGS, JobGroup, option, reports_errors
 from batch_scorer.cli.numbers import Count, Number
@@ -191,6 +192,8 @@ def train(
     quality = fitted.validation
     figures = f"AUC {quality['auc']:.4f}, ECE {quality['ece']:.4f}"
     say(f"model {model_id} in {output}: validation {accuracy(quality)}, {figures}")
+    if warning := no_use(quality["accuracy"], float(np.mean(data.validation.labels))):
+        say(f"warning: {warning}")
     if others := seen.without_repeats(fitted, data.validation):
         say(f"without the held-out reviews that repeat one trained on: {accuracy(others)}")
 
@@ -199,6 +202,21 @@ def accuracy(quality: Mapping[str, float]) -> str:
     """An accuracy and its interval, in words."""
     low, high = quality["accuracy_low"], quality["accuracy_high"]
     return f"accuracy {quality['accuracy']:.4f} ({low:.4f} to {high:.4f})"
+
+
+def no_use(accuracy: float, positive: float) -> str | None:
+    """What to say of a model that is right no more often than one label for all reviews; None of any other.
+
+    Args:
+        positive: share of the held-out reviews that are.
+    """
+    if accuracy > (always := max(positive, 1 - positive)):
+        return None
+    label = "positive" if positive >= 0.5 else "negative"
+    return (
+        f"this model is of no use yet: whoever called every held-out review {label} would be right on {always:.4f} of "
+        "them; give more labelled reviews, or more --epochs"
+    )
 
 
 def draw_curves(run: Run, say: Say) -> None:

@@ -59,8 +59,7 @@ class Command(click.Command):
         except click.NoSuchOption as error:
             if (place := self._place_of(error.option_name)) is None:
                 raise
-            usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
-            said = f"No such option '{error.option_name}': {place} is given without a name, as in {usage}"
+            said = f"No such option '{error.option_name}': {place} is given without a name."
             raise click.UsageError(said, error.ctx) from None
 
     def _place_of(self, option_name: str) -> str | None:

@@ -37,6 +37,8 @@ def _show(console: Console, question: Question, written: WrittenReport, seconds:
     console.print(Text.assemble(("report", "bold"), f"  {safe(written.path)}", (size, "dim")))
     for sentence in headlines(findings):
         console.print(Text(f"  {safe(sentence)}"))
+    for remark in findings.quality.remarks if findings.quality else ():
+        console.print(Text.assemble(("  warning ", "yellow"), safe(remark)))
     if findings.rescored:
         console.print(Text.assemble(("  rescored ", "bold"), safe(findings.rescored)))
     if any(review.text is None for review in findings.reviews):

@@ -86,6 +86,7 @@ def measure_quality(
         ece=label_column.calibration_error(connection, LABELLED),
         reliability=_reliability(connection),
         slices=slices,
+        remarks=labels.remarks,
     ), remarks
 
 

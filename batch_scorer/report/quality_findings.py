@@ -37,6 +37,7 @@ class Quality:
         unlabelled: those without one; `neither` of these have a value that means neither.
         low, high: Wilson's 95 % interval of the accuracy.
         true_positive ... : counts of reviews.
+        remarks: sentences on what is odd about the labels.
         ece: expected calibration error over 15 bins of confidence, as `python -m train evaluate` computes it.
     """
 
@@ -56,3 +57,4 @@ class Quality:
     ece: float
     reliability: tuple[Reliability, ...]
     slices: tuple[Slice, ...]
+    remarks: tuple[str, ...] = ()

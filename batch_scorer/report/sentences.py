@@ -27,10 +27,11 @@ def headlines(findings: Findings) -> list[str]:
         right = decided.labelled.accuracy
         sentences.append(f"{shares}." if right is None else f"{shares}; {right:.1%} of the decided labels are right.")
     if quality:
+        left_out = f"; {counted(quality.neither, 'label')} left out" if quality.neither else ""
         sentences.append(
             f"{quality.accuracy:.1%} of the labels are right ({quality.low:.1%} to {quality.high:.1%}), judged by "
             f"{quality.column} on {quality.reviews:,}, where {quality.positive} means positive and {quality.negative} "
-            f"negative{f'; {quality.neither:,} mean neither' if quality.neither else ''}."
+            f"means negative{left_out}."
         )
     if findings.groups and findings.groups.over is not None:
         sentences.append(_moves(findings.groups))

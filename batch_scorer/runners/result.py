@@ -19,6 +19,7 @@ from batch_scorer.runs.caveats import CAVEATS, DECISIONS
 from batch_scorer.storage.parallel import read_ahead
 
 UNREADABLE_SHOWN = 3  # files and ranges
+CANNOT_BE_READ = " cannot be read: "
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 OTHER = "start-up and other"
 _OF_A_STORE = (StoreError, UnavailableError)
@@ -193,7 +194,7 @@ def _rejections(output: str, manifest: Mapping[str, Any], code: str, most: int) 
 
 def cannot_be_read(path: str, why: str) -> str:
     """That a file cannot be read, as a sentence."""
-    return f"{path} cannot be read: {why}"
+    return f"{path}{CANNOT_BE_READ}{why}"
 
 
 def finished_fields(result: JobResult) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def _check_labels(file: InputFile, name: str, fields: Fields) -> None:
             where=file.path,
             expected=f"objects with a key {name!r}",
             got="none",
-            fix="look at its first lines; if it is not JSON, name its format with --input-format",
+            fix='give each review as an object, such as {"text": ..., "label": ...}; or, if the file is not JSON, '
+            "name its format with --input-format",
         )
     if file.columns is None:
         raise InputError(

@@ -16,7 +16,7 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
-from batch_scorer.runners.result import OTHER, JobResult, caveats, positive_share
+from batch_scorer.runners.result import CANNOT_BE_READ, OTHER, JobResult, caveats, positive_share
 from batch_scorer.runs import layout
 from batch_scorer.runs.manifest import accepting_rate, error_rate
 from batch_scorer.ui import terminal
@@ -45,8 +45,10 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
             terminal.row(console, "", _codes(result.rejected))
         if result.first_rejected:
             terminal.row(console, "", result.first_rejected)
-        for sentence, ranges in Counter(result.unreadable).items():
-            terminal.row(console, "", sentence + (f" ({ranges} ranges of it)" if ranges > 1 else ""))
+        files = Counter(sentence.partition(CANNOT_BE_READ)[0] for sentence in result.unreadable)
+        for path, ranges in files.items():  # of a file, the first range
+            sentence = next(line for line in result.unreadable if line.startswith(path + CANNOT_BE_READ))
+            terminal.row(console, "", sentence + (f" (the first of {ranges} ranges of it)" if ranges > 1 else ""))
         if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:
             terminal.row(console, "", f"and {more:,} more")
     for at, command in enumerate(next_steps(config, manifest)):
@@ -122,7 +124,7 @@ def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
 def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequence[str] = ()) -> list[tuple[str, str]]:
     """How to make a success of a run that is not one: what that means, and the command.
 
-    Where every record is bad, there is nothing in the output that could be accepted, and so no command for that.
+    Where every record or file is bad, nothing in the output could be accepted, and there is no command for that.
 
     Args:
         unreadable: the first files and ranges that could not be read, and why.
@@ -136,7 +138,7 @@ def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequenc
         more.append("--allow-unreadable")
         accepts.append("files that cannot be read")
     has_faults, rate = error_rate(counts) > config.job.max_error_rate, accepting_rate(counts)
-    if has_faults and rate is None:
+    if (has_faults and rate is None) or (counts["unreadable"] and not counts["scored"]):
         return ways
     if not counts["scored"] and counts.get("empty") and not config.job.allow_empty:
         more.append("--allow-empty")

@@ -56,6 +56,8 @@ def test_command_writes_the_report_into_the_output_and_sums_it_up(run: Callable[
     assert lines[0].startswith(f"report  {page}  ")
     assert lines[1].startswith("  6 reviews, ")
     assert "judged by good on 6, where " in lines[2]
+    absent = run(scored / "out", "--label-column", "good", "--positive-value", ">=6", "--negative-value", "<6")
+    assert "warning --positive-value '>=6' does not occur among the labels in good." in absent.output
     assert "--text-from INPUT" in lines[-1]
     assert 0 == run(scored / "out", "--text-from", scored / "reviews.jsonl").exit_code  # over the earlier one
 

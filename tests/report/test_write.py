@@ -28,10 +28,10 @@ def test_headlines_name_the_share_the_words_the_accuracy_and_what_changed(findin
     assert overview.startswith("1,000 reviews, ")
     strongest = [[word.token for word in words[:3]] for words in (findings.positive_words, findings.negative_words)]
     assert f"; {', '.join(strongest[0])} add most; {', '.join(strongest[1])} subtract most." in overview
-    meaning = f"where {findings.quality.positive} means positive and {findings.quality.negative} negative."
+    meaning = f"where {findings.quality.positive} means positive and {findings.quality.negative} means negative."
     assert accuracy.endswith(f"judged by truth on 1,000, {meaning}")
     some = replace(findings, quality=replace(findings.quality, neither=1_234))
-    assert headlines(some)[1].endswith(" negative; 1,234 mean neither.")
+    assert headlines(some)[1].endswith(" negative; 1,234 labels left out.")
     drifts = (*findings.drift, *findings.drift_reference)
     assert [drift.sentence for drift in drifts if drift.grade in ("moderate", "major")] == shifts
     assert changes.startswith(

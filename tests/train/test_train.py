@@ -18,7 +18,7 @@ from batch_scorer.errors import RefusedError
 from batch_scorer.models import artifact
 from batch_scorer.models.exact_engine import ExactEngine
 from batch_scorer.models.tokenizer import PAD, words
-from train.cli import main
+from train.cli import main, no_use
 from train.data import Columns, bucketed_batches, pad, read_examples, split
 from train.metrics import auc, expected_calibration_error, fit_temperature, log_loss, wilson_interval
 
@@ -120,6 +120,12 @@ def test_interval_holds_the_share_and_stays_within_0_and_1() -> None:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("accuracy", "positive", "label"), [(0.5, 0.5, "positive"), (0.52, 0.02, "negative")])
+def test_model_that_is_right_no_more_often_than_one_label_is_told(accuracy: float, positive: float, label: str) -> None:
+    assert f"every held-out review {label} would be right on" in (no_use(accuracy, positive) or "")
+    assert no_use(0.99, positive) is None
 
 
 def test_training_learns_and_its_artefact_scores(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import StoreError, UnavailableError
 from batch_scorer.models.profile import measure
-from batch_scorer.runners.result import JobResult, finished_events, rejected_by_code, unreadable_files
+from batch_scorer.runners.result import JobResult, cannot_be_read, finished_events, rejected_by_code, unreadable_files
 from batch_scorer.schema import Rejection, rejections_table
 from batch_scorer.ui import summary
 
@@ -151,6 +151,12 @@ def test_run_in_which_every_record_is_bad_is_not_offered_as_a_success(unreadable
     assert (unreadable > 0) == any("read again" in line for line in said)
 
 
+def test_run_of_which_no_file_could_be_read_is_not_offered_as_a_success() -> None:
+    counts = {"read": 0, "scored": 0, "rejected": 0, "unreadable": 2, "empty": 0}
+    said = shown(CONFIG, finished(manifest(counts=counts, not_a_success="why"), 5.0, 0, 1, None))
+    assert any("read again" in line for line in said) and not any("accept" in line for line in said)
+
+
 @pytest.mark.parametrize("width", [40, 63, 100, 200])
 def test_summary_fits_its_terminal_but_for_what_is_to_be_copied(width: int) -> None:
     rejected = {f"code_{i}": 9 - i for i in range(7)}
@@ -208,14 +214,11 @@ def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
 
 def test_file_of_which_several_ranges_cannot_be_read_is_listed_once() -> None:
     counts = {"read": 9, "scored": 9, "rejected": 0, "unreadable": 4}
-    sentences = [
-        "a.csv cannot be read: cut short",
-        "b.csv cannot be read: cut short",
-        "a.csv cannot be read: cut short",
-    ]
+    whys = [("a.csv", "row group 1: cut"), ("b.csv", "cut"), ("a.csv", "row group 3: cut")]
+    sentences = [cannot_be_read(path, why) for path, why in whys]
     result = JobResult("o", manifest(counts=counts), 5.0, 0, 2, None, unreadable=sentences)
     said = [line.strip() for line in shown(CONFIG, result)]
-    assert ["a.csv cannot be read: cut short (2 ranges of it)", sentences[1], "and 1 more"] == [
+    assert [f"{sentences[0]} (the first of 2 ranges of it)", sentences[1], "and 1 more"] == [
         line for line in said if line.startswith(("a.csv", "b.csv", "and"))
     ]
 
