@@ -94,7 +94,8 @@ def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
 def _show_run(console: Console, output: str, rows: int, program: str, as_json: bool) -> None:
     """Prints what a run's output holds: manifest, rejected records by code, some predictions, what to do next."""
     from batch_scorer import storage
-    from batch_scorer.runners.result import count_codes
+    from batch_scorer.report.commands import ways_out
+    from batch_scorer.runners.result import count_codes, unreadable_files
     from batch_scorer.runs import layout
     from batch_scorer.runs.finished import check_parts, open_run
     from batch_scorer.ui import cards, documents, summary, terminal
@@ -120,12 +121,17 @@ def _show_run(console: Console, output: str, rows: int, program: str, as_json: b
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
+        for sentence in unreadable_files(output, run.manifest):
+            console.print(f"  {escape.safe(sentence)}")
     if shown:
         console.print()
         terminal.results(console, shown, "the first predictions")
     inputs = [found["input"] for found in run.manifest["inputs"]] if run.manifest["counts"]["scored"] else ()
     if commands := summary.look_at(program, output, inputs, inspected=True):
         cards.next_commands(console, *commands)
+    for what, command in () if run.complete else ways_out(run.manifest):
+        console.print()
+        console.print(f"{what}\n  {escape.safe(command)}")
 
 
 def _first_predictions(run: Run, rows: int) -> list[dict[str, Any]]:

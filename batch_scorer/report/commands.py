@@ -42,16 +42,18 @@ def commands(question: Question, run: Run, is_several: bool = False) -> Commands
         return Commands(texts=None if has_texts else _with_texts(question, run))
     output = escape.quoted(run.output)
     look_up = f"{PROGRAM} explain --run {output}{_texts_from(question.text_from)} --id"
-    return Commands(_ways_out(run.manifest), None if has_texts else _with_texts(question, run), look_up)
+    return Commands(ways_out(run.manifest), None if has_texts else _with_texts(question, run), look_up)
 
 
-def _ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    reason, ways = manifest["not_a_success"] or "", list[tuple[str, str | None]]()
+def ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """How to make a success of a run that is none: what that means, and the command; nothing of one that is."""
+    reason, ways, counts = manifest["not_a_success"] or "", list[tuple[str, str | None]](), manifest["counts"]
     config = ScoreConfig.of([], "", command=tuple(manifest["command"]))
     if "--allow-unreadable" in reason:
         ways.append(("To read again what could not be read:", config.again()))
-        ways.append(("To accept it; shards with damage are scored again:", config.again("--allow-unreadable")))
-    elif "--max-error-rate" in reason and (rate := accepting_rate(manifest["counts"])):
+        if counts["scored"]:
+            ways.append(("To accept it; shards with damage are scored again:", config.again("--allow-unreadable")))
+    elif "--max-error-rate" in reason and (rate := accepting_rate(counts)):
         ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", rate)))
     return tuple((what, command) for what, command in ways if command)
 
