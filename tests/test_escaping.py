@@ -275,6 +275,7 @@ def run_manifest(text: Callable[[], str]) -> dict[str, Any]:
         "not_a_success": text(),
         "warnings": [text()],
         "notices": [text(), text()],
+        "command": ["x", "score", text()],
     }
 
 

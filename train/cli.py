@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from batch_scorer.cli.framework import SETTINGS, JobGroup, option, reports_errors
 from batch_scorer.cli.numbers import Count, Number
@@ -192,7 +191,7 @@ def train(
     quality = fitted.validation
     figures = f"AUC {quality['auc']:.4f}, ECE {quality['ece']:.4f}"
     say(f"model {model_id} in {output}: validation {accuracy(quality)}, {figures}")
-    if warning := no_use(quality["accuracy"], float(np.mean(data.validation.labels))):
+    if warning := no_use(quality["accuracy"], float(data.validation.labels.mean())):
         say(f"warning: {warning}")
     if others := seen.without_repeats(fitted, data.validation):
         say(f"without the held-out reviews that repeat one trained on: {accuracy(others)}")

@@ -94,10 +94,10 @@ def sql(outputs: Sequence[str], prefix: str, newest: bool = False) -> None:
 def _show_run(console: Console, output: str, rows: int, program: str, as_json: bool) -> None:
     """Prints what a run's output holds: manifest, rejected records by code, some predictions, what to do next."""
     from batch_scorer import storage
-    from batch_scorer.report.commands import ways_out
-    from batch_scorer.runners.result import count_codes, unreadable_files
     from batch_scorer.runs import layout
     from batch_scorer.runs.finished import check_parts, open_run
+    from batch_scorer.runs.rejections import by_file, count_codes, unreadable_files
+    from batch_scorer.runs.verdict import ways_out
     from batch_scorer.ui import cards, documents, summary, terminal
 
     if not storage.exists(layout.manifest_path(output)):
@@ -116,12 +116,13 @@ def _show_run(console: Console, output: str, rows: int, program: str, as_json: b
     if as_json:
         click.echo(escape.as_json(documents.run(run, rejected, shown), console.encoding))
         return
+    unreadable = unreadable_files(output, run.manifest)
     cards.run_card(console, output, run.manifest, run.complete)
     terminal.notes(console, run.manifest)
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
-        for sentence in unreadable_files(output, run.manifest):
+        for sentence in by_file(unreadable):
             console.print(f"  {escape.safe(sentence)}")
     if shown:
         console.print()
@@ -129,9 +130,9 @@ def _show_run(console: Console, output: str, rows: int, program: str, as_json: b
     inputs = [found["input"] for found in run.manifest["inputs"]] if run.manifest["counts"]["scored"] else ()
     if commands := summary.look_at(program, output, inputs, inspected=True):
         cards.next_commands(console, *commands)
-    for what, command in () if run.complete else ways_out(run.manifest):
+    for what, command in ways_out(run.manifest, unreadable, program):
         console.print()
-        console.print(f"{what}\n  {escape.safe(command)}")
+        console.print(f"to {what}\n  {escape.safe(command)}")
 
 
 def _first_predictions(run: Run, rows: int) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class Labels:
     @property
     def negative_text(self) -> str:
         """What means negative, in words."""
-        return " or ".join(self.negative) or "any other"
+        return " or ".join(self.negative) or "any other value"
 
     def sentence(self) -> str:
         """How the labels divide: ``labels in stars: 40 positive (4, 5), 31 negative (1, 2), 9 neither (3)``."""

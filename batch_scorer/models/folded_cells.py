@@ -43,7 +43,7 @@ def tanh(tf: Any, x: Any) -> Any:
     """
     x = tf.clip_by_value(x, -LIMIT, LIMIT)
     square = x * x
-    above, below = (functools.reduce(lambda sum, a: sum * square + a, terms[-2::-1], terms[-1]) for terms in (P, Q))
+    above, below = (functools.reduce(lambda s, a: s * square + a, terms[-2::-1], terms[-1]) for terms in (P, Q))
     return above * x / below
 
 

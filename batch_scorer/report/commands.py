@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batch_scorer import escape
-from batch_scorer.config import PROGRAM, ScoreConfig
-from batch_scorer.runs.manifest import accepting_rate
+from batch_scorer.config import PROGRAM
+from batch_scorer.runs.rejections import unreadable_files
+from batch_scorer.runs.verdict import ways_out
 
 if TYPE_CHECKING:
     from batch_scorer.report.question import Question
@@ -42,20 +42,8 @@ def commands(question: Question, run: Run, is_several: bool = False) -> Commands
         return Commands(texts=None if has_texts else _with_texts(question, run))
     output = escape.quoted(run.output)
     look_up = f"{PROGRAM} explain --run {output}{_texts_from(question.text_from)} --id"
-    return Commands(ways_out(run.manifest), None if has_texts else _with_texts(question, run), look_up)
-
-
-def ways_out(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """How to make a success of a run that is none: what that means, and the command; nothing of one that is."""
-    reason, ways, counts = manifest["not_a_success"] or "", list[tuple[str, str | None]](), manifest["counts"]
-    config = ScoreConfig.of([], "", command=tuple(manifest["command"]))
-    if "--allow-unreadable" in reason:
-        ways.append(("To read again what could not be read:", config.again()))
-        if counts["scored"]:
-            ways.append(("To accept it; shards with damage are scored again:", config.again("--allow-unreadable")))
-    elif "--max-error-rate" in reason and (rate := accepting_rate(counts)):
-        ways.append(("To accept it, without scoring again:", config.again("--max-error-rate", rate)))
-    return tuple((what, command) for what, command in ways if command)
+    ways = tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
+    return Commands(ways, None if has_texts else _with_texts(question, run), look_up)
 
 
 def _with_texts(question: Question, run: Run) -> str | None:

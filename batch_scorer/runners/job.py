@@ -25,15 +25,8 @@ from batch_scorer.planning.shards import Shards
 from batch_scorer.runners.interruption import stopped
 from batch_scorer.runners.lean import import_beam
 from batch_scorer.runners.progress import ShardCounter, followed, shard_event
-from batch_scorer.runners.result import (
-    JobResult,
-    badly_encoded_input,
-    finished_events,
-    first_rejected,
-    rejected_by_code,
-    unreadable_files,
-)
-from batch_scorer.runs import directory, layout
+from batch_scorer.runners.result import JobResult, finished_events
+from batch_scorer.runs import directory, layout, rejections
 from batch_scorer.runs.claim import claimed
 from batch_scorer.runs.earlier import Earlier
 from batch_scorer.scoring.caveats import Caveats
@@ -182,13 +175,13 @@ def _run(config: ScoreConfig, on_event: OnEvent, describe_shards: bool) -> JobRe
         before = counter.untouched if config.output.resume else 0  # others were damaged, or repaired
         manifest = json.loads(storage.read_bytes(layout.manifest_path(output)))
     before = min(before, manifest["counts"]["scored"])
-    rejected = rejected_by_code(output, manifest)
+    rejected = rejections.rejected_by_code(output, manifest)
     seconds = time.monotonic() - start
     result = JobResult(
         *(output, manifest, seconds, before, job.processes, rejected),
-        unreadable=unreadable_files(output, manifest),
-        badly_encoded=badly_encoded_input(output, manifest, rejected),
-        first_rejected=first_rejected(output, manifest, rejected),
+        unreadable=rejections.unreadable_files(output, manifest),
+        badly_encoded=rejections.badly_encoded_input(output, manifest, rejected),
+        first_rejected=rejections.first_rejected(output, manifest, rejected),
     )
     for event in finished_events(result):
         on_event(event)

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,35 +26,11 @@ from batch_scorer.runs import caveats, layout
 from batch_scorer.runs.finished import REPEATED_IDS
 from batch_scorer.runs.layout import Part
 from batch_scorer.runs.markers import Summary
+from batch_scorer.runs.verdict import all_empty, verdict
 from batch_scorer.schema import predictions_schema, schema_version
 from batch_scorer.storage.parallel import read_ahead
 
 IDS_COMPARED = 5_000_000  # more would take too long: a single worker compares them
-
-
-def verdict(
-    counts: Mapping[str, int], max_error_rate: float, allow_unreadable: bool, allow_empty: bool = False
-) -> str | None:
-    """Why a finished run does not count as a success, or None."""
-    unreadable = counts["unreadable"]
-    if unreadable and not allow_unreadable:
-        were = "1 file or range was" if unreadable == 1 else f"{unreadable:,} files or ranges were"
-        return f"{were} unreadable (see {layout.ERRORS}/; --allow-unreadable accepts this)"
-    empty = counts.get("empty", 0)  # which older versions did not count
-    faults, rate = counts["rejected"] - empty, error_rate(counts)
-    if rate > max_error_rate:
-        return (
-            f"{faults:,} of {counted(counts['read'], 'record')} ({rate:.1%}) "
-            f"{'was' if faults == 1 else 'were'} rejected, more than --max-error-rate {max_error_rate:.1%}"
-        )
-    if empty and not counts["scored"] and max_error_rate < 1 and not allow_empty:
-        return _all_empty(counts)
-    return None
-
-
-def _all_empty(counts: Mapping[str, int]) -> str:
-    empty, read = counts["empty"], counted(counts["read"], "record")
-    return f"nothing was scored: {empty:,} of {read} had no text, or none with words"
 
 
 def _nothing_scored(counts: Mapping[str, int], is_success: bool, passed_over: int = 0) -> list[str]:
@@ -66,23 +41,13 @@ def _nothing_scored(counts: Mapping[str, int], is_success: bool, passed_over: in
         return ["nothing was scored: the inputs have nothing new"]
     if not counts["read"]:
         return ["nothing was scored: the inputs have no records"]
-    return [_all_empty(counts)] if counts["empty"] else []
+    return [all_empty(counts)] if counts["empty"] else []
 
 
 def _passed_records(count: int) -> list[str]:
     """A notice of the records that were not read again, where there are any."""
     were = f"passed over {counted(count, 'record')} that earlier runs have read, with the same id and text"
     return [were] if count else []
-
-
-def error_rate(counts: Mapping[str, int]) -> float:
-    """The share of the records that were rejected for a fault: empty ones have none."""
-    return (counts["rejected"] - counts.get("empty", 0)) / (counts["read"] or 1)
-
-
-def accepting_rate(counts: Mapping[str, int]) -> str | None:
-    """The `--max-error-rate`, in hundredths, that accepts the records; None: all are bad, and nothing is to accept."""
-    return f"{min(math.ceil(error_rate(counts) * 100) / 100, 1):g}" if counts["scored"] else None
 
 
 def _repeated_ids(parts: Iterable[Part], plan: Plan, output: str) -> list[str]:

@@ -83,7 +83,7 @@ def summary(result: JobResult) -> Json:
         "errors": layout.part_glob(result.output, layout.ERRORS) if has_errors else None,
         "warnings": manifest["warnings"],
         "notices": manifest["notices"],
-        "unreadable_files": list(result.unreadable),
+        "unreadable_files": [str(file) for file in result.unreadable],
     }
 
 

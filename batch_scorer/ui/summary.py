@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from batch_scorer import escape, storage
+from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
-from batch_scorer.runners.result import CANNOT_BE_READ, OTHER, JobResult, caveats, positive_share
+from batch_scorer.runners.result import OTHER, JobResult, caveats, positive_share
 from batch_scorer.runs import layout
-from batch_scorer.runs.manifest import accepting_rate, error_rate
+from batch_scorer.runs.rejections import by_file
+from batch_scorer.runs.verdict import ways_out
 from batch_scorer.ui import terminal
 
 INPUTS_SHOWN = 3
@@ -45,10 +45,8 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
             terminal.row(console, "", _codes(result.rejected))
         if result.first_rejected:
             terminal.row(console, "", result.first_rejected)
-        files = Counter(sentence.partition(CANNOT_BE_READ)[0] for sentence in result.unreadable)
-        for path, ranges in files.items():  # of a file, the first range
-            sentence = next(line for line in result.unreadable if line.startswith(path + CANNOT_BE_READ))
-            terminal.row(console, "", sentence + (f" (the first of {ranges} ranges of it)" if ranges > 1 else ""))
+        for sentence in by_file(result.unreadable):
+            terminal.row(console, "", sentence)
         if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:
             terminal.row(console, "", f"and {more:,} more")
     for at, command in enumerate(next_steps(config, manifest)):
@@ -56,10 +54,9 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
     if result.badly_encoded is not None:
         for at, line in enumerate(encoding_advice(config, result.badly_encoded)):
             terminal.row(console, "" if at else "encoding", line, fold=not at)
-    if not result.is_success:
-        for at, (what, command) in enumerate(ways_out(config, counts, result.unreadable)):
-            terminal.row(console, "" if at else "or", what)
-            terminal.row(console, "", command, fold=False)
+    for at, (what, command) in enumerate(ways_out(manifest, result.unreadable, config.messages.program)):
+        terminal.row(console, "" if at else "or", what)
+        terminal.row(console, "", command, fold=False)
 
 
 def _shares(result: JobResult) -> str:
@@ -119,34 +116,3 @@ def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
     if is_wide:
         return [f"{path} is in {name}; to convert it:", iconv]
     return [f"{path} is not UTF-8, as JSON has to be; from {name}, all of it can be converted:", iconv]
-
-
-def ways_out(config: ScoreConfig, counts: Mapping[str, int], unreadable: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """How to make a success of a run that is not one: what that means, and the command.
-
-    Where every record or file is bad, nothing in the output could be accepted, and there is no command for that.
-
-    Args:
-        unreadable: the first files and ranges that could not be read, and why.
-    """
-    more, accepts, ways = [], [], []
-    if counts["unreadable"] and not config.job.allow_unreadable:
-        retry = config.again() or "the same command with --resume"
-        # What is encrypted does not become readable by itself.
-        if len(unreadable) < counts["unreadable"] or not all(" encrypted: " in why for why in unreadable):
-            ways.append(("read again what could not be read, in case the disk or the network was at fault:", retry))
-        more.append("--allow-unreadable")
-        accepts.append("files that cannot be read")
-    has_faults, rate = error_rate(counts) > config.job.max_error_rate, accepting_rate(counts)
-    if (has_faults and rate is None) or (counts["unreadable"] and not counts["scored"]):
-        return ways
-    if not counts["scored"] and counts.get("empty") and not config.job.allow_empty:
-        more.append("--allow-empty")
-        accepts.append("that nothing is scored")
-    if has_faults and rate:
-        more += ["--max-error-rate", rate]
-        accepts.append("records that are rejected")
-    command = config.again(*more) or f"the same command with {escape.command(['--resume', *more])}"
-    # A shard with damage is always done again: what could not be read may be readable by now.
-    scored_again = "; shards with damage are scored again:" if counts["unreadable"] else ", without scoring again:"
-    return [*ways, (f"accept {' and '.join(accepts)}{scored_again}", command)]

@@ -95,12 +95,13 @@ def plan_card(console: Console, output: str, plan: Plan) -> None:
 
 def damage(console: Console, files: Sequence[tuple[str, str]]) -> None:
     """Files that a run could not read, each with the reason."""
-    from batch_scorer.runners.result import UNREADABLE_SHOWN, cannot_be_read
+    from batch_scorer.runs.rejections import UNREADABLE_SHOWN, Unreadable, by_file
 
-    for path, why in files[:UNREADABLE_SHOWN]:
-        _folded(console, Text.assemble(("unreadable", "yellow"), " ", safe(cannot_be_read(path, why))))
-    if len(files) > UNREADABLE_SHOWN:
-        _folded(console, Text(f"and {counted(len(files) - UNREADABLE_SHOWN, 'more file')}"))
+    sentences = by_file([Unreadable(*file) for file in files])
+    for sentence in sentences[:UNREADABLE_SHOWN]:
+        _folded(console, Text.assemble(("unreadable", "yellow"), " ", safe(sentence)))
+    if len(sentences) > UNREADABLE_SHOWN:
+        _folded(console, Text(f"and {counted(len(sentences) - UNREADABLE_SHOWN, 'more file')}"))
 
 
 def estimate_line(console: Console, estimate: Estimate) -> None:

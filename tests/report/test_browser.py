@@ -194,7 +194,7 @@ def part_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         changed_words=(words[0], *made.changed_words),
         reviews=(replace(made.reviews[0], record_id=LONG * 3, kept=((LONG, LONG),), text=LONG), *made.reviews[1:]),
         other_ids=(*(f"z{at:04d}" for at in range(40)), "it's one"),
-        commands=Commands((("To accept it:", ACCEPT),), "batch-scorer report out --text-from 'my file.csv'", LOOK_UP),
+        commands=Commands((("accept it:", ACCEPT),), "batch-scorer report out --text-from 'my file.csv'", LOOK_UP),
     )
     path.write_bytes(report_page.render(found))
     return path

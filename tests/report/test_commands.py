@@ -63,7 +63,8 @@ def test_command_with_an_id_shows_the_review(no_success: Path) -> None:
 def test_commands_of_a_run_that_is_no_success_make_it_one(no_success: Path) -> None:
     findings = build_findings(Question(str(no_success)))
     ((what, command),) = findings.commands.ways_out
-    assert "To accept it, without scoring again:" == what
+    assert "accept records that are rejected, without scoring again:" == what
+    assert f"To {what}" in page.render(findings).decode()
     assert command.replace("'", "&#39;") in page.render(findings).decode()
     assert 0 == run(*words(command)).exit_code
     after = build_findings(Question(str(no_success)))

@@ -1,8 +1,7 @@
-"""The manifest: when a run counts as a success, and what is written when it is committed."""
+"""The manifest: what is written when a run is committed."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,48 +13,10 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError
 from batch_scorer.models.artifact import Artifact
 from batch_scorer.planning.plan import Plan
-from batch_scorer.runs.manifest import commit, verdict
-from batch_scorer.runs.markers import Counts, Summary, Total
+from batch_scorer.runs.manifest import commit
+from batch_scorer.runs.markers import Summary, Total
 
 MakeConfig = Callable[..., ScoreConfig]
-
-
-@pytest.mark.parametrize(
-    ("counts", "max_error_rate", "allow_unreadable", "said"),
-    [
-        ((100, 99, 1, 0), 0.01, False, None),
-        ((100, 98, 2, 0), 0.01, False, "2 of 100 records (2.0%) were rejected, more than --max-error-rate 1.0%"),
-        ((100, 100, 0, 0), 0.0, False, None),
-        ((100, 99, 1, 0), 0.0, False, "1 of 100 records (1.0%) was rejected, more than --max-error-rate 0.0%"),
-        ((5, 0, 5, 0), 1.0, False, None),
-        ((0, 0, 0, 0), 0.0, False, None),
-        ((0, 0, 0, 1_200), 0.01, False, "1,200 files or ranges were unreadable"),
-        ((0, 0, 0, 1), 0.01, True, None),
-        ((100, 50, 50, 1), 0.01, True, "50 of 100 records (50.0%) were rejected"),
-        ((100, 50, 50, 1), 0.01, False, "1 file or range was unreadable"),
-        ((100, 42, 58, 0, 58), 0.0, False, None),
-        ((100, 40, 60, 0, 58), 0.01, False, "2 of 100 records (2.0%) were rejected"),
-        ((2, 0, 2, 0, 2), 0.5, False, "nothing was scored: 2 of 2 records had no text, or none with words"),
-        ((100, 0, 100, 0, 99), 0.01, False, "nothing was scored: 99 of 100 records had no text"),
-        ((2, 0, 2, 0, 2), 1.0, False, None),
-    ],
-)
-def test_verdict_on_counts_says_why_a_run_is_not_a_success(
-    counts: tuple[int, ...], max_error_rate: float, allow_unreadable: bool, said: str | None
-) -> None:
-    why = verdict(dataclasses.asdict(Counts(*counts)), max_error_rate, allow_unreadable)
-
-    assert said == (why and why[: len(said or why)])
-
-
-@pytest.mark.parametrize(
-    ("counts", "success"),
-    [((3, 0, 3, 0, 3), True), ((0, 0, 0, 0, 0), True), ((3, 0, 3, 0, 2), False), ((3, 0, 3, 1, 3), False)],
-)
-def test_verdict_with_nothing_to_score_allowed_forgives_what_is_empty_and_nothing_else(
-    counts: tuple[int, ...], success: bool
-) -> None:
-    assert success == (verdict(dataclasses.asdict(Counts(*counts)), 0.01, False, allow_empty=True) is None)
 
 
 def finish(done: list[Summary], plan: Plan, artifact: Artifact, config: ScoreConfig) -> dict[str, Any]:

@@ -9,18 +9,19 @@ from typing import Any
 
 import click
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from batch_scorer import storage
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
-from batch_scorer.errors import StoreError, UnavailableError
 from batch_scorer.models.profile import measure
-from batch_scorer.runners.result import JobResult, cannot_be_read, finished_events, rejected_by_code, unreadable_files
-from batch_scorer.schema import Rejection, rejections_table
+from batch_scorer.runners.result import JobResult, finished_events
+from batch_scorer.runs.rejections import Unreadable
 from batch_scorer.ui import summary
+
+CONFIG = ScoreConfig.of(
+    ("my file.jsonl",), "the output", command=("x", "score", "my file.jsonl", "--output", "the output")
+)
 
 
 def manifest(**changes: Any) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "warnings": [],
         "notices": ["[b]: left out 2 x .csv"],
         "not_a_success": None,
+        "command": CONFIG.messages.command,
         **changes,
     }
 
@@ -55,11 +57,6 @@ def shown(config: ScoreConfig, result: JobResult, width: int = 0) -> list[str]:
 
 def finished(manifest: dict[str, Any], *rest: Any) -> JobResult:
     return JobResult("the output", manifest, *rest)
-
-
-CONFIG = ScoreConfig.of(
-    ("my file.jsonl",), "the output", command=("x", "score", "my file.jsonl", "--output", "the output")
-)
 
 
 def test_summary_says_what_happened_where_the_time_went_and_what_next(tmp_path: Path, monkeypatch: Any) -> None:
@@ -174,39 +171,6 @@ def test_texts_are_not_to_be_taken_from_what_is_not_there_or_is_too_much() -> No
     assert expected == summary.look_at("p", "o", ["gs://b/in"], inspected=True)[0]
 
 
-def test_codes_are_counted_over_all_parts_or_not_at_all(tmp_path: Path) -> None:
-    (tmp_path / "errors").mkdir()
-    parts = []
-    for number, codes in enumerate((["no_words"] * 3, ["no_words", "missing_text"])):
-        table = rejections_table([Rejection("a", 1, None, code, "m") for code in codes], "r", "m")
-        parts.append({"path": f"errors/part-{number:05d}.parquet"})
-        pq.write_table(table, tmp_path / parts[-1]["path"])
-    run = manifest(parts=[*parts, {"path": "predictions/part-00000.parquet"}])
-    found = rejected_by_code(str(tmp_path), run)
-    assert [("no_words", 4), ("missing_text", 1)] == list((found or {}).items())
-    (tmp_path / parts[0]["path"]).write_bytes(b"damaged")
-    assert rejected_by_code(str(tmp_path), run) is None
-
-
-@pytest.mark.parametrize("error", [UnavailableError("gone"), StoreError("denied")])
-def test_store_that_is_gone_when_the_run_is_over_takes_nothing_from_its_success(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def gone(path: str) -> None:
-        asked.append(path)
-        raise error
-
-    monkeypatch.setattr(storage, "open_read", gone)
-    run = manifest(parts=[{"path": f"errors/part-0000{i}.parquet"} for i in range(3)])
-    run["counts"] = {**run["counts"], "unreadable": 1}
-    assert rejected_by_code("gs://b/out", run) is None
-    asked.clear()
-    assert [] == unreadable_files("gs://b/out", run)
-    assert 1 == len(asked)  # each takes a minute of attempts
-
-
 def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
     lines = shown(CONFIG, finished(manifest(), 5.0, 1_000, 2, None))
     assert "1,000 reviews scored, 1,000 of them earlier, in 5.0 s, 2 rejected, 0 unreadable" == lines[0]
@@ -214,11 +178,15 @@ def test_resumed_run_in_which_nothing_was_left_to_do_has_no_rate() -> None:
 
 def test_file_of_which_several_ranges_cannot_be_read_is_listed_once() -> None:
     counts = {"read": 9, "scored": 9, "rejected": 0, "unreadable": 4}
-    whys = [("a.csv", "row group 1: cut"), ("b.csv", "cut"), ("a.csv", "row group 3: cut")]
-    sentences = [cannot_be_read(path, why) for path, why in whys]
-    result = JobResult("o", manifest(counts=counts), 5.0, 0, 2, None, unreadable=sentences)
+    whys = [
+        Unreadable("a.csv", "row group 1: cut"),
+        Unreadable("b.csv", "cut"),
+        Unreadable("a.csv", "row group 3: cut"),
+    ]
+    result = JobResult("o", manifest(counts=counts), 5.0, 0, 2, None, unreadable=whys)
     said = [line.strip() for line in shown(CONFIG, result)]
-    assert [f"{sentences[0]} (the first of 2 ranges of it)", sentences[1], "and 1 more"] == [
+    first = "a.csv cannot be read: row group 1: cut (the first of 2 ranges of it)"
+    assert [first, "b.csv cannot be read: cut", "and 1 more"] == [
         line for line in said if line.startswith(("a.csv", "b.csv", "and"))
     ]
 
