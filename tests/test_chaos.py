@@ -32,7 +32,8 @@ SCORING, LOADING, STAY = Moment("scoring"), Moment("loading", stay=True), Moment
 # Each fault strikes one run of a job, which the next run resumes. The last of a line may leave the job alive: then it
 # finishes the job. All strike while the job waits for them, so nothing here depends on how fast the machine is.
 CHAINS = (
-    (1, {"output read-only": SCORING, "disk full": SCORING, "clock jumps": SCORING}),
+    (1, {"output read-only": SCORING, "disk full": SCORING}),  # which may have room for what is left
+    (1, {"clock jumps": SCORING}),
     (2, {"worker killed while loading": LOADING, "worker hangs": STAY}),
     (2, {"worker killed": STAY, "memory limit": SCORING}),
 )  # fmt: skip

@@ -157,6 +157,11 @@ def read_only(scene: Scene) -> Iterator[None]:
             folder.chmod(mode)
 
 
+def no_read_only() -> str | None:
+    """Why an output cannot be made read-only: root needs a file system of its own, since it writes past all rights."""
+    return disk.lacking() if os.geteuid() == 0 else None
+
+
 @contextmanager
 def input_removed(scene: Scene) -> Iterator[None]:
     """An input disappears, and comes back."""
@@ -381,7 +386,8 @@ FAULTS = {
         Fault("disk full", disk_full, DONE | dict.fromkeys((1, 2), "No space left on device"), disk=True,
               lacking=disk.lacking),
         Fault("output read-only", read_only,
-              DONE | dict.fromkeys((1, 2), "Read-only file system|[Pp]ermission denied|no permission"), disk=True),
+              DONE | dict.fromkeys((1, 2), "Read-only file system|[Pp]ermission denied|no permission"), disk=True,
+              lacking=no_read_only),
         Fault("input removed", input_removed, DONE | CHANGED | {2: "no input file matches"}),
         Fault("input truncated", input_truncated, DONE | CHANGED, after="planned"),
         Fault("input replaced", input_replaced, DONE | CHANGED, after="planned"),
