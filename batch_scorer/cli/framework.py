@@ -21,6 +21,8 @@ from batch_scorer.escape import command, python, report, secrets_in, typed, visi
 from batch_scorer.events import error_line
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
+# What people call an argument besides its own name.
+_ALSO = {"INPUT": ("DATA", "FILE", "FILES", "PATH"), "OUT": ("RUN",), "A": ("BEFORE",), "B": ("AFTER",)}
 SETTINGS = {"show_default": True, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
 
@@ -54,13 +56,20 @@ class Command(click.Command):
     """A command whose help shows its options by section, all aligned."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [*args]  # which click takes away
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if (place := self._place_of(error.option_name)) is None:
+            name = error.option_name
+            if not name.startswith("--"):  # of a word behind one dash, click takes the first letter for an option
+                name = next((word.partition("=")[0] for word in words if word.startswith(name)), name)
+            if place := self._place_of(name):
+                said = f"{place} is given without a name."
+            elif any(f"-{name}" in param.opts for param in self.params):
+                said = f"Did you mean '-{name}'?"
+            else:
                 raise
-            said = f"No such option '{error.option_name}': {place} is given without a name."
-            raise click.UsageError(said, error.ctx) from None
+            raise click.UsageError(f"No such option '{name}'. {said}", error.ctx) from None
 
     def _place_of(self, option_name: str) -> str | None:
         """The argument that an option of this name, which there is not, would be."""
@@ -68,7 +77,8 @@ class Command(click.Command):
         for param in self.params:
             if isinstance(param, click.Argument):
                 shown = param.metavar or str(param.name).upper()
-                if name in (str(param.name).upper(), *shown.removesuffix("...").split("|")):
+                own = shown.removesuffix("...").split("|")
+                if name in (str(param.name).upper(), *own, *(also for part in own for also in _ALSO.get(part, ()))):
                     return shown
         return None
 
@@ -116,18 +126,24 @@ class JobGroup(Group):
 
 
 class TextCommand(Command):
-    """A command whose argument may begin with a dash, and then looks like an option."""
+    """A command whose argument is a text: it may look like an option, or be several words for want of quotes."""
+
+    allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = [*args]  # which click takes away
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
             others = [arg for arg in words if arg not in (text, "--")]
             example = f" So: {program()} {command(['explain', *others, '--', text])}" if text else ""
             hint = f"A TEXT that begins with a dash goes after --.{example}"
             raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
+        if rest:
+            said = f"A TEXT of several words goes into quotes: {command([' '.join([ctx.params['text'], *rest])])}"
+            raise click.UsageError(said, ctx)
+        return rest
 
 
 class BeamCommand(Command):

@@ -277,12 +277,31 @@ def test_inspect_of_nothing_is_exit_2(tmp_path: Path, name: str, got: str) -> No
     [
         (["score", "--input", "a.csv", "--output", "out"], "INPUT..."),
         (["inspect", "--model", "shipped"], "MODEL|OUT"),
+        (["inspect", "-model", "shipped"], "MODEL|OUT"),
         (["check", "--output", "out"], "OUT"),
-        (["report", "--run", "out"], None),
+        (["report", "--run", "out"], "OUT..."),
+        (["compare", "a", "--after", "b"], "B"),
+        (["score", "--data", "a.csv", "--output", "out"], "INPUT..."),
+        (["report", "--scores", "out"], None),
     ],
 )
 def test_argument_that_is_given_like_an_option_is_named(words: list[str], place: str | None) -> None:
     result = CliRunner().invoke(main, words)
     assert 2 == result.exit_code and "No such option" in result.output
-    said = re.search(r"': (\S+) is given without a name\.", result.output)
+    said = re.search(r"'\. (\S+) is given without a name\.", result.output)
     assert place == (said and said[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["score", "a.csv", "-output", "out"], "No such option '-output'. Did you mean '--output'?"),
+        (["score", "a.csv", "-id-column=id", "--output", "out"], "'-id-column'. Did you mean '--id-column'?"),
+        (["score", "a.csv", "-o", "out"], "No such option '-o'."),
+        (["explain", "a", "good", "film"], "A TEXT of several words goes into quotes: 'a good film'"),
+        (["explain", "it's", "good", "--top-k", "3"], "goes into quotes: 'it'\"'\"'s good'"),
+    ],
+)
+def test_command_that_is_nearly_right_says_what_is_meant(words: list[str], hint: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert 2 == result.exit_code and hint in result.output
