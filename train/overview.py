@@ -90,7 +90,7 @@ class Overview:
             other = f"; {self.contradictory:,} contradict each other's labels" if self.contradictory else ""
             yield "repeated", f"{self.repeated:,} word for word{other}"
             if self.near:
-                yield "", f"{self.near:,} more nearly: half of their runs of three words agree"
+                yield "", f"{self.near:,} nearly: they share half of their runs of three words"
         else:
             yield "repeated", "none, not even nearly"
         seen = int(self.seen.sum())

@@ -91,7 +91,7 @@ def list_inputs(config: ScoreConfig, before: ReadBefore = NOTHING) -> Listing:
                 formats.append(kind)
         also, others = matched.also, matched.others
         del matched
-        skipped = ", ".join([*_count_endings(matches.endings), *_count_kinds(others)])
+        skipped = ", ".join([*_count_endings(matches), *_count_kinds(others)])
         _refuse_unknown(pattern, matches, others, whole_directory)
         notices += _without_files(pattern, matches, skipped, whole_directory, config.job.allow_empty)
         if also:
@@ -133,6 +133,7 @@ class _Matches:
         self._skips = whole_directory  # what it does not read
         self.kinds = Counter[str]()
         self.endings = Counter[str]()  # of files in no known format
+        self.plain_name = ""  # of the first such file without an ending
         self.strange: str | None = None  # the first such file
         self.links = Counter[str]()  # other names of the same files, by kind
         self._size_bytes, self._digest = 0, hashlib.sha256()
@@ -148,7 +149,9 @@ class _Matches:
             raise foreign.refusal(file.path, ending)
         if kind is None:
             self.strange = self.strange or file.path
-            self.endings[os.path.splitext(name)[1] or name] += 1
+            ending = os.path.splitext(name)[1]
+            self.plain_name = self.plain_name or ("" if ending else name)
+            self.endings[ending] += 1
             return
         self.kinds[kind] += 1
         self._size_bytes += file.size_bytes
@@ -235,8 +238,9 @@ def _not_a_file(pattern: str, kind: str) -> InputError:
     return InputError(what, where=pattern, expected=expected, fix=fix)
 
 
-def _count_endings(endings: Counter[str]) -> list[str]:
-    return [counted(count, f"{short(ending)} file") for ending, count in endings.most_common(5)]
+def _count_endings(matches: _Matches) -> list[str]:
+    plain, found = f" without an ending ({short(matches.plain_name)})", matches.endings.most_common(5)
+    return [counted(n, f"{short(ending)} file") if ending else counted(n, "file") + plain for ending, n in found]
 
 
 def _count_kinds(others: Mapping[str, str]) -> list[str]:

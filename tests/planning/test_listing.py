@@ -32,9 +32,10 @@ def test_list_inputs_of_a_directory_takes_known_endings_and_skips_hidden_files(
 
 
 def test_list_inputs_of_a_directory_says_what_it_skipped(folder: Path, config: MakeConfig) -> None:
-    write(folder, "a.jsonl", "b.xml", "c.xml", "README", "_d.xml")
+    write(folder, "a.jsonl", "b.xml", "c.xml", "d.xml", "README", "TODO", "_d.xml")
 
-    assert (f"{folder}: skipped 2 .xml files, 1 README file",) == list_inputs(config(folder)).notices
+    skipped = f"{folder}: skipped 3 .xml files, 2 files without an ending (README)"
+    assert (skipped,) == list_inputs(config(folder)).notices
 
 
 def test_list_inputs_files_named_twice_are_scored_once_with_a_notice(folder: Path, config: MakeConfig) -> None:

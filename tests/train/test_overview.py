@@ -33,7 +33,7 @@ words       median 3; nine of ten have 2 to 21; at most 21
             2 reviews not read whole: longer than 19 words
 vocabulary  31 ids; 16.1% of the words held out are unknown
 repeated    2 word for word; 2 contradict each other's labels
-            1 more nearly: half of their runs of three words agree
+            1 nearly: they share half of their runs of three words
 both sides  2 held-out reviews repeat one to train on, 1 word for word"""
     lines = done.seen.lines()
     assert expected.splitlines()[:4] == lines[:4]
