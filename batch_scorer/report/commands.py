@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch_scorer import escape
-from batch_scorer.config import PROGRAM
+from batch_scorer.config import COMMAND_CHARACTERS, PROGRAM
 from batch_scorer.runs.rejections import unreadable_files
 from batch_scorer.runs.verdict import ways_out
 
 if TYPE_CHECKING:
     from batch_scorer.report.question import Question
     from batch_scorer.runs.finished import Run
-
-INPUTS = 3  # named in a command, at most
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ def commands(question: Question, run: Run, is_several: bool = False) -> Commands
     if is_several:  # a review is looked up in its own run, which the page names beside it
         return Commands(texts=None if has_texts else _with_texts(question, run))
     output = escape.quoted(run.output)
-    look_up = f"{PROGRAM} explain --run {output}{_texts_from(question.text_from)} --id"
+    look_up = f"{PROGRAM} explain --run {output}{texts_from(question.text_from)} --id"
     ways = tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
     return Commands(ways, None if has_texts else _with_texts(question, run), look_up)
 
 
 def _with_texts(question: Question, run: Run) -> str | None:
     inputs = tuple(str(source["input"]) for source in run.manifest["inputs"])
-    if not 0 < len(inputs) <= INPUTS:
+    if not (texts := texts_from(inputs)):
         return None
     options = [
         *(("--reference", question.reference) if question.reference else ()),
@@ -59,8 +58,10 @@ def _with_texts(question: Question, run: Run) -> str | None:
     ]
     asked = f" {escape.command(options)}" if options else ""
     places = escape.command([question.output, *question.others])
-    return f"{PROGRAM} report {places}{asked}{_texts_from(inputs)}"
+    return f"{PROGRAM} report {places}{asked}{texts}"
 
 
-def _texts_from(inputs: tuple[str, ...]) -> str:
-    return "".join(f" --text-from {escape.quoted(name)}" for name in inputs) if len(inputs) <= INPUTS else ""
+def texts_from(inputs: Sequence[str]) -> str:
+    """The options by which a command reads the texts of these inputs; none if nobody would read so long a command."""
+    options = "".join(f" --text-from {escape.quoted(name)}" for name in inputs)
+    return options if len(options) <= COMMAND_CHARACTERS else ""

@@ -15,13 +15,13 @@ from batch_scorer.config import ScoreConfig
 from batch_scorer.escape import counted, quoted
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
+from batch_scorer.report.commands import texts_from
 from batch_scorer.runners.result import OTHER, JobResult, caveats, positive_share
 from batch_scorer.runs import layout
 from batch_scorer.runs.rejections import by_file
 from batch_scorer.runs.verdict import ways_out
 from batch_scorer.ui import terminal
 
-INPUTS_SHOWN = 3
 CODES_SHOWN = 5
 
 
@@ -88,8 +88,8 @@ def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = 
     at = quoted(output)
     commands = [] if inspected else [f"{program} inspect {at}"]
     if inputs:
-        texts = "".join(f" --text-from {quoted(name)}" for name in inputs)
-        there = len(inputs) <= INPUTS_SHOWN and all(map(_is_there, inputs))
+        texts = texts_from(inputs)
+        there = bool(texts) and all(map(_is_there, inputs))
         commands += [f"{program} report {at}{texts if there else ''}", f"{program} sql {at}"]
     return commands
 

@@ -166,7 +166,8 @@ def test_summary_fits_its_terminal_but_for_what_is_to_be_copied(width: int) -> N
 
 def test_texts_are_not_to_be_taken_from_what_is_not_there_or_is_too_much() -> None:
     assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["nowhere/*.csv"], inspected=True)
-    assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["."] * 4, inspected=True)
+    assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["."] * 40, inspected=True)
+    assert f"p report o{' --text-from .' * 5}" == summary.look_at("p", "o", ["."] * 5, inspected=True)[0]
     expected = "p report o --text-from gs://b/in"
     assert expected == summary.look_at("p", "o", ["gs://b/in"], inspected=True)[0]
 
