@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from batch_scorer import open_run
-from batch_scorer.api.job import _config
+from batch_scorer.api.job_options import config_of
 from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import OptionError, RefusedError
@@ -434,7 +434,7 @@ def test_command_and_python_take_earlier_runs(folder: Path, tiny_model: Path, tm
         assert 0 == done.exit_code, done.output
     assert "passed over 1 file that earlier runs have read" in done.output
 
-    one, several = (_config(folder, tmp_path / "o", {"keep": (), "after": a}) for a in (tmp_path, [tmp_path, "b"]))
+    one, several = (config_of(folder, tmp_path / "o", {"keep": (), "after": a}) for a in (tmp_path, [tmp_path, "b"]))
     assert ((str(tmp_path),), (str(tmp_path), "b")) == (one.input.after, several.input.after)
     assert ("--after", "b") == several.messages.command[-2:]
 

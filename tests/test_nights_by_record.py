@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from batch_scorer.api.job import _config
+from batch_scorer.api.job_options import config_of
 from batch_scorer.cli.main import main
 from batch_scorer.config import ScoreConfig
 from batch_scorer.errors import JobError, OptionError, RefusedError
@@ -421,6 +421,6 @@ def test_command_and_python_go_by_record(folder: Path, tiny_model: Path, nights:
     refused = command("--output", nights / "3", "--no-text-hash")
     assert (2, True) == (refused["code"], "leave --no-text-hash out" in refused["said"])
 
-    config = _config(folder, "o", {"keep": (), "after": "n", "after_by": "record", "id_column": "id"})
+    config = config_of(folder, "o", {"keep": (), "after": "n", "after_by": "record", "id_column": "id"})
     assert "record" == config.input.after_by
     assert ("--after-by", "record") == config.messages.command[-4:-2]

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_scorer import open_run
-from batch_scorer.api.job import _config
+from batch_scorer.api.job_options import config_of
 from batch_scorer.cli.main import main
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, OutputError
@@ -249,7 +249,7 @@ def test_dry_run_of_nothing_plans_nothing(folder: Path, tiny_model: Path, tmp_pa
 
 
 def test_job_from_python_takes_the_option(folder: Path, tmp_path: Path) -> None:
-    assert _config(folder, tmp_path, {"keep": (), "allow_empty": True}).job.allow_empty
+    assert config_of(folder, tmp_path, {"keep": (), "allow_empty": True}).job.allow_empty
 
 
 @pytest.mark.usefixtures("through_beam")

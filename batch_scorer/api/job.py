@@ -6,62 +6,20 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
+from batch_scorer.api.job_options import JobOptions, Path, config_of
 from batch_scorer.api.process import Child, caller
 from batch_scorer.api.progress import shown
 from batch_scorer.api.run import Run, open_run
-from batch_scorer.config import PROGRAM, InputConfig, ScoreConfig
+from batch_scorer.config import InputConfig, ScoreConfig
 from batch_scorer.errors import JobError, ScorerError
-from batch_scorer.escape import command_without_secrets
 from batch_scorer.events import Event, OnEvent, log, logged
-from batch_scorer.formats.table import column_names
-from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
-
-Path = str | os.PathLike[str]
-
-
-class JobOptions(TypedDict, total=False):
-    """The other options of `score_job`; docs/cli.md says what each does, and has the defaults."""
-
-    limit: int
-    input_format: str
-    encoding: str
-    delimiter: str
-    quote: str
-    escape: str
-    columns: Sequence[str]
-    max_text_bytes: int
-    null_values: Sequence[str]
-    sheet: str
-    after: Path | Sequence[Path]
-    after_by: str
-    resume: bool
-    overwrite: bool
-    top_k: int
-    sentences: bool
-    spans: int
-    no_text_hash: bool
-    no_excerpt: bool
-    run_id: str
-    precision: str
-    target_accuracy: float
-    unusual: bool
-    workers: int
-    max_error_rate: float
-    allow_unreadable: bool
-    allow_empty: bool
-    shard_rows: int
-    worker_timeout: float
-    log_file: Path
-    log_format: str
-    beam_options: Sequence[str]
 
 
 def score_job(
@@ -107,71 +65,13 @@ def score_job(
         {'read': 2, 'scored': 2, 'rejected': 0, 'unreadable': 0, 'empty': 0}
     """
     named = {"model": model, "text_column": text_column, "id_column": id_column, "keep": keep}
-    config = _config(inputs, output, {**named, **options})
+    config = config_of(inputs, output, {**named, **options})
     on_event = progress if callable(progress) else shown() if progress else None
     _run(config, on_event, describe_shards=callable(progress))
     run = open_run(output)
     if not run.complete:
         warnings.warn(f"the run is not a success: {run.manifest['not_a_success']}", stacklevel=2)
     return run
-
-
-def _config(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, Any]) -> ScoreConfig:
-    """The config that the command line would make of these options.
-
-    Raises:
-        TypeError: there is no such option.
-        OptionError: one has a value that it cannot have.
-    """
-    given = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
-    named = JobOptions.__annotations__.keys() | {"model", "text_column", "id_column", "keep"}
-    for name in given.keys() - named:
-        near = difflib.get_close_matches(name, JobOptions.__annotations__, 1)
-        raise TypeError(f"score_job has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
-    keep = given["keep"]
-    specs = [f"{name}={new}" for name, new in keep.items()] if isinstance(keep, Mapping) else list(keep)
-    if "after" in given:
-        places = given["after"]
-        given["after"] = tuple(os.fspath(place) for place in ([places] if isinstance(places, str) else places))
-    if isinstance(given.get("columns"), str):
-        given["columns"] = column_names(given["columns"])
-    command = _command(paths, os.fspath(output), {**given, "keep": specs})
-    del given["keep"]
-    beam_options = tuple(given.pop("beam_options", ()))
-    check_beam_options(beam_options, {"--output", "--dry-run", *(f"--{name.replace('_', '-')}" for name in named)})
-    if "null_values" in given:
-        given["null_values"] = tuple(given["null_values"])
-    if "no_excerpt" in given:
-        given["excerpts"] = not given.pop("no_excerpt")
-    if "worker_timeout" in given:
-        given["worker_timeout_s"] = given.pop("worker_timeout")
-    config = ScoreConfig.of(
-        paths, os.fspath(output), kept=kept_columns(specs), beam_options=beam_options, command=command, **given
-    )
-    check_options(config)
-    return config
-
-
-def _command(paths: Sequence[str], output: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command line that does the same: for the run's manifest, and for errors that say how to continue."""
-    words = [PROGRAM, "score", *paths, "--output", output]
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if name == "keep":
-            words += [word for spec in value for word in (option, spec)]
-        elif name == "columns":
-            words += [option, ",".join(value)] if value else []
-        elif name == "null_values":
-            words += [option, ",".join(value)]
-        elif name == "after":
-            words += [word for place in value for word in (option, place)]
-        elif value is True:
-            words.append(option)
-        elif name != "beam_options" and value not in (None, False) and value != getattr(InputConfig, name, None):
-            words += [option, str(value)]
-    beam_options = options.get("beam_options", ())
-    return command_without_secrets([*words, *(("--", *beam_options) if beam_options else ())])
 
 
 def _run(config: ScoreConfig, on_event: OnEvent | None, describe_shards: bool) -> None:

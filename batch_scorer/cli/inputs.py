@@ -10,7 +10,7 @@ import click
 from batch_scorer.cli.framework import option, together
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import InputConfig
-from batch_scorer.formats.table import FORMATS, column_names
+from batch_scorer.formats.table import FORMATS, column_names, null_values
 
 
 def reading_options(section: str) -> Callable[[Any], Any]:
@@ -40,8 +40,7 @@ def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 
 
 def _split(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    values = (value.strip() for words in given for value in words.split(","))
-    return tuple(dict.fromkeys(value for value in values if value))
+    return null_values(given)
 
 
 def label_options(section: str | None) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ Both raise one of `records.DAMAGE` if the file is damaged; the caller turns that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,12 @@ def is_compressed(path: str) -> bool:
 def column_names(spec: str) -> tuple[str, ...]:
     """The names in `--columns text,label`; an empty one is of a column that is not asked for."""
     return tuple(name.strip() for name in spec.split(","))
+
+
+def null_values(specs: Iterable[str]) -> tuple[str, ...]:
+    """The texts in `--null-values n/a,- --null-values none`, each once."""
+    values = (value.strip() for spec in specs for value in spec.split(","))
+    return tuple(dict.fromkeys(value for value in values if value))
 
 
 def format_of(name: str) -> str | None:

@@ -15,7 +15,6 @@ import pytest
 
 from batch_scorer import Run, errors, score_job
 from batch_scorer.api import job as jobs
-from batch_scorer.api.job import _config
 from batch_scorer.config import Kept, ScoreConfig
 from batch_scorer.errors import InputError, JobError, OptionError, OutputError
 from batch_scorer.events import Event
@@ -87,30 +86,6 @@ def test_second_job_is_refused_and_one_that_resumes_is_not(run_and_events: tuple
     resumed = score_job(source, run.path, resume=True, max_error_rate=1, **same)
     assert resumed.complete
     assert before == part_bytes(run.path)
-
-
-def test_options_become_those_of_the_command_line() -> None:
-    config = _config(
-        [Path("a.csv"), "b/*.csv"],
-        Path("out"),
-        {
-            "keep": {"label": "true_label"}, "input_format": "csv", "delimiter": ";", "no_excerpt": True,
-            "worker_timeout": 9, "workers": 2, "overwrite": True, "log_file": Path("log"),
-            "sentences": True, "spans": 4, "beam_options": ["--runner=X", "--s3_secret_access_key=secret"],
-        },
-    )  # fmt: skip
-    expected = ScoreConfig.of(
-        ["a.csv", "b/*.csv"], "out", kept=(Kept("label", "true_label"),), input_format="csv", delimiter=";",
-        excerpts=False, worker_timeout_s=9, workers=2, overwrite=True, log_file="log", sentences=True, spans=4,
-        beam_options=("--runner=X", "--s3_secret_access_key=secret"),
-    )  # fmt: skip
-    command = (
-        "batch-scorer", "score", "a.csv", "b/*.csv", "--output", "out", "--keep", "label=true_label", "--input-format",
-        "csv", "--delimiter", ";", "--no-excerpt", "--worker-timeout", "9", "--workers", "2", "--overwrite",
-        "--log-file", "log", "--sentences", "--spans", "4", "--", "--runner=X", "--s3_secret_access_key=***",
-    )  # fmt: skip
-    assert sorted(command) == sorted(config.messages.command)
-    assert expected == config.with_options(command=())
 
 
 @pytest.mark.parametrize(
