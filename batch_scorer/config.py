@@ -218,9 +218,10 @@ class ScoreConfig:
         words, flags = [*self.messages.command], {"--overwrite", "--resume", "--allow-unreadable", "--allow-empty"}
         at = words.index("--") if "--" in words else len(words)
         kept, left = [], iter(words[1:at])
+        anew = {"--overwrite", "--resume", *(word for word in more if word.startswith("--"))}  # not their values
         for word in left:
             name, sign, _ = word.partition("=")
-            if name not in {*more, "--overwrite", "--resume"}:
+            if name not in anew:
                 kept.append(word)
             elif not sign and name not in flags:
                 next(left, None)  # the value of an option that is given anew
