@@ -29,8 +29,11 @@ CODES = 20
 _MAX_NOTES, _NOTE_CHARACTERS = 20, 500  # of warnings, and of notices
 
 
-def build_findings(question: Question) -> Findings:
+def build_findings(question: Question, page: str | None = None) -> Findings:
     """Opens the run that `question` names, or the runs, and computes what its report says.
+
+    Args:
+        page: where the page is written, for its own commands; None: in the usual place.
 
     Raises:
         RefusedError: there is no such run, it lacks what `question` asks for, or runs do not fit together.
@@ -46,11 +49,16 @@ def build_findings(question: Question) -> Findings:
     with database.connect("report", True, new=runs, **old) as connection:
         if len(runs) > 1:
             run = several.counted_once(connection, run)
-        return _build(connection, question, run, reference, len(runs) > 1)
+        return _build(connection, question, run, reference, len(runs) > 1, page)
 
 
 def _build(
-    connection: DuckDBPyConnection, question: Question, run: Run, reference: Run | None, is_several: bool
+    connection: DuckDBPyConnection,
+    question: Question,
+    run: Run,
+    reference: Run | None,
+    is_several: bool,
+    page: str | None,
 ) -> Findings:
     m, counts = run.manifest, run.manifest["counts"]
     connection.execute("set TimeZone = 'UTC'")  # for kept times: a report does not depend on where it is written
@@ -111,7 +119,7 @@ def _build(
         quality=measured_quality,
         rejected=_rejected(connection),
         caveats=quality.measure_caveats(connection, run),
-        commands=commands(question, run, is_several),
+        commands=commands(question, run, is_several, page),
         other_ids=selection.other_ids(connection),
         groups=overview,
         title=question.title,

@@ -34,31 +34,28 @@ class Commands:
 NO_COMMANDS = Commands()
 
 
-def commands(question: Question, run: Run, is_several: bool = False) -> Commands:
-    """The commands for a run, of which `question` asks a report, or for several as one."""
+def commands(question: Question, run: Run, is_several: bool = False, page: str | None = None) -> Commands:
+    """The commands for a run, of which `question` asks a report, or for several as one.
+
+    Args:
+        page: where the page is written; None: in the usual place.
+    """
     has_texts = bool(question.text_from or question.text_column or not run.manifest["counts"]["scored"])
     if is_several:  # a review is looked up in its own run, which the page names beside it
-        return Commands(texts=None if has_texts else _with_texts(question, run))
+        return Commands(texts=None if has_texts else _with_texts(question, run, page))
     output = escape.quoted(run.output)
     look_up = f"{PROGRAM} explain --run {output}{texts_from(question.text_from)} --id"
     ways = tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
-    return Commands(ways, None if has_texts else _with_texts(question, run), look_up)
+    return Commands(ways, None if has_texts else _with_texts(question, run, page), look_up)
 
 
-def _with_texts(question: Question, run: Run) -> str | None:
+def _with_texts(question: Question, run: Run, page: str | None) -> str | None:
     inputs = tuple(str(source["input"]) for source in run.manifest["inputs"])
     if not (texts := texts_from(inputs)):
         return None
-    options = [
-        *(("--reference", question.reference) if question.reference else ()),
-        *(("--label-column", question.label_column) if question.label_column else ()),
-        *(word for value in question.positive_value for word in ("--positive-value", value)),
-        *(word for value in question.negative_value for word in ("--negative-value", value)),
-        *(word for name in question.slice_columns for word in ("--slice-column", name)),
-    ]
-    asked = f" {escape.command(options)}" if options else ""
-    places = escape.command([question.output, *question.others])
-    return f"{PROGRAM} report {places}{asked}{texts}"
+    written = ["--output", page] if page else []
+    asked = escape.command([question.output, *question.others, *question.words(), *written])
+    return f"{PROGRAM} report {asked}{texts}"
 
 
 def texts_from(inputs: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from batch_scorer.errors import OptionError
 from batch_scorer.formats.label_rule import LabelRule
@@ -59,6 +59,22 @@ class Question:
         if self.label_column is None:
             return None
         return LabelRule.of(self.label_column, self.positive_value, self.negative_value)
+
+    def words(self) -> list[str]:
+        """The command line that asks the same, without what comes before the options and without the runs.
+
+        Example:
+            >>> Question("out", label_column="stars", positive_value=(">=4", "good"), rescore=True).words()
+            ['--label-column', 'stars', '--positive-value', '>=4', '--positive-value', 'good', '--rescore']
+        """
+        words = list[str]()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name not in ("output", "others") and value != field.default:
+                option = f"--{field.name.removesuffix('s') if field.name == 'slice_columns' else field.name}"
+                for each in value if isinstance(value, tuple) else (value,):
+                    words += [option.replace("_", "-"), *([] if each is True else [str(each)])]
+        return words
 
     def check(self, run: Run) -> None:
         """Checks that the options are compatible, and that `run` has the columns they name.

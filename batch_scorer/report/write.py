@@ -39,13 +39,13 @@ def write_report(question: Question, path: str | None = None) -> WrittenReport:
         JobError: a query ran out of memory or disk space.
     """
     nowhere = question.others or storage.is_remote(question.output)
-    path = path or (REPORT if nowhere else storage.join(question.output, REPORT))
+    asked, path = path, path or (REPORT if nowhere else storage.join(question.output, REPORT))
     _refuse_other_files(path)
     for package in ("altair", "jinja2", "vl_convert"):
         require(package, "report")
     from batch_scorer.report import page  # which imports these packages
 
-    findings = build_findings(question)
+    findings = build_findings(question, asked)
     html = page.render(findings)
     try:
         storage.publish_bytes(html, path)

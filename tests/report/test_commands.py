@@ -54,6 +54,13 @@ def test_command_for_the_texts_asks_for_the_rest_of_the_report_again(folder: Pat
     assert ["--reference", str(folder / "old"), "--label-column", "truth", "--slice-column", "product"] == texts[2:8]
 
 
+def test_command_for_the_texts_asks_for_all_that_the_page_has_in_the_same_place(folder: Path) -> None:
+    question = Question(str(folder / "run"), group_by=("product",), title="Reviews of May", reviews=20)
+    asked = words(build_findings(question, "page.html").commands.texts)
+    options = ["--reviews", "20", "--group-by", "product", "--title", "Reviews of May"]
+    assert ["report", str(folder / "run"), *options, "--output", "page.html"] == asked[: asked.index("--text-from")]
+
+
 def test_command_with_an_id_shows_the_review(no_success: Path) -> None:
     findings = build_findings(Question(str(no_success), text_from=(str(no_success.parent / "in.jsonl"),)))
     shown = run(*words(findings.commands.look_up), "3")
