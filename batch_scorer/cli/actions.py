@@ -122,7 +122,8 @@ def _show_run(console: Console, output: str, rows: int, program: str, as_json: b
     if rejected:
         console.print()
         terminal.error_counts(console, rejected)
-        for sentence in by_file(unreadable):
+        files, more = by_file(unreadable, run.manifest["counts"]["unreadable"])
+        for sentence in [*files, *more] if files else ():
             console.print(f"  {escape.safe(sentence)}")
     if shown:
         console.print()

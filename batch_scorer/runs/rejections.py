@@ -13,7 +13,8 @@ from batch_scorer.errors import StoreError, UnavailableError
 from batch_scorer.runs import layout
 from batch_scorer.storage.parallel import read_ahead
 
-UNREADABLE_SHOWN = 3  # files and ranges
+UNREADABLE_SHOWN = 3  # files
+UNREADABLE_READ = 1_000  # files and ranges
 PARTS_COUNTED = 1_000  # of errors; to open more would keep a person waiting
 _OF_A_STORE = (StoreError, UnavailableError)
 _TOLD = ("unreadable", "invalid_utf8", "no_words")  # codes that are explained elsewhere, or by themselves
@@ -56,17 +57,19 @@ def rejected_by_code(output: str, manifest: Mapping[str, Any]) -> dict[str, int]
 
 
 def unreadable_files(output: str, manifest: Mapping[str, Any]) -> list[Unreadable]:
-    """The first files and ranges that could not be read."""
-    if not manifest["counts"]["unreadable"]:
-        return []
-    return [Unreadable(*row) for row in _rejections(output, manifest, "unreadable", UNREADABLE_SHOWN)]
+    """The first files and ranges that could not be read, `UNREADABLE_READ` of them."""
+    most = min(manifest["counts"]["unreadable"], UNREADABLE_READ)
+    return [Unreadable(*row) for row in _rejections(output, manifest, "unreadable", most)] if most else []
 
 
 def first_rejected(output: str, manifest: Mapping[str, Any], rejected: Mapping[str, int] | None) -> str | None:
-    """The first record with the most frequent code, and what is wrong with it, if that is in no other line."""
-    if manifest["not_a_success"] is None:
+    """The first record with the most frequent fault, and what is wrong with it, if that is in no other line."""
+    if manifest["not_a_success"] is None or rejected is None:
         return None
-    code = next((code for code in rejected or {} if code not in _TOLD), None)
+    # A text that is null is no fault; those without words are not counted as one either.
+    null = manifest["counts"].get("empty", 0) - rejected.get("no_words", 0)
+    faults = {code: count - (null if code == "missing_text" else 0) for code, count in rejected.items()}
+    code = max((code for code in faults if code not in _TOLD), key=faults.__getitem__, default=None)
     return code and next((f"{code} in {path}: {why}" for path, why in _rejections(output, manifest, code, 1)), None)
 
 
@@ -94,11 +97,19 @@ def _rejections(output: str, manifest: Mapping[str, Any], code: str, most: int) 
     return found[:most]
 
 
-def by_file(unreadable: Sequence[Unreadable]) -> list[str]:
-    """A sentence for each file, with the reason of the first of its ranges."""
+def by_file(unreadable: Sequence[Unreadable], total: int | None = None) -> tuple[list[str], list[str]]:
+    """Sentences on the first files, each with the reason of the first of its ranges; and one on those left, if any.
+
+    Args:
+        total: how many files and ranges there are; None: these.
+
+    Example:
+        >>> by_file([Unreadable("a", "cut"), Unreadable("a", "gone")], 9)
+        (['a cannot be read: cut (the first of several ranges)'], ['and 7 more files or ranges'])
+    """
     ranges = Counter(file.path for file in unreadable)
     first = {file.path: file for file in reversed(unreadable)}
-    return [
-        f"{first[path]} (the first of {count:,} ranges of it)" if count > 1 else str(first[path])
-        for path, count in ranges.items()
-    ]
+    shown = [*ranges][:UNREADABLE_SHOWN]
+    sentences = [f"{first[path]}{' (the first of several ranges)' if ranges[path] > 1 else ''}" for path in shown]
+    more = (len(unreadable) if total is None else total) - sum(ranges[path] for path in shown)
+    return sentences, [f"and {more:,} more {'file or range' if more == 1 else 'files or ranges'}"] if more else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batch_scorer.models.profile import Profile, grade_of, stability_index
 from batch_scorer.runners.result import finished_fields, positive_share
 from batch_scorer.runs import layout
+from batch_scorer.runs.rejections import UNREADABLE_SHOWN
 
 if TYPE_CHECKING:
     from batch_scorer.runners.dataflow import Pool
@@ -83,7 +84,7 @@ def summary(result: JobResult) -> Json:
         "errors": layout.part_glob(result.output, layout.ERRORS) if has_errors else None,
         "warnings": manifest["warnings"],
         "notices": manifest["notices"],
-        "unreadable_files": [str(file) for file in result.unreadable],
+        "unreadable_files": [str(file) for file in result.unreadable[:UNREADABLE_SHOWN]],
     }
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from batch_scorer.escape import counted, safe
+from batch_scorer.escape import safe
 from batch_scorer.schema import ERROR_CODES
 
 if TYPE_CHECKING:  # `explain` shows a review at once, and has no use for what plans and runs need
@@ -95,13 +95,13 @@ def plan_card(console: Console, output: str, plan: Plan) -> None:
 
 def damage(console: Console, files: Sequence[tuple[str, str]]) -> None:
     """Files that a run could not read, each with the reason."""
-    from batch_scorer.runs.rejections import UNREADABLE_SHOWN, Unreadable, by_file
+    from batch_scorer.runs.rejections import Unreadable, by_file
 
-    sentences = by_file([Unreadable(*file) for file in files])
-    for sentence in sentences[:UNREADABLE_SHOWN]:
+    sentences, more = by_file([Unreadable(*file) for file in files])
+    for sentence in sentences:
         _folded(console, Text.assemble(("unreadable", "yellow"), " ", safe(sentence)))
-    if len(sentences) > UNREADABLE_SHOWN:
-        _folded(console, Text(f"and {counted(len(sentences) - UNREADABLE_SHOWN, 'more file')}"))
+    for sentence in more:
+        _folded(console, Text(sentence))
 
 
 def estimate_line(console: Console, estimate: Estimate) -> None:

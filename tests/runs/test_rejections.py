@@ -52,13 +52,17 @@ def test_store_that_is_gone_when_the_run_is_over_takes_nothing_from_its_success(
     assert 1 == len(asked)  # each takes a minute of attempts
 
 
-def test_files_that_cannot_be_read_are_the_first_three_and_told_by_file(tmp_path: Path) -> None:
-    bad = [Rejection(path, None, None, "unreadable", why) for path, why in [("a", "1"), ("b: c", "2"), ("a", "3")]]
-    run = written(tmp_path, [Rejection("a", 1, None, "no_words", "m"), bad[0]], [*bad[1:], bad[0]])
+def test_files_that_cannot_be_read_are_told_by_file_with_how_many_more_there_are(tmp_path: Path) -> None:
+    places = [("a", "1"), ("b: c", "2"), ("a", "3"), ("d", "4"), ("e", "5"), ("e", "6")]
+    bad = [Rejection(path, None, None, "unreadable", why) for path, why in places]
+    run = written(tmp_path, [Rejection("a", 1, None, "no_words", "m"), *bad[:2]], bad[2:])
     found = unreadable_files(str(tmp_path), run)
-    assert [("a", "1"), ("b: c", "2"), ("a", "3")] == found
-    assert ["a cannot be read: 1 (the first of 2 ranges of it)", "b: c cannot be read: 2"] == by_file(found)
-    assert [] == by_file([])
+    assert places == found
+    files = ["a cannot be read: 1 (the first of several ranges)", "b: c cannot be read: 2", "d cannot be read: 4"]
+    assert (files, ["and 2 more files or ranges"]) == by_file(found)
+    assert (files, ["and 1,002 more files or ranges"]) == by_file(found, 1_006)
+    assert (files[1:2], []) == by_file(found[1:2], 1)
+    assert ([], []) == by_file([])
     assert "a cannot be read: 1" == str(Unreadable("a", "1"))
 
 
@@ -68,3 +72,5 @@ def test_first_rejected_record_has_the_most_frequent_code_that_is_told_nowhere_e
     rejected = rejected_by_code(str(tmp_path), run)
     assert "missing_text in a.jsonl: of 3" == first_rejected(str(tmp_path), run, rejected)
     assert first_rejected(str(tmp_path), {**run, "not_a_success": None}, rejected) is None
+    two_null = {**run, "counts": {**run["counts"], "empty": 2 + 2}}  # and two without words
+    assert "malformed_json in a.jsonl: of 2" == first_rejected(str(tmp_path), two_null, rejected)

@@ -186,8 +186,8 @@ def test_file_of_which_several_ranges_cannot_be_read_is_listed_once() -> None:
     ]
     result = JobResult("o", manifest(counts=counts), 5.0, 0, 2, None, unreadable=whys)
     said = [line.strip() for line in shown(CONFIG, result)]
-    first = "a.csv cannot be read: row group 1: cut (the first of 2 ranges of it)"
-    assert [first, "b.csv cannot be read: cut", "and 1 more"] == [
+    first = "a.csv cannot be read: row group 1: cut (the first of several ranges)"
+    assert [first, "b.csv cannot be read: cut", "and 1 more file or range"] == [
         line for line in said if line.startswith(("a.csv", "b.csv", "and"))
     ]
 
