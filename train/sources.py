@@ -139,7 +139,8 @@ def _how_to_decode(path: str, options: ReadOptions) -> str:
     """What to do about a file that is not in its encoding."""
     other, kind = encoding_of(path), options.input_format or format_of(path)
     if kind is None or FORMATS[kind].takes_encoding:
-        return "name the encoding of the files" + (f": --encoding {other} would read all of {path}" if other else "")
+        how = f": --encoding {other} would read all of {path}, if other files are in it too" if other else ""
+        return f"name the encoding of the files{how}"
     return "convert the files to UTF-8" + (f": from {other}, all of {path} can be" if other else "")
 
 

@@ -25,6 +25,7 @@ from batch_scorer.formats.csv_header import (
     remark,
 )
 from batch_scorer.formats.csv_rows import Dialect, Lines, Malformed, read_rows, width_advice
+from batch_scorer.formats.encodings import utf8_after_all
 from batch_scorer.formats.first_bytes import check_line_ends, check_text
 from batch_scorer.formats.records import EXCERPT_BYTES, Contents, Fields, Record, Shard
 from batch_scorer.formats.text_lines import max_line_bytes, read_lines, sample
@@ -62,7 +63,8 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     if fields.columns and header is not None:
         check_named(file.path, header, first, dialect, fields)
         columns = pa.schema([pa.field(name, pa.string()) for name in fields.columns])
-        return Contents(reviews, estimated=not head.is_whole, columns=columns)
+        said = utf8_after_all(head.lines, fields.encoding)
+        return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said)
     if reviews and header is not None:
         check_delimiter(file.path, dialect, header, texts[is_marked:], fields)
         if isinstance(header, list):
@@ -75,7 +77,7 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     records = [row for row in compared if isinstance(row, list)]
     asks = records and fields.text not in columns.names
     wordiest = printable(header[longest_column([header, *records])]) if asks else ""
-    said = remark(header, fields, records)
+    said = "; ".join(filter(None, [utf8_after_all(head.lines, fields.encoding), remark(header, fields, records)]))
     return Contents(reviews, estimated=not head.is_whole, columns=columns, remark=said, wordiest=wordiest)
 
 

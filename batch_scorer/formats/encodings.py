@@ -6,6 +6,9 @@ which most characters are common ones.
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Sequence
+
 from batch_scorer.config import InputConfig
 from batch_scorer.formats.compression import open_text
 from batch_scorer.formats.records import DAMAGE
@@ -14,6 +17,7 @@ _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UT
 _PLAIN_SHARE = 0.75  # of printable ASCII; in Chinese as UTF-16, which may have no zero bytes, it is about a half
 _READ_BYTES = 16 << 20  # of a file, at most
 _HEAD_BYTES = 512
+_BY_CHANCE = 4  # fewer letters may look like UTF-8 in an encoding of two bytes a letter
 _FEW = 0.4  # of the letters of a text in Latin letters lie beyond ASCII, at most
 _ENOUGH = 0.15  # of what lies beyond ASCII are common characters, at least
 # Encoding -> the characters beyond ASCII that are common in the languages it is used for.
@@ -72,10 +76,28 @@ def encoding_of(path: str) -> str | None:
     return guessed(data)
 
 
+def utf8_after_all(lines: Sequence[bytes], encoding: str) -> str:
+    """What to say of a file in UTF-8 that is read in another encoding, which makes `Ã©` of `é`; or "".
+
+    Example:
+        >>> utf8_after_all(["Café, très naïf, à Orléans".encode()], "cp1252")
+        'the file is in UTF-8, and not in cp1252: its letters beyond ASCII become others; read it without --encoding'
+    """
+    if codecs.lookup(encoding).name.startswith(InputConfig.encoding):
+        return ""
+    try:
+        beyond = sum(not character.isascii() for character in b"\n".join(lines).decode())
+    except UnicodeDecodeError:
+        return ""
+    said = f"the file is in UTF-8, and not in {encoding}: its letters beyond ASCII become others"
+    return f"{said}; read it without --encoding" if beyond >= _BY_CHANCE else ""
+
+
 def how_to_decode(path: str, encoding: str) -> str:
     """What to add to the advice on a file that is read as UTF-8, if it is not; or ""."""
     other = encoding_of(path) if encoding == InputConfig.encoding else None
-    return f"; the file is not UTF-8: add --encoding {other}, which would read all of it" if other else ""
+    how = f"add --encoding {other}, which would read all of it, if other inputs are in it too"
+    return f"; the file is not UTF-8: {how}" if other else ""
 
 
 def guessed(data: bytes) -> str | None:

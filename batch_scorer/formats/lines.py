@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator
 
 from batch_scorer.formats import shapes
+from batch_scorer.formats.encodings import utf8_after_all
 from batch_scorer.formats.first_bytes import check_line_ends, check_text
 from batch_scorer.formats.records import Contents, Fields, Record, Shard, encoding_problem, shown
 from batch_scorer.formats.text_lines import sample, shard_lines
@@ -19,13 +20,14 @@ def inspect(file: StoredFile, fields: Fields) -> Contents:
     check_text(file.path, head)
     check_line_ends(file.path, head)
     lines = shapes.texts(head.lines)
-    remark = ""
+    remarks = [utf8_after_all(head.lines, fields.encoding)]
     if labels := shapes.labels_in(lines):
         beside = {"\t": "a tab", " ": "the text"}.get(labels.separator, repr(labels.separator))
         how = shapes.how_to_leave_labels_out(file.path, labels)
-        remark = (
+        remarks.append(
             f"{labels.share:.0%} of the lines have a label beside {beside}, scored as a word; to leave it out, {how}"
         )
+    remark = "; ".join(filter(None, remarks))
     return Contents(head.estimate(head.count_filled()), estimated=not head.is_whole, remark=remark)
 
 

@@ -189,7 +189,7 @@ def make_plan(
         inputs=listing.summaries,
         notices=(
             *listing.notices,
-            *text_files.notices(listing, config.input.format),
+            *text_files.notices(listing, config.input.format, config.input.encoding),
             *files.remarks,
             *kept.notices(),
         ),

@@ -71,7 +71,7 @@ def open_inputs(reads: InputConfig, label_column: str | None = None) -> Inputs:
         if label_column is not None:
             _check_labels(file, label_column, fields)
         files.add(file)
-    notices = (*listing.notices, *text_files.notices(listing, reads.format), *files.remarks)
+    notices = (*listing.notices, *text_files.notices(listing, reads.format, reads.encoding), *files.remarks)
     return Inputs(fields, Shards(files, SHARD_ROWS_MAX, fields, reads.limit), notices)
 
 

@@ -45,14 +45,13 @@ def show(console: Console, config: ScoreConfig, result: JobResult) -> None:
             terminal.row(console, "", _codes(result.rejected))
         if result.first_rejected:
             terminal.row(console, "", result.first_rejected)
-        for sentence in by_file(result.unreadable):
+        files, more = by_file(result.unreadable, counts["unreadable"])
+        for sentence in [*files, *more] if files else ():
             terminal.row(console, "", sentence)
-        if (more := counts["unreadable"] - len(result.unreadable)) and result.unreadable:
-            terminal.row(console, "", f"and {more:,} more")
     for at, command in enumerate(next_steps(config, manifest)):
         terminal.row(console, "" if at else "next", command, fold=False)
     if result.badly_encoded is not None:
-        for at, line in enumerate(encoding_advice(config, result.badly_encoded)):
+        for at, line in enumerate(encoding_advice(config, manifest, result.badly_encoded)):
             terminal.row(console, "" if at else "encoding", line, fold=not at)
     for at, (what, command) in enumerate(ways_out(manifest, result.unreadable, config.messages.program)):
         terminal.row(console, "" if at else "or", what)
@@ -99,20 +98,29 @@ def _is_there(name: str) -> bool:
     return storage.is_remote(name) or os.path.exists(name) or any(glob.iglob(name))
 
 
-def encoding_advice(config: ScoreConfig, path: str) -> list[str]:
-    """Which encoding would read all of a file, and the command that does so; nothing if none is known."""
+def encoding_advice(config: ScoreConfig, manifest: Mapping[str, Any], path: str) -> list[str]:
+    """Which encoding would read all of a file of a run, and the command that does so; nothing if none is known.
+
+    An encoding is that of all inputs: of several, others may be in UTF-8, and would be garbled without an error.
+    """
     name = encoding_of(path)
     kind = config.input.format or format_of(os.path.basename(path))
     if name is None or name == config.input.encoding or kind is None:
         return []
     is_wide = name.startswith("UTF-")
-    if FORMATS[kind].takes_encoding and not is_wide:
-        command = config.afresh("--encoding", name) or f"the same command with --encoding {name} --overwrite"
-        return [f"{path} is not {config.input.encoding}; {name} would read all of it:", command]
-    if (kind != "jsonl" and not is_wide) or is_compressed(path):
-        return []
     converted = f"utf-8-{os.path.basename(path)}"
     iconv = f"iconv -f {name.upper().replace('_', '-')} -t UTF-8 {quoted(path)} > {quoted(converted)}"
+    if FORMATS[kind].takes_encoding and not is_wide:
+        keeps = manifest["not_a_success"] is None and manifest["counts"]["scored"]  # what nobody wants to lose
+        command = f"the same command with --encoding {name} {'and another --output' if keeps else '--overwrite'}"
+        command = command if keeps else config.afresh("--encoding", name) or command
+        would = f"{path} is not {config.input.encoding}; {name} would read all of it"
+        if sum(found["files"] for found in manifest["inputs"]) == 1:
+            return [f"{would}:", command]
+        convert = [] if is_compressed(path) else [f"{would}; to convert it:", iconv]
+        return [*convert, f"{'or, ' if convert else f'{would}; '}if all inputs are in {name}:", command]
+    if (kind != "jsonl" and not is_wide) or is_compressed(path):
+        return []
     if is_wide:
         return [f"{path} is in {name}; to convert it:", iconv]
     return [f"{path} is not UTF-8, as JSON has to be; from {name}, all of it can be converted:", iconv]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -100,6 +102,41 @@ def test_texts_in_another_encoding_come_with_the_command_that_reads_all_of_them(
     second = score(cure)
     assert (0, []) == (second.exit_code, rows("out", "errors"))
     assert "encoding" not in second.output
+
+
+@pytest.mark.parametrize("name", ["l.csv", "l.txt", "l.csv.gz"])
+def test_file_in_another_encoding_among_others_is_to_be_converted_alone(name: str, score: Score) -> None:
+    head = "" if ".txt" in name else "text\n"
+    Path("in").mkdir()
+    data = (head + "très drôle et à voir et à revoir\n").encode("latin-1")
+    Path("in", name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    Path("in/u.csv").write_text("text\nein schönes Café in Köln und naïf\n")
+    first = score("score", "in", "--output", "out", "--model", "model", "--max-error-rate", "1")
+    assert 0 == first.exit_code
+    cure = f"iconv -f CP1252 -t UTF-8 in/{name} > utf-8-{name}"
+    assert (cure in first.output) == (not name.endswith(".gz"))
+    assert "if all inputs are in cp1252:" in first.output
+    # What is there is a success, which no command is to delete.
+    assert "the same command with --encoding cp1252 and another --output" in first.output
+    assert not [line for line in commands(first) if "--overwrite" in line]
+    if cure in first.output:
+        assert 0 == os.system(f"cd in && {cure.replace('in/', '')} && rm {name}")
+        assert (0, 2) == (score("score", "in", "--output", "o2", "--model", "model").exit_code, len(rows("o2")))
+
+
+@pytest.mark.parametrize("name", ["u.csv", "u.txt", "u.log"])
+def test_file_in_utf_8_that_is_read_in_another_encoding_is_told(name: str, score: Score) -> None:
+    form = ("--input-format", "lines") if name == "u.log" else ()
+    Path(name).write_text(("text\n" if name == "u.csv" else "") + "ein schönes Café in Köln und naïf\n")
+    told = "the file is in UTF-8, and not in cp1252"
+    there = score("score", name, *form, "--output", "o1", "--model", "model", "--encoding", "cp1252")
+    assert 0 == there.exit_code and told in " ".join(there.output.split())
+    for encoding in ("utf8", "utf-8-sig"):
+        run = score("score", name, *form, "--output", encoding, "--model", "model", "--encoding", encoding)
+        assert 0 == run.exit_code and told not in " ".join(run.output.split())
+    Path(name).write_bytes(Path(name).read_text().encode("cp1252"))
+    right = score("score", name, *form, "--output", "o2", "--model", "model", "--encoding", "cp1252")
+    assert 0 == right.exit_code and told not in " ".join(right.output.split())
 
 
 def test_records_that_are_rejected_come_with_what_is_wrong_and_the_option_that_reads_them(score: Score) -> None:

@@ -60,7 +60,10 @@ def test_inspect_missing_column_of_a_file_that_is_not_utf_8_names_its_encoding_i
     path.write_bytes("review\nUn film très drôle, mais trop long\n".encode("latin-1"))
     advice = "name another with --text-column, for instance --text-column review"
     for encoding, more in (
-        ("utf-8", "; the file is not UTF-8: add --encoding cp1252, which would read all of it"),
+        (
+            "utf-8",
+            "; the file is not UTF-8: add --encoding cp1252, which would read all of it, if other inputs are in it too",
+        ),
         ("cp1252", ""),
     ):
         with pytest.raises(InputError) as refused:
@@ -155,7 +158,7 @@ def test_other_delimiter_is_named_with_the_encoding_and_with_years_as_names(fold
     assert (
         "give --delimiter ';' if that separates the columns, and name the review's column with --text-column, "
         "for instance --text-column Critique; "
-        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it, if other inputs are in it too"
     ) == refused.value.fix
     assert 1 == len(look(config(folder, text_column="Critique", delimiter=";", encoding="cp1252")))
 

@@ -224,7 +224,7 @@ def test_kept_column_that_is_missing_in_a_file_that_is_not_utf_8_names_its_encod
         make_plan(config(folder, kept=(Kept("star", "star"),)), "model")
     assert (
         "name another with --keep, for instance --keep stars; "
-        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it, if other inputs are in it too"
     ) == refused.value.fix
     assert ["5"] == values_of(config(folder, kept=(Kept("stars", "k"),), encoding="cp1252"))[1]
 

@@ -208,7 +208,10 @@ def test_few_bad_records_are_left_out_and_shown_by_their_place(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "form", "fix"),
     [
-        ("a.csv", "скучный фильм,{}\n", "name the encoding of the files: --encoding cp1251 would read all of {}"),
+        (
+            "a.csv", "скучный фильм,{}\n",
+            "name the encoding of the files: --encoding cp1251 would read all of {}, if other files are in it too",
+        ),
         ("a.jsonl", '{{"text": "скучный фильм", "label": {}}}\n',
          "convert the files to UTF-8: from cp1251, all of {} can be"),
     ],
@@ -282,7 +285,7 @@ def test_missing_label_column_of_a_file_that_is_not_utf_8_names_its_encoding_in_
         read_examples([source], Columns(label="sentiments"))
     assert (
         "name another with --label-column, for instance --label-column sentiment; "
-        "the file is not UTF-8: add --encoding cp1252, which would read all of it"
+        "the file is not UTF-8: add --encoding cp1252, which would read all of it, if other inputs are in it too"
     ) == refused.value.fix
     assert 2 == len(read_examples([source], Columns(label="sentiment"), ReadOptions(encoding="cp1252")))
 
