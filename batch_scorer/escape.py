@@ -112,6 +112,11 @@ def quoted(word: str) -> str:
     return shlex.quote(word) if word.isprintable() else f"$'{''.join(map(_ansi_c, word))}'"
 
 
+def quoted_path(path: str) -> str:
+    """A path as `quoted` gives it, which no command takes for an option."""
+    return quoted(f"./{path}" if path.startswith("-") else path)
+
+
 def command(words: Iterable[str]) -> str:
     """Words as a command line to paste."""
     return " ".join(map(quoted, words))

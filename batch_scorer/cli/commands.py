@@ -8,7 +8,8 @@ from __future__ import annotations
 import click
 
 from batch_scorer.cli import completion as complete
-from batch_scorer.cli.framework import SETTINGS, Command, TextCommand, program, reports_errors
+from batch_scorer.cli.framework import SETTINGS, Command, program, reports_errors
+from batch_scorer.cli.kinds import TextCommand
 from batch_scorer.cli.numbers import Count
 from batch_scorer.config import ScoringConfig
 from batch_scorer.errors import OptionError

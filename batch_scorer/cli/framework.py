@@ -6,8 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import click
 from batch_scorer.cli import streams
 from batch_scorer.config import JSON, PROGRAM
 from batch_scorer.errors import ScorerError, StoppedError, WorkerError
-from batch_scorer.escape import command, python, report, secrets_in, typed, visible
+from batch_scorer.escape import python, report, secrets_in, typed
 from batch_scorer.events import error_line
 
 _SECRET_CHARACTERS = 12  # of a variable, at least: shorter values are switches
@@ -108,6 +107,18 @@ class Group(Command, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if hint := self.hint(args[0]):
+                raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
+            raise
+
+    def hint(self, name: str) -> str | None:
+        """What to say to somebody who gives the name of no command; None where that is not known."""
+        return None
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         streams.prepare()
         if not self.prints_results:
@@ -124,67 +135,8 @@ class JobGroup(Group):
 
     prints_results = False
 
-
-class TextCommand(Command):
-    """A command whose argument is a text: it may look like an option, or be several words for want of quotes."""
-
-    allow_extra_args = True
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = [*args]  # which click takes away
-        try:
-            rest = super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            text = next((arg for arg in words if arg.startswith("-") and " " in arg), None)
-            others = [arg for arg in words if arg not in (text, "--")]
-            example = f" So: {program()} {command(['explain', *others, '--', text])}" if text else ""
-            hint = f"A TEXT that begins with a dash goes after --.{example}"
-            raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
-        if rest:
-            said = f"A TEXT of several words goes into quotes: {command([' '.join([ctx.params['text'], *rest])])}"
-            raise click.UsageError(said, ctx)
-        return rest
-
-
-class BeamCommand(Command):
-    """A command that passes its arguments after `--` to Beam unchanged, so that a typo before it is still an error."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta["beam_options"] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_options(ctx, formatter)
-        with formatter.section("Beam"):
-            text = "Options for Beam and its runner; without any, the job runs on this machine."
-            formatter.write_dl([("-- BEAM OPTIONS".ljust(30), text)])
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[-- BEAM OPTIONS]"]
-
-
-class EscapingGroup(Group):
-    """A group whose usage errors escape what they quote; it respects NO_COLOR and FORCE_COLOR."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        colours = False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
-        with _escaped():
-            return super().make_context(*args, **{"color": colours, **kwargs})
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _escaped():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _escaped() -> Iterator[None]:
-    try:
-        yield
-    except getattr(click.exceptions, "NoArgsIsHelpError", ()):
-        raise  # its message is the help
-    except click.UsageError as error:
-        raise click.UsageError(visible(error.format_message()), error.ctx) from None
+    def hint(self, name: str) -> str | None:
+        return "Labelled reviews are given with --data." if "." in name or "/" in name else None
 
 
 def program() -> str:

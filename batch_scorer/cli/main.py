@@ -10,15 +10,9 @@ import click
 from batch_scorer import __version__
 from batch_scorer.cli import commands, completion, run_commands
 from batch_scorer.cli.check import check
-from batch_scorer.cli.framework import (
-    SETTINGS,
-    BeamCommand,
-    EscapingGroup,
-    option,
-    program,
-    reports_errors,
-)
+from batch_scorer.cli.framework import SETTINGS, option, program, reports_errors
 from batch_scorer.cli.inputs import reading_options
+from batch_scorer.cli.kinds import BeamCommand, EscapingGroup
 from batch_scorer.cli.numbers import Count, Number
 from batch_scorer.cli.review import review
 from batch_scorer.config import (

@@ -8,6 +8,7 @@ import warnings
 
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python_runs, short
+from batch_scorer.escape import quoted_path as word
 from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.foreign import (
     FOREIGN,
@@ -18,7 +19,6 @@ from batch_scorer.formats.foreign import (
     in_wide_encoding,
     refusal,
     rewritten,
-    word,
 )
 from batch_scorer.formats.json_records import is_json
 from batch_scorer.formats.table import format_of

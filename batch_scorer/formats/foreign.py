@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 from codecs import BOM_UTF8
 from collections.abc import Callable
 
 from batch_scorer import storage
 from batch_scorer.errors import InputError
 from batch_scorer.escape import python, python_runs
+from batch_scorer.escape import quoted_path as word
 from batch_scorer.formats.encodings import wide_encoding
 from batch_scorer.formats.table import FORMATS, plain_name
 
@@ -199,8 +199,3 @@ def here_of(path: str) -> tuple[str, str]:
     name = os.path.basename(path)
     copy = "gcloud storage cp" if path.startswith("gs://") else "aws s3 cp"
     return name, f"{copy} {word(path)} {word(name)} && "
-
-
-def word(path: str) -> str:
-    """A path as a word of a shell, and not as an option."""
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)

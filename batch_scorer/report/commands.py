@@ -43,7 +43,7 @@ def commands(question: Question, run: Run, is_several: bool = False, page: str |
     has_texts = bool(question.text_from or question.text_column or not run.manifest["counts"]["scored"])
     if is_several:  # a review is looked up in its own run, which the page names beside it
         return Commands(texts=None if has_texts else _with_texts(question, run, page))
-    output = escape.quoted(run.output)
+    output = escape.quoted_path(run.output)
     look_up = f"{PROGRAM} explain --run {output}{texts_from(question.text_from)} --id"
     ways = tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
     return Commands(ways, None if has_texts else _with_texts(question, run, page), look_up)
@@ -54,11 +54,12 @@ def _with_texts(question: Question, run: Run, page: str | None) -> str | None:
     if not (texts := texts_from(inputs)):
         return None
     written = ["--output", page] if page else []
-    asked = escape.command([question.output, *question.others, *question.words(), *written])
-    return f"{PROGRAM} report {asked}{texts}"
+    runs = " ".join(map(escape.quoted_path, [question.output, *question.others]))
+    asked = escape.command([*question.words(), *written])
+    return f"{PROGRAM} report {runs}{f' {asked}' if asked else ''}{texts}"
 
 
 def texts_from(inputs: Sequence[str]) -> str:
     """The options by which a command reads the texts of these inputs; none if nobody would read so long a command."""
-    options = "".join(f" --text-from {escape.quoted(name)}" for name in inputs)
+    options = "".join(f" --text-from {escape.quoted_path(name)}" for name in inputs)
     return options if len(options) <= COMMAND_CHARACTERS else ""

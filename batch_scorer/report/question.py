@@ -111,15 +111,7 @@ class Question:
         names += [("--group-by", name) for name in self.group_by]
         for option, name in names:
             if name is not None and name not in run.kept:
-                raise OptionError(
-                    f"the run did not keep a column {name!r}",
-                    where=f"{option} {name}",
-                    expected="a kept column of the run",
-                    got=", ".join(budget.cut(kept, budget.TOKEN) for kept in run.kept[: budget.KEPT_COLUMNS])
-                    or "no kept columns",
-                    fix="name a kept column, or score again and keep this one: batch-scorer score ... "
-                    f"--keep {budget.cut(name, budget.TOKEN)}",
-                )
+                raise _not_kept(option, name, run)
         types = run.kept_types
         if self.text_column and types[self.text_column] not in ("string", "large_string", "null"):
             raise OptionError(
@@ -129,3 +121,23 @@ class Question:
                 got=types[self.text_column],
                 fix="name the column that was scored, or give the inputs with --text-from",
             )
+
+
+def _not_kept(option: str, name: str, run: Run) -> OptionError:
+    where = f"{option} {name}"
+    if name in run.columns:
+        return OptionError(
+            f"{name!r} is a column of every run, and not one of the inputs",
+            where=where,
+            expected="a column of the inputs, which was kept with --keep",
+            got="what the model says",
+            fix="name a kept column; score again if there is none, with --keep NAME or --keep NAME=NEW",
+        )
+    return OptionError(
+        f"the run did not keep a column {name!r}",
+        where=where,
+        expected="a kept column of the run",
+        got=", ".join(budget.cut(kept, budget.TOKEN) for kept in run.kept[: budget.KEPT_COLUMNS]) or "no kept columns",
+        fix="name a kept column, or score again and keep this one: batch-scorer score ... "
+        f"--keep {budget.cut(name, budget.TOKEN)}",
+    )

@@ -15,8 +15,11 @@ def headlines(findings: Findings) -> list[str]:
     """The most important findings, in a few sentences."""
     run, quality = findings.run, findings.quality
     if not run.reviews:
-        rejected = findings.rejected_count
-        return [f"No review was scored; {counted(rejected, 'record')} {'was' if rejected == 1 else 'were'} rejected."]
+        rejected, unreadable = findings.rejected_count, findings.unreadable
+        files = "1 file or part of one" if unreadable == 1 else f"{unreadable:,} files or parts of files"
+        damaged = f", and {files} could not be read" if unreadable else ""
+        records = f"{counted(rejected, 'record')} {'was' if rejected == 1 else 'were'} rejected"
+        return [f"No review was scored; {records}{damaged}."]
     facts = [f"{counted(run.reviews, 'review')}, {run.positive:.0%} positive"]
     for effect, words in (("add most", findings.positive_words), ("subtract most", findings.negative_words)):
         if words:

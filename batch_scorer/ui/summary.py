@@ -12,7 +12,7 @@ from rich.text import Text
 
 from batch_scorer import storage
 from batch_scorer.config import ScoreConfig
-from batch_scorer.escape import counted, quoted
+from batch_scorer.escape import counted, quoted, quoted_path
 from batch_scorer.formats.encodings import encoding_of
 from batch_scorer.formats.table import FORMATS, format_of, is_compressed
 from batch_scorer.report.commands import texts_from
@@ -84,7 +84,7 @@ def look_at(program: str, output: str, inputs: Sequence[str], inspected: bool = 
         program: how this program is called.
         inspected: whether the reader is already looking at `inspect`.
     """
-    at = quoted(output)
+    at = quoted_path(output)
     commands = [] if inspected else [f"{program} inspect {at}"]
     if inputs:
         texts = texts_from(inputs)

@@ -97,6 +97,9 @@ def test_command_counts_the_rejected_if_nothing_was_scored(run: Callable[..., Re
     result = run("run")
     assert 0 == result.exit_code, result.output
     assert "No review was scored; 3 records were rejected." in result.output
+    write_run(tmp_path / "damaged", 0, rejected=1, unreadable=2)
+    said = " ".join(run("damaged").output.split())
+    assert "1 record was rejected, and 2 files or parts of files could not be read." in said
 
 
 def test_report_on_a_run_in_a_store_is_written_here_or_there(

@@ -26,7 +26,8 @@ COMMAND = (sys.executable, "-m", "batch_scorer")
 PREPARED = "import os, sys; from batch_scorer.cli import streams; streams.prepare(); "
 GROUP = """
 import click, sys
-from batch_scorer.cli.framework import EscapingGroup, reports_errors
+from batch_scorer.cli.framework import JobGroup, reports_errors
+from batch_scorer.cli.kinds import EscapingGroup
 @click.group(cls=EscapingGroup)
 def main(): "Much help."
 @main.command()
@@ -94,7 +95,7 @@ def test_command_whose_result_cannot_be_printed_fails_with_a_message(words: list
 
 
 def test_job_whose_output_cannot_be_printed_is_not_kept_from_its_result(tmp_path: Path) -> None:
-    job = GROUP.replace("EscapingGroup", "JobGroup").replace(
+    job = GROUP.replace("cls=EscapingGroup", "cls=JobGroup").replace(
         'click.echo("x" * 100)', 'click.echo("x"); open("done", "w")'
     )
     line = f'cd {tmp_path} && PYTHONPATH={os.getcwd()}:$PYTHONPATH "$@" > /dev/full'

@@ -110,6 +110,7 @@ def test_reviews_with_equal_scores_are_ordered_by_id(folder: Path, tmp_path: Pat
             r"did not keep a column 'rating'[\s\S]*text, truth, stars, product[\s\S]*--keep rating",
         ),
         ({"text_column": "body"}, "did not keep a column 'body'"),
+        ({"label_column": "predicted_label"}, r"'predicted_label' is a column of every run[\s\S]*name a kept column"),
         ({"text_column": "stars"}, r"'stars' does not hold text[\s\S]*int64"),
         ({"label_column": "truth", "slice_columns": ("shop",)}, "did not keep a column 'shop'"),
         ({"slice_columns": ("product",)}, "--slice-column needs --label-column"),

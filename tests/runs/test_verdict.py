@@ -118,3 +118,10 @@ def test_command_that_is_too_long_to_be_read_is_told_in_words() -> None:
     assert [f"{FAULTS} the same command with --resume --max-error-rate 0.12"] == found(
         (9, 8, 1, 0), command=[*COMMAND, *(f"{at}.csv" for at in range(2_000))]
     )
+
+
+def test_value_of_another_option_that_is_equal_to_a_new_one_stays() -> None:
+    command = ["x", "score", "1", "--workers", "1", "--output", "out"]
+    assert [f"{FAULTS} batch-scorer score 1 --workers 1 --output out --resume --max-error-rate 1"] == found(
+        (1000, 1, 999, 0), command=command
+    )

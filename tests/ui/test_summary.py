@@ -164,6 +164,10 @@ def test_summary_fits_its_terminal_but_for_what_is_to_be_copied(width: int) -> N
     assert "9 code_0" in " ".join(lines) and "and 2 other codes" in " ".join(" ".join(lines).split())
 
 
+def test_output_that_begins_with_a_dash_is_no_option_of_the_commands_that_look_at_it() -> None:
+    assert ["p inspect ./-o", "p report ./-o", "p sql ./-o"] == summary.look_at("p", "-o", ["nowhere"])
+
+
 def test_texts_are_not_to_be_taken_from_what_is_not_there_or_is_too_much() -> None:
     assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["nowhere/*.csv"], inspected=True)
     assert ["p report o", "p sql o"] == summary.look_at("p", "o", ["."] * 40, inspected=True)
