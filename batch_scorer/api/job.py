@@ -29,7 +29,7 @@ def score_job(
     model: Path | None = None,
     text_column: str = InputConfig.text_column,
     id_column: str | None = None,
-    keep: Sequence[str] | Mapping[str, str] = (),
+    keep: str | Sequence[str] | Mapping[str, str] = (),
     progress: bool | Callable[[Event], None] = True,
     **options: Unpack[JobOptions],
 ) -> Run:
@@ -44,10 +44,11 @@ def score_job(
         output: the directory of the run; new or empty, unless there is `resume` or `overwrite`.
         model: directory of the model; None is the shipped one.
         text_column, id_column: columns of the review and its id; without the latter, ids are `source#offset`.
-        keep: columns to carry over: names, `NAME=NEW`, or a dict from name to new name.
+        keep: columns to carry over: a name or several, `NAME=NEW`, or a dict from name to new name.
         progress: True shows it, in the notebook or on standard error; a function gets every event (`events.Event`;
             docs/cli.md lists them); False is silent.
-        options: see `JobOptions`; `beam_options` are the words that follow `--` on the command line.
+        options: see `JobOptions`; `beam_options` are the words that follow `--` on the command line. A string for
+            several is taken as there: ``null_values="n/a,-"``, ``columns="text,label"``.
 
     Returns:
         The run. One that finished but is not a success, because too many records were rejected or something was

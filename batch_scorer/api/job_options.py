@@ -16,6 +16,13 @@ from batch_scorer.formats.table import column_names, null_values
 from batch_scorer.planning.options import check_beam_options, check_options, kept_columns
 
 Path = str | os.PathLike[str]
+_TYPES: dict[Any, tuple[type, str]] = {
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    bool: (bool, "True or False"),
+    str: (str, "a string"),
+    Path: (str, "a path"),
+}
 
 
 class JobOptions(TypedDict, total=False):
@@ -27,9 +34,9 @@ class JobOptions(TypedDict, total=False):
     delimiter: str
     quote: str
     escape: str
-    columns: Sequence[str]
+    columns: str | Sequence[str]
     max_text_bytes: int
-    null_values: Sequence[str]
+    null_values: str | Sequence[str]
     sheet: str
     after: Path | Sequence[Path]
     after_by: str
@@ -52,7 +59,7 @@ class JobOptions(TypedDict, total=False):
     worker_timeout: float
     log_file: Path
     log_format: str
-    beam_options: Sequence[str]
+    beam_options: str | Sequence[str]
 
 
 def config_of(inputs: Path | Sequence[Path], output: Path, options: Mapping[str, Any]) -> ScoreConfig:
@@ -106,16 +113,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     accepted, expected = _TYPES[kind]
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise OptionError(f"--{name.replace('_', '-')} is of the wrong type", expected=expected, got=repr(value))
-    return value if type(value) in (int, float) else kind(value) if kind in (int, float) else value
-
-
-_TYPES: dict[Any, tuple[type, str]] = {
-    int: (numbers.Integral, "a whole number"),
-    float: (numbers.Real, "a number"),
-    bool: (bool, "True or False"),
-    str: (str, "a string"),
-    Path: (str, "a path"),
-}
+    return kind(value) if kind in (int, float) and type(value) not in (int, float) else value
 
 
 def _texts(name: str, values: Any, split: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
@@ -140,10 +138,8 @@ def _command(
         option = f"--{name.replace('_', '-')}"
         if name == "keep":
             words += [word for spec in value for word in (option, spec)]
-        elif name == "columns":
+        elif name in ("columns", "null_values"):
             words += [option, ",".join(value)] if value else []
-        elif name == "null_values":
-            words += [option, ",".join(value)]
         elif name == "after":
             words += [word for place in value for word in (option, place)]
         elif value is True:
