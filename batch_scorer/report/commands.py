@@ -45,7 +45,8 @@ def commands(question: Question, run: Run, is_several: bool = False, page: str |
         return Commands(texts=None if has_texts else _with_texts(question, run, page))
     output = escape.quoted_path(run.output)
     look_up = f"{PROGRAM} explain --run {output}{texts_from(question.text_from)} --id"
-    ways = tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
+    is_success = run.manifest["not_a_success"] is None  # then nothing has to be fetched from a store
+    ways = () if is_success else tuple(ways_out(run.manifest, unreadable_files(run.output, run.manifest)))
     return Commands(ways, None if has_texts else _with_texts(question, run, page), look_up)
 
 

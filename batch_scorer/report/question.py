@@ -130,7 +130,7 @@ def _not_kept(option: str, name: str, run: Run) -> OptionError:
             f"{name!r} is a column of every run, and not one of the inputs",
             where=where,
             expected="a column of the inputs, which was kept with --keep",
-            got="what the model says",
+            got="one that batch-scorer writes",
             fix="name a kept column; score again if there is none, with --keep NAME or --keep NAME=NEW",
         )
     return OptionError(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from train.terminal import use_cores
 
 HEADINGS = ("side", "batch", "padding", "of all", "seconds", "range", "ratio", "range")
 SEED = 20
+NAMES = (
+    "notebook", "default, plain", "default", "default, half adversarial", "default, Keras' loops", "pre-training"
+)  # fmt: skip
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
@@ -27,9 +31,14 @@ SEED = 20
 @click.option("--id-column", help="Column that holds the id, whose hash decides the validation split.")
 @click.option("--rounds", type=click.IntRange(1), default=5, help="How many times each side is timed.")
 @click.option("--reviews", type=click.IntRange(2), default=1280, help="Training reviews per timed pass.")
+@click.option("--side", "names", type=click.Choice(NAMES), multiple=True, metavar="NAME",
+              help="A side to time, the first one being what others are compared with; may be repeated.  "
+              f"[default: all; {'; '.join(NAMES)}]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory for training.json and training.md.")  # fmt: skip
-def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Path | None) -> None:
+def main(
+    data: str, id_column: str | None, rounds: int, reviews: int, names: tuple[str, ...], output: Path | None
+) -> None:
     """Time an epoch of the notebook's own training, of the default preset without its adversarial term, with it, and
     with it for half of the reviews, and of pre-training, on the same reviews. Nothing else should run on the machine.
 
@@ -39,7 +48,7 @@ def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Pa
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        run(data, id_column, rounds, reviews, output, Console())
+        run(data, id_column, rounds, reviews, output, Console(), names or NAMES)
     except ScorerError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -47,11 +56,12 @@ def main(data: str, id_column: str | None, rounds: int, reviews: int, output: Pa
 
 def run(
     file: str, id_column: str | None, rounds: int, reviews: int, output: Path | None, console: Console,
-    **sizes: Any,
+    names: Sequence[str] = NAMES, **sizes: Any,
 ) -> None:  # fmt: skip
     """Measures, prints the table and writes it to `output`.
 
     Args:
+        names: of the sides, each one of `NAMES`.
         sizes: fields of `Architecture` that replace the defaults of both networks.
 
     Raises:
@@ -96,15 +106,21 @@ def run(
     common = (ours, timed, ours_shape)
     plain, half = dataclasses.replace(recipe, perturbation=0.0), dataclasses.replace(recipe, adversarial=0.5)
     passes = rounds + 1  # including the warm-up
-    sides = [
-        measure.notebook_side(theirs, measure.sample(theirs.training, chosen), theirs_shape, notebook_recipe),
-        measure.trainer_side("default, plain", *common, plain, passes),
-        measure.trainer_side("default", *common, recipe, passes),
-        measure.trainer_side("default, half adversarial", *common, half, passes),
-        measure.trainer_side("default, Keras' loops", *common, recipe, passes, measure.KerasTrainer),
-        measure.pretraining_side(*common, pretrain.Recipe(), passes),
-    ]
-    console.print(f"{len(sides)} sides, {reviews:,} reviews, 1 warm-up round and {rounds} timed", highlight=False)
+    ways: dict[str, Callable[[], measure.Side]] = {
+        "notebook": lambda: measure.notebook_side(
+            theirs, measure.sample(theirs.training, chosen), theirs_shape, notebook_recipe
+        ),
+        "default, plain": lambda: measure.trainer_side("default, plain", *common, plain, passes),
+        "default": lambda: measure.trainer_side("default", *common, recipe, passes),
+        "default, half adversarial": lambda: measure.trainer_side("default, half adversarial", *common, half, passes),
+        "default, Keras' loops": lambda: measure.trainer_side(
+            "default, Keras' loops", *common, recipe, passes, measure.KerasTrainer
+        ),
+        "pre-training": lambda: measure.pretraining_side(*common, pretrain.Recipe(), passes),
+    }
+    sides = [ways[name]() for name in names]
+    of_sides = f"{len(sides)} side{'s' if len(sides) > 1 else ''}"
+    console.print(f"{of_sides}, {reviews:,} reviews, 1 warm-up round and {rounds} timed", highlight=False)
     timings = measure.timings(sides, measure.time_rounds(sides, rounds), reviews)
 
     results = {
@@ -116,7 +132,7 @@ def run(
         "tensorflow": tf.__version__,
         "sides": [dataclasses.asdict(timing) for timing in timings],
     }
-    title = f"an epoch of {measure.EPOCH_REVIEWS:,} reviews, and its time relative to the notebook's"
+    title = f"an epoch of {measure.EPOCH_REVIEWS:,} reviews, and its time relative to that of the first side"
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in HEADINGS:
         is_name = heading == "side"  # the only column that may wrap
@@ -151,7 +167,7 @@ def markdown(results: dict[str, Any]) -> str:
     machine = f"{results['cores']} cores, TensorFlow {results['tensorflow']}"
     note = f"""
 An epoch of {results["epoch_reviews"]:,} reviews ({results["data"]}), extrapolated: medians of {extent}, in which the
-sides took turns; {machine}. *Ratio*: the time relative to the notebook's in the same round; *range*: minimum to
+sides took turns; {machine}. *Ratio*: the time relative to the first side's in the same round; *range*: minimum to
 maximum. *Plain*: without the adversarial term; *half adversarial*: with it for half of the reviews. *Padding*: share of
 ids that are padding in the timed passes; *of all*: the same in an epoch of all reviews, where sorting larger pools
 leaves less padding, so that our sides are slightly faster than extrapolated.

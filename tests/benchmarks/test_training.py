@@ -87,6 +87,14 @@ def test_run_with_tiny_networks_times_every_side(reviews: str, tmp_path: Path) -
     assert all(f"| {name} | " in table for name in names)
 
 
+def test_sides_that_are_named_are_compared_with_the_first_of_them(reviews: str, tmp_path: Path) -> None:
+    names = ("default, half adversarial", "default, plain")
+    with quick_graphs():
+        run(reviews, "id", 1, 16, tmp_path, Console(quiet=True), names, **TINY)
+    sides = json.loads((tmp_path / "training.json").read_text())["sides"]
+    assert [*names] == [side["name"] for side in sides] and 1 == sides[0]["ratio"] != sides[1]["ratio"]
+
+
 def test_run_on_fewer_reviews_than_asked_for_refuses(reviews: str) -> None:
     with pytest.raises(InputError, match="too few reviews"):
         run(reviews, "id", 1, 41, None, Console(quiet=True), **TINY)
