@@ -77,9 +77,9 @@ def config_of(inputs: Path | Sequence[Path], output: Path, options: Mapping[str,
     optional = named - {"text_column"}  # None is as good as nothing
     given = {n: _typed(n, value, kinds[n]) for n, value in options.items() if value is not None or n not in optional}
     paths = [os.fspath(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
-    keep = given.pop("keep", ())
+    keep = given.get("keep", ())
     pairs = [f"{name}={new}" for name, new in keep.items()] if isinstance(keep, Mapping) else keep
-    specs = _texts("keep", pairs, lambda name: [name])
+    given["keep"] = specs = _texts("keep", pairs, lambda name: [name])
     if "after" in given:
         places = given["after"]
         given["after"] = tuple(os.fspath(place) for place in ([places] if isinstance(places, str) else places))
@@ -87,7 +87,8 @@ def config_of(inputs: Path | Sequence[Path], output: Path, options: Mapping[str,
         if name in given:
             given[name] = _texts(name, given[name], split)
     beam_options = _texts("beam_options", given.pop("beam_options", ()), shlex.split)
-    command = _command(paths, os.fspath(output), {**given, "keep": specs}, beam_options)
+    command = _command(paths, os.fspath(output), given, beam_options)
+    del given["keep"]
     check_beam_options(beam_options, {"--output", "--dry-run", *(f"--{name.replace('_', '-')}" for name in named)})
     if "no_excerpt" in given:
         given["excerpts"] = not given.pop("no_excerpt")
