@@ -12,7 +12,7 @@ import click
 from batch_scorer.cli.framework import Command, Group, program
 from batch_scorer.escape import command, visible
 
-_BEAM = ("--runner", "--project", "--region", "--streaming", "--network", "--subnetwork")
+_BEAM = ("runner", "project", "region", "streaming", "network", "subnetwork")  # without underscores, unlike most
 # What people call a command, and what it is.
 _COMMANDS = {"train": "`python -m train` trains models, from a checkout"}
 _COMMANDS |= dict.fromkeys(("predict", "run", "classify", "infer"), "Did you mean 'score'?")
@@ -48,8 +48,9 @@ class BeamCommand(Command):
         try:
             return super().parse_args(ctx, args[:at])
         except click.NoSuchOption as error:
-            # Beam's own have underscores; its names are not all known without importing it.
-            if error.option_name not in _BEAM and ("_" not in error.option_name or error.possibilities):
+            # The names of all of Beam's options are not known without importing it.
+            name = error.option_name.removeprefix("--")
+            if name not in _BEAM and ("_" not in name or error.possibilities):
                 raise
             said = f"No such option '{error.option_name}'. Options for Beam follow --, after all others."
             raise click.UsageError(said, error.ctx) from None

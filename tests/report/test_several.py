@@ -87,7 +87,8 @@ def test_quality_and_groups_are_of_the_rows_that_count(nights: Path) -> None:
     assert 300 == sum(group.positive.reviews for group in findings.groups.groupings[0].groups)
     text_command = findings.commands.texts
     assert text_command is not None
-    assert f"report {nights}/n0 {nights}/n1 {nights}/n2 --label-column truth --text-from" in text_command
+    runs = f"{nights}/n0 {nights}/n1 {nights}/n2"
+    assert f"report {runs} --label-column truth --group-by product --text-from" in text_command
 
 
 def test_runs_that_share_no_id_are_summed(nights: Path, tmp_path: Path) -> None:
